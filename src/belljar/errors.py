@@ -1,0 +1,66 @@
+"""Engine errors: what went wrong outside of the user's code.
+
+What the user's code can cause is an *outcome* inside a normal answer, and never one of these.
+"""
+
+from __future__ import annotations
+
+
+class BelljarError(Exception):
+    """Something outside of the user's code failed.
+
+    `status` and `kind` are the HTTP status and the error type under which the API reports it.
+    """
+
+    status = 500
+    kind = "api_error"
+
+
+class InvalidRequest(BelljarError):
+    """The caller asked for something that cannot be done as asked; nothing was run."""
+
+    status = 400
+    kind = "invalid_request_error"
+
+
+class NotFound(BelljarError):
+    """The container, session or file that the caller named does not exist (any more)."""
+
+    status = 404
+    kind = "not_found_error"
+
+
+class RequestTooLarge(BelljarError):
+    """The body is over the limit; nothing was run."""
+
+    status = 413
+    kind = "request_too_large"
+
+
+class Overloaded(BelljarError):
+    """Every place for a session is taken by one that is running code."""
+
+    status = 529
+    kind = "overloaded_error"
+
+
+class JailUnavailable(BelljarError):
+    """This machine does not give what the jail needs; Belljar does not start without it."""
+
+    status = 503
+
+
+class KeeperLost(BelljarError):
+    """The keeper process ended; its sessions are gone."""
+
+    status = 503
+
+
+class UpstreamError(BelljarError):
+    """The model server refused, could not be reached, or broke off."""
+
+    def __init__(self, message: str, *, status: int = 502, kind: str = "api_error", retry_after: str | None = None):
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.retry_after = retry_after

@@ -1,0 +1,91 @@
+"""Every setting of Belljar, with its default. Each is read from `BELLJAR_<NAME>` in the environment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from belljar.wire.execution import MIB, Limits, LimitsRequest
+
+DATA_MODULES = (
+    "numpy",
+    "pandas",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "scipy.stats",
+    "scipy.optimize",
+    "scipy.integrate",
+    "sympy",
+    "seaborn",
+    "openpyxl",
+)
+
+
+def _default_state_dir() -> Path:
+    return Path(platformdirs.user_data_dir("belljar", appauthor=False))
+
+
+def _default_runtime() -> Path:
+    return Path(sys.prefix) / "share" / "belljar" / "runtimes" / "data"
+
+
+class Settings(BaseSettings):
+    """What the operator decides. Sizes are in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="BELLJAR_", extra="ignore")
+
+    state_dir: Path = Field(default_factory=_default_state_dir)
+    """All that is kept lies below this directory."""
+
+    # the server
+    host: str = "127.0.0.1"
+    port: int = Field(8421, ge=0, le=65535)
+    upstream: str = "direct"
+    """`anthropic:URL`, `direct` (no model) or `scripted:FILE`."""
+    upstream_api_key: str | None = Field(None, repr=False)
+    """Sent to the upstream; without it `ANTHROPIC_API_KEY`, without that the caller's own key is passed on."""
+    upstream_timeout_seconds: float = Field(600, gt=0)
+    profile: Literal["auto", "anthropic", "inline"] = "auto"
+    max_body_bytes: int = Field(32 * MIB, gt=0)
+    max_turns: int = Field(64, gt=0)
+    """Upstream calls in one request; past it the answer is `pause_turn`."""
+    container_idle_seconds: float = Field(3600, gt=0)
+    """A container that is not used for so long is deleted with everything in it."""
+    file_keep_seconds: float = Field(24 * 3600, gt=0)
+    """Files that results named can be fetched for so long."""
+    max_sessions: int = Field(64, gt=0)
+    """Live sessions at once; for a new one the container that idles longest gives way."""
+
+    # the jail
+    runtime: Path = Field(default_factory=_default_runtime)
+    """The Python environment in which code runs: a directory with `bin/python`."""
+    preload: tuple[str, ...] = DATA_MODULES
+    """Modules that the zygote imports ahead."""
+    uid_base: int = Field(1_900_000_000, ge=65536, le=4_000_000_000)
+    """As root: the first of 65,536 host uids that belong to guests and to nobody else."""
+    require: Literal["full", "limited"] = "limited"
+    """The lowest isolation level at which to start."""
+
+    # defaults for one session and one run
+    timeout_seconds: float = Field(30, gt=0, le=3600)
+    grace_seconds: float = Field(2, gt=0, le=60)
+    """Between SIGINT at the time-out and the kill of the whole tree."""
+    memory_bytes: int = Field(1024 * MIB, ge=64 * MIB)
+    pids: int = Field(128, ge=8)
+    disk_bytes: int = Field(512 * MIB, ge=1 * MIB)
+    output_bytes: int = Field(1 * MIB, ge=1024)
+    cpus: float = Field(1.0, ge=0.05)
+
+    def limits(self, asked: LimitsRequest | None = None) -> Limits:
+        """The limits of a new session: the defaults, overridden by what was asked for.
+
+        Raises pydantic.ValidationError for a value out of range.
+        """
+        wanted = asked.model_dump(exclude_none=True) if asked else {}
+        defaults = {name: getattr(self, name) for name in Limits.model_fields}
+        return Limits.model_validate(defaults | wanted)

@@ -1,0 +1,153 @@
+"""One run of one piece of code: what is asked, and the document that answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Level = Literal["full", "limited", "reduced"]
+Status = Literal[
+    "completed",
+    "raised",
+    "exited",
+    "timed_out",
+    "out_of_memory",
+    "output_exceeded",
+    "disk_full",
+    "interrupted",
+    "crashed",
+    "lost",
+]
+
+MIB = 1024 * 1024
+
+
+class Limits(BaseModel):
+    """How much one session may use. Fixed when the session is made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    memory_bytes: int = Field(1024 * MIB, ge=64 * MIB, le=1024 * 1024 * MIB)
+    pids: int = Field(128, ge=8, le=32768)
+    disk_bytes: int = Field(512 * MIB, ge=1 * MIB, le=1024 * 1024 * MIB)
+    output_bytes: int = Field(1 * MIB, ge=1024, le=64 * MIB)
+    cpus: float = Field(1.0, ge=0.05, le=1024)
+
+
+class LimitsRequest(BaseModel):
+    """The limits that a caller asks for; what is left out is the server's default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    memory_bytes: int | None = None
+    pids: int | None = None
+    disk_bytes: int | None = None
+    output_bytes: int | None = None
+    cpus: float | None = None
+
+
+class Outcome(BaseModel):
+    """How a run ended. The keeper alone decides it, from its own clock and the kernel's counters."""
+
+    status: Status
+    reason: str
+    """Machine-readable: which limit, signal or exception ended the run."""
+    message: str
+    """The same for a person, and what became of the session's variables and files."""
+
+
+class Truncated(BaseModel):
+    stdout: bool = False
+    stderr: bool = False
+
+
+class Isolation(BaseModel):
+    level: Level
+    missing: list[str] = []
+
+
+class Usage(BaseModel):
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+class StreamOutput(BaseModel):
+    type: Literal["stream"] = "stream"
+    name: Literal["stdout", "stderr"]
+    text: str
+
+
+class DisplayOutput(BaseModel):
+    type: Literal["display_data", "execute_result"]
+    data: dict[str, str]
+    """By media type; binary types are base64."""
+
+
+class ErrorOutput(BaseModel):
+    type: Literal["error"] = "error"
+    ename: str
+    evalue: str
+    traceback: list[str]
+
+
+Output = Annotated[StreamOutput | DisplayOutput | ErrorOutput, Field(discriminator="type")]
+
+
+class ExecutionFile(BaseModel):
+    file_id: str | None
+    """None where there is no server to keep the file (`belljar run`)."""
+    filename: str
+    path: str
+    """Relative to the working directory; differs from `filename` for files in sub-folders."""
+    mime_type: str
+    size_bytes: int
+
+
+class InputFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    data: str | None = None
+    """Base64."""
+    file_id: str | None = None
+
+
+class ExecutionRequest(BaseModel):
+    """The body of POST /v1/executions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: str
+    language: Literal["python"] = "python"
+    container: str | None = None
+    files: list[InputFile] = []
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+    limits: LimitsRequest | None = None
+    stdin: str | None = None
+    env: dict[str, str] = {}
+
+
+class Execution(BaseModel):
+    """The answer of POST /v1/executions and of `belljar run --json`."""
+
+    id: str
+    type: Literal["execution"] = "execution"
+    container: str | None
+    outcome: Outcome
+    return_code: int
+    stdout: str
+    stderr: str
+    truncated: Truncated
+    outputs: list[Output]
+    files: list[ExecutionFile]
+    usage: Usage
+    isolation: Isolation
+    laps: dict[str, float] = {}
+    """Milliseconds for each step of making the session and of the run."""
+
+
+def json_of(model: BaseModel) -> dict[str, Any]:
+    """The model as JSON-ready data, with every field of the contract present."""
+    return model.model_dump(mode="json")
