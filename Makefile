@@ -1,0 +1,40 @@
+# `make help` says what there is. Everything runs in .venv, which set-up makes from locks/; nothing is installed elsewhere
+# but, as root, missing Debian packages.
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test test-as-user check format lock clean
+export PYTHON
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand --tabs=22
+
+setup: ## make .venv/bin/belljar ready to use, with the runtime that code runs on
+	@scripts/setup
+
+setup-dev:
+	@scripts/setup dev
+
+demo: setup ## set up, start a server and send it the requests of examples/
+	@.venv/bin/python examples/demo.py
+
+test: setup-dev ## set up and run all tests (PYTEST_ARGS="-k name" for some)
+	.venv/bin/pytest $(PYTEST_ARGS)
+
+test-as-user: ## run the tests of the jail as an ordinary user; root runs them on a copy, as another uid
+	scripts/test-as-user
+
+check: setup-dev ## lint, formatting, types and the arrows between the folders
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: setup-dev ## bring the code into its form
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade for the newest)
+	scripts/lock $(LOCK_ARGS)
+
+clean: ## remove the environments and caches
+	rm -rf .venv .tools demo-output dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
