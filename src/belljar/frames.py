@@ -1,0 +1,128 @@
+"""Messages between processes, as bytes. Standard library only: the guest runs this file too.
+
+A message is a small JSON object (the head) and an opaque body. On the wire:
+
+    frame   = kind (1 byte) · zero (3 bytes) · length (4 bytes, big-endian, at most 65,536) · payload
+    message = one HEAD frame (JSON object; its "body" member says how many bytes follow)
+              · BODY frames, none of them empty, until exactly that many bytes have come
+
+One end of a stream may be hostile. So the decoder keeps at most one frame and one message in memory, knows
+no compression, no references and no types beyond JSON's, and the first violation ends the stream: there is
+no way back into step with a peer that has lied once.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn
+
+HEADER = struct.Struct("!B3sI")
+MAX_PAYLOAD = 65536
+HEAD = 1
+BODY = 2
+_ZERO = b"\0\0\0"
+
+
+class ProtocolError(Exception):
+    """The peer sent bytes that are no message. Nothing more may be read from it."""
+
+
+class Message(NamedTuple):
+    """`kind` says what it is about; `head` holds JSON values only; `body` is raw bytes."""
+
+    kind: str
+    head: dict[str, Any]
+    body: bytes = b""
+
+
+def _frame(kind: int, payload: bytes) -> bytes:
+    return HEADER.pack(kind, _ZERO, len(payload)) + payload
+
+
+def encode(message: Message) -> bytes:
+    """The bytes of a message. Raises ValueError when the head is larger than one frame."""
+    head = {**message.head, "kind": message.kind, "body": len(message.body)}
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # A lone surrogate cannot be UTF-8, and both ends must agree on the text.
+    payload = text.encode("utf-8", "replace")
+    if len(payload) > MAX_PAYLOAD:
+        raise ValueError(f"the head of a {message.kind!r} message has {len(payload)} bytes, over {MAX_PAYLOAD}")
+    parts = [_frame(HEAD, payload)]
+    for start in range(0, len(message.body), MAX_PAYLOAD):
+        parts.append(_frame(BODY, message.body[start : start + MAX_PAYLOAD]))
+    return b"".join(parts)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+class Decoder:
+    """Turns a stream of bytes, in pieces of any size, into messages. Pure: it reads nothing itself.
+
+    `max_body` bounds the body of one message, in bytes.
+    """
+
+    def __init__(self, max_body: int) -> None:
+        self._max_body = max_body
+        self._pending = bytearray()
+        self._kind: str | None = None
+        self._head: dict[str, Any] = {}
+        self._body = bytearray()
+        self._missing = 0
+
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether the stream may end here without cutting a message in two."""
+        return self._kind is None and not self._pending
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that are complete with `data`. Raises ProtocolError at the first violation."""
+        self._pending += data
+        at = 0
+        try:
+            while len(self._pending) - at >= HEADER.size:
+                kind, zero, length = HEADER.unpack_from(self._pending, at)
+                if kind not in (HEAD, BODY) or zero != _ZERO or length > MAX_PAYLOAD:
+                    raise ProtocolError("no frame header")
+                end = at + HEADER.size + length
+                if len(self._pending) < end:
+                    break
+                payload = bytes(self._pending[at + HEADER.size : end])
+                at = end
+                message = self._take(kind, payload)
+                if message is not None:
+                    yield message
+        finally:
+            del self._pending[:at]
+
+    def _take(self, kind: int, payload: bytes) -> Message | None:
+        if kind == HEAD:
+            if self._kind is not None:
+                raise ProtocolError("a message began inside another")
+            self._begin(payload)
+        else:
+            if self._kind is None or not payload or len(payload) > self._missing:
+                raise ProtocolError("a body that no head announced")
+            self._body += payload
+            self._missing -= len(payload)
+        if self._missing:
+            return None
+        assert self._kind is not None
+        message = Message(self._kind, self._head, bytes(self._body))
+        self._kind, self._head, self._body = None, {}, bytearray()
+        return message
+
+    def _begin(self, payload: bytes) -> None:
+        try:
+            head = json.loads(payload, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError("the head is not JSON") from error
+        if not isinstance(head, dict):
+            raise ProtocolError("the head is not an object")
+        kind, body = head.pop("kind", None), head.pop("body", None)
+        if not isinstance(kind, str) or type(body) is not int or not 0 <= body <= self._max_body:
+            raise ProtocolError("the head names no kind, or a body that is too large")
+        self._kind, self._head, self._missing = kind, head, body

@@ -1,0 +1,252 @@
+"""The system calls that Python 3.11 lacks, by ctypes. Standard library only: every process runs this file.
+
+Each function is one call: it returns what the kernel returns and raises OSError with the kernel's errno.
+Numbers and constants are those of the kernel's user-space headers (include/uapi).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from typing import Any
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+# Calls from Linux 5.1 on have the same number on all architectures; the older ones are listed for each.
+_NUMBERS: dict[str, dict[str, int]] = {
+    "x86_64": {"clone": 56, "pivot_root": 155, "capset": 126, "seccomp": 317, "setfsuid": 122, "setfsgid": 123},
+    "aarch64": {"clone": 220, "pivot_root": 41, "capset": 91, "seccomp": 277, "setfsuid": 151, "setfsgid": 152},
+}
+_EVERYWHERE = {
+    "open_tree": 428,
+    "move_mount": 429,
+    "close_range": 436,
+    "openat2": 437,
+    "mount_setattr": 442,
+    "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
+    "landlock_restrict_self": 446,
+}
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+NAMESPACES = (
+    CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID
+)
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_REMOUNT = 32
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+OPEN_TREE_CLONE = 1
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+AT_FDCWD = -100
+MOVE_MOUNT_F_EMPTY_PATH = 4
+MOUNT_ATTR_RDONLY = 1
+MOUNT_ATTR_NOSUID = 2
+MOUNT_ATTR_NODEV = 4
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NAME = 15
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+RESOLVE_NO_XDEV = 1
+RESOLVE_NO_MAGICLINKS = 2
+RESOLVE_NO_SYMLINKS = 4
+RESOLVE_BENEATH = 8
+
+SECCOMP_SET_MODE_FILTER = 1
+
+
+def _raise(name: str) -> None:
+    number = ctypes.get_errno()
+    raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def _checked(name: str, result: int) -> int:
+    if result < 0:
+        _raise(name)
+    return result
+
+
+def syscall(name: str, *arguments: Any) -> int:
+    """One system call by name. Integers are passed as 64 bits; buffers by address."""
+    number = _EVERYWHERE.get(name)
+    if number is None:
+        number = _NUMBERS[platform.machine()][name]
+    passed = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    return _checked(name, libc.syscall(ctypes.c_long(number), *passed))
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    _checked("unshare", libc.unshare(ctypes.c_int(flags)))
+
+
+def setns(fd: int, flags: int) -> None:
+    """setns(2); `fd` is a namespace or, since Linux 5.8, a pidfd."""
+    _checked("setns", libc.setns(ctypes.c_int(fd), ctypes.c_int(flags)))
+
+
+def clone(flags: int) -> int:
+    """A bare clone(2) that returns twice, like fork.
+
+    Unlike os.fork it runs none of Python's or libc's fork hooks, so the child may only do simple things: it is
+    for the first process of a box, which has to be born inside its namespaces.
+    """
+    return syscall("clone", flags, 0, 0, 0, 0)
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    """mount(2)."""
+    result = libc.mount(
+        source.encode(),
+        os.fsencode(target),
+        kind.encode() if kind else None,
+        ctypes.c_ulong(flags),
+        options.encode(),
+    )
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"mount {kind or 'bind'}: {os.strerror(number)}", target)
+
+
+def umount(target: str, flags: int = 0) -> None:
+    """umount2(2)."""
+    _checked(f"umount {target}", libc.umount2(os.fsencode(target), ctypes.c_int(flags)))
+
+
+def pivot_root(new: str, old: str) -> None:
+    """pivot_root(2)."""
+    syscall("pivot_root", os.fsencode(new), os.fsencode(old))
+
+
+def open_tree(path: str) -> int:
+    """A descriptor of a detached copy of the mounts at `path` (Linux 5.2)."""
+    flags = OPEN_TREE_CLONE | os.O_CLOEXEC | AT_RECURSIVE
+    return syscall("open_tree", AT_FDCWD, os.fsencode(path), flags)
+
+
+def move_mount(tree_fd: int, target: str) -> None:
+    """Attach a tree made by `open_tree` at `target`."""
+    syscall("move_mount", tree_fd, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
+
+
+def mount_setattr(fd: int, set_flags: int, *, path: str = "", recursive: bool = True) -> None:
+    """Set attributes on a tree of mounts (Linux 5.12)."""
+    attributes = struct.pack("=QQQQ", set_flags, 0, 0, 0)
+    flags = (AT_RECURSIVE if recursive else 0) | (AT_EMPTY_PATH if not path else 0)
+    syscall("mount_setattr", fd, os.fsencode(path), flags, attributes, len(attributes))
+
+
+def prctl(option: int, *arguments: int) -> int:
+    """prctl(2)."""
+    padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
+    return _checked("prctl", libc.prctl(ctypes.c_int(option), *padded))
+
+
+def drop_capabilities() -> None:
+    """Leave the calling thread without any capability, and without a way to gain one by exec."""
+    for capability in range(64):
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError:
+            break  # EINVAL: the kernel knows no further capability
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    header = struct.pack("=Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    syscall("capset", header, bytes(24))
+
+
+def close_range(first: int, last: int = 0xFFFFFFFF) -> None:
+    """Close every descriptor from `first` to `last` (Linux 5.9)."""
+    if first <= last:
+        syscall("close_range", first, last, 0)
+
+
+def openat2(directory_fd: int, path: bytes, flags: int, mode: int = 0) -> int:
+    """Open below a directory: no link of any kind, no mount point, no way up (Linux 5.6)."""
+    resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
+    return syscall("openat2", directory_fd, path, how, len(how))
+
+
+def set_filesystem_ids(uid: int, gid: int) -> None:
+    """Make files as this user: setfsgid(2), then setfsuid(2), for the calling thread only."""
+    # Both return the previous id and never fail; a second call with -1 would tell what is in force.
+    libc.syscall(ctypes.c_long(_NUMBERS[platform.machine()]["setfsgid"]), ctypes.c_long(gid))
+    libc.syscall(ctypes.c_long(_NUMBERS[platform.machine()]["setfsuid"]), ctypes.c_long(uid))
+
+
+def install_filter(program: bytes) -> None:
+    """Install a compiled seccomp filter (struct sock_filter, 8 bytes each) for all threads to come."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    pointer = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
+    syscall("seccomp", SECCOMP_SET_MODE_FILTER, 0, pointer)
+
+
+class Landlock:
+    """A Landlock ruleset that refuses everything it knows and allows what is added.
+
+    Source: the kernel's Documentation/userspace-api/landlock.rst.
+    """
+
+    EXECUTE = 1 << 0
+    WRITE_FILE = 1 << 1
+    READ_FILE = 1 << 2
+    READ_DIR = 1 << 3
+    MAKE_CHAR = 1 << 6
+    MAKE_BLOCK = 1 << 11
+    TRUNCATE = 1 << 14
+    _PATH_BENEATH = 1
+    # How many rights on files each ABI handles: 1-2 (Linux 5.13, 5.19), 3 truncate (6.2), 5 device ioctl (6.10)
+    _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
+
+    def __init__(self) -> None:
+        abi = self.abi()
+        self.handled = (1 << self._FILE_RIGHTS.get(abi, 16)) - 1
+        network = 3 if abi >= 4 else 0  # TCP bind and connect (Linux 6.7)
+        scoped = 3 if abi >= 6 else 0  # abstract Unix sockets and signals (Linux 6.12)
+        fields = [self.handled]
+        if abi >= 4:
+            fields.append(network)
+        if abi >= 6:
+            fields.append(scoped)
+        attributes = struct.pack(f"={len(fields)}Q", *fields)
+        self._fd = syscall("landlock_create_ruleset", attributes, len(attributes), 0)
+
+    @staticmethod
+    def abi() -> int:
+        """The ABI that the kernel speaks; raises OSError where there is no Landlock."""
+        return syscall("landlock_create_ruleset", 0, 0, 1)
+
+    def allow(self, path: str, rights: int) -> None:
+        """Allow `rights` below `path`; those that the kernel does not handle are left out."""
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            rule = struct.pack("=Qi", rights & self.handled, fd)
+            syscall("landlock_add_rule", self._fd, self._PATH_BENEATH, rule, 0)
+        finally:
+            os.close(fd)
+
+    def restrict_self(self) -> None:
+        """Put the ruleset in force for the calling thread and all that it starts."""
+        syscall("landlock_restrict_self", self._fd, 0)
+        os.close(self._fd)

@@ -1,0 +1,150 @@
+"""Pid 1 of the outer box: starts the fork server, and makes a box for each request of the keeper."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from belljar import kernel, packets
+from belljar.zygote.layout import BOX, WORK
+
+_READY = b"k"
+
+
+def main(control: socket.socket, config: dict[str, Any]) -> None:
+    """Serve until the keeper is gone."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        # With the default action the kernel protects pid 1 from what is sent inside its namespace.
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
+    packet, fds = packets.receive(control)
+    _start_fork_server(packet, fds[0])
+    os.close(fds[0])
+    packets.send(control, {"event": "ready"})
+    while True:
+        try:
+            packet, fds = packets.receive(control)
+        except EOFError:
+            os._exit(0)
+        try:
+            pid, pidfd = _make_box(control, packet, fds[0])
+            packets.send(control, {"event": "box", "id": packet["id"], "pid": pid}, [pidfd])
+            os.close(pidfd)
+        except OSError as error:
+            packets.send(control, {"event": "box", "id": packet["id"], "error": str(error)})
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+
+def _start_fork_server(packet: dict[str, Any], sock_fd: int) -> None:
+    if os.fork():
+        return
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.dup2(sock_fd, 3, inheritable=True)
+        kernel.close_range(4)
+        os.execve(packet["argv"][0], packet["argv"], packet["env"])
+    except BaseException as error:
+        print(f"belljar zygote: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(127)
+
+
+def _make_box(control: socket.socket, packet: dict[str, Any], sock_fd: int) -> tuple[int, int]:
+    """Clone a box's pid 1. It speaks to the keeper on `sock_fd` as soon as its mounts are there."""
+    gate_read, gate_write = os.pipe()
+    pid = kernel.clone(kernel.NAMESPACES | signal.SIGCHLD)
+    if pid == 0:
+        try:
+            os.close(gate_write)
+            control.close()
+            if os.read(gate_read, 1) != _READY:
+                os._exit(1)
+            os.close(gate_read)
+            _pid1(packet, socket.socket(fileno=os.dup(sock_fd)))
+        except BaseException as error:
+            print(f"belljar box: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(1)
+    os.close(gate_read)
+    try:
+        pidfd = os.pidfd_open(pid)
+        _write_map(pid, "setgroups", "deny")
+        _write_map(pid, "uid_map", packet["map"])
+        _write_map(pid, "gid_map", packet["map"])
+        os.write(gate_write, _READY)
+    finally:
+        os.close(gate_write)  # without the byte the child ends itself
+    return pid, pidfd
+
+
+def _write_map(pid: int, name: str, text: str) -> None:
+    fd = os.open(f"/proc/{pid}/{name}", os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _pid1(packet: dict[str, Any], sock: socket.socket) -> None:
+    """Furnish the box, then do nothing but kill on request, until the keeper closes the socket."""
+    started = time.perf_counter()
+    owner = packet["guest_id"]
+    if packet["has_root"]:
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    options = f"mode=0755,size={packet['disk_bytes']},nr_inodes={packet['inodes']}"
+    kernel.mount("belljar", BOX, "tmpfs", flags, options)
+    for name, mode in (("files", 0o755), ("files/work", 0o755), ("files/output", 0o755), ("tmp", 0o1777), ("shm", 0o1777)):
+        os.mkdir(f"{BOX}/{name}")
+        os.chmod(f"{BOX}/{name}", mode)
+        os.chown(f"{BOX}/{name}", owner, owner)
+    directory = os.open(f"{BOX}/files", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for name, target in (("files", "/files"), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108
+        kernel.mount(f"{BOX}/{name}", target, None, kernel.MS_BIND)
+    kernel.umount(BOX, kernel.MNT_DETACH)
+    mounted = time.perf_counter()
+    # The guest sees its own processes and no other file of /proc.
+    kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC, "subset=pid")
+    socket.sethostname("belljar")
+    os.chdir(WORK)
+    kernel.close_range(3, min(sock.fileno(), directory) - 1)
+    laps = {"mounts": mounted - started, "proc": time.perf_counter() - mounted}
+    packets.send(sock, {"event": "ready", "laps": laps}, [directory])
+    os.close(directory)
+    while True:
+        try:
+            request, _ = packets.receive(sock)
+        except (EOFError, OSError):
+            os._exit(0)
+        _kill(request["op"], request.get("keep"))
+        packets.send(sock, {"event": "done", "op": request["op"]})
+
+
+def _kill(op: str, keep: int | None) -> None:
+    """`interrupt`: SIGINT to all; `sweep`: SIGKILL to all but `keep`; `kill`: SIGKILL to all.
+
+    kill(-1) reaches every process of this pid namespace but us, and forks cannot race with it: a process that
+    has the signal pending does not fork any more.
+    """
+    if op == "sweep":
+        while others := [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in (1, keep)]:
+            for pid in others:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            time.sleep(0.001)
+        return
+    try:
+        os.kill(-1, signal.SIGINT if op == "interrupt" else signal.SIGKILL)
+    except ProcessLookupError:
+        return
