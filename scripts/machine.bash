@@ -67,7 +67,7 @@ bring_packages() {
     if [[ $(id -u) -eq 0 ]]; then
         say "installing Debian packages: $*"
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
         return
     fi
     local update=""
@@ -92,7 +92,7 @@ bring_uv() {
     [[ -n "$uv" ]] || fail "pip brought uv into .tools/uv, but it does not run there."
 }
 
-# Sets `base_python` and `uv`, bringing what is missing.
+# Sets `base_python` and `uv`, bringing what is missing, and what both scripts tell uv.
 prepare_machine() {
     find_python
     find_uv
@@ -103,4 +103,7 @@ prepare_machine() {
     [[ -n "$base_python" ]] || find_python
     [[ -n "$base_python" ]] || fail "Python 3.11 or newer is needed, and was not found."
     [[ -n "$uv" ]] || bring_uv
+    # uv trusts a list of its own unless told to trust what the machine trusts, as pip does; and a Python that it would
+    # download is not the machine's.
+    export UV_NATIVE_TLS="${UV_NATIVE_TLS:-1}" UV_PYTHON_DOWNLOADS=never
 }
