@@ -1,7 +1,7 @@
 """Print an answer of the code execution tool, block by block, and save its charts.
 
-A program needs none of this: the blocks are in `response.content`, and portfolio.py shows a loop of eight lines that
-reads them. This file is about looking nice.
+A program needs none of this: the blocks are in `response.content`, and portfolio.py has a loop of eight lines
+that reads them. This file is about looking nice.
 """
 
 from __future__ import annotations
@@ -57,6 +57,16 @@ def question(prompt: str, attachment: str | None = None) -> None:
     _print("question", prompt if attachment is None else f"{prompt}\n[Attached: {attachment}]")
 
 
+def heading(title: str) -> None:
+    """Print a line that sets off what follows."""
+    _print("heading", title)
+
+
+def note(text: str) -> None:
+    """Print something about the answer that is not part of it."""
+    _print("note", text)
+
+
 def answer(client: anthropic.Anthropic, response: anthropic.types.Message, name: str) -> Shown:
     """Print every block of `response`; charts and files are saved, the charts as `name`.png.
 
@@ -70,6 +80,7 @@ def answer(client: anthropic.Anthropic, response: anthropic.types.Message, name:
             case "text":
                 _print("text", block.text)
             case "server_tool_use" if "code" in block.input:
+                shown.executions += 1
                 _print("code", str(block.input["code"]))
             case "code_execution_result":
                 # Belljar's `inline` profile. The SDK does not know this type, so `output` is a plain dict.
@@ -77,9 +88,9 @@ def answer(client: anthropic.Anthropic, response: anthropic.types.Message, name:
             case "code_execution_tool_result":
                 _official_result(client, block.content, name, shown)
             case other:
-                _print("note", f"[{other}]")
+                note(f"[A block of the type {other}]")
     if response.stop_reason != "end_turn":
-        _print("note", f"[The answer stops here: {response.stop_reason}]")
+        note(f"[The answer stops here: {response.stop_reason}]")
     return shown
 
 
@@ -87,15 +98,15 @@ def _inline_result(block: Any, name: str, shown: Shown) -> None:
     if block.output["type"] == "image":
         _save_chart(base64.b64decode(block.output["data"]), block.output["media_type"], name, shown)
     else:
-        _result(block.output["text"], bool(block.is_error), shown)
+        _result(block.output["text"], getattr(block, "is_error", False), shown)
 
 
 def _official_result(client: anthropic.Anthropic, result: Any, name: str, shown: Shown) -> None:
     if result.type == "code_execution_tool_result_error":
         _result(f"The tool could not run the code: {result.error_code}", True, shown)
         return
-    is_error = result.return_code != 0
-    _result("\n".join(part.rstrip("\n") for part in (result.stdout, result.stderr) if part), is_error, shown)
+    printed = "\n".join(part.rstrip("\n") for part in (result.stdout, result.stderr) if part)
+    _result(printed, result.return_code != 0, shown)
     for output in result.content:
         content = client.beta.files.download(output.file_id)
         media_type = content.headers.get("content-type", "").partition(";")[0]
@@ -104,11 +115,10 @@ def _official_result(client: anthropic.Anthropic, result: Any, name: str, shown:
             _save_chart(content.read(), media_type, name, shown)
         else:
             shown.files.append(_save(content.read(), filename))
-            _print("note", f"[File saved: {shown.files[-1]}]")
+            note(f"[File saved: {shown.files[-1]}]")
 
 
 def _result(text: str, is_error: bool, shown: Shown) -> None:
-    shown.executions += 1
     shown.failures += is_error
     shown.ended_in_failure = is_error
     _print("error" if is_error else "result", text.strip("\n") or "(nothing was printed)")
@@ -117,7 +127,7 @@ def _result(text: str, is_error: bool, shown: Shown) -> None:
 def _save_chart(data: bytes, media_type: str, name: str, shown: Shown) -> None:
     number = f"-{len(shown.charts) + 1}" if shown.charts else ""
     shown.charts.append(_save(data, f"{name}{number}{mimetypes.guess_extension(media_type) or '.png'}"))
-    _print("note", f"[Chart saved: {shown.charts[-1]}]")
+    note(f"[Chart saved: {shown.charts[-1]}]")
 
 
 def _save(data: bytes, filename: str) -> Path:
@@ -141,7 +151,7 @@ def _filename(disposition: str) -> str | None:
 
 @functools.cache
 def _console() -> Any:
-    if isinstance(sys.stdout, _Reconfigurable):
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 must not end the program
     return Console(highlight=False) if Console is not None and sys.stdout.isatty() else None
 
@@ -155,9 +165,12 @@ def _print(kind: str, text: str) -> None:
 
 
 def _plain(kind: str, text: str) -> Iterator[str]:
-    heading = {"question": "You", "thinking": "Thinking", "code": "Code", "result": "Result", "error": "Error"}
-    if kind in heading:
-        yield f"--- {heading[kind]} ".ljust(78, "-") if kind == "code" else f"--- {heading[kind]}"
+    if kind == "code":
+        yield "--- Python ".ljust(78, "-")
+    elif kind == "heading":
+        yield "=" * 78
+    elif kind not in ("text", "note"):
+        yield f"--- {'You' if kind == 'question' else kind.capitalize()}"
     yield text.strip("\n")
     yield ""
 
@@ -165,6 +178,8 @@ def _plain(kind: str, text: str) -> Iterator[str]:
 def _rich(kind: str, text: str) -> Iterator[Any]:
     text = text.strip("\n")
     match kind:
+        case "heading":
+            yield Rule(Text(text, style="bold"), align="left", characters="━", style="cyan")
         case "question":
             yield Text("You", style="bold cyan")
             yield Padding(Text(text), (0, 0, 0, 2))
