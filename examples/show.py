@@ -11,6 +11,7 @@ import functools
 import mimetypes
 import os
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
@@ -171,6 +172,7 @@ def _plain(kind: str, text: str) -> Iterator[str]:
         yield "=" * 78
     elif kind not in ("text", "note"):
         yield f"--- {'You' if kind == 'question' else kind.capitalize()}"
+        text = textwrap.indent(text, "  ")
     yield text.strip("\n")
     yield ""
 
