@@ -14,7 +14,8 @@ setup: ## make .venv/bin/belljar ready to use, with the runtime that code runs o
 setup-dev:
 	@scripts/setup dev
 
-demo: setup ## set up, start a server and send it the requests of examples/
+# The demo speaks through the official SDK, which the server itself does without.
+demo: setup-dev ## set up, start a server and send it the requests of examples/
 	@.venv/bin/python examples/demo.py
 
 test: setup-dev ## set up and run all tests (PYTEST_ARGS="-k name" for some)
