@@ -7,6 +7,7 @@ Numbers and constants are those of the kernel's user-space headers (include/uapi
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -163,13 +164,19 @@ def prctl(option: int, *arguments: int) -> int:
     return _checked("prctl", libc.prctl(ctypes.c_int(option), *padded))
 
 
-def drop_capabilities() -> None:
-    """Leave the calling thread without any capability, and without a way to gain one by exec."""
+def drop_bounding_set() -> None:
+    """Take away what exec could ever gain. Needs CAP_SETPCAP, so it comes before `drop_capabilities`."""
     for capability in range(64):
         try:
             prctl(PR_CAPBSET_DROP, capability)
-        except OSError:
-            break  # EINVAL: the kernel knows no further capability
+        except OSError as error:
+            if error.errno == errno.EINVAL and capability:
+                return  # the kernel knows no further capability
+            raise
+
+
+def drop_capabilities() -> None:
+    """Leave the calling thread without any capability."""
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("=Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
     syscall("capset", header, bytes(24))

@@ -10,8 +10,11 @@ under way at once. While code runs, its outputs arrive as events of the run's re
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -21,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import anyio
+import anyio.to_thread
 from anyio.abc import SocketStream
 
 from belljar import errors
@@ -30,6 +34,9 @@ from belljar.wire.execution import Isolation, Limits, Outcome, Truncated, Usage
 
 CHUNK_BYTES = 1024 * 1024
 """Of a file, in one message."""
+
+STOP_SECONDS = 15
+"""For a keeper to end its sessions and itself."""
 
 _KEEPER_BODY_BYTES = 256 * 1024 * 1024
 
@@ -76,7 +83,7 @@ class WorkFile:
 
 @dataclass(frozen=True)
 class Run:
-    """What to run. `output_dir` is a fresh 16-digit hex name: the run's own $OUTPUT_DIR."""
+    """What to run. Each run has a new, empty $OUTPUT_DIR beside the working directory."""
 
     code: str
     timeout_seconds: float
@@ -86,7 +93,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended and what it left behind. `outputs` is complete, in order, and within the limits."""
+    """How a run ended and what it left behind. `outputs` is in order and within the limits.
+
+    `stderr` ends with the traceback, as a terminal would show it; `outputs` has it as `Raised` instead.
+    """
 
     outcome: Outcome
     return_code: int
@@ -97,6 +107,8 @@ class Result:
     files: list[WorkFile]
     files_left_out: int
     """Files beyond the limit on how many one run gives back."""
+    displays_left_out: int
+    """Rich values beyond the limits on how many and how large one run may give back."""
     usage: Usage
     laps: dict[str, float]
 
@@ -110,29 +122,40 @@ class Description:
     """The runtime's version, as `3.11.7`."""
     packages: dict[str, str]
     """What the runtime has installed, by distribution name."""
+    preload_failed: dict[str, str]
+    """Modules that could not be imported ahead, and why; code that imports them will see the same."""
     laps: dict[str, float]
 
 
 class Keeper:
     """A started keeper. Made by `start`; every method raises KeeperLost once the process is gone."""
 
-    def __init__(self, stream: SocketStream, tasks: anyio.abc.TaskGroup) -> None:
-        raise NotImplementedError
-
-    @property
-    def description(self) -> Description:
-        raise NotImplementedError
+    def __init__(self, stream: SocketStream, decoder: Decoder, description: Description) -> None:
+        self._stream = stream
+        self._decoder = decoder
+        self._sending = anyio.Lock()
+        self._numbers = itertools.count(1)
+        self._requests: dict[int, _Request] = {}
+        self.description = description
+        self.is_lost = False
 
     async def open(self, session: str, limits: Limits) -> dict[str, float]:
         """Make a session named `session` (any new id). Returns its laps in milliseconds."""
-        raise NotImplementedError
+        answer = await self._ask(Message("open", {"session": session, "limits": limits.model_dump()}))
+        laps: dict[str, float] = answer.head["laps"]
+        return laps
 
     async def put(self, session: str, name: str, body: bytes | AsyncIterator[bytes]) -> None:
         """Write a file into the session's working directory, replacing one of that name.
 
         `name` is one component: no `/`, no NUL, not `.` or `..`, at most 255 bytes. Raises InvalidRequest.
         """
-        raise NotImplementedError
+        append = False
+        async for piece in _pieces(body):
+            await self._ask(Message("put", {"session": session, "name": name, "append": append}, piece))
+            append = True
+        if not append:
+            await self._ask(Message("put", {"session": session, "name": name, "append": False}))
 
     async def execute(self, session: str, run: Run, on_event: Callable[[Event], None] | None = None) -> Result:
         """Run code in the session; one run at a time in a session.
@@ -140,15 +163,162 @@ class Keeper:
         Cancelling interrupts the code (SIGINT, then SIGKILL after the grace time). Raises NotFound when there
         is no such session.
         """
-        raise NotImplementedError
+        outputs = _Outputs(on_event)
+        asked = {
+            "code": run.code,
+            "timeout_seconds": run.timeout_seconds,
+            "stdin": run.stdin,
+            "env": run.env,
+            "output_dir": secrets.token_hex(8),
+        }
+        try:
+            answer = await self._ask(
+                Message("execute", {"session": session}, json.dumps(asked).encode()), outputs.take
+            )
+        except BaseException:
+            if not self.is_lost:
+                # Whatever ended our waiting, nobody waits for the code any more.
+                with anyio.CancelScope(shield=True), contextlib.suppress(errors.BelljarError):
+                    await self._ask(Message("interrupt", {"session": session}))
+            raise
+        return outputs.result(json.loads(answer.body))
 
-    def read(self, session: str, file: WorkFile) -> AsyncIterator[bytes]:
+    async def read(self, session: str, file: WorkFile) -> AsyncIterator[bytes]:
         """The content of a file of the last result, in pieces; at most `file.size_bytes`."""
-        raise NotImplementedError
+        offset = 0
+        while offset < file.size_bytes:
+            head = {"session": session, "handle": file.handle, "offset": offset, "length": CHUNK_BYTES}
+            answer = await self._ask(Message("read", head))
+            if not answer.body:
+                return
+            offset += len(answer.body)
+            yield answer.body
 
     async def close(self, session: str) -> None:
         """End the session and everything in it. Closing one that is gone does nothing."""
-        raise NotImplementedError
+        await self._ask(Message("close", {"session": session}))
+
+    async def _ask(self, message: Message, on_event: Callable[[Message], None] | None = None) -> Message:
+        number = next(self._numbers)
+        request = _Request(on_event)
+        self._requests[number] = request
+        try:
+            if self.is_lost:
+                raise errors.KeeperLost("the keeper has ended; its sessions are gone")
+            data = encode(message._replace(head={**message.head, "id": number}))
+            # A message that was begun is finished, or the stream would be out of step for everybody.
+            with anyio.CancelScope(shield=True):
+                async with self._sending:
+                    await self._stream.send(data)
+            await request.done.wait()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise errors.KeeperLost("the keeper has ended; its sessions are gone") from error
+        finally:
+            del self._requests[number]
+        if request.answer is None:
+            raise errors.KeeperLost("the keeper has ended; its sessions are gone")
+        if request.answer.kind == "error":
+            raise _error(request.answer)
+        return request.answer
+
+    async def _listen(self) -> None:
+        """Hand every message to its request, until the keeper is gone."""
+        try:
+            while True:
+                for message in self._decoder.feed(await self._stream.receive(262144)):
+                    request = self._requests.get(message.head["id"])
+                    if request is not None:
+                        request.take(message)
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ProtocolError):
+            return
+        finally:
+            self.is_lost = True
+            for request in self._requests.values():
+                request.done.set()
+
+
+class _Request:
+    def __init__(self, on_event: Callable[[Message], None] | None) -> None:
+        self._on_event = on_event
+        self.done = anyio.Event()
+        self.answer: Message | None = None
+
+    def take(self, message: Message) -> None:
+        if message.kind in ("answer", "error"):
+            self.answer = message
+            self.done.set()
+        elif self._on_event is not None:
+            self._on_event(message)
+
+
+class _Outputs:
+    """Folds a run's events into its result."""
+
+    def __init__(self, on_event: Callable[[Event], None] | None) -> None:
+        self._on_event = on_event
+        self._outputs: list[Event] = []
+        self._texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+
+    def take(self, message: Message) -> None:
+        if message.kind == "stream":
+            self._stream(message.head["name"], message.body.decode())
+        else:
+            at, data = 0, {}
+            for mime, size in message.head["parts"]:
+                data[mime] = message.body[at : at + size]
+                at += size
+            self._add(Display(message.head["type"], data))
+
+    def _stream(self, name: Literal["stdout", "stderr"], text: str) -> None:
+        self._texts[name].append(text)
+        last = self._outputs[-1] if self._outputs else None
+        if isinstance(last, Stream) and last.name == name:
+            self._outputs[-1] = Stream(name, last.text + text)
+            if self._on_event is not None:
+                self._on_event(Stream(name, text))
+        else:
+            self._add(Stream(name, text))
+
+    def _add(self, event: Event) -> None:
+        self._outputs.append(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def result(self, facts: dict[str, Any]) -> Result:
+        stderr = "".join(self._texts["stderr"])
+        if facts["raised"] is not None:
+            raised = Raised(**facts["raised"])
+            self._add(raised)
+            stderr += "".join(f"{line}\n" for line in raised.traceback)
+        return Result(
+            outcome=Outcome.model_validate(facts["outcome"]),
+            return_code=facts["return_code"],
+            stdout="".join(self._texts["stdout"]),
+            stderr=stderr,
+            truncated=Truncated.model_validate(facts["truncated"]),
+            outputs=self._outputs,
+            files=[WorkFile(**file) for file in facts["files"]],
+            files_left_out=facts["files_left_out"],
+            displays_left_out=facts["displays_left_out"],
+            usage=Usage.model_validate(facts["usage"]),
+            laps=facts["laps"],
+        )
+
+
+async def _pieces(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(body, bytes):
+        for start in range(0, len(body), CHUNK_BYTES):
+            yield body[start : start + CHUNK_BYTES]
+    else:
+        async for piece in body:
+            if piece:
+                yield piece
+
+
+def _error(message: Message) -> errors.BelljarError:
+    kind = getattr(errors, message.head["error"], errors.BelljarError)
+    assert issubclass(kind, errors.BelljarError)
+    return kind(message.head["message"])
 
 
 @asynccontextmanager
@@ -158,5 +328,75 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
     Raises JailUnavailable, with what is missing and the command that provides it, when this machine does not
     reach `settings.require`.
     """
-    raise NotImplementedError
-    yield
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # Its own process group: a terminal's Ctrl-C is for us to answer, and ours to pass on or not.
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "belljar.keeper", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+            process_group=0,
+        )
+    try:
+        async with await SocketStream.from_socket(ours) as stream:
+            decoder = Decoder(_KEEPER_BODY_BYTES)
+            keeper = Keeper(stream, decoder, await _configure(stream, decoder, settings))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(keeper._listen)
+                try:
+                    yield keeper
+                finally:
+                    tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # The listener raises nothing: what came out is the caller's own, as it was raised.
+        raise _only(group) from None
+    finally:
+        ours.close()
+        # The closed socket is the order to end; it takes its sessions with it.
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_wait, process)
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+async def _configure(stream: SocketStream, decoder: Decoder, settings: Settings) -> Description:
+    config = {
+        "runtime": str(settings.runtime),
+        "preload": list(settings.preload),
+        "uid_base": settings.uid_base,
+        "grace_seconds": settings.grace_seconds,
+        "require": settings.require,
+    }
+    try:
+        await stream.send(encode(Message("configure", {}, json.dumps(config).encode())))
+        while True:
+            for message in decoder.feed(await stream.receive()):
+                if message.kind != "ready":
+                    raise _error(message)
+                return _described(json.loads(message.body))
+    except (anyio.EndOfStream, anyio.BrokenResourceError) as error:
+        raise errors.JailUnavailable("the keeper ended while it started; standard error says why") from error
+
+
+def _described(facts: dict[str, Any]) -> Description:
+    return Description(
+        isolation=Isolation.model_validate(facts["isolation"]),
+        python=facts["python"],
+        packages=facts["packages"],
+        preload_failed=facts["preload_failed"],
+        laps=facts["laps"],
+    )

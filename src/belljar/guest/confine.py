@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import resource
@@ -35,8 +36,7 @@ class Descriptors(NamedTuple):
 def descriptors(sock: int, out: int, err: int, box: int) -> Descriptors:
     """Put the guest's descriptors in their places and close all others."""
     # First out of the way of the numbers that they are to have, whatever numbers they came with.
-    moved = [os.dup(fd) for fd in (sock, box)]
-    high = [_dup_above(fd, 64) for fd in (*moved, out, err)]
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in (sock, box, out, err)]
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(high[2], 1)
@@ -45,12 +45,6 @@ def descriptors(sock: int, out: int, err: int, box: int) -> Descriptors:
     os.dup2(high[1], CONTROL_FD + 1, inheritable=False)
     kernel.close_range(CONTROL_FD + 2)
     return Descriptors(CONTROL_FD, CONTROL_FD + 1)
-
-
-def _dup_above(fd: int, least: int) -> int:
-    import fcntl
-
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least)
 
 
 def lock(packet: dict[str, Any], program: bytes, box: int) -> dict[str, float]:
@@ -71,6 +65,7 @@ def lock(packet: dict[str, Any], program: bytes, box: int) -> dict[str, float]:
     os.umask(0o022)
     lap("join")
     guest_id = packet["guest_id"]
+    kernel.drop_bounding_set()
     if packet["has_root"]:
         os.setresgid(guest_id, guest_id, guest_id)
         os.setresuid(guest_id, guest_id, guest_id)

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from belljar import kernel, packets
-from belljar.zygote.layout import BOX, WORK
+from belljar.layout import BOX, WORK
 
 _READY = b"k"
 
@@ -47,7 +47,8 @@ def _start_fork_server(packet: dict[str, Any], sock_fd: int) -> None:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.dup2(sock_fd, 3, inheritable=True)
+        os.dup2(sock_fd, 3)
+        os.set_inheritable(3, True)  # dup2 leaves the flag as it was when both numbers are the same
         kernel.close_range(4)
         os.execve(packet["argv"][0], packet["argv"], packet["env"])
     except BaseException as error:
@@ -99,6 +100,9 @@ def _pid1(packet: dict[str, Any], sock: socket.socket) -> None:
     if packet["has_root"]:
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
+    # The zygote enters by our pidfd, for which the kernel wants us dumpable; a guest, without capabilities, may
+    # not look into us all the same.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     options = f"mode=0755,size={packet['disk_bytes']},nr_inodes={packet['inodes']}"

@@ -33,7 +33,13 @@ def main(control: socket.socket) -> None:
     gc.disable()  # a collection here would only dirty pages that all guests share
     packets.send(
         control,
-        {"event": "ready", "failed": failed, "threads": threads, "laps": {"preload": time.perf_counter() - started}},
+        {
+            "event": "ready",
+            "failed": failed,
+            "threads": threads,
+            "data_bytes": _data_bytes(),
+            "laps": {"preload": time.perf_counter() - started},
+        },
     )
     if threads != 1:
         # setns(CLONE_NEWUSER) needs one thread, and a lock held by another would stay locked in every guest
@@ -52,13 +58,20 @@ def _preload(modules: list[str]) -> dict[str, str]:
 
 
 def _forget_the_host() -> None:
-    """Facts about the machine that an import may have remembered."""
-    import platform
-
-    platform.uname.cache_clear() if hasattr(platform.uname, "cache_clear") else None
-    uuid: Any = sys.modules.get("uuid")
-    if uuid is not None:
+    """Forget facts about the machine that an import may have remembered."""
+    if platform_module := sys.modules.get("platform"):
+        platform_module._uname_cache = None
+    if uuid := sys.modules.get("uuid"):
         uuid._node = None
+
+
+def _data_bytes() -> int:
+    """What RLIMIT_DATA counts of us, and so of every guest from its first moment."""
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 class _Server:

@@ -29,11 +29,12 @@ def main(control: socket.socket) -> None:
         os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+    # The change of identity has made our /proc entries the machine's root's; the boxer has to write its children's.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     pid = os.fork()
     # Set last: the kernel clears it on every change of credentials.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if pid:
-        kernel.prctl(kernel.PR_SET_NAME, _name(b"belljar outer"))
         control.close()
         _, status = os.waitpid(pid, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
@@ -45,17 +46,6 @@ def main(control: socket.socket) -> None:
     except BaseException as error:
         _report(control, error)
         raise
-
-
-def _name(text: bytes) -> int:
-    import ctypes
-
-    buffer = ctypes.create_string_buffer(text[:15])
-    _kept.append(buffer)
-    return ctypes.addressof(buffer)
-
-
-_kept: list[Any] = []
 
 
 def _report(control: socket.socket, error: BaseException) -> None:

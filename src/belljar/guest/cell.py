@@ -1,0 +1,193 @@
+"""Runs pieces of code, one after the other, in one namespace, and tells the keeper how each ended.
+
+Everything here shares an interpreter with the user's code, which may change any of it. The keeper treats what
+this file says as the user's own words: it is shown, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import linecache
+import os
+import signal
+import socket
+import sys
+import traceback
+from types import CodeType, ModuleType
+from typing import Any
+
+from belljar.frames import Decoder, Message, encode
+from belljar.guest import display
+
+MAX_REQUEST_BYTES = 64 * 1024 * 1024
+_MAX_TEXT = 256 * 1024
+_MAX_TRACEBACK = 32 * 1024
+
+
+def serve(control_fd: int, packet: dict[str, Any], laps: dict[str, float]) -> None:
+    """Run what the keeper sends until it closes the socket. Never returns."""
+    _Guest(socket.socket(fileno=control_fd)).serve(laps)
+
+
+class _Guest:
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._pid = os.getpid()
+        self._count = 0
+        self._main = ModuleType("__main__")
+        self._main.__dict__["__builtins__"] = __builtins__
+        sys.modules["__main__"] = self._main
+        sys.argv = [""]
+        sys.path[:] = ["", *(entry for entry in sys.path if not entry.endswith("inside.zip") and entry)]
+        sys.dont_write_bytecode = True
+        sys.stdin = _text(0, "r")
+        # By the line, so that a kill loses little, and so that what is shown while it runs is current.
+        self._stdout = sys.stdout = sys.__stdout__ = _text(1, "w")  # type: ignore[misc]
+        self._stderr = sys.stderr = sys.__stderr__ = _text(2, "w")  # type: ignore[misc]
+        display.set_emit(self._display)
+
+    def serve(self, laps: dict[str, float]) -> None:
+        decoder = Decoder(MAX_REQUEST_BYTES)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._send(Message("ready", {"laps": laps}))
+        while data := self._control.recv(262144):
+            for message in decoder.feed(data):
+                request = json.loads(message.body)
+                finished = self._run(request)
+                if os.getpid() != self._pid:
+                    # A child that the code forked, and that came back here when the code ended.
+                    self._flush()
+                    os._exit(finished.head.get("return_code", 0) & 0xFF)
+                self._send(finished)
+        os._exit(0)
+
+    def _send(self, message: Message) -> None:
+        self._control.sendall(encode(message))
+
+    def _display(self, kind: str, data: dict[str, bytes]) -> None:
+        if os.getpid() != self._pid:
+            return
+        self._flush()  # what was printed before comes before
+        parts = [[mime, len(value)] for mime, value in data.items()]
+        self._send(Message("display", {"type": kind, "parts": parts}, b"".join(data.values())))
+
+    def _flush(self) -> None:
+        for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                continue  # the code closed or replaced it
+
+    def _run(self, request: dict[str, Any]) -> Message:
+        self._count += 1
+        filename = f"<cell {self._count}>"
+        code = request["code"]
+        linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+        before = dict(os.environ)
+        os.environ.update(request["env"])
+        os.makedirs(request["env"]["OUTPUT_DIR"], exist_ok=True)
+        _set_stdin(request["stdin"])
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                self._execute(code, filename)
+                display.show_figures()
+            finally:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            head: dict[str, Any] = {"status": "completed", "return_code": 0}
+        except SystemExit as error:
+            head = {"status": "exited", "return_code": self._exit_code(error)}
+        except BaseException as error:
+            return self._raised(error)
+        finally:
+            self._flush()
+            for name in request["env"]:
+                if name in before:
+                    os.environ[name] = before[name]
+                else:
+                    os.environ.pop(name, None)
+        return Message("finished", head)
+
+    def _execute(self, code: str, filename: str) -> None:
+        tree = ast.parse(code, filename)
+        last = tree.body[-1] if tree.body else None
+        namespace = self._main.__dict__
+        if isinstance(last, ast.Expr):
+            tree.body.pop()
+            body, value = _compile(tree, filename), _compile(ast.Expression(last.value), filename)
+            exec(body, namespace)
+            result = eval(value, namespace)  # noqa: S307 - it is the user's code, in the user's jail
+            if result is not None:
+                namespace["_"] = result
+                self._display("execute_result", {"text/plain": _clip(repr(result))})
+        else:
+            exec(_compile(tree, filename), namespace)
+
+    def _exit_code(self, error: SystemExit) -> int:
+        if error.code is None:
+            return 0
+        if isinstance(error.code, int):
+            return error.code & 0xFF
+        print(error.code, file=sys.stderr)
+        return 1
+
+    def _raised(self, error: BaseException) -> Message:
+        try:
+            lines = _traceback(error)
+            value = str(error)
+        except BaseException as second:  # an exception whose own methods raise
+            lines, value = [f"{type(error).__name__} (and describing it raised {type(second).__name__})"], ""
+        text = "\n".join(lines)
+        if len(text) > _MAX_TRACEBACK:
+            half = _MAX_TRACEBACK // 2
+            text = f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
+        body = {"ename": type(error).__name__, "evalue": value[:_MAX_TRACEBACK], "traceback": text.splitlines()}
+        return Message("finished", {"status": "raised", "return_code": 1}, json.dumps(body).encode())
+
+
+def _compile(tree: ast.Module | ast.Expression, filename: str) -> CodeType:
+    code = compile(tree, filename, "exec" if isinstance(tree, ast.Module) else "eval", dont_inherit=True)
+    assert isinstance(code, CodeType)
+    return code
+
+
+def _traceback(error: BaseException) -> list[str]:
+    """The lines of the traceback, from the user's first frame on."""
+    described = traceback.TracebackException.from_exception(error)
+    seen: set[int] = set()
+    part: traceback.TracebackException | None = described
+    while part is not None and id(part) not in seen:
+        seen.add(id(part))
+        while part.stack and "inside.zip" in part.stack[0].filename:
+            part.stack.pop(0)
+        part = part.__cause__ or part.__context__
+    return "".join(described.format()).rstrip("\n").splitlines()
+
+
+def _clip(text: str) -> bytes:
+    if len(text) > _MAX_TEXT:
+        text = f"{text[:_MAX_TEXT]}\n[... {len(text) - _MAX_TEXT} characters left out ...]"
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _text(fd: int, mode: str) -> io.TextIOWrapper:
+    stream = open(fd, mode + "b", buffering=-1, closefd=False)  # noqa: SIM115 - lives as long as the process
+    return io.TextIOWrapper(
+        stream, encoding="utf-8", errors="backslashreplace" if mode == "w" else "replace", line_buffering=True
+    )
+
+
+def _set_stdin(text: str) -> None:
+    """Give the code `text` to read, or nothing."""
+    if text:
+        fd = os.memfd_create("stdin")
+        with open(fd, "wb", closefd=False) as file:
+            file.write(text.encode("utf-8", "surrogatepass"))
+        os.lseek(fd, 0, os.SEEK_SET)
+    else:
+        fd = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(fd, 0)
+    os.close(fd)
+    sys.stdin = _text(0, "r")

@@ -1,0 +1,126 @@
+"""The session's files, seen from outside: every path is the guest's invention, and may change while we look.
+
+All access starts from one descriptor of the box's files directory, made before the guest was born. Nothing is
+opened through a link of any kind or across a mount point, so whatever is swapped under us, what we read is
+the session's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from belljar import kernel
+
+MAX_FILES = 1000
+"""How many files one run gives back."""
+MAX_ENTRIES = 20_000
+"""How many directory entries one look takes in."""
+MAX_DEPTH = 16
+_SKIPPED = {b"__pycache__", b".ipynb_checkpoints"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Enough to tell whether a file is still what it was."""
+
+    inode: int
+    size_bytes: int
+    changed_ns: int
+
+
+Listing = dict[bytes, Seen]
+"""By path relative to the files directory."""
+
+
+def look(files_fd: int, top: bytes) -> Listing:
+    """The regular files below `top`, in the order of their names; hidden build litter is left out."""
+    found: Listing = {}
+    budget = MAX_ENTRIES
+    pending = [(top, 0)]
+    while pending and budget > 0:
+        path, depth = pending.pop()
+        try:
+            directory = kernel.openat2(files_fd, path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # gone, or no directory any more
+        try:
+            names = sorted(_names(directory, budget), reverse=True)
+            budget -= len(names)
+            for name in names:
+                if name in _SKIPPED:
+                    continue
+                with contextlib.suppress(OSError):
+                    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode):
+                        found[path + b"/" + name] = Seen(status.st_ino, status.st_size, status.st_ctime_ns)
+                    elif stat.S_ISDIR(status.st_mode) and depth < MAX_DEPTH:
+                        pending.append((path + b"/" + name, depth + 1))
+        finally:
+            os.close(directory)
+    return dict(sorted(found.items()))
+
+
+def _names(directory_fd: int, limit: int) -> Iterator[bytes]:
+    with os.scandir(directory_fd) as entries:
+        for count, entry in enumerate(entries):
+            if count >= limit:
+                return
+            yield os.fsencode(entry.name)
+
+
+def changed(before: Listing, after: Listing) -> list[tuple[bytes, Seen]]:
+    """What is new or different in `after`."""
+    return [(path, seen) for path, seen in after.items() if before.get(path) != seen]
+
+
+def read(files_fd: int, path: bytes, seen: Seen, offset: int, length: int) -> bytes:
+    """Part of a file that `look` saw: at most what it held then, whatever it has grown to.
+
+    Raises FileNotFoundError when it is gone or another file has its name.
+    """
+    fd = kernel.openat2(files_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_ino != seen.inode:
+            raise FileNotFoundError(path)
+        return os.pread(fd, max(0, min(length, seen.size_bytes - offset)), offset)
+    finally:
+        os.close(fd)
+
+
+def write(files_fd: int, path: bytes, data: bytes, *, append: bool, owner: int) -> None:
+    """Write into a file of the session as its own user `owner` (a uid and gid of this machine).
+
+    The first piece replaces whatever had the name. Runs in a thread of its own: the file-system identity is
+    switched for that thread only.
+    """
+    is_root = os.geteuid() == 0
+    if is_root:
+        # A file system of the box cannot hold files of a uid that the box does not have.
+        kernel.set_filesystem_ids(owner, owner)
+    try:
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        if not append:
+            directory = kernel.openat2(files_fd, os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.basename(path), dir_fd=directory)
+            finally:
+                os.close(directory)
+            flags |= os.O_CREAT | os.O_EXCL
+        fd = kernel.openat2(files_fd, path, flags | (os.O_APPEND if append else 0), 0 if append else 0o644)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise FileExistsError(path)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+    finally:
+        if is_root:
+            kernel.set_filesystem_ids(0, 0)

@@ -1,0 +1,68 @@
+"""The code that goes inside, as one zip, and what the runtime's Python says of itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import belljar
+from belljar.errors import JailUnavailable
+
+_MODULES = ("__init__.py", "frames.py", "kernel.py", "packets.py", "layout.py", "zygote/*.py", "guest/*.py")
+_MAIN = "from belljar.zygote.start import main\nmain()\n"
+
+
+def write_zip(file: IO[bytes]) -> None:
+    """Everything that runs inside the outer box, and nothing else of Belljar."""
+    root = Path(belljar.__file__).parent
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("__main__.py", _MAIN)
+        for pattern in _MODULES:
+            for path in sorted(root.glob(pattern)):
+                archive.write(path, Path("belljar") / path.relative_to(root))
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A Python environment in which code runs."""
+
+    path: Path
+    python: Path
+    version: str
+    base_prefix: Path
+    packages: dict[str, str]
+
+
+_QUESTION = """
+import importlib.metadata, json, platform, sys
+print(json.dumps({
+    "version": platform.python_version(),
+    "implementation": sys.implementation.name,
+    "base_prefix": sys.base_prefix,
+    "packages": {d.name: d.version for d in importlib.metadata.distributions(path=[p for p in sys.path if p.startswith(sys.prefix)])},
+}))
+"""
+
+
+def inspect_runtime(path: Path) -> Runtime:
+    """Ask the runtime's Python what it is. Raises JailUnavailable when there is none that would do."""
+    python = path / "bin" / "python"
+    if not python.exists():
+        raise JailUnavailable(
+            f"there is no runtime at {path}: `make setup` builds the default one, "
+            "and BELLJAR_RUNTIME names another Python environment"
+        )
+    try:
+        asked = [str(python), "-I", "-c", _QUESTION]
+        answer = subprocess.run(asked, capture_output=True, check=True, timeout=60, text=True, env={})
+        facts = json.loads(answer.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        detail = getattr(error, "stderr", None) or error
+        raise JailUnavailable(f"the runtime's Python at {python} does not run: {detail}") from error
+    if facts["implementation"] != "cpython" or tuple(map(int, facts["version"].split(".")[:2])) < (3, 11):
+        raise JailUnavailable(f"the runtime at {path} is {facts['version']}; CPython 3.11 or newer is needed")
+    return Runtime(path, python, facts["version"], Path(facts["base_prefix"]), facts["packages"])

@@ -1,0 +1,207 @@
+"""What a guest may do: its system calls, its view of the file system, its rlimits."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyseccomp
+
+from belljar.wire.execution import Limits
+from belljar import layout
+
+# Allowed without a look at the arguments. What is not listed here or below does not exist for a guest (ENOSYS),
+# so that libraries fall back, and a call that a later kernel adds is closed by default.
+_ALLOWED = """
+    read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 sendfile splice tee copy_file_range
+    open openat openat2 creat close close_range lseek dup dup2 dup3 fcntl flock ftruncate truncate fallocate
+    fsync fdatasync sync_file_range syncfs fadvise64 readahead pipe pipe2 memfd_create
+    stat lstat fstat newfstatat statx statfs fstatfs access faccessat faccessat2 readlink readlinkat getcwd
+    chdir fchdir mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat
+    chmod fchmod fchmodat chown fchown fchownat lchown umask utime utimes utimensat futimesat getdents getdents64
+    getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr
+    poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
+    eventfd eventfd2 signalfd signalfd4 timerfd_create timerfd_settime timerfd_gettime
+    mmap munmap mremap mprotect madvise brk msync mincore mlock munlock mlock2 membarrier
+    rt_sigaction rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigpending rt_sigtimedwait rt_sigqueueinfo
+    rt_tgsigqueueinfo sigaltstack kill tkill tgkill pause alarm getitimer setitimer restart_syscall
+    timer_create timer_settime timer_gettime timer_getoverrun timer_delete
+    nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time times
+    fork vfork execve execveat exit exit_group wait4 waitid set_tid_address set_robust_list get_robust_list
+    rseq futex futex_waitv arch_prctl getcpu
+    getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups getpgid getpgrp getsid
+    setpgid setsid setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capget
+    getpriority setpriority getrlimit setrlimit getrusage sched_yield sched_getaffinity sched_setaffinity
+    sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min sched_rr_get_interval
+    sched_getattr ioprio_get uname sysinfo getrandom get_mempolicy
+    connect bind listen accept accept4 shutdown sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg
+    getsockname getpeername getsockopt setsockopt
+    pidfd_open pidfd_send_signal
+""".split()
+
+# Calls that code tries on purpose: an honest EPERM says more than ENOSYS, which reads as an old kernel.
+_REFUSED = """
+    ptrace process_vm_readv process_vm_writev kcmp mount umount2 pivot_root chroot setns unshare
+    open_tree move_mount fsopen fsmount fsconfig fspick mount_setattr open_by_handle_at name_to_handle_at
+    bpf perf_event_open keyctl add_key request_key init_module finit_module delete_module kexec_load
+    reboot swapon swapoff acct sethostname setdomainname settimeofday clock_settime adjtimex
+    syslog quotactl iopl ioperm personality mknod mknodat capset seccomp vmsplice userfaultfd
+    setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
+""".split()
+
+_AF_UNIX = 1
+_CLONE_NEW_ANYTHING = 0x7E020000 | 0x00000080  # every CLONE_NEW* flag, CLONE_NEWTIME included
+_ARGUMENT_MASK = 0xFFFFFFFF
+_IOCTLS = (
+    0x5401,  # TCGETS: isatty()
+    0x5413,  # TIOCGWINSZ: terminal size
+    0x541B,  # FIONREAD
+    0x5421,  # FIONBIO
+    0x5450,  # FIONCLEX
+    0x5451,  # FIOCLEX
+    0x5452,  # FIOASYNC
+)
+_PRCTLS = (
+    1,  # PR_SET_PDEATHSIG
+    2,  # PR_GET_PDEATHSIG
+    3,  # PR_GET_DUMPABLE
+    15,  # PR_SET_NAME
+    16,  # PR_GET_NAME
+    21,  # PR_GET_SECCOMP
+    23,  # PR_CAPBSET_READ
+    29,  # PR_SET_TIMERSLACK
+    30,  # PR_GET_TIMERSLACK
+    38,  # PR_SET_NO_NEW_PRIVS
+    39,  # PR_GET_NO_NEW_PRIVS
+    0x53564D41,  # PR_SET_VMA: names for mappings
+)
+
+
+def filter_program() -> bytes:
+    """The seccomp filter as BPF instructions, for `kernel.install_filter`."""
+    rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.ENOSYS))
+    # 32-bit and x32 calls have numbers of their own: no honest program here uses them.
+    rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
+    for name in _ALLOWED:
+        _add(rules, pyseccomp.ALLOW, name)
+    for name in _REFUSED:
+        _add(rules, pyseccomp.ERRNO(errno.EPERM), name)
+    masked = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_NEW_ANYTHING, 0)
+    rules.add_rule(pyseccomp.ALLOW, "clone", masked)
+    # clone3 passes its flags in memory, where no filter can look. It stays unknown: libc falls back to clone.
+    for name in ("socket", "socketpair"):
+        family = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, _AF_UNIX)
+        rules.add_rule(pyseccomp.ALLOW, name, family)
+        other = pyseccomp.Arg(0, pyseccomp.NE, _AF_UNIX)
+        rules.add_rule(pyseccomp.ERRNO(errno.EAFNOSUPPORT), name, other)
+    for number in _IOCTLS:
+        rules.add_rule(pyseccomp.ALLOW, "ioctl", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, number))
+    for option in _PRCTLS:
+        rules.add_rule(pyseccomp.ALLOW, "prctl", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, option))
+    # Other processes' limits are not a guest's business: only its own (pid 0).
+    rules.add_rule(pyseccomp.ALLOW, "prlimit64", pyseccomp.Arg(0, pyseccomp.EQ, 0))
+    with tempfile.TemporaryFile() as file:
+        rules.export_bpf(file)
+        file.seek(0)
+        return file.read()
+
+
+def _add(rules: pyseccomp.SyscallFilter, action: int, name: str) -> None:
+    try:
+        rules.add_rule(action, name)
+    except OSError as error:
+        if error.errno != errno.EFAULT and error.errno != errno.EINVAL:
+            raise
+        # this architecture, or this libseccomp, has no call of that name: it stays at the default, refused
+
+
+def rlimits(limits: Limits, *, has_cgroup: bool, baseline_bytes: int) -> dict[str, int]:
+    """The guest's rlimits by name. Without a cgroup they are all that bounds memory and processes.
+
+    `baseline_bytes`: private memory of the zygote, which every guest has from birth.
+    """
+    values = {
+        "RLIMIT_CORE": 0,
+        "RLIMIT_NOFILE": 1024,
+        "RLIMIT_MEMLOCK": 64 * 1024,
+        "RLIMIT_SIGPENDING": 512,
+        "RLIMIT_MSGQUEUE": 0,
+        "RLIMIT_FSIZE": limits.disk_bytes,
+    }
+    if not has_cgroup:
+        # Counted for each user namespace since Linux 5.14, so this is the box's own count; +1 for its pid 1.
+        values["RLIMIT_NPROC"] = limits.pids + 1
+        values["RLIMIT_DATA"] = limits.memory_bytes + baseline_bytes
+    return values
+
+
+@dataclass(frozen=True)
+class View:
+    """The private root: what is bound, linked, written and made in it, and the environment inside."""
+
+    binds: list[tuple[str, str]] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    files: list[tuple[str, str]] = field(default_factory=list)
+    directories: list[str] = field(default_factory=list)
+
+
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_ETC = {
+    "/etc/passwd": "root:x:0:0:root:/:/usr/sbin/nologin\nuser:x:1000:1000:user:/tmp:/bin/sh\n",
+    "/etc/group": "root:x:0:\nuser:x:1000:\n",
+    "/etc/hosts": "127.0.0.1 localhost belljar\n::1 localhost\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "/etc/hostname": "belljar\n",
+}
+
+
+def view(runtime: Path, base_prefix: Path, inside_zip: Path) -> View:
+    """What guests see of this machine: its interpreter, libraries, fonts and time zones, and no more.
+
+    Raises FileNotFoundError for a runtime that is not there.
+    """
+    shown = View(directories=["/proc", "/tmp", "/dev/shm", "/etc", layout.FILES, layout.BOX])  # noqa: S108
+    for name in ("bin", "sbin", "lib", "lib64", "lib32"):
+        top = Path("/") / name
+        if top.is_symlink():
+            shown.links.append((str(top), str(top.readlink())))
+        elif top.is_dir():
+            shown.binds.append((str(top), str(top)))
+    shared = ("/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/usr/share/fonts", "/usr/share/locale")
+    for path in (*shared, "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime"):
+        if Path(path).exists():
+            shown.binds.append((path, path))
+    if base_prefix != Path("/usr"):
+        # Its own tree only: /usr/local, say, may hold other things than a Python.
+        shown.binds.extend((str(base_prefix / name), str(base_prefix / name)) for name in ("bin", "lib"))
+    shown.binds.append((str(runtime), layout.RUNTIME))
+    shown.binds.append((str(inside_zip), layout.INSIDE))
+    shown.binds.extend((f"/dev/{name}", f"/dev/{name}") for name in _DEVICES)
+    shown.links.extend(
+        [("/dev/fd", "/proc/self/fd")] + [(f"/dev/std{n}", f"/proc/self/fd/{i}") for i, n in enumerate(("in", "out", "err"))]
+    )
+    shown.files.extend(_ETC.items())
+    return shown
+
+
+def environment(cpus: float) -> dict[str, str]:
+    """The environment of the user's code: nothing of ours or the machine's."""
+    threads = str(max(1, round(cpus)))
+    return {
+        "PATH": f"{layout.RUNTIME}/bin:/usr/bin:/bin",
+        "HOME": "/tmp",  # noqa: S108
+        "USER": "user",
+        "LOGNAME": "user",
+        "SHELL": "/bin/sh",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "TMPDIR": "/tmp",  # noqa: S108
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MPLBACKEND": "Agg",
+        "OPENBLAS_NUM_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "INPUT_DIR": layout.WORK,
+    }

@@ -1,0 +1,499 @@
+"""A session: one box, one guest in it at a time, and the runs that the guest is given."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from belljar import layout
+from belljar.errors import InvalidRequest, JailUnavailable, KeeperLost
+from belljar.frames import Decoder, Message, ProtocolError, encode
+from belljar.keeper import collector, outside, policy
+from belljar.keeper.boxes import Box, OuterBox
+from belljar.keeper.capture import Capture
+from belljar.keeper.cgroups import Cgroup
+from belljar.keeper.outcomes import Ending, decide
+from belljar.wire.execution import Limits
+
+MAX_DISPLAY_BYTES = 16 * 1024 * 1024
+"""Of one display, and so of what the keeper holds of it."""
+MAX_RUN_DISPLAY_BYTES = 32 * 1024 * 1024
+MAX_RUN_DISPLAYS = 256
+RUNAWAY_FACTOR = 64
+"""A program that has written this many times its output limit is stopped."""
+WATCH_SECONDS = 0.05
+_PIPE_BYTES = 262144
+_GUEST_FDS = 4  # stdin, stdout, stderr, control
+
+Emit = Callable[[Message], Awaitable[None]]
+
+
+class Guest:
+    """The forked process, as the keeper holds it."""
+
+    def __init__(self, number: int, pidfd: int, control: socket.socket, out: int, err: int) -> None:
+        self.number = number
+        self.pidfd = pidfd
+        self.pid = outside.pid_of(pidfd)
+        self.control = control
+        self.pipes = {"stdout": out, "stderr": err}
+        self.exit_status: int | None = None
+        self.exited = anyio.Event()
+        self.decoder = Decoder(MAX_DISPLAY_BYTES)
+        self.ready = anyio.Event()
+        self.laps: dict[str, float] = {}
+
+    def end(self, status: int) -> None:
+        self.exit_status = status
+        self.exited.set()
+
+    def close(self) -> None:
+        self.control.close()
+        os.close(self.pidfd)
+        for fd in self.pipes.values():
+            os.close(fd)
+
+
+@dataclass
+class Run:
+    """A run under way. The first of `stop` and `finished` that is set wins."""
+
+    emit: Emit
+    captures: dict[str, Capture]
+    runaway_bytes: int
+    stop: str | None = None
+    finished: dict[str, Any] | None = None
+    attention: anyio.Event = field(default_factory=anyio.Event)
+    done: anyio.Event = field(default_factory=anyio.Event)
+    displays: int = 0
+    display_bytes: int = 0
+    displays_left_out: int = 0
+    peak_bytes: int = 0
+
+    def ask_to_stop(self, reason: str) -> None:
+        """Have the run ended for `reason`, unless something else ended it first."""
+        if self.stop is None and not self.done.is_set():
+            self.stop = reason
+            self.attention.set()
+
+    def end(self) -> None:
+        self.done.set()
+        self.attention.set()
+
+
+class Session:
+    """Made by `Supervisor.open`. `close` ends everything in it."""
+
+    def __init__(
+        self, outer: OuterBox, box: Box, index: int, limits: Limits, cgroup: Cgroup | None, grace_seconds: float
+    ) -> None:
+        self.index = index
+        self.limits = limits
+        self._outer = outer
+        self._box = box
+        self._cgroup = cgroup
+        self._grace_seconds = grace_seconds
+        self._guest: Guest | None = None
+        self._run: Run | None = None
+        self._listing: collector.Listing = {}
+        self._tasks: TaskGroup | None = None
+        self._is_closed = False
+        self.guests: dict[int, Guest] = {}
+
+    async def live(self, tasks: TaskGroup) -> dict[str, float]:
+        """Fork the first guest; its readers run in `tasks`. Returns the laps in seconds."""
+        self._tasks = tasks
+        return self._box.laps | await self._fork()
+
+    @property
+    def guest(self) -> Guest | None:
+        return self._guest
+
+    # -- the guest -----------------------------------------------------------------------------------------
+
+    async def _fork(self) -> dict[str, float]:
+        assert self._tasks is not None
+        started = time.perf_counter()
+        uid, gid = self._outer.identity(self.index)
+        ours, theirs = socket.socketpair()
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        with theirs:
+            try:
+                for fd in (out_write, err_write):
+                    # The owner may open it again by name: `echo x > /dev/stderr`
+                    os.fchown(fd, uid, gid)
+                packet = {
+                    "has_root": self._outer.is_root,
+                    "guest_id": layout.GUEST_ID,
+                    "cwd": layout.WORK,
+                    "landlock": True,
+                    "env": policy.environment(self.limits.cpus),
+                    "rlimits": policy.rlimits(
+                        self.limits,
+                        has_cgroup=self._cgroup is not None,
+                        baseline_bytes=self._outer.zygote_data_bytes,
+                    ),
+                }
+                number, pidfd, laps = await self._outer.fork_guest(
+                    self._box, packet, [theirs.fileno(), out_write, err_write]
+                )
+            except BaseException:
+                ours.close()
+                os.close(out_read)
+                os.close(err_read)
+                raise
+            finally:
+                os.close(out_write)
+                os.close(err_write)
+        guest = Guest(number, pidfd, ours, out_read, err_read)
+        self._guest = self.guests[number] = guest
+        for fd in (out_read, err_read, ours.fileno()):
+            os.set_blocking(fd, False)
+        fcntl.fcntl(out_read, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        try:
+            if self._cgroup is not None:
+                self._cgroup.attach(guest.pid)
+            laps["attach"] = time.perf_counter() - started - sum(laps.values())
+            self._tasks.start_soon(self._listen, guest)
+            for name in guest.pipes:
+                self._tasks.start_soon(self._drain, guest, name)
+            with anyio.fail_after(30):
+                await guest.ready.wait()
+            if guest.exited.is_set():
+                raise JailUnavailable("a guest could not lock itself in; the keeper's standard error says why")
+            # From outside, and before it is given a line of code: is it what it has to be?
+            if wrong := outside.unlocked(guest.pid, uid, gid, _GUEST_FDS):
+                raise JailUnavailable(f"a guest is not locked in: {'; '.join(wrong)}")
+        except BaseException:
+            await self._kill_guest()
+            raise
+        laps |= guest.laps
+        laps["guest"] = time.perf_counter() - started
+        return laps
+
+    def guest_exited(self, number: int, status: int) -> None:
+        """The zygote has reaped guest `number`."""
+        guest = self.guests.pop(number, None)
+        if guest is not None:
+            guest.end(status)
+            guest.ready.set()
+            if guest is self._guest and self._run is not None:
+                self._run.end()
+
+    async def _listen(self, guest: Guest) -> None:
+        """Read the guest's messages until it is gone or breaks the grammar."""
+        while True:
+            try:
+                await anyio.wait_readable(guest.control)
+                data = guest.control.recv(262144)
+            except BlockingIOError:
+                continue
+            except (OSError, anyio.ClosedResourceError):
+                return
+            if not data:
+                return
+            try:
+                for message in guest.decoder.feed(data):
+                    await self._heard(guest, message)
+            except ProtocolError:
+                if self._run is not None:
+                    self._run.ask_to_stop("protocol")
+                else:
+                    await self._kill_guest()
+                return
+
+    async def _heard(self, guest: Guest, message: Message) -> None:
+        run = self._run
+        if message.kind == "ready" and not guest.ready.is_set():
+            laps = message.head.get("laps")
+            if isinstance(laps, dict):
+                guest.laps = {f"{k}": float(v) for k, v in laps.items() if isinstance(v, int | float)}
+            guest.ready.set()
+        elif run is None or guest is not self._guest or run.done.is_set():
+            return  # a thread of the code that outlived its run: there is nobody to show this to
+        elif message.kind == "display":
+            await self._flush_pipes(guest)
+            await self._display(run, message)
+        elif message.kind == "finished":
+            await self._flush_pipes(guest)
+            run.finished = {**message.head, "body": message.body}
+            run.end()
+
+    async def _display(self, run: Run, message: Message) -> None:
+        run.displays += 1
+        run.display_bytes += len(message.body)
+        if run.displays > MAX_RUN_DISPLAYS or run.display_bytes > MAX_RUN_DISPLAY_BYTES:
+            run.displays_left_out += 1
+            return
+        kind, parts = message.head.get("type"), message.head.get("parts")
+        if kind not in ("display_data", "execute_result") or not _are_parts(parts, len(message.body)):
+            run.ask_to_stop("protocol")
+            return
+        await run.emit(Message("display", {"type": kind, "parts": parts}, message.body))
+
+    async def _drain(self, guest: Guest, name: str) -> None:
+        """Read a pipe all the time, so that the guest never blocks on it for long."""
+        while True:
+            try:
+                await anyio.wait_readable(guest.pipes[name])
+            except (OSError, anyio.ClosedResourceError):
+                return
+            if not await self._take(guest, name):
+                return
+
+    async def _take(self, guest: Guest, name: str) -> bool:
+        """Read what is there now; False at the pipe's end."""
+        try:
+            data = os.read(guest.pipes[name], _PIPE_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        run = self._run
+        if run is not None and guest is self._guest and data:
+            capture = run.captures[name]
+            text = capture.feed(data)
+            if capture.total_bytes > run.runaway_bytes:
+                run.ask_to_stop("output_exceeded")
+            if text:
+                await run.emit(Message("stream", {"name": name}, text.encode()))
+        return bool(data)
+
+    async def _flush_pipes(self, guest: Guest) -> None:
+        """Take in what was written before now: it comes before what the guest says next."""
+        for name, fd in guest.pipes.items():
+            for _ in range(64):  # a child may go on writing for ever
+                if not _has_data(fd) or not await self._take(guest, name):
+                    break
+
+    async def _kill_guest(self) -> None:
+        """Kill everything in the box but its pid 1: files stay, variables go."""
+        guest, self._guest = self._guest, None
+        if guest is None:
+            return
+        await self._box.tell("kill")
+        with anyio.move_on_after(5):
+            await guest.exited.wait()
+        guest.close()
+
+    # -- runs ----------------------------------------------------------------------------------------------
+
+    async def execute(self, request: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        """Run `request` = {code, timeout_seconds, stdin, env, output_dir}; events go to `emit` while it runs."""
+        if self._run is not None:
+            raise InvalidRequest("the session is running code already; one run at a time")
+        laps: dict[str, float] = {}
+        # Taken before anything is awaited: the second of two callers is refused above.
+        run = self._run = Run(
+            emit,
+            {name: Capture(self.limits.output_bytes) for name in ("stdout", "stderr")},
+            RUNAWAY_FACTOR * self.limits.output_bytes,
+        )
+        try:
+            if self._guest is not None and self._guest.exited.is_set():
+                await self._kill_guest()
+            if self._guest is None:
+                laps = await self._fork()
+            return await self._execute(run, request, laps)
+        finally:
+            self._run = None
+
+    async def _execute(self, run: Run, request: dict[str, Any], laps: dict[str, float]) -> dict[str, Any]:
+        guest = self._guest
+        assert guest is not None
+        output_top = f"output/{request['output_dir']}".encode()
+        before = await anyio.to_thread.run_sync(self._look, output_top)
+        cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
+        if self._cgroup is not None:
+            self._cgroup.reset_peak()
+        started = time.perf_counter()
+        async with anyio.create_task_group() as watching:
+            if self._cgroup is None:
+                watching.start_soon(self._watch_memory, run, guest)
+            killed = await self._until_done(run, guest, request)
+            watching.cancel_scope.cancel()
+        wall = time.perf_counter() - started
+        cpu = self._cpu_seconds() - cpu_before
+        if guest.exited.is_set() and not killed:
+            await self._flush_pipes(guest)
+        ending = Ending(
+            stop=run.stop,
+            finished=run.finished,
+            exit_status=guest.exit_status if guest.exited.is_set() else None,
+            was_killed=killed,
+            oom_kills=(self._cgroup.oom_kills() - oom_before) if self._cgroup else 0,
+            disk_is_full=self._disk_is_full(),
+        )
+        if not killed and self._guest is not None and guest.exited.is_set():
+            await self._kill_guest()
+        decided = decide(ending, self.limits, request["timeout_seconds"], self._peak_bytes(run))
+        for name, capture in run.captures.items():
+            if rest := capture.finish():
+                await run.emit(Message("stream", {"name": name}, rest.encode()))
+        after = await anyio.to_thread.run_sync(self._look, output_top)
+        self._listing = after
+        changed = collector.changed(before, after)
+        laps["run"] = wall
+        return {
+            "outcome": decided.outcome.model_dump(),
+            "return_code": decided.return_code,
+            "raised": decided.raised,
+            "truncated": {name: capture.is_truncated for name, capture in run.captures.items()},
+            "displays_left_out": run.displays_left_out,
+            "files": [_file(path, seen, output_top) for path, seen in changed[: collector.MAX_FILES]],
+            "files_left_out": max(0, len(changed) - collector.MAX_FILES),
+            "usage": {"wall_seconds": wall, "cpu_seconds": max(0.0, cpu), "peak_memory_bytes": self._peak_bytes(run)},
+            "laps": {name: round(seconds * 1000, 3) for name, seconds in laps.items()},
+        }
+
+    async def _until_done(self, run: Run, guest: Guest, request: dict[str, Any]) -> bool:
+        """Hand the code over and wait for the end of the run, whatever ends it. True when the guest was killed."""
+        env = request["env"] | {"OUTPUT_DIR": f"{layout.OUTPUT}/{request['output_dir']}"}
+        body = json.dumps({"code": request["code"], "stdin": request["stdin"], "env": env}).encode()
+        with anyio.move_on_after(request["timeout_seconds"]):
+            await _send_all(guest, run, encode(Message("execute", {}, body)))
+            await run.attention.wait()
+        if run.done.is_set():
+            return False
+        run.ask_to_stop("timed_out")
+        if run.stop not in ("protocol", "out_of_memory"):
+            await self._box.tell("interrupt")
+            with anyio.move_on_after(self._grace_seconds):
+                await run.done.wait()
+        if run.done.is_set() and not guest.exited.is_set():
+            # The interpreter came back; whatever else it had started has not been asked.
+            await self._box.tell("sweep", keep=_pid_inside(guest.pid))
+            return False
+        await self._kill_guest()
+        return True
+
+    async def _watch_memory(self, run: Run, guest: Guest) -> None:
+        """Without a cgroup: add up the whole tree, and stop the run over the limit."""
+        baseline = outside.memory_bytes(guest.pid)
+        while True:
+            used = sum(map(outside.memory_bytes, outside.tree(guest.pid, outside.pid_of(self._box.pidfd)))) - baseline
+            run.peak_bytes = max(run.peak_bytes, used)
+            if used > self.limits.memory_bytes:
+                run.ask_to_stop("out_of_memory")
+            await anyio.sleep(WATCH_SECONDS)
+
+    def _cpu_seconds(self) -> float:
+        if self._cgroup is not None:
+            return self._cgroup.cpu_seconds()
+        guest = self._guest
+        return sum(map(outside.cpu_seconds, outside.tree(guest.pid))) if guest else 0.0
+
+    def _peak_bytes(self, run: Run) -> int:
+        return self._cgroup.peak_bytes() if self._cgroup is not None else run.peak_bytes
+
+    def _disk_is_full(self) -> bool:
+        status = os.fstatvfs(self._box.files_fd)
+        return status.f_bfree == 0 or status.f_ffree == 0
+
+    # -- files ---------------------------------------------------------------------------------------------
+
+    def _look(self, output_top: bytes) -> collector.Listing:
+        listing = collector.look(self._box.files_fd, b"work")
+        return listing | collector.look(self._box.files_fd, output_top)
+
+    async def put(self, name: str, data: bytes, *, append: bool) -> None:
+        """Write a file (or its next piece) into the working directory. Raises InvalidRequest."""
+        raw = os.fsencode(name)
+        if not raw or b"/" in raw or b"\0" in raw or raw in (b".", b"..") or len(raw) > 255:
+            raise InvalidRequest(f"{name!r} is no file name: one component of at most 255 bytes, without / and NUL")
+        owner = self._outer.identity(self.index)[0]
+        path = b"work/" + raw
+
+        def write() -> None:
+            collector.write(self._box.files_fd, path, data, append=append, owner=owner)
+
+        try:
+            await anyio.to_thread.run_sync(write)
+        except OSError as error:
+            raise InvalidRequest(f"{name!r} could not be written into the session: {error.strerror}") from error
+
+    async def read(self, handle: str, offset: int, length: int) -> bytes:
+        """Part of a file of the last result. Raises InvalidRequest when it is not there any more."""
+        path = bytes.fromhex(handle)
+        seen = self._listing.get(path)
+        if seen is None:
+            raise InvalidRequest("the last run gave back no such file")
+
+        def look() -> bytes:
+            return collector.read(self._box.files_fd, path, seen, offset, length)
+
+        try:
+            return await anyio.to_thread.run_sync(look)
+        except OSError as error:
+            raise InvalidRequest("the file has been removed since the run") from error
+
+    def interrupt(self) -> None:
+        """Have the run under way, if any, end as `interrupted`."""
+        if self._run is not None:
+            self._run.ask_to_stop("interrupted")
+
+    async def close(self) -> None:
+        """End everything in the session. Its cgroup is removed once the kernel has let go of the processes."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self.interrupt()
+        with contextlib.suppress(KeeperLost):
+            await self._kill_guest()
+        self._box.close()
+        if self._cgroup is not None:
+            for _ in range(100):
+                try:
+                    self._cgroup.remove()
+                    return
+                except OSError:
+                    await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart
+
+
+async def _send_all(guest: Guest, run: Run, data: bytes) -> None:
+    view = memoryview(data)
+    while view and not run.done.is_set():
+        try:
+            view = view[guest.control.send(view) :]
+        except BlockingIOError:
+            await anyio.wait_writable(guest.control)
+        except OSError:
+            return  # it is gone; its exit status says how
+
+
+def _are_parts(parts: Any, size: int) -> bool:
+    if not isinstance(parts, list) or len(parts) > 16:
+        return False
+    for part in parts:
+        if not isinstance(part, list) or len(part) != 2 or not isinstance(part[0], str) or type(part[1]) is not int:
+            return False
+        if part[1] < 0 or len(part[0]) > 100:
+            return False
+    return sum(part[1] for part in parts) == size
+
+
+def _has_data(fd: int) -> bool:
+    return bool(select.select([fd], [], [], 0)[0])
+
+
+def _pid_inside(pid: int) -> int:
+    return int(outside.status(pid)["NSpid"].split()[-1])
+
+
+def _file(path: bytes, seen: collector.Seen, output_top: bytes) -> dict[str, Any]:
+    top = output_top if path.startswith(output_top + b"/") else b"work"
+    shown = path[len(top) + 1 :].decode("utf-8", "backslashreplace")
+    return {"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex()}

@@ -1,0 +1,244 @@
+"""Serves the owner: each request in a task of its own, each session closed with its owner."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import ByteStream, TaskGroup
+
+from belljar import kernel
+from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, KeeperLost, NotFound
+from belljar.frames import Decoder, Message, encode
+from belljar.keeper import boxes, cgroups
+from belljar.keeper.boxes import OuterBox
+from belljar.keeper.inside import Runtime, inspect_runtime
+from belljar.keeper.sessions import Session
+from belljar.wire.execution import Limits
+
+MAX_REQUEST_BYTES = 256 * 1024 * 1024
+
+
+class Supervisor:
+    """One keeper's life. `config` is the owner's: runtime, preload, uid_base, grace_seconds, require."""
+
+    def __init__(self, stream: ByteStream, config: dict[str, Any], tasks: TaskGroup) -> None:
+        self._stream = stream
+        self._sending = anyio.Lock()
+        self._config = config
+        self._tasks = tasks
+        self._sessions: dict[str, Session] = {}
+        self._free_indexes = iter(())
+        self._used_indexes: set[int] = set()
+        self._next_index = 0
+        self._tree: cgroups.Tree | None = None
+        self._outer: OuterBox | None = None
+
+    async def serve(self, decoder: Decoder) -> None:
+        """Start the outer box, tell the owner what this machine gives, and answer until the owner is gone."""
+        runtime = inspect_runtime(Path(self._config["runtime"]))
+        self._tree, missing = cgroups.find()
+        level, missing = _level(missing)
+        if self._config["require"] == "full" and level != "full":
+            raise JailUnavailable(f"this machine reaches the level {level}; missing: {', '.join(missing)}")
+        preload, uid_base = self._config["preload"], self._config["uid_base"]
+        try:
+            async with boxes.start(runtime, preload, uid_base, self._tasks, self._guest_exited) as outer:
+                self._outer = outer
+                await self.send(Message("ready", {}, _description(runtime, outer, level, missing)))
+                try:
+                    await self._answer(decoder)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        for session in self._sessions.values():
+                            await session.close()
+        finally:
+            if self._tree is not None:
+                self._tree.close()
+
+    async def _answer(self, decoder: Decoder) -> None:
+        while True:
+            try:
+                data = await self._stream.receive(262144)
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return
+            for message in decoder.feed(data):
+                self._tasks.start_soon(self._handle, message)
+
+    async def send(self, message: Message) -> None:
+        """To the owner; waits where the owner is slow, and so do the guests then."""
+        async with self._sending:
+            await self._stream.send(encode(message))
+
+    async def _handle(self, message: Message) -> None:
+        number = message.head["id"]
+        try:
+            head, body = await self._OPERATIONS[message.kind](self, message)
+            answer = Message("answer", {"id": number, **head}, body)
+        except BelljarError as error:
+            answer = Message("error", {"id": number, "error": type(error).__name__, "message": str(error)})
+        except OSError as error:
+            answer = Message("error", {"id": number, "error": "KeeperLost", "message": f"the machine refused: {error}"})
+        try:
+            await self.send(answer)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # the owner is gone, and we are about to be
+
+    def _guest_exited(self, number: int, status: int) -> None:
+        for session in self._sessions.values():
+            session.guest_exited(number, status)
+
+    def _session(self, message: Message) -> Session:
+        name = message.head["session"]
+        if name not in self._sessions:
+            raise NotFound(f"there is no session {name}")
+        return self._sessions[name]
+
+    def _take_index(self) -> int:
+        """A number that no live session has: its guest's uid, where each has one of its own."""
+        for _ in range(boxes.UID_COUNT):
+            self._next_index = self._next_index % (boxes.UID_COUNT - 1) + 1
+            if self._next_index not in self._used_indexes:
+                self._used_indexes.add(self._next_index)
+                return self._next_index
+        raise KeeperLost("every guest uid is taken")
+
+    # -- operations ----------------------------------------------------------------------------------------
+
+    async def _open(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        assert self._outer is not None
+        name, limits = message.head["session"], Limits.model_validate(message.head["limits"])
+        if name in self._sessions:
+            raise InvalidRequest(f"there is a session {name} already")
+        index = self._take_index()
+        started = time.perf_counter()
+        cgroup = None
+        try:
+            cgroup = self._tree.make(str(index), limits) if self._tree else None
+            made = time.perf_counter()
+            box = await self._outer.make_box(index, limits.disk_bytes)
+            session = Session(self._outer, box, index, limits, cgroup, self._config["grace_seconds"])
+            self._sessions[name] = session
+        except BaseException:
+            if cgroup is not None:
+                cgroup.remove()
+            self._used_indexes.discard(index)
+            raise
+        try:
+            laps = await session.live(self._tasks)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._end(name)
+            raise
+        laps |= {"cgroup": made - started, "session": time.perf_counter() - started}
+        return {"laps": {lap: round(seconds * 1000, 3) for lap, seconds in laps.items()}}, b""
+
+    async def _end(self, name: str) -> None:
+        session = self._sessions.get(name)
+        if session is not None:
+            await session.close()
+            self._sessions.pop(name, None)
+            self._used_indexes.discard(session.index)
+
+    async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        await self._session(message).put(message.head["name"], message.body, append=message.head["append"])
+        return {}, b""
+
+    async def _read(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        head = message.head
+        return {}, await self._session(message).read(head["handle"], head["offset"], head["length"])
+
+    async def _execute(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        number = message.head["id"]
+
+        async def emit(event: Message) -> None:
+            await self.send(Message(event.kind, {**event.head, "id": number}, event.body))
+
+        result = await self._session(message).execute(json.loads(message.body), emit)
+        return {}, json.dumps(result).encode()
+
+    async def _interrupt(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        self._session(message).interrupt()
+        return {}, b""
+
+    async def _close(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        await self._end(message.head["session"])
+        return {}, b""
+
+    _OPERATIONS: dict[str, Callable[[Supervisor, Message], Awaitable[tuple[dict[str, Any], bytes]]]] = {
+        "open": _open,
+        "put": _put,
+        "read": _read,
+        "execute": _execute,
+        "interrupt": _interrupt,
+        "close": _close,
+    }
+
+
+def _level(missing: list[str]) -> tuple[str, list[str]]:
+    """The isolation level, and in words what is not there."""
+    missing = list(missing)
+    if os.geteuid() != 0:
+        missing.append("a uid of its own for each session (start the keeper as root)")
+    level = "limited" if missing else "full"
+    try:
+        abi = kernel.Landlock.abi()
+    except OSError:
+        raise JailUnavailable(
+            f"this kernel ({platform.release()}) has no Landlock: boot with lsm=landlock,… (Linux 5.13 or newer)"
+        ) from None
+    if abi < 4:
+        missing.append("Landlock for TCP (Linux 6.7)")
+    if abi < 6:
+        missing.append("Landlock for signals and abstract sockets (Linux 6.12)")
+    return level, missing
+
+
+def _description(runtime: Runtime, outer: OuterBox, level: str, missing: list[str]) -> bytes:
+    facts = {
+        "isolation": {"level": level, "missing": missing},
+        "python": runtime.version,
+        "packages": runtime.packages,
+        "preload_failed": outer.preload_failed,
+        "laps": {name: round(seconds * 1000, 3) for name, seconds in outer.laps.items()},
+    }
+    return json.dumps(facts).encode()
+
+
+async def run(fd: int) -> None:
+    """Serve the owner at the other end of descriptor `fd`: its first message configures us."""
+    sock = socket.socket(fileno=fd)
+    async with await anyio.abc.SocketStream.from_socket(sock) as stream, anyio.create_task_group() as tasks:
+        decoder = Decoder(MAX_REQUEST_BYTES)
+        config = await _first(stream, decoder)
+        supervisor = Supervisor(stream, config, tasks)
+        tasks.start_soon(_until_signal, tasks)
+        try:
+            await supervisor.serve(decoder)
+        except BelljarError as error:
+            await stream.send(encode(Message("failed", {"error": type(error).__name__, "message": str(error)})))
+        tasks.cancel_scope.cancel()
+
+
+async def _first(stream: ByteStream, decoder: Decoder) -> dict[str, Any]:
+    while True:
+        for message in decoder.feed(await stream.receive()):
+            config: dict[str, Any] = json.loads(message.body)
+            return config
+
+
+async def _until_signal(tasks: TaskGroup) -> None:
+    # SIGINT of a terminal goes to us too, but it is for our owner to decide what it means.
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if number == signal.SIGTERM:
+                tasks.cancel_scope.cancel()
+                return

@@ -1,0 +1,16 @@
+"""The zip's entry: `outer FD` enters the outer box; `zygote` is the fork server inside it."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from belljar.zygote import forkserver, outer
+
+
+def main() -> None:
+    """Dispatch on the first argument."""
+    if sys.argv[1] == "outer":
+        outer.main(socket.socket(fileno=int(sys.argv[2])))
+    else:
+        forkserver.start()
