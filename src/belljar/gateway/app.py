@@ -1,0 +1,111 @@
+"""The gateway, put together in one place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import anyio
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.types import Lifespan
+
+from belljar import link
+from belljar.errors import BelljarError, InvalidRequest
+from belljar.gateway.blobs import Blobs
+from belljar.gateway.envelope import Envelope, UnderWay
+from belljar.gateway.files import Files
+from belljar.gateway.loop import Parts
+from belljar.gateway.placement import Placement
+from belljar.gateway.placement.local import KeeperStart, open_placement
+from belljar.gateway.routes import routes
+from belljar.gateway.store.sqlite import open_store
+from belljar.gateway.upstream import Upstream
+from belljar.gateway.upstream.anthropic import open_anthropic
+from belljar.gateway.upstream.direct import DirectUpstream
+from belljar.gateway.upstream.scripted import ScriptedUpstream, load
+from belljar.settings import Settings
+
+log = structlog.get_logger("belljar.gateway")
+
+_SWEEP_SECONDS = 60
+
+
+def build_app(settings: Settings, keeper_start: KeeperStart = link.start) -> Starlette:
+    """The whole gateway as one ASGI application; its lifespan starts and ends the keeper."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_parts(settings, keeper_start) as parts:
+            app.state.parts = parts
+            yield
+
+    return application(settings, UnderWay(), lifespan)
+
+
+def application(
+    settings: Settings, under_way: UnderWay, lifespan: Lifespan[Starlette] | None = None
+) -> Starlette:
+    """The endpoints. The caller sees to it that `app.state.parts` is there before the first request."""
+    return Starlette(
+        routes=routes(),
+        lifespan=lifespan,
+        middleware=[Middleware(Envelope, max_body_bytes=settings.max_body_bytes, under_way=under_way)],
+        exception_handlers={HTTPException: _to_the_envelope},
+    )
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIterator[Parts]:
+    """Everything that lives as long as the gateway. What cannot work is found before the keeper starts."""
+    async with (
+        open_upstream(settings) as upstream,
+        open_store(settings.state_dir / "belljar.sqlite3") as store,
+        open_placement(settings, keeper_start) as placement,
+    ):
+        files = Files(store, Blobs(settings.state_dir / "blobs"), settings.file_keep_seconds)
+        await files.remove_orphans()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_sweep, files, placement, settings)
+            yield Parts(settings, upstream, placement, files)
+            tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_upstream(settings: Settings) -> AsyncIterator[Upstream]:
+    """The model server that `settings.upstream` names. Raises InvalidRequest for what it cannot be."""
+    kind, _, rest = settings.upstream.partition(":")
+    if kind == "anthropic" and rest.startswith(("http://", "https://")):
+        async with open_anthropic(rest, settings) as upstream:
+            yield upstream
+    elif kind == "scripted" and rest:
+        yield ScriptedUpstream(load(Path(rest)))
+    elif settings.upstream == "direct":
+        yield DirectUpstream()
+    else:
+        raise InvalidRequest(
+            f"upstream: {settings.upstream!r} is none of `anthropic:URL` (with http:// or https://), "
+            "`direct` and `scripted:FILE`"
+        )
+
+
+async def _sweep(files: Files, placement: Placement, settings: Settings) -> None:
+    """Delete what has expired, now and then."""
+    while True:
+        await anyio.sleep(
+            min(_SWEEP_SECONDS, settings.container_idle_seconds / 4, settings.file_keep_seconds / 4)
+        )
+        try:
+            await placement.sweep()
+            await files.sweep()
+        except (BelljarError, OSError) as error:
+            log.exception("the sweep failed", error=str(error))
+
+
+async def _to_the_envelope(request: Request, error: Exception) -> NoReturn:
+    raise error

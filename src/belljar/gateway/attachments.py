@@ -1,0 +1,178 @@
+"""Documents in a request: files for the session, and a few words about each for the model.
+
+Pure. A name stands for the same bytes throughout a container's life: the same document again is the same
+file and is not written again, since code may have changed it; another document gets another name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from belljar.errors import InvalidRequest
+from belljar.gateway import media
+from belljar.wire.messages import Message
+
+NAME_BYTES = 255
+_PREVIEW_LINES = 5
+_PREVIEW_CHARS = 1000
+_LINE_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file to be there before code runs, under a name that is its own in the container."""
+
+    name: str
+    body: bytes
+    digest: str
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The request's messages with a description beside or instead of each document, and the files."""
+
+    messages: list[Message]
+    files: list[Attachment]
+
+
+def attach(messages: list[Message], given: Mapping[str, str]) -> Attached:
+    """Take the documents out of the user's messages.
+
+    `given` are the names that are taken in the container, with the digest of what was written there by us
+    (an empty one for what code wrote). Raises InvalidRequest, naming the block's path.
+    """
+    names = dict(given)
+    files: dict[str, Attachment] = {}
+    out: list[Message] = []
+    generated = 0
+    for i, message in enumerate(messages):
+        if message.role != "user" or isinstance(message.content, str):
+            out.append(message)
+            continue
+        blocks: list[dict[str, Any]] = []
+        for j, block in enumerate(message.content):
+            path = f"messages.{i}.content.{j}"
+            body = _body(block, path)
+            if body is None:
+                blocks.append(block)
+                continue
+            kind = str(block["source"].get("media_type") or "text/plain")
+            title = block.get("title")
+            if not title:
+                generated += 1
+                title = f"document-{generated}.{media.extension_of(kind)}"
+            wanted = checked_name(title, f"{path}.title")
+            file = _named(wanted, body, names)
+            names[file.name] = file.digest
+            files.setdefault(file.name, file)
+            if _is_readable(block):
+                blocks.append(block)
+            blocks.append({"type": "text", "text": describe(file, kind)})
+        out.append(message.model_copy(update={"content": blocks}))
+    return Attached(out, list(files.values()))
+
+
+def checked_name(name: object, path: str) -> str:
+    """`name`, where it can be a file's name in a directory. Raises InvalidRequest, naming `path`."""
+    if not isinstance(name, str):
+        raise InvalidRequest(f"{path}: Input should be a valid string")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{path}: {name!r} is not valid Unicode") from error
+    if not name or size > NAME_BYTES:
+        raise InvalidRequest(f"{path}: a file name has 1 to {NAME_BYTES} bytes, this one has {size}")
+    if "/" in name or name in {".", ".."}:
+        raise InvalidRequest(
+            f"{path}: {name!r} cannot be a file name: it may not contain '/' nor be '.' or '..'"
+        )
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in name):
+        raise InvalidRequest(f"{path}: {name!r} cannot be a file name: it contains a control character")
+    return name
+
+
+def decoded(data: object, path: str) -> bytes:
+    """Strict base64. Raises InvalidRequest, naming `path`."""
+    if not isinstance(data, str):
+        raise InvalidRequest(f"{path}: Input should be a valid string")
+    try:
+        return base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest(f"{path}: not valid base64: {error}") from error
+
+
+def digest_of(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def describe(file: Attachment, kind: str) -> str:
+    """What the model is told of a file: path, size, type, and how it begins."""
+    head = f"[Attached file: {file.name} (in the working directory), {len(file.body)} bytes, {kind}."
+    text = as_text(file.body[: 16 * _PREVIEW_CHARS])
+    if text is None:
+        return f"{head} It is binary: read it with code.]"
+    if not text.strip():
+        return f"{head} It is empty.]"
+    lines = [line[:_LINE_CHARS] for line in text.splitlines()[:_PREVIEW_LINES]]
+    # A fence in the file is no fence of the user's: the `direct` upstream would run it.
+    preview = "\n".join(lines)[:_PREVIEW_CHARS].replace("```", "'''")
+    return f"{head} It begins:]\n{preview}"
+
+
+def as_text(head: bytes) -> str | None:
+    """The beginning of a file as text, however it is encoded; None where it is binary."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head[: len(head) & ~1].decode("utf-16", errors="replace")
+    if media.is_text(head):
+        return head.decode("utf-8-sig", errors="replace")
+    if media.media_type("", head) != "application/octet-stream" or any(
+        b < 0x20 and b not in b"\t\n\r\f" for b in head
+    ):
+        return None
+    return head.decode("latin-1")
+
+
+def _body(block: dict[str, Any], path: str) -> bytes | None:
+    """The bytes of a document; None for all other blocks and for documents that are not in the request."""
+    source = block.get("source")
+    if block.get("type") != "document" or not isinstance(source, dict):
+        return None
+    if source.get("type") == "base64":
+        return decoded(source.get("data"), f"{path}.source.data")
+    if source.get("type") == "text":
+        text = source.get("data")
+        if not isinstance(text, str):
+            raise InvalidRequest(f"{path}.source.data: Input should be a valid string")
+        return text.encode("utf-8", errors="replace")
+    return None
+
+
+def _is_readable(block: dict[str, Any]) -> bool:
+    """Whether the model can read the document itself: the Messages API has PDF and plain text."""
+    source = block["source"]
+    if source["type"] == "base64":
+        return bool(source.get("media_type") == "application/pdf")
+    return bool(source.get("media_type", "text/plain") == "text/plain")
+
+
+def _named(wanted: str, body: bytes, names: Mapping[str, str]) -> Attachment:
+    """The file under `wanted`, or under `wanted (2)` and so on where that is another file."""
+    digest = digest_of(body)
+    path = PurePosixPath(wanted)
+    for count in range(1, len(names) + 3):
+        name = wanted if count == 1 else _numbered(path, count)
+        if names.get(name, digest) == digest:
+            return Attachment(name, body, digest)
+    raise InvalidRequest(f"{wanted!r}: no name is free for this file")
+
+
+def _numbered(path: PurePosixPath, count: int) -> str:
+    ending = f" ({count}){path.suffix}"
+    stem = path.stem.encode()[: NAME_BYTES - len(ending.encode())].decode(errors="ignore")
+    return stem + ending

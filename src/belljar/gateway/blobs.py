@@ -1,0 +1,51 @@
+"""Bytes by key, in a directory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import obstore
+from obstore.store import LocalStore
+
+_CHUNK_BYTES = 1024 * 1024
+_ORPHAN_AGE = timedelta(hours=1)
+"""A blob is written before its record: a young one without may belong to a server beside us."""
+
+
+class Blobs:
+    """A flat space of blobs. A key is an id of ours, never a name that somebody else chose."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._store = LocalStore(prefix=directory)
+
+    async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
+        """Write a blob whole, or, where `pieces` raises, not at all."""
+        await obstore.put_async(self._store, key, pieces)
+
+    async def open(self, key: str) -> AsyncIterator[bytes]:
+        """The blob's content in pieces. Raises FileNotFoundError at once where there is none."""
+        found = await obstore.get_async(self._store, key)
+        return _pieces(found)
+
+    async def remove(self, key: str) -> None:
+        """Delete a blob; one that is gone is gone."""
+        try:
+            await obstore.delete_async(self._store, key)
+        except FileNotFoundError:
+            return
+
+    async def orphans(self, known: set[str]) -> list[str]:
+        """Keys of blobs that nobody knows and that are too old to be on their way."""
+        before = datetime.now(UTC) - _ORPHAN_AGE
+        found: list[str] = []
+        async for batch in obstore.list(self._store):
+            found += [m["path"] for m in batch if m["path"] not in known and m["last_modified"] < before]
+        return found
+
+
+async def _pieces(found: obstore.GetResult) -> AsyncIterator[bytes]:
+    async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
+        yield bytes(piece)

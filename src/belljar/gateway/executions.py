@@ -1,0 +1,166 @@
+"""Code without a model: one execution, and containers by name."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import AsyncExitStack
+
+import anyio
+from pydantic import ValidationError
+
+from belljar import errors, link
+from belljar.gateway import attachments
+from belljar.gateway.attachments import Attachment
+from belljar.gateway.envelope import Activity, from_validation
+from belljar.gateway.loop import Parts
+from belljar.gateway.placement import Container
+from belljar.gateway.store import File
+from belljar.gateway.tools.code_execution import run_and_keep
+from belljar.wire.execution import (
+    DisplayOutput,
+    ErrorOutput,
+    Execution,
+    ExecutionFile,
+    ExecutionRequest,
+    InputFile,
+    Limits,
+    LimitsRequest,
+    Output,
+    StreamOutput,
+)
+from belljar.wire.ids import new_id
+from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
+
+_TEXT_TYPES = ("text/", "image/svg+xml", "application/json", "application/javascript")
+
+
+async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Execution:
+    """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards."""
+    limits = _limits(parts, asked.limits)
+    inputs = [await _input(parts, file, f"files.{index}") for index, file in enumerate(asked.files)]
+    _check_names(inputs)
+    async with AsyncExitStack() as stack:
+        if asked.container is not None:
+            container = parts.placement.find(asked.container)
+            _check_limits(container, asked.limits)
+        else:
+            container = await parts.placement.create(limits)
+            stack.push_async_callback(_end, parts, container.id)
+        activity.container_id = container.id
+        session = await stack.enter_async_context(parts.placement.use(container.id))
+        for file in inputs:
+            await session.put(file.name, file.digest, file.body)
+        activity.has_run_code = True
+        what = link.Run(
+            asked.code, asked.timeout_seconds or parts.settings.timeout_seconds, asked.stdin or "", asked.env
+        )
+        ran = await run_and_keep(session, what, parts.files)
+    result = ran.result
+    return Execution(
+        id=new_id("exec"),
+        container=asked.container,
+        outcome=result.outcome,
+        return_code=result.return_code,
+        stdout=result.stdout,
+        stderr=result.stderr,
+        truncated=result.truncated,
+        outputs=[_output(event) for event in result.outputs],
+        files=[_file(file) for file in ran.files],
+        usage=result.usage,
+        isolation=parts.placement.description.isolation,
+        laps=session.laps | result.laps,
+    )
+
+
+async def create_container(parts: Parts, asked: ContainerRequest) -> ContainerDocument:
+    container = await parts.placement.create(_limits(parts, asked.limits))
+    return _document(parts, container)
+
+
+def container_document(parts: Parts, container_id: str) -> ContainerDocument:
+    return _document(parts, parts.placement.find(container_id))
+
+
+def _document(parts: Parts, container: Container) -> ContainerDocument:
+    return ContainerDocument(
+        id=container.id,
+        created_at=rfc3339(container.created_at),
+        last_used_at=rfc3339(container.last_used_at),
+        expires_at=rfc3339(container.expires_at),
+        limits=container.limits,
+        isolation=parts.placement.description.isolation,
+        state=container.state,
+    )
+
+
+async def _end(parts: Parts, container_id: str) -> None:
+    try:
+        with anyio.CancelScope(shield=True):
+            await parts.placement.delete(container_id, "it was made for one execution")
+    except (errors.NotFound, errors.KeeperLost):
+        return  # gone already, by a way of its own
+
+
+def _limits(parts: Parts, asked: LimitsRequest | None) -> Limits:
+    try:
+        return parts.settings.limits(asked)
+    except ValidationError as error:
+        raise from_validation(error, "limits.") from error
+
+
+def _check_limits(container: Container, asked: LimitsRequest | None) -> None:
+    for name, value in (asked.model_dump(exclude_none=True) if asked else {}).items():
+        own = getattr(container.limits, name)
+        if value != own:
+            raise errors.InvalidRequest(
+                f"limits.{name}: the container {container.id} was made with {own}, and limits do not change "
+                "in a container's life. Leave `limits` out, or make a new container."
+            )
+
+
+async def _input(parts: Parts, file: InputFile, path: str) -> Attachment:
+    name = attachments.checked_name(file.name, f"{path}.name")
+    if (file.data is None) == (file.file_id is None):
+        raise errors.InvalidRequest(f"{path}: give either `data` (base64) or `file_id`")
+    if file.data is not None:
+        body = attachments.decoded(file.data, f"{path}.data")
+    else:
+        kept = await parts.files.find(file.file_id or "")
+        body = b"".join([piece async for piece in await parts.files.open(kept)])
+    return Attachment(name, body, attachments.digest_of(body))
+
+
+def _check_names(inputs: list[Attachment]) -> None:
+    names: set[str] = set()
+    for index, file in enumerate(inputs):
+        if file.name in names:
+            raise errors.InvalidRequest(
+                f"files.{index}.name: {file.name!r} is the name of another file in the list already"
+            )
+        names.add(file.name)
+
+
+def _output(event: link.Event) -> Output:
+    if isinstance(event, link.Stream):
+        return StreamOutput(name=event.name, text=event.text)
+    if isinstance(event, link.Raised):
+        return ErrorOutput(ename=event.ename, evalue=event.evalue, traceback=event.traceback)
+    return DisplayOutput(
+        type=event.type, data={kind: _display_text(kind, body) for kind, body in event.data.items()}
+    )
+
+
+def _display_text(kind: str, body: bytes) -> str:
+    if kind.startswith(_TEXT_TYPES):
+        return body.decode("utf-8", "replace")
+    return base64.b64encode(body).decode()
+
+
+def _file(file: File) -> ExecutionFile:
+    return ExecutionFile(
+        file_id=file.id,
+        filename=file.filename,
+        path=file.path,
+        mime_type=file.mime_type,
+        size_bytes=file.size_bytes,
+    )

@@ -1,0 +1,283 @@
+"""The client's history in the words of a plain Messages server.
+
+The upstream knows no server tools. So each of our tool uses becomes an ordinary `tool_use`, each result a
+`tool_result` in a user message right after it, and an assistant message is cut where its results stood.
+What does not fit together is repaired instead of refused: clients cut, merge and interrupt.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from belljar.gateway.turn import CODE_TOOL, Use, upstream_id
+from belljar.wire.messages import Message
+
+Block = dict[str, Any]
+
+TEXT_CHARS = 50_000
+"""Of one result, for the model."""
+
+_SERVER_USES = frozenset({"server_tool_use", "mcp_tool_use"})
+_NEVER_RUN = "This code was not run: the conversation went on without it."
+_NO_RESULT = "There is no result of this call in the conversation."
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What the upstream is sent, and the code that the last assistant message still wants run.
+
+    With `pending` code the conversation ends with that assistant message; `rest` is what the user said after
+    it, to be merged behind the results (see `with_results`).
+    """
+
+    messages: list[dict[str, Any]]
+    pending: list[Use]
+    rest: list[Block]
+
+
+@dataclass
+class _Part:
+    """One assistant message of the upstream's, and the results that follow it."""
+
+    blocks: list[Block] = field(default_factory=list)
+    uses: list[str] = field(default_factory=list)
+    """Upstream ids of server-side uses, in order."""
+    inputs: dict[str, tuple[str, object]] = field(default_factory=dict)
+    """By upstream id: the client's id and the input, of code uses."""
+    results: dict[str, Block] = field(default_factory=dict)
+
+    def unanswered(self) -> list[str]:
+        return [use for use in self.uses if use not in self.results]
+
+
+def translate(messages: list[Message]) -> Conversation:
+    """The conversation for the upstream. Whatever is typed for server tools has another form in it."""
+    out: list[dict[str, Any]] = []
+    contents = [message.blocks for message in messages]
+    open_part: _Part | None = None
+    for number, message in enumerate(messages):
+        if message.role == "assistant":
+            _append(out, "user", _repairs(open_part))
+            open_part = _assistant(out, contents[number])
+            if open_part:
+                _adopt(open_part, messages, contents, number + 1)
+            continue
+        blocks = [_plain(block) for block in contents[number]]
+        if open_part and number == len(messages) - 1 and any(b.get("type") == "tool_result" for b in blocks):
+            pending = _pending(open_part)
+            return Conversation(out, pending, _merged(_repairs(open_part, skip=pending), blocks))
+        if message.role == "user":
+            blocks = _merged(_repairs(open_part), blocks)
+        else:
+            _append(out, "user", _repairs(open_part))
+        _append(out, message.role, blocks)
+        open_part = None
+    if open_part:
+        pending = _pending(open_part)
+        return Conversation(out, pending, _repairs(open_part, skip=pending))
+    return Conversation(out, [], [])
+
+
+def _adopt(part: _Part, messages: list[Message], contents: list[list[Block]], start: int) -> None:
+    """Move the results with which the next assistant message begins to the uses that they answer.
+
+    That is how an answer begins that took up code which an earlier one had left to be run.
+    """
+    later = next((i for i in range(start, len(messages)) if messages[i].role == "assistant"), None)
+    if later is None:
+        return
+    while contents[later] and _is_result(contents[later][0].get("type", "")):
+        if not _take_result(part, contents[later][0]):
+            return
+        contents[later] = contents[later][1:]
+
+
+def with_results(conversation: Conversation, results: list[Block]) -> list[dict[str, Any]]:
+    """The messages with the pending code's `results`, merged with what the user had said after it."""
+    out = [dict(message) for message in conversation.messages]
+    _append(out, "user", _merged(results, conversation.rest))
+    return out
+
+
+def tool_result(use_id: str, content: list[Block], *, is_error: bool) -> Block:
+    """A result in the upstream's form."""
+    block: Block = {"type": "tool_result", "tool_use_id": use_id, "content": content}
+    return block | {"is_error": True} if is_error else block
+
+
+def clipped(text: str, limit: int = TEXT_CHARS) -> str:
+    """`text`, or its head and tail where it is longer than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+
+def _assistant(out: list[dict[str, Any]], blocks: list[Block]) -> _Part | None:
+    """Append one assistant message in parts. The last part is returned where its uses lack results."""
+    part = _Part()
+    for block in blocks:
+        kind = block.get("type", "")
+        if _is_result(kind):
+            if not _take_result(part, block):
+                part.blocks.append({"type": "text", "text": _stray(block)})
+            continue
+        if part.results:
+            _flush(out, part)
+            part = _Part()
+        _take(part, block, kind)
+    if part.unanswered():
+        _append(out, "assistant", part.blocks)
+        return part
+    _flush(out, part)
+    return None
+
+
+def _take(part: _Part, block: Block, kind: str) -> None:
+    if kind in _SERVER_USES:
+        use_id = upstream_id(str(block.get("id", "")))
+        given = block.get("input")
+        part.uses.append(use_id)
+        if block.get("name") == CODE_TOOL and kind == "server_tool_use":
+            part.inputs[use_id] = (str(block.get("id", "")), given)
+        use = {"type": "tool_use", "id": use_id, "name": block.get("name") or "tool"}
+        use["input"] = given if isinstance(given, dict) else {}
+        part.blocks.append(_with_cache(use, block))
+        return
+    if (plain := _plain(block)) and not _is_empty(plain):
+        part.blocks.append(plain)
+
+
+def _take_result(part: _Part, block: Block) -> bool:
+    named = block.get("tool_use_id")
+    if named is not None:
+        use_id = upstream_id(str(named))
+        if use_id not in part.uses:
+            return False
+    else:
+        # The seed's blocks name no use. A text opens the next result, an image belongs to the one before.
+        waiting = part.unanswered()
+        is_text = (block.get("output") or {}).get("type") != "image"
+        if waiting and (is_text or not part.results):
+            use_id = waiting[0]
+        elif part.results:
+            use_id = list(part.results)[-1]
+        else:
+            return False
+    content, is_error = _result_content(block)
+    if use_id in part.results:
+        before = part.results[use_id]
+        is_error = is_error or bool(before.get("is_error"))
+        content = [*before["content"], *content]
+    part.results[use_id] = _with_cache(tool_result(use_id, content, is_error=is_error), block)
+    return True
+
+
+def _flush(out: list[dict[str, Any]], part: _Part) -> None:
+    _append(out, "assistant", part.blocks)
+    results = [part.results.get(use) or _missing(use, _NO_RESULT) for use in part.uses]
+    _append(out, "user", results)
+
+
+def _pending(part: _Part) -> list[Use]:
+    return [Use(use, *part.inputs[use]) for use in part.unanswered() if use in part.inputs]
+
+
+def _repairs(part: _Part | None, skip: list[Use] | None = None) -> list[Block]:
+    """The results of a part that was left open: those there are, and a word for each that is missing."""
+    if part is None:
+        return []
+    left_out = {use.upstream_id for use in skip or []}
+    return [part.results.get(use) or _missing(use, _NEVER_RUN) for use in part.uses if use not in left_out]
+
+
+def _missing(use_id: str, text: str) -> Block:
+    return tool_result(use_id, [{"type": "text", "text": text}], is_error=True)
+
+
+def _merged(results: list[Block], blocks: list[Block]) -> list[Block]:
+    """Tool results stand first in a user message; that is a rule of the Messages API."""
+    theirs = [block for block in blocks if block.get("type") == "tool_result"]
+    return [*results, *theirs, *(block for block in blocks if block.get("type") != "tool_result")]
+
+
+def _append(out: list[dict[str, Any]], role: str, blocks: list[Block]) -> None:
+    """Append a message, or lengthen the last one where it has the same role."""
+    if not blocks:
+        return
+    if out and out[-1]["role"] == role:
+        together = [*out[-1]["content"], *blocks]
+        out[-1] = {"role": role, "content": _merged([], together) if role == "user" else together}
+    else:
+        out.append({"role": role, "content": blocks})
+
+
+def _is_result(kind: str) -> bool:
+    return kind == "code_execution_result" or (kind.endswith("_tool_result") and kind != "tool_result")
+
+
+def _plain(block: Block) -> Block:
+    """A block without what only we, or only the hosted service, put on it."""
+    kind = block.get("type", "")
+    if kind == "thinking":
+        return {name: value for name, value in block.items() if name != "text"}
+    if kind == "container_upload":
+        return {"type": "text", "text": f"[The file {block.get('file_id')} was uploaded to the container.]"}
+    if _is_result(kind):
+        return {"type": "text", "text": _stray(block)}
+    if kind == "server_tool_use":
+        return {"type": "text", "text": f"[Code that was to be run: {json.dumps(block.get('input'))}]"}
+    return {name: value for name, value in block.items() if name != "caller"}
+
+
+def _is_empty(block: Block) -> bool:
+    """Empty texts and thinking that nobody signed are refused by the Messages API when they come back."""
+    if block.get("type") == "text":
+        return not block.get("text")
+    return block.get("type") == "thinking" and not (
+        block.get("thinking") is not None and block.get("signature")
+    )
+
+
+def _with_cache(made: Block, block: Block) -> Block:
+    return made | {"cache_control": block["cache_control"]} if block.get("cache_control") else made
+
+
+def _result_content(block: Block) -> tuple[list[Block], bool]:
+    """The content of a result block of either profile, and whether it reports a failure."""
+    if block.get("type") == "code_execution_result":
+        return _inline_content(block), bool(block.get("is_error"))
+    content = block.get("content")
+    if isinstance(content, dict) and "return_code" in content:
+        return [{"type": "text", "text": _printed(content)}], content.get("return_code") != 0
+    if isinstance(content, dict) and "error_code" in content:
+        return [{"type": "text", "text": f"The tool failed: {content['error_code']}"}], True
+    return [{"type": "text", "text": clipped(json.dumps(content, ensure_ascii=False))}], False
+
+
+def _inline_content(block: Block) -> list[Block]:
+    output = block.get("output") or {}
+    if output.get("type") == "image":
+        source = {"type": "base64", "media_type": output.get("media_type"), "data": output.get("data")}
+        return [{"type": "image", "source": source}]
+    return [{"type": "text", "text": clipped(str(output.get("text") or "")) or "(no output)"}]
+
+
+def _printed(content: dict[str, Any]) -> str:
+    lines = [clipped(str(content.get("stdout") or ""))]
+    if content.get("stderr"):
+        lines.append(f"stderr:\n{clipped(str(content['stderr']))}")
+    if content.get("return_code"):
+        lines.append(f"return code: {content['return_code']}")
+    files = [str(entry.get("file_id")) for entry in content.get("content") or [] if isinstance(entry, dict)]
+    if files:
+        lines.append(f"files: {', '.join(files)}")
+    return "\n".join(line for line in lines if line) or "(no output)"
+
+
+def _stray(block: Block) -> str:
+    content, _ = _result_content(block)
+    texts = [part["text"] for part in content if part["type"] == "text"]
+    return f"[Result of an earlier code execution: {' '.join(texts) or 'an image'}]"

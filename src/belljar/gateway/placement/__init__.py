@@ -1,0 +1,88 @@
+"""Where a container's live session is. One Protocol, one file for each way to place sessions on machines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from belljar import link
+from belljar.wire.execution import Limits
+
+
+@dataclass
+class Container:
+    """The durable thing that a client names. Times are microseconds since 1970."""
+
+    id: str
+    limits: Limits
+    created_at: int
+    last_used_at: int
+    expires_at: int
+    state: Literal["running", "idle"] = "idle"
+    given: dict[str, str] = field(default_factory=dict)
+    """Names taken in its working directory: the digest of what we wrote there, empty for what code did."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """How many sessions there are, and may be."""
+
+    live: int
+    most: int
+
+
+class Session(Protocol):
+    """A container's session, while it is ours alone."""
+
+    container_id: str
+    laps: dict[str, float]
+    """Milliseconds for each step of opening it; empty where it was open already."""
+
+    async def put(self, name: str, digest: str, body: bytes) -> None:
+        """Write a file into the working directory, in place of one of that name."""
+
+    async def give(self, name: str, digest: str, body: bytes) -> None:
+        """Put a file into the working directory, unless it was given before."""
+
+    async def execute(
+        self, run: link.Run, on_event: Callable[[link.Event], None] | None = None
+    ) -> link.Result:
+        """Run code. Raises NotFound where the container is deleted meanwhile, KeeperLost with its keeper."""
+
+    def read(self, file: link.WorkFile) -> AsyncIterator[bytes]:
+        """A file of the last result."""
+
+
+class Placement(Protocol):
+    """Every method that takes an id raises NotFound for one that is unknown or gone, and says why."""
+
+    @property
+    def description(self) -> link.Description:
+        """The machine's own word. Of the first keeper, where there are several."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether code can run now."""
+
+    @property
+    def load(self) -> Load: ...
+
+    def find(self, container_id: str) -> Container:
+        """The container, unused by this."""
+
+    async def create(self, limits: Limits) -> Container:
+        """A new container. Raises Overloaded where every place is taken by one that is in use."""
+
+    def hold(self, container_id: str) -> AbstractAsyncContextManager[Container]:
+        """Keep the container from expiring and from giving way, for as long as a request needs it."""
+
+    def use(self, container_id: str) -> AbstractAsyncContextManager[Session]:
+        """Have its session alone, opened if need be. Others wait in turn."""
+
+    async def delete(self, container_id: str, why: str) -> None:
+        """End it and everything in it."""
+
+    async def sweep(self) -> None:
+        """Delete what has expired."""

@@ -1,0 +1,310 @@
+"""All sessions on this machine, behind one keeper that we start and, when it dies, start again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+
+from belljar import errors, link
+from belljar.gateway.files import now_microseconds
+from belljar.gateway.placement import Container, Load
+from belljar.settings import Settings
+from belljar.wire.execution import Limits
+from belljar.wire.ids import new_id
+
+log = structlog.get_logger("belljar.gateway")
+
+KeeperStart = Callable[[Settings], AbstractAsyncContextManager[link.Keeper]]
+
+_REMEMBERED = 1000
+"""Containers that are gone, and of which we can still say why."""
+_EXPIRED = "it was not used for too long and expired"
+_RESTARTS = 5
+_RESTART_WINDOW_SECONDS = 60
+_START_SECONDS = 60
+_CLOSE_SECONDS = 10
+
+
+@dataclass
+class _Entry:
+    container: Container
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    holders: int = 0
+    is_open: bool = False
+
+    @property
+    def is_used(self) -> bool:
+        return self.holders > 0 or self.lock.locked()
+
+
+class _Session:
+    """See `placement.Session`."""
+
+    def __init__(
+        self, owner: LocalPlacement, keeper: link.Keeper, entry: _Entry, laps: dict[str, float]
+    ) -> None:
+        self._owner = owner
+        self._keeper = keeper
+        self._given = entry.container.given
+        self.container_id = entry.container.id
+        self.laps = laps
+
+    async def give(self, name: str, digest: str, body: bytes) -> None:
+        if self._given.get(name) != digest:
+            await self.put(name, digest, body)
+
+    async def put(self, name: str, digest: str, body: bytes) -> None:
+        with self._owner.watching(self.container_id):
+            await self._keeper.put(self.container_id, name, body)
+        self._given[name] = digest
+
+    async def execute(
+        self, run: link.Run, on_event: Callable[[link.Event], None] | None = None
+    ) -> link.Result:
+        with self._owner.watching(self.container_id):
+            result = await self._keeper.execute(self.container_id, run, on_event)
+        if result.outcome.status == "lost":
+            await self._owner.delete_quietly(self.container_id, "its session was lost")
+        for file in result.files:
+            self._given.setdefault(file.path, "")
+        return result
+
+    async def read(self, file: link.WorkFile) -> AsyncIterator[bytes]:
+        with self._owner.watching(self.container_id):
+            async for piece in self._keeper.read(self.container_id, file):
+                yield piece
+
+
+class LocalPlacement:
+    """Made by `open_placement`."""
+
+    def __init__(self, settings: Settings, keeper_start: KeeperStart) -> None:
+        self._settings = settings
+        self._keeper_start = keeper_start
+        self._entries: dict[str, _Entry] = {}
+        self._gone: dict[str, str] = {}
+        self._keeper: link.Keeper | None = None
+        self._up = anyio.Event()
+        self._lost = anyio.Event()
+        self._description: link.Description | None = None
+
+    @property
+    def description(self) -> link.Description:
+        if self._description is None:
+            raise errors.KeeperLost("The keeper has not started yet.")
+        return self._description
+
+    @property
+    def is_ready(self) -> bool:
+        return self._keeper is not None and not self._keeper.is_lost
+
+    @property
+    def load(self) -> Load:
+        return Load(sum(entry.is_open for entry in self._entries.values()), self._settings.max_sessions)
+
+    def find(self, container_id: str) -> Container:
+        return self._live_entry(container_id).container
+
+    async def create(self, limits: Limits) -> Container:
+        await self._make_room()
+        now = now_microseconds()
+        container = Container(new_id("container"), limits, now, now, now + self._idle_microseconds())
+        self._entries[container.id] = _Entry(container)
+        return container
+
+    @asynccontextmanager
+    async def hold(self, container_id: str) -> AsyncIterator[Container]:
+        entry = self._live_entry(container_id)
+        entry.holders += 1
+        self._touch(entry)
+        try:
+            yield entry.container
+        finally:
+            entry.holders -= 1
+            self._touch(entry)
+
+    @asynccontextmanager
+    async def use(self, container_id: str) -> AsyncIterator[_Session]:
+        async with self.hold(container_id):
+            entry = self._entry(container_id)
+            async with entry.lock:
+                self._entry(container_id)  # it may have gone while we waited
+                keeper = await self._running_keeper()
+                entry.container.state = "running"
+                try:
+                    laps = await self._open(keeper, entry)
+                    yield _Session(self, keeper, entry, laps)
+                finally:
+                    entry.container.state = "idle"
+
+    async def delete(self, container_id: str, why: str) -> None:
+        entry = self._entry(container_id)
+        self._forget(container_id, why)
+        if entry.is_open and self._keeper is not None:
+            with (
+                anyio.CancelScope(shield=True),
+                anyio.move_on_after(_CLOSE_SECONDS),
+                self.watching(container_id),
+            ):
+                await self._keeper.close(container_id)
+
+    async def sweep(self) -> None:
+        now = now_microseconds()
+        for container_id, entry in list(self._entries.items()):
+            if not entry.is_used and entry.container.expires_at <= now:
+                await self.delete_quietly(container_id, _EXPIRED)
+
+    async def supervise(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Have a keeper running; end only by being cancelled. A start that fails at first is raised."""
+        starts: deque[float] = deque(maxlen=_RESTARTS)
+        is_first = True
+        while True:
+            if len(starts) == _RESTARTS:
+                await anyio.sleep(max(0, starts[0] + _RESTART_WINDOW_SECONDS - anyio.current_time()))
+            starts.append(anyio.current_time())
+            try:
+                async with self._keeper_start(self._settings) as keeper:
+                    self._keeper, self._description, self._lost = keeper, keeper.description, anyio.Event()
+                    self._up.set()
+                    if is_first:
+                        task_status.started()
+                        is_first = False
+                    await self._lost.wait()
+            except errors.BelljarError as error:
+                if is_first:
+                    raise
+                log.exception("the keeper does not start", error=str(error))
+            self._keeper, self._up = None, anyio.Event()
+
+    def watching(self, container_id: str) -> _Watching:
+        """A block in which the keeper's death, and the container's, are noticed."""
+        return _Watching(self, container_id)
+
+    def keeper_lost(self, error: errors.KeeperLost) -> None:
+        """Its sessions are gone with it; what is asked for next waits for a new one."""
+        if self._lost.is_set():
+            return
+        log.error("the keeper ended", error=str(error), containers=len(self._entries))
+        for container_id in list(self._entries):
+            self._forget(container_id, "the keeper process that ran it ended")
+        self._keeper, self._up = None, anyio.Event()
+        self._lost.set()
+
+    def gone(self, container_id: str) -> errors.NotFound:
+        """What to tell somebody who names a container that is not there."""
+        why = self._gone.get(container_id)
+        if why is not None:
+            return errors.NotFound(
+                f"The container {container_id} is gone: {why}. Send the request without `container`."
+            )
+        return errors.NotFound(
+            f"There is no container {container_id}: it was never made here, or it is gone since long. "
+            "Send the request without `container` to get a new one."
+        )
+
+    def is_gone(self, container_id: str) -> bool:
+        return container_id not in self._entries
+
+    def _entry(self, container_id: str) -> _Entry:
+        entry = self._entries.get(container_id)
+        if entry is None:
+            raise self.gone(container_id)
+        return entry
+
+    def _live_entry(self, container_id: str) -> _Entry:
+        entry = self._entry(container_id)
+        if not entry.is_used and entry.container.expires_at <= now_microseconds():
+            raise errors.NotFound(
+                f"The container {container_id} is gone: {_EXPIRED}. Send the request without `container`."
+            )
+        return entry
+
+    def _idle_microseconds(self) -> int:
+        return int(self._settings.container_idle_seconds * 1_000_000)
+
+    def _touch(self, entry: _Entry) -> None:
+        entry.container.last_used_at = now_microseconds()
+        entry.container.expires_at = entry.container.last_used_at + self._idle_microseconds()
+
+    def _forget(self, container_id: str, why: str) -> None:
+        self._entries.pop(container_id, None)
+        self._gone[container_id] = why
+        while len(self._gone) > _REMEMBERED:
+            self._gone.pop(next(iter(self._gone)))
+
+    async def _make_room(self) -> None:
+        while len(self._entries) >= self._settings.max_sessions:
+            idle = [entry.container for entry in self._entries.values() if not entry.is_used]
+            if not idle:
+                raise errors.Overloaded(
+                    f"All {self._settings.max_sessions} sessions are in use. Try again when one has finished."
+                )
+            longest = min(idle, key=lambda container: container.last_used_at)
+            await self.delete_quietly(longest.id, "it had been idle longest when a new one needed its place")
+
+    async def delete_quietly(self, container_id: str, why: str) -> None:
+        try:
+            await self.delete(container_id, why)
+        except errors.BelljarError as error:
+            log.warning("a container was not closed", container=container_id, error=str(error))
+
+    async def _open(self, keeper: link.Keeper, entry: _Entry) -> dict[str, float]:
+        if entry.is_open:
+            return {}
+        with self.watching(entry.container.id):
+            laps = await keeper.open(entry.container.id, entry.container.limits)
+        entry.is_open = True
+        return laps
+
+    async def _running_keeper(self) -> link.Keeper:
+        if self._keeper is not None and self._keeper.is_lost:
+            self.keeper_lost(errors.KeeperLost("the keeper has ended"))
+        with anyio.move_on_after(_START_SECONDS):
+            while self._keeper is None:
+                await self._up.wait()
+            return self._keeper
+        raise errors.KeeperLost("The keeper ended and has not come back; see the server's log.")
+
+
+class _Watching:
+    def __init__(self, placement: LocalPlacement, container_id: str) -> None:
+        self._placement = placement
+        self._container_id = container_id
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, errors.KeeperLost):
+            self._placement.keeper_lost(error)
+        elif isinstance(error, errors.NotFound):
+            if not self._placement.is_gone(self._container_id):
+                self._placement._forget(self._container_id, "its session ended")
+            raise self._placement.gone(self._container_id) from error
+
+
+@asynccontextmanager
+async def open_placement(settings: Settings, keeper_start: KeeperStart) -> AsyncIterator[LocalPlacement]:
+    """Start a keeper and place sessions on it; the block's end ends all of them.
+
+    Raises JailUnavailable where this machine does not give what the jail needs.
+    """
+    placement = LocalPlacement(settings, keeper_start)
+    failure: errors.BelljarError | None = None
+    async with anyio.create_task_group() as tasks:
+        try:
+            await tasks.start(placement.supervise)
+        except errors.BelljarError as error:
+            failure = error  # raised outside of the group, which would wrap it
+        else:
+            try:
+                yield placement
+            finally:
+                tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

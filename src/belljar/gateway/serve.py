@@ -1,0 +1,118 @@
+"""The gateway as a running server, from its first request to its last."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from belljar import link
+from belljar.errors import InvalidRequest
+from belljar.gateway.app import application, open_parts
+from belljar.gateway.envelope import UnderWay
+from belljar.gateway.placement.local import KeeperStart
+from belljar.settings import Settings
+
+log = structlog.get_logger("belljar.gateway")
+
+_FINISH_SECONDS = 5
+"""For requests that are under way when the server is asked to end."""
+_UNWIND_SECONDS = 5
+"""For those that were then cut short."""
+_BACKLOG = 1024
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signals: ours say when it ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    settings: Settings, *, on_ready: Callable[[str], None], keeper_start: KeeperStart = link.start
+) -> None:
+    """Serve until SIGTERM or SIGINT; `on_ready` gets the base URL once requests are answered.
+
+    The first signal ends the server cleanly: nothing new is accepted, requests under way have a few seconds,
+    and what is cut short then is named in the log. A second one does not wait.
+    """
+    under_way = UnderWay()
+    with _listen(settings.host, settings.port) as listener:
+        # The parts are opened here and not by uvicorn's lifespan, which would hide why they do not open.
+        async with open_parts(settings, keeper_start) as parts:
+            app = application(settings, under_way)
+            app.state.parts = parts
+            await _run(_Server(_config(app)), listener, under_way, on_ready)
+
+
+async def _run(
+    server: uvicorn.Server, listener: socket.socket, under_way: UnderWay, on_ready: Callable[[str], None]
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(_end_on_signals, server, under_way)
+        on_ready(_base_url(listener))
+        await server.serve(sockets=[listener])
+        tasks.cancel_scope.cancel()
+
+
+async def _end_on_signals(
+    server: uvicorn.Server, under_way: UnderWay, *, task_status: anyio.abc.TaskStatus[None]
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async with anyio.create_task_group() as tasks:
+            async for number in signals:
+                name = signal.Signals(number).name
+                if server.should_exit:
+                    log.warning("stopping at once", signal=name)
+                    server.force_exit = True
+                    under_way.cut_short()
+                else:
+                    log.info("stopping", signal=name, under_way=len(under_way))
+                    server.should_exit = True
+                    tasks.start_soon(_cut_short_later, under_way)
+
+
+async def _cut_short_later(under_way: UnderWay) -> None:
+    await anyio.sleep(_FINISH_SECONDS)
+    under_way.cut_short()
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_FINISH_SECONDS + _UNWIND_SECONDS,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens already, so that nobody who hears of it is refused."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise InvalidRequest(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another host or port."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _base_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - for a client on this machine
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

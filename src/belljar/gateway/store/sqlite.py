@@ -1,0 +1,99 @@
+"""The store in one SQLite file.
+
+One connection, used by one thread at a time: the lock makes it so, and SQLite's calls block, so they run
+off the event loop. WAL lets another process read and write the same file beside us.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from belljar.gateway.store import File
+
+_BUSY_SECONDS = 10
+T = TypeVar("T")
+
+
+def queries(text: str) -> dict[str, str]:
+    """The statements of an .sql file by name: `-- name`, a line that says what for, the statement."""
+    found: dict[str, str] = {}
+    for part in text.split("\n\n"):
+        name, _, body = part.strip().partition("\n")
+        if name:
+            found[name.removeprefix("--").strip()] = body
+    return found
+
+
+class SqliteStore:
+    """Made by `open_store`."""
+
+    def __init__(self, connection: sqlite3.Connection, statements: dict[str, str]) -> None:
+        self._connection = connection
+        self._statements = statements
+        self._lock = anyio.Lock()
+
+    async def add_file(self, file: File) -> None:
+        await self._run(lambda: self._do("add_file", asdict(file)))
+
+    async def find_file(self, tenant: str, file_id: str) -> File | None:
+        rows = await self._run(lambda: self._do("find_file", {"id": file_id, "tenant": tenant}).fetchall())
+        return File(*rows[0]) if rows else None
+
+    async def remove_file(self, tenant: str, file_id: str) -> bool:
+        return await self._run(
+            lambda: self._do("remove_file", {"id": file_id, "tenant": tenant}).rowcount > 0
+        )
+
+    async def expired_files(self, now: int) -> list[File]:
+        rows = await self._run(lambda: self._do("expired_files", {"now": now}).fetchall())
+        return [File(*row) for row in rows]
+
+    async def all_file_ids(self) -> set[str]:
+        rows = await self._run(lambda: self._do("all_file_ids", {}).fetchall())
+        return {row[0] for row in rows}
+
+    def _do(self, name: str, values: dict[str, Any]) -> sqlite3.Cursor:
+        return self._connection.execute(self._statements[name], values)
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        def transaction() -> T:
+            with self._connection:
+                return call()
+
+        async with self._lock:
+            # Not abandoned on cancellation: the lock is let go only when the thread is done.
+            return await anyio.to_thread.run_sync(transaction)
+
+
+@asynccontextmanager
+async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
+    """Open the store in the file at `path`, making it where it is missing."""
+    text = resources.files("belljar.gateway.store").joinpath("files.sql").read_text("utf-8")
+    statements = queries(text)
+
+    def connect() -> sqlite3.Connection:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_SECONDS)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        with connection:
+            connection.execute(statements["create_files"])
+            connection.execute(statements["index_files_by_expiry"])
+        return connection
+
+    connection = await anyio.to_thread.run_sync(connect)
+    store = SqliteStore(connection, statements)
+    try:
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(connection.close)

@@ -1,0 +1,295 @@
+"""Folding the events of a stream into a message, and rewriting one turn's events for the client.
+
+Pure: no clock, no I/O. The same fold serves both ends: the upstream's events become the turn that is sent
+back to it, and our own events become the message of a client that did not ask for a stream.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from belljar.wire.ids import new_id
+
+Event = dict[str, Any]
+Block = dict[str, Any]
+
+CODE_TOOL = "code_execution"
+_OURS = "srvtoolu_"
+_THEIRS = "toolu_"
+_ID_TAIL = re.compile(r"[A-Za-z0-9_]+")
+
+
+def client_id(upstream_id: str) -> str:
+    """The id under which the client sees a tool use: `srvtoolu_X` for `toolu_X`, else a new one."""
+    tail = upstream_id.removeprefix(_THEIRS)
+    if tail != upstream_id and _ID_TAIL.fullmatch(tail):
+        return _OURS + tail
+    return new_id(_OURS.rstrip("_"))
+
+
+def upstream_id(client_id: str) -> str:
+    """The way back. An id that is not ours is left as it is."""
+    tail = client_id.removeprefix(_OURS)
+    return _THEIRS + tail if tail != client_id else client_id
+
+
+@dataclass(frozen=True)
+class Use:
+    """The model's wish to run code, under both of its names."""
+
+    upstream_id: str
+    client_id: str
+    input: object
+    """As the model wrote it; a string where it is not JSON."""
+
+
+@dataclass
+class MessageFold:
+    """A message, as far as its events have come in."""
+
+    message: dict[str, Any] = field(default_factory=dict)
+    content: dict[int, Block] = field(default_factory=dict)
+    broken: dict[int, str] = field(default_factory=dict)
+    """The raw input of tool uses that is not JSON, by block index."""
+    stopped: bool = False
+    _json: dict[int, str] = field(default_factory=dict)
+    _closed: set[int] = field(default_factory=set)
+
+    def add(self, event: Event) -> None:
+        kind = event.get("type")
+        if kind == "message_start":
+            self.message = copy.deepcopy(event["message"])
+        elif kind == "content_block_start":
+            self.content[event["index"]] = copy.deepcopy(event["content_block"])
+        elif kind == "content_block_delta":
+            self._delta(event["index"], event["delta"])
+        elif kind == "content_block_stop":
+            self._close(event["index"])
+        elif kind == "message_delta":
+            self.message.update(event.get("delta") or {})
+            self.message["usage"] = (self.message.get("usage") or {}) | (event.get("usage") or {})
+        elif kind == "message_stop":
+            self.stopped = True
+
+    @property
+    def blocks(self) -> list[Block]:
+        return [self.content[index] for index in sorted(self.content)]
+
+    @property
+    def stop_reason(self) -> str | None:
+        return self.message.get("stop_reason")
+
+    def is_whole(self, index: int) -> bool:
+        """Whether the block came to its end, with an input that is JSON."""
+        return index in self._closed and index not in self.broken
+
+    def result(self) -> dict[str, Any]:
+        """The whole message, as a client that did not ask for a stream gets it."""
+        return {**self.message, "content": self.blocks}
+
+    def _delta(self, index: int, delta: dict[str, Any]) -> None:
+        block = self.content[index]
+        match delta.get("type"):
+            case "text_delta":
+                block["text"] = block.get("text", "") + delta["text"]
+            case "thinking_delta":
+                block["thinking"] = block.get("thinking", "") + delta["thinking"]
+            case "signature_delta":
+                block["signature"] = block.get("signature", "") + delta["signature"]
+            case "citations_delta":
+                block["citations"] = [*(block.get("citations") or []), delta["citation"]]
+            case "input_json_delta":
+                self._json[index] = self._json.get(index, "") + delta["partial_json"]
+            case _:
+                pass
+
+    def _close(self, index: int) -> None:
+        self._closed.add(index)
+        written = self._json.get(index)
+        if not written:
+            return
+        try:
+            self.content[index]["input"] = json.loads(written)
+        except ValueError:
+            self.broken[index] = written
+
+
+@dataclass
+class Rewriter:
+    """One turn's events as the client sees them: renumbered, and our tool uses as server tool uses.
+
+    `held` are the block types whose start is held back until they are complete, because the reader expects
+    to find everything in the start: the inline profile's clients.
+    """
+
+    next_index: int
+    offers_code: bool
+    held: frozenset[str] = frozenset()
+    uses: dict[int, Use] = field(default_factory=dict)
+    """The code tool's uses in this turn, by the upstream's block index."""
+    _numbers: dict[int, int] = field(default_factory=dict)
+    _fold: MessageFold = field(default_factory=MessageFold)
+    _had_input: set[int] = field(default_factory=set)
+
+    def rewrite(self, event: Event) -> Iterator[Event]:
+        """What goes to the client for one event of the upstream's; envelope events yield nothing."""
+        self._fold.add(event)
+        kind = event.get("type")
+        if kind not in {"content_block_start", "content_block_delta", "content_block_stop"}:
+            return
+        index = event["index"]
+        if kind == "content_block_start":
+            block = event["content_block"]
+            if self.offers_code and block.get("type") == "tool_use" and block.get("name") == CODE_TOOL:
+                self.uses[index] = Use(block["id"], client_id(block["id"]), {})
+        if self._is_held(index):
+            if kind == "content_block_stop":
+                yield from self._release(index)
+            return
+        yield from self._pass(kind, index, event)
+
+    @property
+    def message(self) -> MessageFold:
+        """The turn itself, in the upstream's own words."""
+        return self._fold
+
+    def code_uses(self) -> list[Use]:
+        """The uses of the code tool, in order, with their inputs."""
+        return [
+            Use(
+                use.upstream_id,
+                use.client_id,
+                self._fold.broken.get(index, self._fold.content[index].get("input")),
+            )
+            for index, use in sorted(self.uses.items())
+        ]
+
+    def _is_held(self, index: int) -> bool:
+        kind = "server_tool_use" if index in self.uses else self._fold.content[index].get("type")
+        return kind in self.held
+
+    def _number(self, index: int) -> int:
+        if index not in self._numbers:
+            self._numbers[index] = self.next_index
+            self.next_index += 1
+        return self._numbers[index]
+
+    def _pass(self, kind: str, index: int, event: Event) -> Iterator[Event]:
+        number = self._number(index)
+        if kind == "content_block_start":
+            block = self._server_block(index, {}) if index in self.uses else event["content_block"]
+            yield {**event, "index": number, "content_block": block}
+            return
+        if kind == "content_block_delta" and event["delta"].get("type") == "input_json_delta":
+            self._had_input.add(index)
+        if kind == "content_block_stop" and index in self.uses and index not in self._had_input:
+            # An upstream that puts the whole input into the start: the client gets it as a delta.
+            yield _json_delta(number, self._fold.content[index].get("input") or {})
+        yield {**event, "index": number}
+
+    def _release(self, index: int) -> Iterator[Event]:
+        number = self._number(index)
+        block = self._fold.content[index]
+        if index in self.uses:
+            given = block.get("input") or {}
+            yield {
+                "type": "content_block_start",
+                "index": number,
+                "content_block": self._server_block(index, given),
+            }
+            yield _json_delta(number, given)
+        else:
+            yield from _thinking_events(number, block)
+        yield {"type": "content_block_stop", "index": number}
+
+    def _server_block(self, index: int, given: object) -> Block:
+        return {
+            "type": "server_tool_use",
+            "id": self.uses[index].client_id,
+            "name": CODE_TOOL,
+            "input": given,
+        }
+
+
+def _json_delta(index: int, value: object) -> Event:
+    delta = {"type": "input_json_delta", "partial_json": json.dumps(value, ensure_ascii=False)}
+    return {"type": "content_block_delta", "index": index, "delta": delta}
+
+
+def _thinking_events(index: int, block: Block) -> Iterator[Event]:
+    """A thinking block whose `text`, which no delta can carry, is complete in its start."""
+    empty = {**block, "thinking": "", "signature": "", "text": block.get("thinking", "")}
+    yield {"type": "content_block_start", "index": index, "content_block": empty}
+    for kind in ("thinking", "signature"):
+        if block.get(kind):
+            delta = {"type": f"{kind}_delta", kind: block[kind]}
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+
+
+def whole_block(index: int, block: Block) -> Iterator[Event]:
+    """A block that is there at once: its start holds all of it."""
+    yield {"type": "content_block_start", "index": index, "content_block": block}
+    yield {"type": "content_block_stop", "index": index}
+
+
+def events_of(message: dict[str, Any], chunk_chars: int = 200) -> Iterator[Event]:
+    """A finished message as the stream it could have been. For upstreams that answer all at once."""
+    usage = message.get("usage") or {"input_tokens": 0, "output_tokens": 0}
+    yield {
+        "type": "message_start",
+        "message": {**message, "content": [], "stop_reason": None, "usage": usage},
+    }
+    for index, block in enumerate(message.get("content") or []):
+        empty, deltas = _taken_apart(block, chunk_chars)
+        yield {"type": "content_block_start", "index": index, "content_block": empty}
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    ends = {name: message.get(name) for name in ("stop_reason", "stop_sequence")}
+    yield {"type": "message_delta", "delta": ends, "usage": usage}
+    yield {"type": "message_stop"}
+
+
+def _taken_apart(block: Block, size: int) -> tuple[Block, list[dict[str, Any]]]:
+    match block.get("type"):
+        case "text":
+            return {**block, "text": ""}, [
+                {"type": "text_delta", "text": part} for part in _parts(block["text"], size)
+            ]
+        case "thinking":
+            deltas = [
+                {"type": "thinking_delta", "thinking": part} for part in _parts(block["thinking"], size)
+            ]
+            signature = {"type": "signature_delta", "signature": block.get("signature", "")}
+            return {**block, "thinking": "", "signature": ""}, [*deltas, signature]
+        case "tool_use":
+            written = json.dumps(block["input"], ensure_ascii=False)
+            deltas = [
+                {"type": "input_json_delta", "partial_json": part} for part in ["", *_parts(written, size)]
+            ]
+            return {**block, "input": {}}, deltas
+        case _:
+            return block, []
+
+
+def _parts(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def added_usage(total: dict[str, Any], turn: dict[str, Any]) -> dict[str, Any]:
+    """Usage summed over the turns: numbers are added, all else is the last turn's word."""
+    summed = dict(total)
+    for name, value in turn.items():
+        before = summed.get(name)
+        if isinstance(value, dict):
+            summed[name] = added_usage(before if isinstance(before, dict) else {}, value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            summed[name] = value + (before if isinstance(before, int) else 0)
+        elif value is not None or name not in summed:
+            summed[name] = value
+    return summed

@@ -1,0 +1,29 @@
+"""Model servers. One Protocol, one file for each kind of server that answers to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Request = dict[str, Any]
+"""The body of an ordinary Messages request: no server tool, no container, no result block of ours."""
+Event = dict[str, Any]
+"""One event of an ordinary Messages stream, from `message_start` to `message_stop`."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What the upstream may need to know of who asks."""
+
+    api_key: str | None = None
+    betas: tuple[str, ...] = ()
+
+
+class Upstream(Protocol):
+    @property
+    def kind(self) -> str:
+        """`anthropic`, `direct` or `scripted`."""
+
+    def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
+        """One turn of the model, to `message_stop`. Raises UpstreamError where it cannot get there."""

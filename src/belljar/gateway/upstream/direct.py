@@ -1,0 +1,58 @@
+"""No model: the fenced Python in the user's message is what runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+from belljar.gateway.turn import events_of
+from belljar.gateway.upstream import Caller, Event, Request
+from belljar.gateway.upstream.conversation import Block, code_block, message, offers_code, read
+
+_FENCE = re.compile(
+    r"^[ \t]*```(?:python3?|py)[ \t]*\r?\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE | re.IGNORECASE
+)
+
+HOW_TO_CONNECT = (
+    "No model is connected to this Belljar server, so it runs only code that you write yourself: put Python "
+    "between ```python and ``` in your message. To connect a model, set ANTHROPIC_API_KEY and start the server "
+    "with `belljar serve --upstream anthropic:https://api.anthropic.com` (or set BELLJAR_UPSTREAM to "
+    "`anthropic:https://api.anthropic.com`); `anthropic:URL` works with every server that speaks POST /v1/messages."
+)
+NO_TOOL = (
+    "The message holds Python, and the request does not offer the code execution tool: add "
+    '{"type": "code_execution_20250522", "name": "code_execution"} to its `tools`.'
+)
+
+
+class DirectUpstream:
+    """Plays a model whose only idea is to run, one after the other, the blocks that it was given."""
+
+    kind = "direct"
+
+    async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
+        for event in events_of(message(request, answer(request))):
+            yield event
+
+
+def fenced(prompt: str) -> list[str]:
+    """The Python code between ```python fences."""
+    return [match.group(1) for match in _FENCE.finditer(prompt)]
+
+
+def answer(request: Request) -> list[Block]:
+    """The content of the next turn."""
+    reading = read(request)
+    codes = fenced(reading.prompt)
+    if not codes:
+        return [{"type": "text", "text": HOW_TO_CONNECT}]
+    if not offers_code(request):
+        return [{"type": "text", "text": f"{NO_TOOL}\n\n{HOW_TO_CONNECT}"}]
+    done = len(reading.results)
+    failed = bool(reading.results) and bool(reading.results[-1].get("is_error"))
+    if done < len(codes) and not failed:
+        return [code_block(codes[done])]
+    output = reading.last_output.strip()
+    if failed:
+        return [{"type": "text", "text": f"Block {done} of {len(codes)} failed:\n\n{output}"}]
+    return [{"type": "text", "text": output}]

@@ -1,0 +1,124 @@
+"""A model's turns, written ahead in a TOML file. The code in them really runs.
+
+[[conversation]]
+when = "standard deviation"          # in the user's last prompt; without it: always
+
+[[conversation.turn]]
+thinking = "I will compute it."
+text = "Let me see."
+code = "print(6 * 7)"                # or codes = ["…", "…"], to run side by side
+
+[[conversation.turn]]
+text = "It is {{ stdout }}."         # what the last code printed
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from belljar.errors import InvalidRequest
+from belljar.gateway.turn import events_of
+from belljar.gateway.upstream import Caller, Event, Request
+from belljar.gateway.upstream.conversation import Block, code_block, message, offers_code, read
+
+_STDOUT = re.compile(r"\{\{\s*stdout\s*\}\}")
+
+
+class Turn(BaseModel):
+    """One answer of the model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    thinking: str | None = None
+    text: str | None = None
+    code: str | None = None
+    codes: list[str] = []
+
+    @property
+    def all_codes(self) -> list[str]:
+        return [*([self.code] if self.code is not None else []), *self.codes]
+
+
+class Scripted(BaseModel):
+    """What is said to a prompt that has `when` in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    when: str | None = None
+    turn: Annotated[list[Turn], Field(min_length=1)]
+
+
+class Script(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    conversation: Annotated[list[Scripted], Field(min_length=1)]
+
+
+class ScriptedUpstream:
+    """Plays the first conversation whose `when` fits; the number of results so far says which turn it is."""
+
+    kind = "scripted"
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
+        for event in events_of(message(request, answer(self._script, request))):
+            yield event
+
+
+def load(path: Path) -> Script:
+    """Read a script. Raises InvalidRequest that names the file and the place."""
+    try:
+        return Script.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise InvalidRequest(f"The script {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The script {path} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(f"The script {path} is not as it should be: {place}: {first['msg']}") from error
+
+
+def answer(script: Script, request: Request) -> list[Block]:
+    """The content of the next turn."""
+    reading = read(request)
+    found = next((c for c in script.conversation if c.when is None or c.when in reading.prompt), None)
+    if found is None:
+        known = ", ".join(repr(conversation.when) for conversation in script.conversation)
+        return [
+            {
+                "type": "text",
+                "text": f"The script has nothing to say to this. It knows prompts with: {known}.",
+            }
+        ]
+    turn = _turn(found.turn, len(reading.results))
+    if turn is None:
+        return [{"type": "text", "text": reading.last_output.strip() or "The script ends here."}]
+    if turn.all_codes and not offers_code(request):
+        return [
+            {"type": "text", "text": "The script wants to run code, and the request does not offer the tool."}
+        ]
+    content: list[Block] = []
+    if turn.thinking is not None:
+        content.append({"type": "thinking", "thinking": turn.thinking, "signature": "scripted"})
+    if turn.text is not None:
+        text = _STDOUT.sub(lambda _: reading.last_output.strip(), turn.text)
+        content.append({"type": "text", "text": text})
+    return [*content, *(code_block(code) for code in turn.all_codes)]
+
+
+def _turn(turns: list[Turn], results: int) -> Turn | None:
+    """The turn that comes after so many results; None where the script is at its end."""
+    for turn in turns:
+        if results <= 0:
+            return turn
+        results -= len(turn.all_codes)
+    return None

@@ -1,0 +1,80 @@
+"""The body of POST /v1/messages, checked as far as Belljar itself depends on it.
+
+Everything else is the model server's business and travels on unchanged, so unknown fields and unknown
+blocks are kept. (The SDK's own types are no judge here: they are lazy, and let wrong roles through.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from typing_extensions import TypedDict
+
+TEXT_FORM, BLOCK_FORM = "<text>", "<blocks>"
+"""Names of the two forms of `content`. They appear in pydantic's locations, and not in ours."""
+
+
+def _content_form(content: object) -> str | None:
+    if isinstance(content, str):
+        return TEXT_FORM
+    return BLOCK_FORM if isinstance(content, list) else None
+
+
+if TYPE_CHECKING:
+    Block = dict[str, Any]
+    Tool = dict[str, Any]
+else:
+
+    class Block(TypedDict):
+        """One content block, kept as the caller sent it."""
+
+        __pydantic_config__ = ConfigDict(extra="allow")
+        type: Annotated[str, Field(strict=True)]
+
+    class Tool(TypedDict, total=False):
+        """One tool. Client tools need no `type`; server tools have a version in theirs."""
+
+        __pydantic_config__ = ConfigDict(extra="allow")
+        type: Annotated[str, Field(strict=True)] | None
+        name: Annotated[str, Field(strict=True)]
+
+
+Content = Annotated[
+    Annotated[str, Tag(TEXT_FORM)] | Annotated[list[Block], Tag(BLOCK_FORM)],
+    Discriminator(
+        _content_form,
+        custom_error_type="content_form",
+        custom_error_message="Input should be a valid string or a list of content blocks",
+    ),
+]
+
+
+class Message(BaseModel):
+    """One message of the conversation."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Literal["user", "assistant", "system"]
+    content: Content
+
+    @property
+    def blocks(self) -> list[dict[str, Any]]:
+        """The content as blocks, whichever form it came in."""
+        if isinstance(self.content, str):
+            return [{"type": "text", "text": self.content}]
+        return self.content
+
+
+class MessageRequest(BaseModel):
+    """What Belljar reads of a request; the rest is in `model_extra` and goes to the upstream."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: Annotated[str, Field(strict=True, min_length=1)]
+    max_tokens: Annotated[int, Field(strict=True, ge=0)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=100_000)]
+    stream: Annotated[bool, Field(strict=True)] | None = None
+    container: Annotated[str, Field(strict=True)] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: dict[str, Any] | None = None

@@ -1,0 +1,95 @@
+"""The documents of everything that has an id and can be asked for again, and the error envelope."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from belljar.wire.execution import Isolation, Limits, LimitsRequest
+
+
+def rfc3339(microseconds: int) -> str:
+    """A time of the store, microseconds since 1970, as on the wire: `2026-04-24T11:13:36.730129Z`."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest:06d}Z"
+
+
+class FileDocument(BaseModel):
+    """The answer of GET /v1/files/{id}."""
+
+    id: str
+    type: Literal["file"] = "file"
+    filename: str
+    mime_type: str
+    size_bytes: int
+    created_at: str
+    expires_at: str
+    downloadable: bool = True
+
+
+class FileDeleted(BaseModel):
+    """The answer of DELETE /v1/files/{id}."""
+
+    id: str
+    type: Literal["file_deleted"] = "file_deleted"
+
+
+class ContainerRequest(BaseModel):
+    """The body of POST /v1/containers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limits: LimitsRequest | None = None
+
+
+class ContainerDocument(BaseModel):
+    """The answer of POST /v1/containers and GET /v1/containers/{id}."""
+
+    id: str
+    type: Literal["container"] = "container"
+    created_at: str
+    last_used_at: str
+    expires_at: str
+    limits: Limits
+    isolation: Isolation
+    state: Literal["running", "idle"]
+
+
+class ContainerDeleted(BaseModel):
+    """The answer of DELETE /v1/containers/{id}."""
+
+    id: str
+    type: Literal["container_deleted"] = "container_deleted"
+
+
+class RuntimeHealth(BaseModel):
+    python: str
+    ready: bool
+
+
+class SessionsHealth(BaseModel):
+    live: int
+    max: int
+
+
+class Health(BaseModel):
+    """The answer of GET /health."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    isolation: Isolation
+    runtime: RuntimeHealth
+    sessions: SessionsHealth
+    upstream: str
+
+
+def error_document(
+    kind: str, message: str, request_id: str, details: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The envelope in which the API reports every failure."""
+    error: dict[str, Any] = {"type": kind, "message": message}
+    if details:
+        error["details"] = details
+    return {"type": "error", "error": error, "request_id": request_id}
