@@ -59,7 +59,9 @@ class KeeperLost(BelljarError):
 class UpstreamError(BelljarError):
     """The model server refused, could not be reached, or broke off."""
 
-    def __init__(self, message: str, *, status: int = 502, kind: str = "api_error", retry_after: str | None = None):
+    def __init__(
+        self, message: str, *, status: int = 502, kind: str = "api_error", retry_after: str | None = None
+    ):
         super().__init__(message)
         self.status = status
         self.kind = kind

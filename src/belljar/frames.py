@@ -48,7 +48,9 @@ def encode(message: Message) -> bytes:
     # A lone surrogate cannot be UTF-8, and both ends must agree on the text.
     payload = text.encode("utf-8", "replace")
     if len(payload) > MAX_PAYLOAD:
-        raise ValueError(f"the head of a {message.kind!r} message has {len(payload)} bytes, over {MAX_PAYLOAD}")
+        raise ValueError(
+            f"the head of a {message.kind!r} message has {len(payload)} bytes, over {MAX_PAYLOAD}"
+        )
     parts = [_frame(HEAD, payload)]
     for start in range(0, len(message.body), MAX_PAYLOAD):
         parts.append(_frame(BODY, message.body[start : start + MAX_PAYLOAD]))

@@ -11,14 +11,28 @@ import errno
 import os
 import platform
 import struct
-from typing import Any
+from typing import Any, ClassVar
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 # Calls from Linux 5.1 on have the same number on all architectures; the older ones are listed for each.
 _NUMBERS: dict[str, dict[str, int]] = {
-    "x86_64": {"clone": 56, "pivot_root": 155, "capset": 126, "seccomp": 317, "setfsuid": 122, "setfsgid": 123},
-    "aarch64": {"clone": 220, "pivot_root": 41, "capset": 91, "seccomp": 277, "setfsuid": 151, "setfsgid": 152},
+    "x86_64": {
+        "clone": 56,
+        "pivot_root": 155,
+        "capset": 126,
+        "seccomp": 317,
+        "setfsuid": 122,
+        "setfsgid": 123,
+    },
+    "aarch64": {
+        "clone": 220,
+        "pivot_root": 41,
+        "capset": 91,
+        "seccomp": 277,
+        "setfsuid": 151,
+        "setfsgid": 152,
+    },
 }
 _EVERYWHERE = {
     "open_tree": 428,
@@ -224,7 +238,7 @@ class Landlock:
     TRUNCATE = 1 << 14
     _PATH_BENEATH = 1
     # How many rights on files each ABI handles: 1-2 (Linux 5.13, 5.19), 3 truncate (6.2), 5 device ioctl (6.10)
-    _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
+    _FILE_RIGHTS: ClassVar[dict[int, int]] = {1: 13, 2: 14, 3: 15, 4: 15}
 
     def __init__(self) -> None:
         abi = self.abi()

@@ -157,7 +157,9 @@ class Keeper:
         if not append:
             await self._ask(Message("put", {"session": session, "name": name, "append": False}))
 
-    async def execute(self, session: str, run: Run, on_event: Callable[[Event], None] | None = None) -> Result:
+    async def execute(
+        self, session: str, run: Run, on_event: Callable[[Event], None] | None = None
+    ) -> Result:
         """Run code in the session; one run at a time in a session.
 
         Cancelling interrupts the code (SIGINT, then SIGKILL after the grace time). Raises NotFound when there

@@ -52,12 +52,14 @@ def application(
     settings: Settings, under_way: UnderWay, lifespan: Lifespan[Starlette] | None = None
 ) -> Starlette:
     """The endpoints. The caller sees to it that `app.state.parts` is there before the first request."""
-    return Starlette(
+    app = Starlette(
         routes=routes(),
         lifespan=lifespan,
         middleware=[Middleware(Envelope, max_body_bytes=settings.max_body_bytes, under_way=under_way)],
         exception_handlers={HTTPException: _to_the_envelope},
     )
+    app.router.redirect_slashes = False  # an unknown path is an error, in the envelope
+    return app
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from belljar.errors import InvalidRequest
-from belljar.gateway import media
+from belljar.wire import media
 from belljar.wire.messages import Message
 
 NAME_BYTES = 255

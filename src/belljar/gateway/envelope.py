@@ -128,6 +128,8 @@ class Envelope:
                 await answer.error(error)
             except HTTPException as error:
                 await answer.http_error(error, scope)
+            except RecursionError:
+                await answer.error(InvalidRequest("The request is nested too deeply."))
             except Exception:  # the outermost boundary: logged once, here
                 log.exception("a request failed", request_id=activity.request_id, what=activity.what)
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))

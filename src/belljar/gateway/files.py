@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from belljar.errors import NotFound
-from belljar.gateway import media
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.store import TENANT, File, Store
+from belljar.wire import media
 from belljar.wire.ids import new_id
 
 log = structlog.get_logger("belljar.gateway")

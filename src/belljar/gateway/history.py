@@ -101,6 +101,11 @@ def with_results(conversation: Conversation, results: list[Block]) -> list[dict[
     return out
 
 
+def not_run(uses: list[Use]) -> list[Block]:
+    """The results of code that nobody offers to run."""
+    return [_missing(use.upstream_id, _NEVER_RUN) for use in uses]
+
+
 def tool_result(use_id: str, content: list[Block], *, is_error: bool) -> Block:
     """A result in the upstream's form."""
     block: Block = {"type": "tool_result", "tool_use_id": use_id, "content": content}
@@ -224,7 +229,10 @@ def _plain(block: Block) -> Block:
     if kind == "thinking":
         return {name: value for name, value in block.items() if name != "text"}
     if kind == "container_upload":
-        return {"type": "text", "text": f"[The file {block.get('file_id')} was uploaded to the container.]"}
+        return {
+            "type": "text",
+            "text": f"[The user attached the file {block.get('file_id')}; it could not be put into the container.]",
+        }
     if _is_result(kind):
         return {"type": "text", "text": _stray(block)}
     if kind == "server_tool_use":

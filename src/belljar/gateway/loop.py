@@ -6,9 +6,12 @@ client that did not ask for a stream gets the same events folded into a message.
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from typing import Any
+
+import anyio
 
 from belljar import errors
 from belljar.gateway import attachments, history, profiles
@@ -27,6 +30,10 @@ from belljar.wire.resources import rfc3339
 
 _RUNS_AFTER = frozenset({"tool_use", "end_turn", "pause_turn", None})
 """Stop reasons after which a complete tool use is meant to be run; `max_tokens` is not among them."""
+_MESSAGE_FIELDS = frozenset(
+    {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "container"}
+)
+"""What we say ourselves; all else that the upstream says of its last turn is passed on."""
 _NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas"})
 
 
@@ -68,6 +75,7 @@ class _Answer:
     has_started: bool = False
     has_pinged: bool = False
     has_called_tool: bool = False
+    is_finished: bool = False
 
 
 async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
@@ -80,7 +88,9 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
         now = _Answer(parts, asked, emit, stack)
         conversation = await _begin(now)
         results: list[dict[str, Any]] = []
-        if conversation.pending:
+        if conversation.pending and asked.tool is None:
+            results = history.not_run(conversation.pending)
+        elif conversation.pending:
             await _start(now, asked.request.model, {})
             results = await _run_uses(now, conversation.pending)
         messages = history.with_results(conversation, results)
@@ -113,18 +123,30 @@ async def _begin(now: _Answer) -> history.Conversation:
     if now.asked.tool is not None:
         attached = attachments.attach(messages, now.container.given if now.container else {})
         messages, now.put = attached.messages, attached.files
-    conversation = history.translate(messages)
-    if conversation.pending and now.asked.tool is None:
-        raise errors.InvalidRequest(
-            "tools: the conversation has code that is still to be run, and the code execution tool is missing"
-        )
-    return conversation
+    return history.translate(messages)
 
 
 async def _hold(now: _Answer, container: Container) -> Container:
     now.container = await now.stack.enter_async_context(now.parts.placement.hold(container.id))
     now.asked.activity.container_id = container.id
     return now.container
+
+
+async def _make(now: _Answer) -> Container:
+    """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
+    container = await now.parts.placement.create(now.parts.settings.limits())
+
+    async def end_unless_told() -> None:
+        if not now.is_finished:
+            await _end(now.parts.placement, container.id)
+
+    now.stack.push_async_callback(end_unless_told)
+    return await _hold(now, container)
+
+
+async def _end(placement: Placement, container_id: str) -> None:
+    with anyio.CancelScope(shield=True), contextlib.suppress(errors.NotFound, errors.KeeperLost):
+        await placement.delete(container_id, "the request that made it did not finish")
 
 
 async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
@@ -201,7 +223,7 @@ async def _run_code(now: _Answer, use: Use) -> code_execution.Outcome:
         return code
     parts, settings = now.parts, now.parts.settings
     try:
-        container = now.container or await _hold(now, await parts.placement.create(settings.limits()))
+        container = now.container or await _make(now)
         async with parts.placement.use(container.id) as session:
             now.asked.activity.has_run_code = True
             return await code_execution.run(session, code, settings.timeout_seconds, parts.files, now.put)
@@ -247,12 +269,12 @@ async def _send(now: _Answer, event: Event) -> None:
 async def _finish(now: _Answer, turn: Rewriter, stop_reason: str | None) -> None:
     message: dict[str, Any] = turn.message.message
     delta: dict[str, Any] = {"stop_reason": stop_reason, "stop_sequence": message.get("stop_sequence")}
-    if message.get("stop_details") is not None:
-        delta["stop_details"] = message["stop_details"]
+    delta |= {name: value for name, value in message.items() if name not in _MESSAGE_FIELDS}
     container = now.container
     delta["container"] = container and {"id": container.id, "expires_at": rfc3339(container.expires_at)}
     usage = {"input_tokens": 0, "output_tokens": 0} | now.usage
     if now.asked.tool is not None:
         usage["server_tool_use"] = {"web_search_requests": 0, "web_fetch_requests": 0}
+    now.is_finished = True
     await now.emit({"type": "message_delta", "delta": delta, "usage": usage})
     await now.emit({"type": "message_stop"})

@@ -143,7 +143,11 @@ class _Guest:
         if len(text) > _MAX_TRACEBACK:
             half = _MAX_TRACEBACK // 2
             text = f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
-        body = {"ename": type(error).__name__, "evalue": value[:_MAX_TRACEBACK], "traceback": text.splitlines()}
+        body = {
+            "ename": type(error).__name__,
+            "evalue": value[:_MAX_TRACEBACK],
+            "traceback": text.splitlines(),
+        }
         return Message("finished", {"status": "raised", "return_code": 1}, json.dumps(body).encode())
 
 

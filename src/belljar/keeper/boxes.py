@@ -142,7 +142,9 @@ class OuterBox:
 
     def identity(self, index: int) -> tuple[int, int]:
         """The uid and gid, on this machine, of the guest of session number `index` (1 to 65,535)."""
-        return (self.uid_base + index, self.uid_base + index) if self.is_root else (os.geteuid(), os.getegid())
+        return (
+            (self.uid_base + index, self.uid_base + index) if self.is_root else (os.geteuid(), os.getegid())
+        )
 
     async def make_box(self, index: int, disk_bytes: int) -> Box:
         """A box whose guest has the identity `index`. Raises KeeperLost when the kernel refuses."""
@@ -185,7 +187,11 @@ class OuterBox:
 
 @asynccontextmanager
 async def start(
-    runtime: Runtime, preload: Sequence[str], uid_base: int, tasks: TaskGroup, on_exit: Callable[[int, int], None]
+    runtime: Runtime,
+    preload: Sequence[str],
+    uid_base: int,
+    tasks: TaskGroup,
+    on_exit: Callable[[int, int], None],
 ) -> AsyncIterator[OuterBox]:
     """Start the outer box, its boxer and its zygote. `on_exit(number, status)` is told of each guest's end.
 
@@ -198,13 +204,26 @@ async def start(
         archive.flush()
         os.fchmod(archive.fileno(), 0o444)  # its readers have other uids
         archive_fd = archive.fileno()
-        command = [str(runtime.python), "-I", "-S", "-B", f"/proc/self/fd/{archive_fd}", "outer", str(theirs.fileno())]
+        command = [
+            str(runtime.python),
+            "-I",
+            "-S",
+            "-B",
+            f"/proc/self/fd/{archive_fd}",
+            "outer",
+            str(theirs.fileno()),
+        ]
         process = subprocess.Popen(
             command, env={}, stdin=subprocess.DEVNULL, stdout=2, pass_fds=[archive_fd, theirs.fileno()]
         )
         theirs.close()
         try:
-            laps = await _enter(ours, process.pid, policy.view(runtime.path, runtime.base_prefix, Path(archive.name)), uid_base)
+            laps = await _enter(
+                ours,
+                process.pid,
+                policy.view(runtime.path, runtime.base_prefix, Path(archive.name)),
+                uid_base,
+            )
             with zygote_theirs:
                 packets.send(ours, _zygote_command(), [zygote_theirs.fileno()])
             await _answer(ours, "ready")
@@ -216,7 +235,9 @@ async def start(
                     f"take the module that starts them out of BELLJAR_PRELOAD ({', '.join(preload)})"
                 )
             boxer = PacketChannel(ours, "boxer", lambda packet: None)
-            zygote = PacketChannel(zygote_ours, "zygote", lambda packet: on_exit(packet["pid"], packet["status"]))
+            zygote = PacketChannel(
+                zygote_ours, "zygote", lambda packet: on_exit(packet["pid"], packet["status"])
+            )
             outer = OuterBox(boxer, zygote, is_root=os.geteuid() == 0, uid_base=uid_base)
             outer.laps = laps | ready["laps"]
             outer.preload_failed = ready["failed"]
@@ -231,8 +252,10 @@ async def start(
 
 def _zygote_command() -> dict[str, Any]:
     # One thread each before the fork: a pool's threads do not survive it, and setns refuses to run beside them.
-    single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-    environment = policy.environment(1) | single | {"MPLCONFIGDIR": "/tmp/matplotlib"}  # noqa: S108
+    single = dict.fromkeys(
+        ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+    )
+    environment = policy.environment(1) | single | {"MPLCONFIGDIR": "/tmp/matplotlib"}
     return {"argv": [f"{layout.RUNTIME}/bin/python", "-I", "-B", layout.INSIDE, "zygote"], "env": environment}
 
 
@@ -240,7 +263,9 @@ async def _enter(sock: socket.socket, pid: int, view: policy.View, uid_base: int
     """Lead the outer process into its namespaces, and give it its uid map from outside."""
     sock.setblocking(False)
     started = time.perf_counter()
-    packets.send(sock, {"binds": view.binds, "links": view.links, "files": view.files, "directories": view.directories})
+    packets.send(
+        sock, {"binds": view.binds, "links": view.links, "files": view.files, "directories": view.directories}
+    )
     await _answer(sock, "unshared", "the kernel refused new namespaces (user.max_user_namespaces, AppArmor?)")
     if os.geteuid() == 0:
         maps = {"uid_map": f"0 {uid_base} {UID_COUNT}", "gid_map": f"0 {uid_base} {UID_COUNT}"}
@@ -259,7 +284,9 @@ async def _enter(sock: socket.socket, pid: int, view: policy.View, uid_base: int
     return {"outer": time.perf_counter() - started}
 
 
-async def _answer(sock: socket.socket, event: str, failure: str = "the outer box could not be built") -> dict[str, Any]:
+async def _answer(
+    sock: socket.socket, event: str, failure: str = "the outer box could not be built"
+) -> dict[str, Any]:
     sock.setblocking(False)
     try:
         with anyio.fail_after(START_SECONDS):

@@ -121,7 +121,9 @@ class _TreeV1:
             if kind == "cgroup":
                 for controller in (*NEEDED, "cpuacct"):
                     if controller in options and controller in own:
-                        self._bases[controller] = _below(mount, root, own[controller]) / f"belljar-{os.getpid()}"
+                        self._bases[controller] = (
+                            _below(mount, root, own[controller]) / f"belljar-{os.getpid()}"
+                        )
         if missing := [name for name in (*NEEDED, "cpuacct") if name not in self._bases]:
             raise OSError(0, f"no controller {', '.join(missing)}")
         try:

@@ -39,11 +39,12 @@ class Runtime:
 
 _QUESTION = """
 import importlib.metadata, json, platform, sys
+own = [entry for entry in sys.path if entry.startswith(sys.prefix)]
 print(json.dumps({
     "version": platform.python_version(),
     "implementation": sys.implementation.name,
     "base_prefix": sys.base_prefix,
-    "packages": {d.name: d.version for d in importlib.metadata.distributions(path=[p for p in sys.path if p.startswith(sys.prefix)])},
+    "packages": {d.name: d.version for d in importlib.metadata.distributions(path=own)},
 }))
 """
 

@@ -41,14 +41,18 @@ def decide(ending: Ending, limits: Limits, timeout_seconds: float, peak_bytes: i
     has_gone = ending.was_killed or ending.exit_status is not None
     after = _LOST if has_gone else _KEPT
     raised = _raised(ending.finished)
-    if ending.oom_kills and has_gone and ending.stop != "timed_out" or ending.stop == "out_of_memory":
+    if (ending.oom_kills and has_gone and ending.stop != "timed_out") or ending.stop == "out_of_memory":
         limit = f"The run needed more than the session's {limits.memory_bytes // MIB} MiB of memory"
-        return _decided("out_of_memory", "memory_bytes", f"{limit} (peak {peak_bytes // MIB} MiB). {_LOST}", 137)
+        return _decided(
+            "out_of_memory", "memory_bytes", f"{limit} (peak {peak_bytes // MIB} MiB). {_LOST}", 137
+        )
     if ending.stop == "timed_out":
         message = f"The run was stopped after {timeout_seconds:g} seconds. {after}"
         return _decided("timed_out", "timeout_seconds", message, TIMED_OUT_CODE, raised)
     if ending.stop == "interrupted":
-        return _decided("interrupted", "cancelled", f"The run was interrupted by its caller. {after}", 130, raised)
+        return _decided(
+            "interrupted", "cancelled", f"The run was interrupted by its caller. {after}", 130, raised
+        )
     if ending.stop == "output_exceeded":
         message = f"The run was stopped: it wrote many times its output limit of {limits.output_bytes} bytes. {after}"
         return _decided("output_exceeded", "output_bytes", message, 1, raised)

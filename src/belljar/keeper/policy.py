@@ -9,46 +9,45 @@ from pathlib import Path
 
 import pyseccomp
 
-from belljar.wire.execution import Limits
 from belljar import layout
+from belljar.wire.execution import Limits
 
 # Allowed without a look at the arguments. What is not listed here or below does not exist for a guest (ENOSYS),
 # so that libraries fall back, and a call that a later kernel adds is closed by default.
 _ALLOWED = """
-    read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 sendfile splice tee copy_file_range
-    open openat openat2 creat close close_range lseek dup dup2 dup3 fcntl flock ftruncate truncate fallocate
-    fsync fdatasync sync_file_range syncfs fadvise64 readahead pipe pipe2 memfd_create
-    stat lstat fstat newfstatat statx statfs fstatfs access faccessat faccessat2 readlink readlinkat getcwd
-    chdir fchdir mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat
-    chmod fchmod fchmodat chown fchown fchownat lchown umask utime utimes utimensat futimesat getdents getdents64
-    getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr
-    poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
-    eventfd eventfd2 signalfd signalfd4 timerfd_create timerfd_settime timerfd_gettime
-    mmap munmap mremap mprotect madvise brk msync mincore mlock munlock mlock2 membarrier
-    rt_sigaction rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigpending rt_sigtimedwait rt_sigqueueinfo
-    rt_tgsigqueueinfo sigaltstack kill tkill tgkill pause alarm getitimer setitimer restart_syscall
-    timer_create timer_settime timer_gettime timer_getoverrun timer_delete
-    nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time times
-    fork vfork execve execveat exit exit_group wait4 waitid set_tid_address set_robust_list get_robust_list
-    rseq futex futex_waitv arch_prctl getcpu
-    getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups getpgid getpgrp getsid
-    setpgid setsid setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capget
-    getpriority setpriority getrlimit setrlimit getrusage sched_yield sched_getaffinity sched_setaffinity
-    sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min sched_rr_get_interval
-    sched_getattr ioprio_get uname sysinfo getrandom get_mempolicy
-    connect bind listen accept accept4 shutdown sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg
-    getsockname getpeername getsockopt setsockopt
-    pidfd_open pidfd_send_signal
+    read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 sendfile splice tee
+    copy_file_range open openat openat2 creat close close_range lseek dup dup2 dup3 fcntl flock
+    ftruncate truncate fallocate fsync fdatasync sync_file_range syncfs fadvise64 readahead pipe
+    pipe2 memfd_create stat lstat fstat newfstatat statx statfs fstatfs access faccessat faccessat2
+    readlink readlinkat getcwd chdir fchdir mkdir mkdirat rmdir unlink unlinkat rename renameat
+    renameat2 link linkat symlink symlinkat chmod fchmod fchmodat chown fchown fchownat lchown umask
+    utime utimes utimensat futimesat getdents getdents64 getxattr lgetxattr fgetxattr listxattr
+    llistxattr flistxattr poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait
+    epoll_pwait epoll_pwait2 eventfd eventfd2 signalfd signalfd4 timerfd_create timerfd_settime
+    timerfd_gettime mmap munmap mremap mprotect madvise brk msync mincore mlock munlock mlock2
+    membarrier rt_sigaction rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigpending rt_sigtimedwait
+    rt_sigqueueinfo rt_tgsigqueueinfo sigaltstack kill tkill tgkill pause alarm getitimer setitimer
+    restart_syscall timer_create timer_settime timer_gettime timer_getoverrun timer_delete nanosleep
+    clock_nanosleep clock_gettime clock_getres gettimeofday time times fork vfork execve execveat
+    exit exit_group wait4 waitid set_tid_address set_robust_list get_robust_list rseq futex
+    futex_waitv arch_prctl getcpu getpid getppid gettid getuid geteuid getgid getegid getresuid
+    getresgid getgroups getpgid getpgrp getsid setpgid setsid setuid setgid setreuid setregid
+    setresuid setresgid setfsuid setfsgid setgroups capget getpriority setpriority getrlimit
+    setrlimit getrusage sched_yield sched_getaffinity sched_setaffinity sched_getparam
+    sched_getscheduler sched_get_priority_max sched_get_priority_min sched_rr_get_interval
+    sched_getattr ioprio_get uname sysinfo getrandom get_mempolicy connect bind listen accept
+    accept4 shutdown sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg getsockname getpeername
+    getsockopt setsockopt pidfd_open pidfd_send_signal
 """.split()
 
 # Calls that code tries on purpose: an honest EPERM says more than ENOSYS, which reads as an old kernel.
 _REFUSED = """
     ptrace process_vm_readv process_vm_writev kcmp mount umount2 pivot_root chroot setns unshare
-    open_tree move_mount fsopen fsmount fsconfig fspick mount_setattr open_by_handle_at name_to_handle_at
-    bpf perf_event_open keyctl add_key request_key init_module finit_module delete_module kexec_load
-    reboot swapon swapoff acct sethostname setdomainname settimeofday clock_settime adjtimex
-    syslog quotactl iopl ioperm personality mknod mknodat capset seccomp vmsplice userfaultfd
-    setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
+    open_tree move_mount fsopen fsmount fsconfig fspick mount_setattr open_by_handle_at
+    name_to_handle_at bpf perf_event_open keyctl add_key request_key init_module finit_module
+    delete_module kexec_load reboot swapon swapoff acct sethostname setdomainname settimeofday
+    clock_settime adjtimex syslog quotactl iopl ioperm personality mknod mknodat capset seccomp
+    vmsplice userfaultfd setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
 """.split()
 
 _AF_UNIX = 1
@@ -97,9 +96,13 @@ def filter_program() -> bytes:
         other = pyseccomp.Arg(0, pyseccomp.NE, _AF_UNIX)
         rules.add_rule(pyseccomp.ERRNO(errno.EAFNOSUPPORT), name, other)
     for number in _IOCTLS:
-        rules.add_rule(pyseccomp.ALLOW, "ioctl", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, number))
+        rules.add_rule(
+            pyseccomp.ALLOW, "ioctl", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, number)
+        )
     for option in _PRCTLS:
-        rules.add_rule(pyseccomp.ALLOW, "prctl", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, option))
+        rules.add_rule(
+            pyseccomp.ALLOW, "prctl", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, option)
+        )
     # Other processes' limits are not a guest's business: only its own (pid 0).
     rules.add_rule(pyseccomp.ALLOW, "prlimit64", pyseccomp.Arg(0, pyseccomp.EQ, 0))
     with tempfile.TemporaryFile() as file:
@@ -162,14 +165,21 @@ def view(runtime: Path, base_prefix: Path, inside_zip: Path) -> View:
 
     Raises FileNotFoundError for a runtime that is not there.
     """
-    shown = View(directories=["/proc", "/tmp", "/dev/shm", "/etc", layout.FILES, layout.BOX])  # noqa: S108
+    shown = View(directories=["/proc", "/tmp", "/dev/shm", "/etc", layout.FILES, layout.BOX])
     for name in ("bin", "sbin", "lib", "lib64", "lib32"):
         top = Path("/") / name
         if top.is_symlink():
             shown.links.append((str(top), str(top.readlink())))
         elif top.is_dir():
             shown.binds.append((str(top), str(top)))
-    shared = ("/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/usr/share/fonts", "/usr/share/locale")
+    shared = (
+        "/usr/bin",
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/share/zoneinfo",
+        "/usr/share/fonts",
+        "/usr/share/locale",
+    )
     for path in (*shared, "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime"):
         if Path(path).exists():
             shown.binds.append((path, path))
@@ -180,7 +190,8 @@ def view(runtime: Path, base_prefix: Path, inside_zip: Path) -> View:
     shown.binds.append((str(inside_zip), layout.INSIDE))
     shown.binds.extend((f"/dev/{name}", f"/dev/{name}") for name in _DEVICES)
     shown.links.extend(
-        [("/dev/fd", "/proc/self/fd")] + [(f"/dev/std{n}", f"/proc/self/fd/{i}") for i, n in enumerate(("in", "out", "err"))]
+        [("/dev/fd", "/proc/self/fd")]
+        + [(f"/dev/std{n}", f"/proc/self/fd/{i}") for i, n in enumerate(("in", "out", "err"))]
     )
     shown.files.extend(_ETC.items())
     return shown
@@ -191,13 +202,13 @@ def environment(cpus: float) -> dict[str, str]:
     threads = str(max(1, round(cpus)))
     return {
         "PATH": f"{layout.RUNTIME}/bin:/usr/bin:/bin",
-        "HOME": "/tmp",  # noqa: S108
+        "HOME": "/tmp",
         "USER": "user",
         "LOGNAME": "user",
         "SHELL": "/bin/sh",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
-        "TMPDIR": "/tmp",  # noqa: S108
+        "TMPDIR": "/tmp",
         "PYTHONDONTWRITEBYTECODE": "1",
         "MPLBACKEND": "Agg",
         "OPENBLAS_NUM_THREADS": threads,

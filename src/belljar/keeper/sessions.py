@@ -97,7 +97,13 @@ class Session:
     """Made by `Supervisor.open`. `close` ends everything in it."""
 
     def __init__(
-        self, outer: OuterBox, box: Box, index: int, limits: Limits, cgroup: Cgroup | None, grace_seconds: float
+        self,
+        outer: OuterBox,
+        box: Box,
+        index: int,
+        limits: Limits,
+        cgroup: Cgroup | None,
+        grace_seconds: float,
     ) -> None:
         self.index = index
         self.limits = limits
@@ -173,7 +179,9 @@ class Session:
             with anyio.fail_after(30):
                 await guest.ready.wait()
             if guest.exited.is_set():
-                raise JailUnavailable("a guest could not lock itself in; the keeper's standard error says why")
+                raise JailUnavailable(
+                    "a guest could not lock itself in; the keeper's standard error says why"
+                )
             # From outside, and before it is given a line of code: is it what it has to be?
             if wrong := outside.unlocked(guest.pid, uid, gid, _GUEST_FDS):
                 raise JailUnavailable(f"a guest is not locked in: {'; '.join(wrong)}")
@@ -355,7 +363,11 @@ class Session:
             "displays_left_out": run.displays_left_out,
             "files": [_file(path, seen, output_top) for path, seen in changed[: collector.MAX_FILES]],
             "files_left_out": max(0, len(changed) - collector.MAX_FILES),
-            "usage": {"wall_seconds": wall, "cpu_seconds": max(0.0, cpu), "peak_memory_bytes": self._peak_bytes(run)},
+            "usage": {
+                "wall_seconds": wall,
+                "cpu_seconds": max(0.0, cpu),
+                "peak_memory_bytes": self._peak_bytes(run),
+            },
             "laps": {name: round(seconds * 1000, 3) for name, seconds in laps.items()},
         }
 
@@ -384,7 +396,10 @@ class Session:
         """Without a cgroup: add up the whole tree, and stop the run over the limit."""
         baseline = outside.memory_bytes(guest.pid)
         while True:
-            used = sum(map(outside.memory_bytes, outside.tree(guest.pid, outside.pid_of(self._box.pidfd)))) - baseline
+            used = (
+                sum(map(outside.memory_bytes, outside.tree(guest.pid, outside.pid_of(self._box.pidfd))))
+                - baseline
+            )
             run.peak_bytes = max(run.peak_bytes, used)
             if used > self.limits.memory_bytes:
                 run.ask_to_stop("out_of_memory")
@@ -413,7 +428,9 @@ class Session:
         """Write a file (or its next piece) into the working directory. Raises InvalidRequest."""
         raw = os.fsencode(name)
         if not raw or b"/" in raw or b"\0" in raw or raw in (b".", b"..") or len(raw) > 255:
-            raise InvalidRequest(f"{name!r} is no file name: one component of at most 255 bytes, without / and NUL")
+            raise InvalidRequest(
+                f"{name!r} is no file name: one component of at most 255 bytes, without / and NUL"
+            )
         owner = self._outer.identity(self.index)[0]
         path = b"work/" + raw
 
@@ -423,7 +440,9 @@ class Session:
         try:
             await anyio.to_thread.run_sync(write)
         except OSError as error:
-            raise InvalidRequest(f"{name!r} could not be written into the session: {error.strerror}") from error
+            raise InvalidRequest(
+                f"{name!r} could not be written into the session: {error.strerror}"
+            ) from error
 
     async def read(self, handle: str, offset: int, length: int) -> bytes:
         """Part of a file of the last result. Raises InvalidRequest when it is not there any more."""
@@ -478,11 +497,17 @@ def _are_parts(parts: Any, size: int) -> bool:
     if not isinstance(parts, list) or len(parts) > 16:
         return False
     for part in parts:
-        if not isinstance(part, list) or len(part) != 2 or not isinstance(part[0], str) or type(part[1]) is not int:
+        if (
+            not isinstance(part, list)
+            or len(part) != 2
+            or not isinstance(part[0], str)
+            or type(part[1]) is not int
+        ):
             return False
         if part[1] < 0 or len(part[0]) > 100:
             return False
-    return sum(part[1] for part in parts) == size
+    total: int = sum(part[1] for part in parts)
+    return total == size
 
 
 def _has_data(fd: int) -> bool:

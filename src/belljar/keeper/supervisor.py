@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
@@ -25,6 +25,8 @@ from belljar.keeper.sessions import Session
 from belljar.wire.execution import Limits
 
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
+
+Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], bytes]]]
 
 
 class Supervisor:
@@ -86,7 +88,9 @@ class Supervisor:
         except BelljarError as error:
             answer = Message("error", {"id": number, "error": type(error).__name__, "message": str(error)})
         except OSError as error:
-            answer = Message("error", {"id": number, "error": "KeeperLost", "message": f"the machine refused: {error}"})
+            answer = Message(
+                "error", {"id": number, "error": "KeeperLost", "message": f"the machine refused: {error}"}
+            )
         try:
             await self.send(answer)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -173,7 +177,7 @@ class Supervisor:
         await self._end(message.head["session"])
         return {}, b""
 
-    _OPERATIONS: dict[str, Callable[[Supervisor, Message], Awaitable[tuple[dict[str, Any], bytes]]]] = {
+    _OPERATIONS: ClassVar[dict[str, Operation]] = {
         "open": _open,
         "put": _put,
         "read": _read,
@@ -224,7 +228,9 @@ async def run(fd: int) -> None:
         try:
             await supervisor.serve(decoder)
         except BelljarError as error:
-            await stream.send(encode(Message("failed", {"error": type(error).__name__, "message": str(error)})))
+            await stream.send(
+                encode(Message("failed", {"error": type(error).__name__, "message": str(error)}))
+            )
         tasks.cancel_scope.cancel()
 
 

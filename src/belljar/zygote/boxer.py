@@ -107,12 +107,18 @@ def _pid1(packet: dict[str, Any], sock: socket.socket) -> None:
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     options = f"mode=0755,size={packet['disk_bytes']},nr_inodes={packet['inodes']}"
     kernel.mount("belljar", BOX, "tmpfs", flags, options)
-    for name, mode in (("files", 0o755), ("files/work", 0o755), ("files/output", 0o755), ("tmp", 0o1777), ("shm", 0o1777)):
+    for name, mode in (
+        ("files", 0o755),
+        ("files/work", 0o755),
+        ("files/output", 0o755),
+        ("tmp", 0o1777),
+        ("shm", 0o1777),
+    ):
         os.mkdir(f"{BOX}/{name}")
         os.chmod(f"{BOX}/{name}", mode)
         os.chown(f"{BOX}/{name}", owner, owner)
     directory = os.open(f"{BOX}/files", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for name, target in (("files", "/files"), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108
+    for name, target in (("files", "/files"), ("tmp", "/tmp"), ("shm", "/dev/shm")):
         kernel.mount(f"{BOX}/{name}", target, None, kernel.MS_BIND)
     kernel.umount(BOX, kernel.MNT_DETACH)
     mounted = time.perf_counter()
@@ -140,7 +146,9 @@ def _kill(op: str, keep: int | None) -> None:
     has the signal pending does not fork any more.
     """
     if op == "sweep":
-        while others := [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in (1, keep)]:
+        while others := [
+            int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in (1, keep)
+        ]:
             for pid in others:
                 try:
                     os.kill(pid, signal.SIGKILL)

@@ -59,9 +59,10 @@ def _preload(modules: list[str]) -> dict[str, str]:
 
 def _forget_the_host() -> None:
     """Forget facts about the machine that an import may have remembered."""
-    if platform_module := sys.modules.get("platform"):
-        platform_module._uname_cache = None
-    if uuid := sys.modules.get("uuid"):
+    loaded: Any = sys.modules.get
+    if platform := loaded("platform"):
+        platform._uname_cache = None
+    if uuid := loaded("uuid"):
         uuid._node = None
 
 
@@ -100,7 +101,9 @@ class _Server:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _, status = os.waitpid(pid, 0)
-        packets.send(self._control, {"event": "exit", "pid": pid, "status": os.waitstatus_to_exitcode(status)})
+        packets.send(
+            self._control, {"event": "exit", "pid": pid, "status": os.waitstatus_to_exitcode(status)}
+        )
 
     def _fork(self, packet: dict[str, Any], fds: list[int]) -> None:
         box, sock, out, err = fds
@@ -114,7 +117,9 @@ class _Server:
             kernel.setns(self._own_pid_namespace, kernel.CLONE_NEWPID)
             pidfd = os.pidfd_open(pid)
             laps = {"fork": time.perf_counter() - started}
-            packets.send(self._control, {"event": "guest", "id": packet["id"], "pid": pid, "laps": laps}, [pidfd])
+            packets.send(
+                self._control, {"event": "guest", "id": packet["id"], "pid": pid, "laps": laps}, [pidfd]
+            )
             self._guests[pidfd] = pid
             self._poll.register(pidfd, select.EPOLLIN)
         except OSError as error:
@@ -123,7 +128,9 @@ class _Server:
             for fd in fds:
                 os.close(fd)
 
-    def _become_guest(self, packet: dict[str, Any], box: int, sock: int, out: int, err: int, started: float) -> None:
+    def _become_guest(
+        self, packet: dict[str, Any], box: int, sock: int, out: int, err: int, started: float
+    ) -> None:
         """Never returns: a guest that got back into the server's loop would be a zygote with a user's code."""
         try:
             forked = time.perf_counter()

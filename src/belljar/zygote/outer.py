@@ -11,7 +11,7 @@ from typing import Any
 from belljar import kernel, packets
 from belljar.zygote import boxer
 
-NEW_ROOT = "/tmp"  # noqa: S108 - any directory that every system has; covered in our own mount namespace only
+NEW_ROOT = "/tmp"
 
 
 def main(control: socket.socket) -> None:
@@ -57,7 +57,9 @@ def _report(control: socket.socket, error: BaseException) -> None:
 
 def _build_root(config: dict[str, Any], trees: list[tuple[int, str]]) -> None:
     """The root that boxes are cloned from: read-only, and nothing in it but what code has to see."""
-    kernel.mount("belljar", NEW_ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=4m,nr_inodes=4096")
+    kernel.mount(
+        "belljar", NEW_ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=4m,nr_inodes=4096"
+    )
     for directory in config["directories"]:
         os.makedirs(NEW_ROOT + directory, mode=0o755, exist_ok=True)
     for tree, target in trees:

@@ -154,6 +154,8 @@ class LocalPlacement:
                 await self._keeper.close(container_id)
 
     async def sweep(self) -> None:
+        if self._keeper is not None and self._keeper.is_lost:
+            self.keeper_lost(errors.KeeperLost("the keeper has ended"))
         now = now_microseconds()
         for container_id, entry in list(self._entries.items()):
             if not entry.is_used and entry.container.expires_at <= now:

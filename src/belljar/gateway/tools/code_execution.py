@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from belljar import errors, link
-from belljar.gateway import media
 from belljar.gateway.attachments import Attachment
 from belljar.gateway.files import Files
 from belljar.gateway.history import clipped, tool_result
 from belljar.gateway.placement import Session
 from belljar.gateway.store import File
 from belljar.gateway.turn import CODE_TOOL
+from belljar.wire import media
 from belljar.wire.execution import Limits
 
 KNOWN_TYPES = ("code_execution_20250522",)
@@ -26,7 +26,8 @@ KNOWN_TYPES = ("code_execution_20250522",)
 MODEL_IMAGES = 8
 MODEL_IMAGE_BYTES = 5 * 1024 * 1024 * 3 // 4
 """Of one image, so that its base64 has at most 5 MiB: what model servers accept."""
-INLINE_IMAGE_BYTES = 16 * 1024 * 1024
+INLINE_IMAGE_BYTES = 32 * 1024 * 1024
+"""Of all images of one run; a larger one is a file to be fetched."""
 _LISTED_FILES = 50
 _MAIN_PACKAGES = (
     "numpy",
@@ -99,6 +100,7 @@ class _Kept:
     images: list[Image] = field(default_factory=list)
     digests: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
+    image_bytes_left: int = INLINE_IMAGE_BYTES
 
 
 def definition(
@@ -182,13 +184,15 @@ async def _keep_figure(output: link.Display, kept: _Kept, files: Files, containe
 
 
 async def _keep_file(file: link.WorkFile, kept: _Kept, files: Files, session: Session) -> None:
+    most = kept.image_bytes_left
     saved = await files.keep(
-        file.path, session.read(file), container_id=session.container_id, echo_images=INLINE_IMAGE_BYTES
+        file.path, session.read(file), container_id=session.container_id, echo_images=most
     )
     kept.files.append(saved.file)
     if saved.image is None:
         return
     kept.shown.add(saved.file.id)
+    kept.image_bytes_left -= len(saved.image)
     if saved.digest not in kept.digests:
         kept.images.append(Image(saved.file.mime_type, saved.image))
     kept.digests.add(saved.digest)

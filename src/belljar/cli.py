@@ -1,0 +1,227 @@
+"""The `belljar` command."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import tokenize
+from pathlib import Path
+from typing import Any, NoReturn
+
+import anyio
+import click
+import structlog
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from belljar import __version__, link
+from belljar.client import embedded
+from belljar.errors import BelljarError, InvalidRequest
+from belljar.settings import Settings
+from belljar.wire.execution import MIB, LimitsRequest, json_of
+
+ENGINE_ERROR = 125
+"""Exit code when the program did not run or its end is not known, as `docker run` has it."""
+
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+class _Command(click.Group):
+    """Reports what went wrong outside of the user's program in one sentence."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BelljarError as error:
+            _fail(str(error))
+        except (ValidationError, SettingsError) as error:
+            _fail(_settings_message(error))
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"belljar: {message}", err=True)
+    sys.exit(ENGINE_ERROR)
+
+
+def _settings_message(error: ValidationError | SettingsError) -> str:
+    if isinstance(error, SettingsError):
+        return str(error)
+    return "; ".join(
+        f"BELLJAR_{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+        for problem in error.errors()
+    )
+
+
+@click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """A self-hosted code execution tool for language models."""
+
+
+@main.command()
+@click.argument("source", metavar="[FILE | -]", required=False)
+@click.option("-c", "code", metavar="CODE", help="Run this code instead of a file's.")
+@click.option(
+    "-f",
+    "--file",
+    "inputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Put this file into the working directory first. May be repeated.",
+)
+@click.option(
+    "-o",
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Save what the program makes in this directory, never over a file that is there [default: here].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole result as one JSON document.")
+@click.option("--timeout", type=float, metavar="S", help="Seconds until the program is stopped.")
+@click.option("--memory", type=int, metavar="MIB", help="Memory for the program and all that it starts.")
+@click.option(
+    "--stdin", "pass_stdin", is_flag=True, help="Give the program what this command reads on its stdin."
+)
+def run(
+    source: str | None,
+    code: str | None,
+    inputs: tuple[Path, ...],
+    output_dir: Path,
+    as_json: bool,
+    timeout: float | None,
+    memory: int | None,
+    pass_stdin: bool,
+) -> None:
+    """Run a Python program in the jail: print what it prints, save what it makes, end with its exit code.
+
+    An exit code of 125 says that Belljar itself failed, and why on standard error.
+    """
+    program = _program(source, code)
+    if pass_stdin and source == "-":
+        raise InvalidRequest("`-` reads the program from standard input, so --stdin has nothing left to read")
+    settings = _settings(timeout_seconds=timeout, memory_bytes=memory * MIB if memory is not None else None)
+    asked = link.Run(program, settings.timeout_seconds, stdin=sys.stdin.read() if pass_stdin else "")
+
+    async def embedded_run() -> int:
+        answer, saved = await embedded.run(
+            settings,
+            asked,
+            inputs=inputs,
+            output_dir=output_dir,
+            limits=LimitsRequest(),
+            on_event=None if as_json else _print_event,
+        )
+        if as_json:
+            click.echo(json.dumps(json_of(answer), ensure_ascii=False, indent=2))
+        elif answer.outcome.status not in ("completed", "raised", "exited"):
+            click.echo(f"belljar: {answer.outcome.message}", err=True)
+        for path in saved:
+            click.echo(f"belljar: saved {path}", err=True)
+        return answer.return_code
+
+    sys.exit(anyio.run(embedded_run))
+
+
+def _program(source: str | None, code: str | None) -> str:
+    if (source is None) == (code is None):
+        raise InvalidRequest("give one program: a FILE, `-` for standard input, or -c CODE")
+    if code is not None:
+        return code
+    if source == "-":
+        return sys.stdin.read()
+    assert source is not None
+    try:
+        with tokenize.open(source) as file:  # honours an encoding that the file declares
+            return file.read()
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise InvalidRequest(
+            f"{source} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+def _print_event(event: link.Event) -> None:
+    if isinstance(event, link.Stream):
+        click.echo(event.text, nl=False, err=event.name == "stderr")
+    elif isinstance(event, link.Raised):
+        click.echo("\n".join(event.traceback), err=True)
+
+
+@main.command()
+@click.option("--host", help="Address to listen on [default: 127.0.0.1].")
+@click.option("--port", type=int, help="Port to listen on, 0 for a free one [default: 8421].")
+@click.option("--upstream", help="The model: `anthropic:URL`, `direct` (none) or `scripted:FILE`.")
+@click.option("--profile", type=click.Choice(["auto", "anthropic", "inline"]), help="The shape of results.")
+@click.option(
+    "--state-dir", type=click.Path(file_okay=False, path_type=Path), help="Where all that is kept lies."
+)
+@click.option(
+    "--require", type=click.Choice(["full", "limited"]), help="Do not start below this isolation level."
+)
+def serve(**options: Any) -> None:
+    """Serve the Messages API with code execution until SIGTERM or SIGINT.
+
+    Every option is also a setting in the environment, BELLJAR_HOST and so on.
+    """
+    from belljar.gateway.serve import serve as serve_gateway  # its imports are not for `run` to pay
+
+    settings = _settings(**options)
+    if not settings.host.startswith(_LOOPBACK):
+        raise InvalidRequest(
+            f"{settings.host} can be reached from other machines, and there are no API keys yet to tell callers "
+            "apart: listen on 127.0.0.1, and put a proxy in front that asks for credentials"
+        )
+    _log_to_stderr()
+
+    def ready(url: str) -> None:
+        click.echo(f"Belljar listens on {url}")
+        if settings.upstream == "direct":
+            click.echo("No model is connected: fenced Python in a message is run as it stands (--upstream).")
+
+    anyio.run(lambda: serve_gateway(settings, on_ready=ready))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def doctor(as_json: bool) -> None:
+    """Try the jail on this machine, and say what holds and what is missing."""
+    settings = _settings(preload=())
+
+    async def look() -> tuple[link.Description, dict[str, float], str]:
+        async with link.start(settings) as keeper:
+            laps = await keeper.open("doctor", settings.limits())
+            result = await keeper.execute("doctor", link.Run("print(6 * 7)", settings.timeout_seconds))
+            return keeper.description, laps, result.stdout.strip()
+
+    seen, laps, answer = anyio.run(look)
+    if as_json:
+        isolation = json_of(seen.isolation)
+        click.echo(json.dumps({"isolation": isolation, "python": seen.python, "laps": laps}, indent=2))
+        return
+    click.echo(f"isolation   {seen.isolation.level}")
+    for item in seen.isolation.missing:
+        click.echo(f"  missing   {item}")
+    click.echo(f"runtime     Python {seen.python}, {len(seen.packages)} packages ({settings.runtime})")
+    click.echo(f"state       {settings.state_dir}")
+    click.echo(f"a session   {laps['session']:.0f} ms until a locked guest; 6 * 7 = {answer}")
+
+
+def _settings(**options: Any) -> Settings:
+    """The environment's settings, overridden by the options that were given."""
+    return Settings(**{name: value for name, value in options.items() if value is not None})
+
+
+def _log_to_stderr() -> None:
+    renderer: Any = structlog.processors.JSONRenderer()
+    if sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,121 @@
+"""Run one program in a keeper of one's own: no server, nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import IO
+
+from belljar import document, link
+from belljar.errors import InvalidRequest
+from belljar.settings import Settings
+from belljar.wire.execution import Execution, ExecutionFile, LimitsRequest
+from belljar.wire.media import HEAD_BYTES, extension_of, media_type
+
+_SESSION = "run"
+
+
+async def run(
+    settings: Settings,
+    program: link.Run,
+    *,
+    inputs: Sequence[Path] = (),
+    output_dir: Path | None = None,
+    limits: LimitsRequest | None = None,
+    on_event: Callable[[link.Event], None] | None = None,
+) -> tuple[Execution, list[Path]]:
+    """Run `program` in a fresh session with `inputs` in its working directory.
+
+    What it made is saved below `output_dir` (nothing is, for None), and never over a file that is there.
+    Returns the document and the paths saved. Raises InvalidRequest and JailUnavailable.
+    """
+    _check(inputs)
+    # One program does not pay back the import of libraries that it may not use: the guest imports them itself.
+    async with link.start(settings.model_copy(update={"preload": ()})) as keeper:
+        laps = await keeper.open(_SESSION, settings.limits(limits))
+        for path in inputs:
+            await keeper.put(_SESSION, path.name, _pieces(path))
+        result = await keeper.execute(_SESSION, program, on_event)
+        saved: list[Path] = []
+        files = []
+        for file in result.files:
+            files.append(await _keep(keeper, file, output_dir, saved))
+        if output_dir is not None:
+            _save_figures(result, output_dir, saved)
+        answer = document.execution(
+            result, container=None, files=files, isolation=keeper.description.isolation, laps=laps
+        )
+    return answer, saved
+
+
+def _check(inputs: Sequence[Path]) -> None:
+    names: set[str] = set()
+    for path in inputs:
+        if not path.is_file():
+            raise InvalidRequest(f"there is no file {path}")
+        if path.name in names:
+            raise InvalidRequest(f"two of the files are called {path.name}")
+        names.add(path.name)
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(link.CHUNK_BYTES):
+            yield piece
+
+
+async def _keep(
+    keeper: link.Keeper, file: link.WorkFile, output_dir: Path | None, saved: list[Path]
+) -> ExecutionFile:
+    head = b""
+    with contextlib.ExitStack() as stack:
+        target = stack.enter_context(_create(output_dir, file.path, saved)) if output_dir else None
+        async for piece in keeper.read(_SESSION, file):
+            head += piece[: HEAD_BYTES - len(head)]
+            if target is None and len(head) >= HEAD_BYTES:
+                break
+            if target is not None:
+                target.write(piece)
+    return ExecutionFile(
+        file_id=None,
+        filename=Path(file.path).name,
+        path=file.path,
+        mime_type=media_type(file.path, head),
+        size_bytes=file.size_bytes,
+    )
+
+
+def _create(directory: Path, name: str, saved: list[Path]) -> IO[bytes]:
+    """A new file below `directory` for one that the program called `name`: another name where it is taken."""
+    # The program chose the name. It is made of components below one directory, but what a terminal or a shell
+    # would take for something else is replaced.
+    parts = [_harmless(part) for part in name.split("/")]
+    path = directory.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for count in itertools.count(2):
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            path = path.with_name(f"{Path(parts[-1]).stem} ({count}){Path(parts[-1]).suffix}")
+            continue
+        saved.append(path)
+        return file
+    raise AssertionError("unreachable")
+
+
+def _harmless(part: str) -> str:
+    clean = "".join("_" if ord(c) < 32 or c in '\\:*?"<>|\x7f' else c for c in part)
+    return f"_{clean}" if clean.strip(".") == "" or clean.startswith("-") else clean
+
+
+def _save_figures(result: link.Result, directory: Path, saved: list[Path]) -> None:
+    count = 0
+    for event in result.outputs:
+        if isinstance(event, link.Display) and event.type == "display_data":
+            for kind, body in event.data.items():
+                if kind.startswith("image/"):
+                    count += 1
+                    with _create(directory, f"figure-{count}.{extension_of(kind)}", saved) as file:
+                        file.write(body)

@@ -1,0 +1,59 @@
+"""A run's result as the document that answers it: the same from the server and from `belljar run`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+from belljar import link
+from belljar.wire.execution import (
+    DisplayOutput,
+    ErrorOutput,
+    Execution,
+    ExecutionFile,
+    Isolation,
+    Output,
+    StreamOutput,
+)
+from belljar.wire.ids import new_id
+
+_TEXT_TYPES = ("text/", "application/json", "image/svg+xml")
+
+
+def execution(
+    result: link.Result,
+    *,
+    container: str | None,
+    files: Sequence[ExecutionFile],
+    isolation: Isolation,
+    laps: dict[str, float],
+) -> Execution:
+    """The document of `result`; `laps` are those of making its session, in milliseconds."""
+    return Execution(
+        id=new_id("exec"),
+        container=container,
+        outcome=result.outcome,
+        return_code=result.return_code,
+        stdout=result.stdout,
+        stderr=result.stderr,
+        truncated=result.truncated,
+        outputs=[_output(event) for event in result.outputs],
+        files=list(files),
+        usage=result.usage,
+        isolation=isolation,
+        laps=laps | result.laps,
+    )
+
+
+def _output(event: link.Event) -> Output:
+    if isinstance(event, link.Stream):
+        return StreamOutput(name=event.name, text=event.text)
+    if isinstance(event, link.Raised):
+        return ErrorOutput(ename=event.ename, evalue=event.evalue, traceback=event.traceback)
+    return DisplayOutput(type=event.type, data={kind: _text(kind, body) for kind, body in event.data.items()})
+
+
+def _text(kind: str, body: bytes) -> str:
+    if kind.startswith(_TEXT_TYPES):
+        return body.decode("utf-8", "replace")
+    return base64.b64encode(body).decode()
