@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from contextlib import AsyncExitStack
 
-import anyio
 from pydantic import ValidationError
 
 from belljar import errors, link
@@ -45,7 +44,7 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
             _check_limits(container, asked.limits)
         else:
             container = await parts.placement.create(limits)
-            stack.push_async_callback(_end, parts, container.id)
+            stack.push_async_callback(parts.placement.discard, container.id, "it was made for one execution")
         activity.container_id = container.id
         session = await stack.enter_async_context(parts.placement.use(container.id))
         for file in inputs:
@@ -91,14 +90,6 @@ def _document(parts: Parts, container: Container) -> ContainerDocument:
         isolation=parts.placement.description.isolation,
         state=container.state,
     )
-
-
-async def _end(parts: Parts, container_id: str) -> None:
-    try:
-        with anyio.CancelScope(shield=True):
-            await parts.placement.delete(container_id, "it was made for one execution")
-    except (errors.NotFound, errors.KeeperLost):
-        return  # gone already, by a way of its own
 
 
 def _limits(parts: Parts, asked: LimitsRequest | None) -> Limits:

@@ -6,12 +6,9 @@ client that did not ask for a stream gets the same events folded into a message.
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from typing import Any
-
-import anyio
 
 from belljar import errors
 from belljar.gateway import attachments, history, profiles
@@ -138,15 +135,10 @@ async def _make(now: _Answer) -> Container:
 
     async def end_unless_told() -> None:
         if not now.is_finished:
-            await _end(now.parts.placement, container.id)
+            await now.parts.placement.discard(container.id, "the request that made it did not finish")
 
     now.stack.push_async_callback(end_unless_told)
     return await _hold(now, container)
-
-
-async def _end(placement: Placement, container_id: str) -> None:
-    with anyio.CancelScope(shield=True), contextlib.suppress(errors.NotFound, errors.KeeperLost):
-        await placement.delete(container_id, "the request that made it did not finish")
 
 
 async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:

@@ -84,5 +84,8 @@ class Placement(Protocol):
     async def delete(self, container_id: str, why: str) -> None:
         """End it and everything in it."""
 
+    async def discard(self, container_id: str, why: str) -> None:
+        """The same for one that may be gone already; no cancellation stops it, and nothing is raised."""
+
     async def sweep(self) -> None:
         """Delete what has expired."""

@@ -69,7 +69,7 @@ class _Session:
         with self._owner.watching(self.container_id):
             result = await self._keeper.execute(self.container_id, run, on_event)
         if result.outcome.status == "lost":
-            await self._owner.delete_quietly(self.container_id, "its session was lost")
+            await self._owner.discard(self.container_id, "its session was lost")
         for file in result.files:
             self._given.setdefault(file.path, "")
         return result
@@ -153,13 +153,22 @@ class LocalPlacement:
             ):
                 await self._keeper.close(container_id)
 
+    async def discard(self, container_id: str, why: str) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.delete(container_id, why)
+            except (errors.NotFound, errors.KeeperLost):
+                return
+            except errors.BelljarError as error:
+                log.warning("a container was not closed", container=container_id, error=str(error))
+
     async def sweep(self) -> None:
         if self._keeper is not None and self._keeper.is_lost:
             self.keeper_lost(errors.KeeperLost("the keeper has ended"))
         now = now_microseconds()
         for container_id, entry in list(self._entries.items()):
             if not entry.is_used and entry.container.expires_at <= now:
-                await self.delete_quietly(container_id, _EXPIRED)
+                await self.discard(container_id, _EXPIRED)
 
     async def supervise(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Have a keeper running; end only by being cancelled. A start that fails at first is raised."""
@@ -247,13 +256,7 @@ class LocalPlacement:
                     f"All {self._settings.max_sessions} sessions are in use. Try again when one has finished."
                 )
             longest = min(idle, key=lambda container: container.last_used_at)
-            await self.delete_quietly(longest.id, "it had been idle longest when a new one needed its place")
-
-    async def delete_quietly(self, container_id: str, why: str) -> None:
-        try:
-            await self.delete(container_id, why)
-        except errors.BelljarError as error:
-            log.warning("a container was not closed", container=container_id, error=str(error))
+            await self.discard(longest.id, "it had been idle longest when a new one needed its place")
 
     async def _open(self, keeper: link.Keeper, entry: _Entry) -> dict[str, float]:
         if entry.is_open:

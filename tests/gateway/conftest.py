@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from serving import Model, Server, serving
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def the_model() -> Iterator[Model]:
+    with Model() as model:
+        yield model
+
+
+@pytest.fixture
+def model(the_model: Model) -> Model:
+    the_model.play()
+    return the_model
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterator[Server]:
+    """A server whose model is `model`, shared by all tests here."""
+    state: Path = tmp_path_factory.mktemp("server")
+    with serving(
+        state, upstream=f"anthropic:{the_model.url}", max_body_bytes=2_000_000, upstream_api_key="upstream-key"
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def http(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=60) as client:
+        yield client
