@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -59,12 +59,14 @@ EXAMPLES = (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Finished:
     title: str
     seconds: float
-    shown: Shown = field(default_factory=Shown)
-    failure: str | None = None
+    shown: Shown
+    failure: str | None
+    is_broken_off: bool = False
+    """It ended in an exception; otherwise the answer came, and was not what it should be."""
 
 
 class ServerFailed(Exception):
@@ -88,10 +90,9 @@ def main() -> int:
                 note(f"The server is ready: {url}")
                 finished, seconds = run_all(url)
             summarize(finished, seconds)
-            failed = any(example.failure for example in finished)
-            if failed:
+            if any(example.is_broken_off for example in finished):
                 print(_with_log("The server's last lines:", log), file=sys.stderr)
-            return 1 if failed else 0
+            return 1 if any(example.failure for example in finished) else 0
     except ServerFailed as failure:
         print(failure, file=sys.stderr)
         return 2
@@ -103,7 +104,7 @@ def main() -> int:
 def choose_upstream() -> tuple[str, str]:
     """The upstream for `belljar serve`, and what to tell the user about it."""
     if upstream := os.environ.get("BELLJAR_UPSTREAM"):
-        return upstream, f"The model is at {upstream} (BELLJAR_UPSTREAM)."
+        return upstream, f"The upstream is {upstream}, as BELLJAR_UPSTREAM says."
     if os.environ.get("ANTHROPIC_API_KEY"):
         upstream = "anthropic:https://api.anthropic.com"
         return upstream, "The model is Anthropic's, as ANTHROPIC_API_KEY is set."
@@ -197,23 +198,26 @@ def run(client: anthropic.Anthropic, example: Example, number: int) -> Finished:
     """Run one example. What goes wrong in it is said and noted, and the next one follows."""
     heading(f"{number}/{len(EXAMPLES)}  {example.title}")
     started = time.monotonic()
-    shown, failure = Shown(), None
     try:
         shown = example.module.main(client)
-    except anthropic.APIError as error:
-        failure = f"{type(error).__name__}: {error.message}"
+        finished = Finished(example.title, time.monotonic() - started, shown, _lack(example, shown))
     except Exception as error:  # noqa: BLE001 - one broken example must not hide the other seven
         failure = f"{type(error).__name__}: {error}"
-    else:
-        if shown.executions == 0:
-            failure = "no code was run"
-        elif shown.ended_in_failure:
-            failure = "the code ended in an error"
-        elif example.draws and not shown.charts:
-            failure = "there is no chart"
-    if failure:
-        note(f"[Failed: {failure}]")
-    return Finished(example.title, time.monotonic() - started, shown, failure)
+        finished = Finished(example.title, time.monotonic() - started, Shown(), failure, is_broken_off=True)
+    if finished.failure:
+        note(f"[Failed: {finished.failure}]")
+    return finished
+
+
+def _lack(example: Example, shown: Shown) -> str | None:
+    """What the answer should have had; None when it had all."""
+    if shown.executions == 0:
+        return "no code was run"
+    if shown.ended_in_failure:
+        return "the code ended in an error"
+    if example.draws and not shown.charts:
+        return "there is no chart"
+    return None
 
 
 def summarize(finished: list[Finished], seconds: float) -> None:

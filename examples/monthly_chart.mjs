@@ -1,6 +1,6 @@
 // A chart: the figure that the code draws comes back as base64, in a block of its own.
 //
-//     npm install --no-package-lock && node monthly_chart.mjs
+//     npm install && node monthly_chart.mjs
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

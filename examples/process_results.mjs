@@ -1,6 +1,6 @@
 // One answer, sorted: what was said, what was run, what it printed and drew, and what went wrong.
 //
-//     npm install --no-package-lock && node process_results.mjs
+//     npm install && node process_results.mjs
 
 import Anthropic from "@anthropic-ai/sdk";
 

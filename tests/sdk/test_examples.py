@@ -328,7 +328,7 @@ def node(name: str, server: str, directory: Path) -> str:
     if shutil.which("node") is None:
         pytest.skip("there is no `node`: install Node.js 20 or newer")
     if not (EXAMPLES / "node_modules").is_dir():
-        pytest.skip("the JavaScript SDK is not installed: npm install --no-package-lock --prefix examples")
+        pytest.skip("the JavaScript SDK is not installed: npm ci --prefix examples")
     finished = subprocess.run(
         ["node", EXAMPLES / f"{name}.mjs"],
         env=environment(ANTHROPIC_BASE_URL=server),
