@@ -185,7 +185,7 @@ def serve(**options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def doctor(as_json: bool) -> None:
     """Try the jail on this machine, and say what holds and what is missing."""
-    settings = _settings(preload=())
+    settings = _settings(preload=(), parked=0)
 
     async def look() -> tuple[link.Description, dict[str, float], str]:
         async with link.start(settings) as keeper:

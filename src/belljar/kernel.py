@@ -89,6 +89,8 @@ RESOLVE_NO_SYMLINKS = 4
 RESOLVE_BENEATH = 8
 
 SECCOMP_SET_MODE_FILTER = 1
+MADV_COLLAPSE = 25
+HUGE_PAGE = 2 * 1024 * 1024
 
 
 def _raise(name: str) -> None:
@@ -214,6 +216,27 @@ def set_filesystem_ids(uid: int, gid: int) -> None:
     # Both return the previous id and never fail; a second call with -1 would tell what is in force.
     libc.syscall(ctypes.c_long(_NUMBERS[platform.machine()]["setfsgid"]), ctypes.c_long(gid))
     libc.syscall(ctypes.c_long(_NUMBERS[platform.machine()]["setfsuid"]), ctypes.c_long(uid))
+
+
+def collapse_memory() -> int:
+    """Move our private memory into huge pages where it fills them; returns how many bytes were moved.
+
+    A fork copies page tables: with 2 MiB pages there are 512 times fewer entries (madvise(2), MADV_COLLAPSE,
+    Linux 6.1). A kernel that cannot leaves everything as it was.
+    """
+    moved = 0
+    with open("/proc/self/maps") as maps:
+        ranges = [line.split() for line in maps]
+    for fields in ranges:
+        if fields[1] != "rw-p" or (len(fields) > 5 and fields[5] != "[heap]"):
+            continue
+        start, end = (int(edge, 16) for edge in fields[0].split("-"))
+        start, end = -(-start // HUGE_PAGE) * HUGE_PAGE, end // HUGE_PAGE * HUGE_PAGE
+        for address in range(start, end, HUGE_PAGE):
+            # One at a time: a range stops at the first page that cannot be moved.
+            if libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(HUGE_PAGE), MADV_COLLAPSE) == 0:
+                moved += HUGE_PAGE
+    return moved
 
 
 def install_filter(program: bytes) -> None:

@@ -173,16 +173,11 @@ class Keeper:
             "env": run.env,
             "output_dir": secrets.token_hex(8),
         }
-        try:
-            answer = await self._ask(
-                Message("execute", {"session": session}, json.dumps(asked).encode()), outputs.take
-            )
-        except BaseException:
-            if not self.is_lost:
-                # Whatever ended our waiting, nobody waits for the code any more.
-                with anyio.CancelScope(shield=True), contextlib.suppress(errors.BelljarError):
-                    await self._ask(Message("interrupt", {"session": session}))
-            raise
+        answer = await self._ask(
+            Message("execute", {"session": session}, json.dumps(asked).encode()),
+            outputs.take,
+            give_up=Message("interrupt", {"session": session}),
+        )
         return outputs.result(json.loads(answer.body))
 
     async def read(self, session: str, file: WorkFile) -> AsyncIterator[bytes]:
@@ -200,7 +195,12 @@ class Keeper:
         """End the session and everything in it. Closing one that is gone does nothing."""
         await self._ask(Message("close", {"session": session}))
 
-    async def _ask(self, message: Message, on_event: Callable[[Message], None] | None = None) -> Message:
+    async def _ask(
+        self,
+        message: Message,
+        on_event: Callable[[Message], None] | None = None,
+        give_up: Message | None = None,
+    ) -> Message:
         number = next(self._numbers)
         request = _Request(on_event)
         self._requests[number] = request
@@ -212,7 +212,17 @@ class Keeper:
             with anyio.CancelScope(shield=True):
                 async with self._sending:
                     await self._stream.send(data)
-            await request.done.wait()
+            try:
+                await request.done.wait()
+            except BaseException:
+                # Nobody waits for it any more. It is over when its own answer comes, and not before: until
+                # then the session is taken.
+                if give_up is not None and not self.is_lost:
+                    with anyio.CancelScope(shield=True):
+                        with contextlib.suppress(errors.BelljarError):
+                            await self._ask(give_up)
+                        await request.done.wait()
+                raise
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise errors.KeeperLost("the keeper has ended; its sessions are gone") from error
         finally:
@@ -379,6 +389,8 @@ async def _configure(stream: SocketStream, decoder: Decoder, settings: Settings)
     config = {
         "runtime": str(settings.runtime),
         "preload": list(settings.preload),
+        "parked": settings.parked,
+        "limits": settings.limits().model_dump(),
         "uid_base": settings.uid_base,
         "grace_seconds": settings.grace_seconds,
         "require": settings.require,

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     """The Python environment in which code runs: a directory with `bin/python`."""
     preload: tuple[str, ...] = DATA_MODULES
     """Modules that the zygote imports ahead."""
+    parked: int = Field(2, ge=0, le=1024)
+    """Sessions with the default limits that are made ahead, so that a request finds one ready."""
     uid_base: int = Field(1_900_000_000, ge=65536, le=4_000_000_000)
     """As root: the first of 65,536 host uids that belong to guests and to nobody else."""
     require: Literal["full", "limited"] = "limited"

@@ -163,7 +163,7 @@ async def _document(request: Request, *, may_be_empty: bool = False) -> dict[str
     if may_be_empty and not body.strip():
         return {}
     try:
-        document = json.loads(body, parse_constant=_no_constant)
+        document = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}") from error
     except UnicodeDecodeError as error:

@@ -119,10 +119,14 @@ class Box:
                 self.is_dead = True
                 raise KeeperLost("the session's box has ended") from error
 
-    def close(self) -> None:
-        """Kill pid 1, and with it everything in the box."""
+    def kill(self) -> None:
+        """Kill pid 1: the kernel kills everything in its pid namespace with it."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill the box, and let go of its files."""
+        self.kill()
         self.sock.close()
         os.close(self.pidfd)
         os.close(self.files_fd)
@@ -191,9 +195,10 @@ async def start(
     preload: Sequence[str],
     uid_base: int,
     tasks: TaskGroup,
-    on_exit: Callable[[int, int], None],
+    on_exit: Callable[[dict[str, Any]], None],
 ) -> AsyncIterator[OuterBox]:
-    """Start the outer box, its boxer and its zygote. `on_exit(number, status)` is told of each guest's end.
+    """Start the outer box, its boxer and its zygote. `on_exit` is told of each guest's end:
+    {pid, status, cpu_seconds}.
 
     Raises JailUnavailable, with the step that failed, where the machine does not allow one.
     """
@@ -235,9 +240,7 @@ async def start(
                     f"take the module that starts them out of BELLJAR_PRELOAD ({', '.join(preload)})"
                 )
             boxer = PacketChannel(ours, "boxer", lambda packet: None)
-            zygote = PacketChannel(
-                zygote_ours, "zygote", lambda packet: on_exit(packet["pid"], packet["status"])
-            )
+            zygote = PacketChannel(zygote_ours, "zygote", on_exit)
             outer = OuterBox(boxer, zygote, is_root=os.geteuid() == 0, uid_base=uid_base)
             outer.laps = laps | ready["laps"]
             outer.preload_failed = ready["failed"]

@@ -33,9 +33,6 @@ class Cgroup(Protocol):
     def peak_bytes(self) -> int:
         """The highest use of memory since `reset_peak`."""
 
-    def cpu_seconds(self) -> float:
-        """CPU time of all the session's processes, dead ones included."""
-
     def remove(self) -> None:
         """Delete the cgroup; its processes must be gone."""
 
@@ -119,12 +116,12 @@ class _TreeV1:
         self._bases: dict[str, Path] = {}
         for kind, mount, root, options in _mounts():
             if kind == "cgroup":
-                for controller in (*NEEDED, "cpuacct"):
+                for controller in NEEDED:
                     if controller in options and controller in own:
                         self._bases[controller] = (
                             _below(mount, root, own[controller]) / f"belljar-{os.getpid()}"
                         )
-        if missing := [name for name in (*NEEDED, "cpuacct") if name not in self._bases]:
+        if missing := [name for name in NEEDED if name not in self._bases]:
             raise OSError(0, f"no controller {', '.join(missing)}")
         try:
             for base in set(self._bases.values()):
@@ -172,9 +169,6 @@ class _CgroupV1:
 
     def peak_bytes(self) -> int:
         return int((self._paths["memory"] / "memory.max_usage_in_bytes").read_text())
-
-    def cpu_seconds(self) -> float:
-        return int((self._paths["cpuacct"] / "cpuacct.usage").read_text()) / 1e9
 
     def remove(self) -> None:
         for path in set(self._paths.values()):
@@ -270,9 +264,6 @@ class _CgroupV2:
             with contextlib.suppress(FileNotFoundError):
                 return int((self._path / name).read_text())
         return 0
-
-    def cpu_seconds(self) -> float:
-        return _value_of(self._path / "cpu.stat", "usage_usec") / 1e6
 
     def remove(self) -> None:
         if self._peak is not None:

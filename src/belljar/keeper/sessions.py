@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -18,7 +17,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from belljar import layout
-from belljar.errors import InvalidRequest, JailUnavailable, KeeperLost
+from belljar.errors import InvalidRequest, JailUnavailable
 from belljar.frames import Decoder, Message, ProtocolError, encode
 from belljar.keeper import collector, outside, policy
 from belljar.keeper.boxes import Box, OuterBox
@@ -35,6 +34,8 @@ RUNAWAY_FACTOR = 64
 """A program that has written this many times its output limit is stopped."""
 WATCH_SECONDS = 0.05
 _PIPE_BYTES = 262144
+_DEATH_SECONDS = 10
+"""For the kernel to take a killed process apart."""
 _GUEST_FDS = 4  # stdin, stdout, stderr, control
 
 Emit = Callable[[Message], Awaitable[None]]
@@ -50,13 +51,16 @@ class Guest:
         self.control = control
         self.pipes = {"stdout": out, "stderr": err}
         self.exit_status: int | None = None
+        self.cpu_seconds = 0.0
+        """In all its life; known when it has ended."""
         self.exited = anyio.Event()
         self.decoder = Decoder(MAX_DISPLAY_BYTES)
         self.ready = anyio.Event()
         self.laps: dict[str, float] = {}
 
-    def end(self, status: int) -> None:
+    def end(self, status: int, cpu_seconds: float) -> None:
         self.exit_status = status
+        self.cpu_seconds = cpu_seconds
         self.exited.set()
 
     def close(self) -> None:
@@ -171,7 +175,8 @@ class Session:
         fcntl.fcntl(out_read, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             if self._cgroup is not None:
-                self._cgroup.attach(guest.pid)
+                # In a thread: the kernel makes the caller wait for every processor to pass a quiet point.
+                await anyio.to_thread.run_sync(self._cgroup.attach, guest.pid)
             laps["attach"] = time.perf_counter() - started - sum(laps.values())
             self._tasks.start_soon(self._listen, guest)
             for name in guest.pipes:
@@ -192,11 +197,11 @@ class Session:
         laps["guest"] = time.perf_counter() - started
         return laps
 
-    def guest_exited(self, number: int, status: int) -> None:
+    def guest_exited(self, number: int, status: int, cpu_seconds: float) -> None:
         """The zygote has reaped guest `number`."""
         guest = self.guests.pop(number, None)
         if guest is not None:
-            guest.end(status)
+            guest.end(status, cpu_seconds)
             guest.ready.set()
             if guest is self._guest and self._run is not None:
                 self._run.end()
@@ -293,7 +298,7 @@ class Session:
         if guest is None:
             return
         await self._box.tell("kill")
-        with anyio.move_on_after(5):
+        with anyio.move_on_after(_DEATH_SECONDS):
             await guest.exited.wait()
         guest.close()
 
@@ -334,7 +339,7 @@ class Session:
             killed = await self._until_done(run, guest, request)
             watching.cancel_scope.cancel()
         wall = time.perf_counter() - started
-        cpu = self._cpu_seconds() - cpu_before
+        cpu = (guest.cpu_seconds if guest.exited.is_set() else self._cpu_seconds()) - cpu_before
         if guest.exited.is_set() and not killed:
             await self._flush_pipes(guest)
         ending = Ending(
@@ -406,10 +411,11 @@ class Session:
             await anyio.sleep(WATCH_SECONDS)
 
     def _cpu_seconds(self) -> float:
-        if self._cgroup is not None:
-            return self._cgroup.cpu_seconds()
+        """CPU time of the guest and what it has started; what it left to the box's pid 1 is not counted."""
         guest = self._guest
-        return sum(map(outside.cpu_seconds, outside.tree(guest.pid))) if guest else 0.0
+        if guest is None:
+            return 0.0
+        return sum(map(outside.cpu_seconds, outside.tree(guest.pid)))
 
     def _peak_bytes(self, run: Run) -> int:
         return self._cgroup.peak_bytes() if self._cgroup is not None else run.peak_bytes
@@ -464,19 +470,28 @@ class Session:
         if self._run is not None:
             self._run.ask_to_stop("interrupted")
 
+    def kill(self) -> None:
+        """Kill everything in the session, at once and for good."""
+        if not self._is_closed:
+            self._box.kill()
+
     async def close(self) -> None:
         """End everything in the session. Its cgroup is removed once the kernel has let go of the processes."""
         if self._is_closed:
             return
         self._is_closed = True
         self.interrupt()
-        with contextlib.suppress(KeeperLost):
-            await self._kill_guest()
+        self._box.kill()
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            with anyio.move_on_after(_DEATH_SECONDS):
+                await guest.exited.wait()
+            guest.close()
         self._box.close()
         if self._cgroup is not None:
             for _ in range(100):
                 try:
-                    self._cgroup.remove()
+                    await anyio.to_thread.run_sync(self._cgroup.remove)
                     return
                 except OSError:
                     await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart

@@ -7,7 +7,9 @@ import os
 import platform
 import signal
 import socket
+import sys
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +32,8 @@ Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], by
 
 
 class Supervisor:
-    """One keeper's life. `config` is the owner's: runtime, preload, uid_base, grace_seconds, require."""
+    """One keeper's life. `config` is the owner's: runtime, preload, parked and their limits, uid_base,
+    grace_seconds, require."""
 
     def __init__(self, stream: ByteStream, config: dict[str, Any], tasks: TaskGroup) -> None:
         self._stream = stream
@@ -38,7 +41,11 @@ class Supervisor:
         self._config = config
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
-        self._free_indexes = iter(())
+        self._guests: set[Session] = set()
+        """Every session that is not gone yet, named or not."""
+        self._parked: deque[tuple[Session, dict[str, float]]] = deque()
+        self._parked_limits = Limits.model_validate(config["limits"])
+        self._is_low = anyio.Event()
         self._used_indexes: set[int] = set()
         self._next_index = 0
         self._tree: cgroups.Tree | None = None
@@ -55,13 +62,17 @@ class Supervisor:
         try:
             async with boxes.start(runtime, preload, uid_base, self._tasks, self._guest_exited) as outer:
                 self._outer = outer
+                if self._config["parked"]:
+                    self._tasks.start_soon(self._park)
                 await self.send(Message("ready", {}, _description(runtime, outer, level, missing)))
                 try:
                     await self._answer(decoder)
                 finally:
                     with anyio.CancelScope(shield=True):
-                        for session in self._sessions.values():
-                            await session.close()
+                        for session in list(self._guests):
+                            session.kill()
+                        for session in list(self._guests):
+                            await self._end(session)
         finally:
             if self._tree is not None:
                 self._tree.close()
@@ -96,9 +107,9 @@ class Supervisor:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return  # the owner is gone, and we are about to be
 
-    def _guest_exited(self, number: int, status: int) -> None:
-        for session in self._sessions.values():
-            session.guest_exited(number, status)
+    def _guest_exited(self, packet: dict[str, Any]) -> None:
+        for session in self._guests:
+            session.guest_exited(packet["pid"], packet["status"], packet["cpu_seconds"])
 
     def _session(self, message: Message) -> Session:
         name = message.head["session"]
@@ -118,10 +129,24 @@ class Supervisor:
     # -- operations ----------------------------------------------------------------------------------------
 
     async def _open(self, message: Message) -> tuple[dict[str, Any], bytes]:
-        assert self._outer is not None
         name, limits = message.head["session"], Limits.model_validate(message.head["limits"])
         if name in self._sessions:
             raise InvalidRequest(f"there is a session {name} already")
+        started = time.perf_counter()
+        if self._parked and limits == self._parked_limits:
+            # It has waited outside of any request, locked in and checked; it serves this session and no other.
+            self._sessions[name], laps = self._parked.popleft()
+            self._is_low.set()
+            laps = {f"parked.{lap}": seconds for lap, seconds in laps.items()}
+        else:
+            session, laps = await self._make(limits)
+            self._sessions[name] = session
+        laps["session"] = time.perf_counter() - started
+        return {"laps": {lap: round(seconds * 1000, 3) for lap, seconds in laps.items()}}, b""
+
+    async def _make(self, limits: Limits) -> tuple[Session, dict[str, float]]:
+        """A session whose guest is locked in and waits for code; its laps in seconds."""
+        assert self._outer is not None
         index = self._take_index()
         started = time.perf_counter()
         cgroup = None
@@ -129,28 +154,37 @@ class Supervisor:
             cgroup = self._tree.make(str(index), limits) if self._tree else None
             made = time.perf_counter()
             box = await self._outer.make_box(index, limits.disk_bytes)
-            session = Session(self._outer, box, index, limits, cgroup, self._config["grace_seconds"])
-            self._sessions[name] = session
         except BaseException:
             if cgroup is not None:
                 cgroup.remove()
             self._used_indexes.discard(index)
             raise
+        session = Session(self._outer, box, index, limits, cgroup, self._config["grace_seconds"])
+        self._guests.add(session)
         try:
             laps = await session.live(self._tasks)
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await self._end(name)
+                await self._end(session)
             raise
-        laps |= {"cgroup": made - started, "session": time.perf_counter() - started}
-        return {"laps": {lap: round(seconds * 1000, 3) for lap, seconds in laps.items()}}, b""
+        return session, laps | {"cgroup": made - started}
 
-    async def _end(self, name: str) -> None:
-        session = self._sessions.get(name)
-        if session is not None:
-            await session.close()
-            self._sessions.pop(name, None)
-            self._used_indexes.discard(session.index)
+    async def _park(self) -> None:
+        """Keep sessions with the default limits ready, made while nobody waits for them."""
+        while True:
+            while len(self._parked) < self._config["parked"]:
+                try:
+                    self._parked.append(await self._make(self._parked_limits))
+                except BelljarError as error:
+                    print(f"belljar keeper: no session could be parked: {error}", file=sys.stderr, flush=True)
+                    return
+            self._is_low = anyio.Event()
+            await self._is_low.wait()
+
+    async def _end(self, session: Session) -> None:
+        await session.close()
+        self._guests.discard(session)
+        self._used_indexes.discard(session.index)
 
     async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
         await self._session(message).put(message.head["name"], message.body, append=message.head["append"])
@@ -174,7 +208,11 @@ class Supervisor:
         return {}, b""
 
     async def _close(self, message: Message) -> tuple[dict[str, Any], bytes]:
-        await self._end(message.head["session"])
+        session = self._sessions.pop(message.head["session"], None)
+        if session is not None:
+            session.kill()
+            # The kernel takes milliseconds to take it apart: nobody has to wait for that.
+            self._tasks.start_soon(self._end, session)
         return {}, b""
 
     _OPERATIONS: ClassVar[dict[str, Operation]] = {

@@ -31,6 +31,7 @@ def main(control: socket.socket) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection here would only dirty pages that all guests share
+    collapsed = kernel.collapse_memory()
     packets.send(
         control,
         {
@@ -38,6 +39,7 @@ def main(control: socket.socket) -> None:
             "failed": failed,
             "threads": threads,
             "data_bytes": _data_bytes(),
+            "huge_bytes": collapsed,
             "laps": {"preload": time.perf_counter() - started},
         },
     )
@@ -100,9 +102,15 @@ class _Server:
         pid = self._guests.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        _, status = os.waitpid(pid, 0)
+        _, status, used = os.wait4(pid, 0)
         packets.send(
-            self._control, {"event": "exit", "pid": pid, "status": os.waitstatus_to_exitcode(status)}
+            self._control,
+            {
+                "event": "exit",
+                "pid": pid,
+                "status": os.waitstatus_to_exitcode(status),
+                "cpu_seconds": used.ru_utime + used.ru_stime,
+            },
         )
 
     def _fork(self, packet: dict[str, Any], fds: list[int]) -> None:
