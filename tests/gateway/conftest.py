@@ -30,7 +30,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterat
     """A server whose model is `model`, shared by all tests here."""
     state: Path = tmp_path_factory.mktemp("server")
     with serving(
-        state, upstream=f"anthropic:{the_model.url}", max_body_bytes=2_000_000, upstream_api_key="upstream-key"
+        state,
+        upstream=f"anthropic:{the_model.url}",
+        max_body_bytes=2_000_000,
+        upstream_api_key="upstream-key",
     ) as server:
         yield server
 

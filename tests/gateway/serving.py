@@ -43,7 +43,9 @@ class Server:
 @contextmanager
 def serving(state: Path, **settings: object) -> Iterator[Server]:
     """`serve` on a free port, with the settings given; ended by SIGTERM."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BELLJAR_", "ANTHROPIC_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("BELLJAR_", "ANTHROPIC_"))
+    }
     wanted = {
         "state_dir": state,
         "port": 0,
@@ -51,7 +53,9 @@ def serving(state: Path, **settings: object) -> Iterator[Server]:
         **settings,
     }
     for name, value in wanted.items():
-        environment[f"BELLJAR_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value, default=str)
+        environment[f"BELLJAR_{name.upper()}"] = (
+            value if isinstance(value, str) else json.dumps(value, default=str)
+        )
     environment["BELLJAR_STATE_DIR"] = str(state)
     state.mkdir(parents=True, exist_ok=True)
     log = state / "server.log"
@@ -217,7 +221,9 @@ def ask(prompt: object, **more: object) -> dict[str, Any]:
     return {"model": "model-1", "max_tokens": 1000, "messages": messages, "tools": [TOOL], **more}
 
 
-def sse(lines: Iterator[str], on_event: Callable[[dict[str, Any]], None] | None = None) -> list[dict[str, Any]]:
+def sse(
+    lines: Iterator[str], on_event: Callable[[dict[str, Any]], None] | None = None
+) -> list[dict[str, Any]]:
     """The events of a stream; the name of each has to be its type."""
     events, name = [], None
     for line in lines:

@@ -24,7 +24,9 @@ def types(message: dict[str, Any]) -> list[str]:
     return [block["type"] for block in message["content"]]
 
 
-def stream(http: httpx2.Client, body: dict[str, Any], headers: dict[str, str] | None = None) -> list[dict[str, Any]]:
+def stream(
+    http: httpx2.Client, body: dict[str, Any], headers: dict[str, str] | None = None
+) -> list[dict[str, Any]]:
     with http.stream("POST", "/v1/messages", json=body | {"stream": True}, headers=headers) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -32,7 +34,9 @@ def stream(http: httpx2.Client, body: dict[str, Any], headers: dict[str, str] | 
 
 
 def test_the_official_shape(http: httpx2.Client, model: Model) -> None:
-    model.play([thinking("hm"), text("Let me see."), code("print(6 * 7)", "toolu_01Xyz")], [text("It is 42.")])
+    model.play(
+        [thinking("hm"), text("Let me see."), code("print(6 * 7)", "toolu_01Xyz")], [text("It is 42.")]
+    )
     message = post(http, ask("What is 6 * 7?"), OFFICIAL)
     assert types(message) == ["thinking", "text", "server_tool_use", "code_execution_tool_result", "text"]
     use, result = message["content"][2:4]
@@ -45,7 +49,13 @@ def test_the_official_shape(http: httpx2.Client, model: Model) -> None:
     assert result == {
         "type": "code_execution_tool_result",
         "tool_use_id": "srvtoolu_01Xyz",
-        "content": {"type": "code_execution_result", "stdout": "42\n", "stderr": "", "return_code": 0, "content": []},
+        "content": {
+            "type": "code_execution_result",
+            "stdout": "42\n",
+            "stderr": "",
+            "return_code": 0,
+            "content": [],
+        },
     }
     assert message["stop_reason"] == "end_turn"
     assert message["model"] == "model-1-20260101"
@@ -58,7 +68,11 @@ def test_the_official_shape(http: httpx2.Client, model: Model) -> None:
 
 def test_what_the_upstream_gets(http: httpx2.Client, model: Model) -> None:
     model.play([thinking("hm"), code("print(6 * 7)", "toolu_01Xyz")], [text("It is 42.")])
-    headers = {"anthropic-beta": "code-execution-2025-05-22, other-1", "x-api-key": "caller", "anthropic-version": "x"}
+    headers = {
+        "anthropic-beta": "code-execution-2025-05-22, other-1",
+        "x-api-key": "caller",
+        "anthropic-version": "x",
+    }
     post(http, ask("What is 6 * 7?", temperature=0.5, system="Be brief."), headers)
     first, second = model.requests
     assert first["system"] == "Be brief."
@@ -300,15 +314,23 @@ def test_attachments(http: httpx2.Client, model: Model) -> None:
     assert first["content"][1]["content"]["content"] == []  # what was attached is not a result
     told = model.requests[0]["messages"][0]["content"]
     assert [block["type"] for block in told] == ["text", "text"]
-    assert all(words in told[1]["text"] for words in ("people.csv", "16 bytes", "text/csv", "name,age\nAda,36"))
+    assert all(
+        words in told[1]["text"] for words in ("people.csv", "16 bytes", "text/csv", "name,age\nAda,36")
+    )
 
     # Code changed it; the same history again does not bring the old one back.
     model.play([code("open('people.csv', 'a').write('Bo,9\\n')")], [text("Added.")])
-    again = [*prompt, {"role": "assistant", "content": first["content"]}, {"role": "user", "content": "Add Bo."}]
+    again = [
+        *prompt,
+        {"role": "assistant", "content": first["content"]},
+        {"role": "user", "content": "Add Bo."},
+    ]
     second = post(http, ask(again, container=first["container"]["id"]), OFFICIAL)
     assert len(second["content"][1]["content"]["content"]) == 1
     other = {**document, "source": {**document["source"], "data": base64.b64encode(b"x\n").decode()}}
-    model.play([code("print(len(open('people.csv').readlines()), open('people (2).csv').read())")], [text("3.")])
+    model.play(
+        [code("print(len(open('people.csv').readlines()), open('people (2).csv').read())")], [text("3.")]
+    )
     again += [{"role": "assistant", "content": second["content"]}, {"role": "user", "content": [other]}]
     third = post(http, ask(again, container=first["container"]["id"]), OFFICIAL)
     assert third["content"][1]["content"]["stdout"] == "3 x\n\n"
@@ -330,7 +352,9 @@ def test_a_hang_up_interrupts_the_code(http: httpx2.Client, model: Model) -> Non
 
 def test_a_container_that_nobody_heard_of_is_not_kept(http: httpx2.Client, model: Model) -> None:
     before = http.get("/health").json()["sessions"]["live"]
-    refusal = json.dumps({"type": "error", "error": {"type": "overloaded_error", "message": "too much"}}).encode()
+    refusal = json.dumps(
+        {"type": "error", "error": {"type": "overloaded_error", "message": "too much"}}
+    ).encode()
     model.play([code("print(1)")], Refusal(529, refusal))
     answer = http.post("/v1/messages", json=ask("Go."))
     assert answer.status_code == 529
@@ -354,7 +378,10 @@ def test_requests_for_one_container_wait_in_turn(http: httpx2.Client, model: Mod
     for thread in threads:
         thread.join()
     assert answers == [200] * 8
-    assert http.post("/v1/executions", json={"code": "print(n)", "container": container}).json()["stdout"] == "8\n"
+    assert (
+        http.post("/v1/executions", json={"code": "print(n)", "container": container}).json()["stdout"]
+        == "8\n"
+    )
 
 
 def test_two_conversations_at_once(http: httpx2.Client, model: Model) -> None:

@@ -133,8 +133,8 @@ class LocalPlacement:
         async with self.hold(container_id):
             entry = self._entry(container_id)
             async with entry.lock:
-                self._entry(container_id)  # it may have gone while we waited
                 keeper = await self._running_keeper()
+                self._entry(container_id)  # it may have gone while we waited
                 entry.container.state = "running"
                 try:
                     laps = await self._open(keeper, entry)
@@ -190,7 +190,7 @@ class LocalPlacement:
                 if is_first:
                     raise
                 log.exception("the keeper does not start", error=str(error))
-            self._keeper, self._up = None, anyio.Event()
+            self._down()
 
     def watching(self, container_id: str) -> _Watching:
         """A block in which the keeper's death, and the container's, are noticed."""
@@ -203,8 +203,13 @@ class LocalPlacement:
         log.error("the keeper ended", error=str(error), containers=len(self._entries))
         for container_id in list(self._entries):
             self._forget(container_id, "the keeper process that ran it ended")
-        self._keeper, self._up = None, anyio.Event()
+        self._down()
         self._lost.set()
+
+    def _down(self) -> None:
+        self._keeper = None
+        if self._up.is_set():  # else somebody may be waiting for this very event
+            self._up = anyio.Event()
 
     def gone(self, container_id: str) -> errors.NotFound:
         """What to tell somebody who names a container that is not there."""

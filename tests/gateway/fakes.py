@@ -1,0 +1,98 @@
+"""A keeper without a jail, for what is about placement and the loop and not about running code.
+
+It is checked against the real one by the tests over HTTP, which use no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from belljar import errors, link
+from belljar.settings import Settings
+from belljar.wire.execution import Isolation, Limits, Outcome, Truncated, Usage
+
+ABOUT = link.Description(Isolation(level="full"), "3.11.7", {"numpy": "2.0"}, {}, {})
+
+
+def result(stdout: str = "", return_code: int = 0, status: str = "completed", **more: object) -> link.Result:
+    parts: dict[str, object] = {
+        "outcome": Outcome(status=status, reason="", message=f"It was {status}."),
+        "return_code": return_code,
+        "stdout": stdout,
+        "stderr": "",
+        "truncated": Truncated(),
+        "outputs": [],
+        "files": [],
+        "files_left_out": 0,
+        "displays_left_out": 0,
+        "usage": Usage(wall_seconds=0, cpu_seconds=0, peak_memory_bytes=0),
+        "laps": {},
+    }
+    return link.Result(**(parts | more))  # type: ignore[arg-type]
+
+
+class FakeKeeper:
+    """Echoes the code as its output. `dies` in the code ends the keeper, `waits` waits for `release`."""
+
+    def __init__(self) -> None:
+        self.description = ABOUT
+        self.is_lost = False
+        self.sessions: dict[str, list[str]] = {}
+        self.release = anyio.Event()
+        self.running = anyio.Event()
+
+    def _check(self, session: str) -> None:
+        if self.is_lost:
+            raise errors.KeeperLost("the keeper has ended")
+        if session not in self.sessions:
+            raise errors.NotFound(f"no session {session}")
+
+    async def open(self, session: str, limits: Limits) -> dict[str, float]:
+        self.sessions[session] = []
+        self._check(session)
+        return {"fork": 1.0}
+
+    async def put(self, session: str, name: str, body: bytes) -> None:
+        self._check(session)
+        self.sessions[session].append(name)
+
+    async def execute(
+        self, session: str, run: link.Run, on_event: Callable[[link.Event], None] | None = None
+    ) -> link.Result:
+        self._check(session)
+        if run.code == "dies":
+            self.is_lost = True
+        if run.code == "waits":
+            self.running.set()
+            await self.release.wait()
+        self._check(session)
+        return result(run.code)
+
+    async def read(self, session: str, file: link.WorkFile) -> AsyncIterator[bytes]:
+        yield b""
+
+    async def close(self, session: str) -> None:
+        if self.is_lost:
+            raise errors.KeeperLost("the keeper has ended")
+        self.sessions.pop(session, None)
+
+
+class Keepers:
+    """Starts fake keepers, and remembers them."""
+
+    def __init__(self) -> None:
+        self.all: list[FakeKeeper] = []
+
+    @asynccontextmanager
+    async def start(self, settings: Settings) -> AsyncIterator[link.Keeper]:
+        keeper = FakeKeeper()
+        self.all.append(keeper)
+        yield keeper  # type: ignore[misc]
+
+
+def settings(state: Path, **more: object) -> Settings:
+    return Settings(state_dir=state, **more)  # type: ignore[arg-type]

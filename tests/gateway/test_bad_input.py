@@ -1,0 +1,254 @@
+"""A clear error in the API's own envelope; nothing run and nothing lost."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from serving import TOOL, BreakOff, Events, Model, Refusal, Server, ask, code, said, serving, text
+
+
+def refused(answer: httpx2.Response, status: int, kind: str = "invalid_request_error") -> str:
+    """The message of a refusal, whose form is checked."""
+    assert answer.status_code == status, answer.text
+    document = answer.json()
+    assert document["type"] == "error"
+    assert document["error"]["type"] == kind
+    assert document["request_id"] == answer.headers["request-id"]
+    assert document["request_id"].startswith("req_")
+    message = document["error"]["message"]
+    assert isinstance(message, str)
+    return message
+
+
+def post(http: httpx2.Client, body: object, path: str = "/v1/messages") -> httpx2.Response:
+    return http.post(path, json=body)
+
+
+def document(title: object = "a.csv", data: str = "YQ==") -> dict[str, Any]:
+    source = {"type": "base64", "media_type": "text/csv", "data": data}
+    return {"type": "document", "source": source, "title": title}
+
+
+def with_document(**parts: Any) -> dict[str, Any]:
+    return ask([{"role": "user", "content": [text("Read."), document(**parts)]}])
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"model": ', "line 1 column 11 (char 10)"),
+        (b"[]", "JSON object"),
+        (b'{"a": NaN}', "NaN"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"", "line 1 column 1"),
+        (b"[" * 100_000, "JSON"),
+    ],
+)
+def test_broken_json(http: httpx2.Client, body: bytes, says: str) -> None:
+    assert says in refused(http.post("/v1/messages", content=body), 400)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model": None}, "model: Input should be a valid string"),
+        ({"max_tokens": "many"}, "max_tokens: Input should be a valid integer"),
+        ({"max_tokens": -1}, "max_tokens: Input should be greater than or equal to 0"),
+        ({"messages": []}, "messages: List should have at least 1 item"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content: Field required"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role: Input should be"),
+        (
+            {"messages": [{"role": "user", "content": 1}]},
+            "messages.0.content: Input should be a valid string or a list",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"text": "x"}]}]},
+            "messages.0.content.0.type: Field required",
+        ),
+        ({"messages": [{"role": "user", "content": ["x"]}]}, "messages.0.content.0: Input should be"),
+        ({"stream": "yes"}, "stream: Input should be a valid boolean"),
+        ({"container": {"id": "container_1"}}, "container: Input should be a valid string"),
+        (
+            {"tools": [{"type": "code_execution_20991231", "name": "code_execution"}]},
+            "code_execution_20250522",
+        ),
+        ({"tools": [{"type": "code_execution_20250522", "name": "python"}]}, "tools.0.name"),
+        ({"tools": [TOOL, {"type": "web_search_20250305", "name": "web_search"}]}, "no search backend"),
+        ({"tools": [TOOL, {"name": "code_execution", "input_schema": {}}]}, "tools.1.name"),
+    ],
+)
+def test_a_wrong_field_is_named(http: httpx2.Client, model: Model, change: dict[str, Any], says: str) -> None:
+    assert says in refused(post(http, ask("Hello.") | change), 400)
+    assert not model.requests
+
+
+def test_a_missing_field_is_named(http: httpx2.Client) -> None:
+    body = ask("Hello.")
+    del body["max_tokens"]
+    assert refused(post(http, body), 400) == "max_tokens: Field required"
+
+
+@pytest.mark.parametrize("title", ["../a", "..", ".", "a/b", "a\0b", "a\nb", "x" * 300, 7, "\ud800"])
+def test_titles_that_are_no_file_names(http: httpx2.Client, model: Model, title: object) -> None:
+    answer = http.post("/v1/messages", content=json.dumps(with_document(title=title)))
+    assert refused(answer, 400).startswith("messages.0.content.1.title: ")
+    body = {"code": "1", "files": [{"name": title, "data": "YQ=="}]}
+    says = refused(http.post("/v1/executions", content=json.dumps(body)), 400)
+    assert says.startswith("files.0.name: ")
+    assert not model.requests
+
+
+@pytest.mark.parametrize("data", ["YQ", "Y!==", "é", "YQ==YQ=="])
+def test_bad_base64(http: httpx2.Client, model: Model, data: str) -> None:
+    assert refused(post(http, with_document(data=data)), 400).startswith(
+        "messages.0.content.1.source.data: not valid"
+    )
+    body = {"code": "1", "files": [{"name": "a", "data": data}]}
+    assert refused(post(http, body, "/v1/executions"), 400).startswith("files.0.data: not valid base64")
+    assert not model.requests
+
+
+@pytest.mark.parametrize("name", ["memory_bytes", "pids", "disk_bytes", "output_bytes", "cpus"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_limits_out_of_range(http: httpx2.Client, name: str, value: int) -> None:
+    for path, rest in (("/v1/executions", {"code": "1"}), ("/v1/containers", {})):
+        says = refused(post(http, {**rest, "limits": {name: value}}, path), 400)
+        assert says.startswith(f"limits.{name}: Input should be greater than or equal to")
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({}, "code: Field required"),
+        ({"code": "1", "language": "ruby"}, "language: "),
+        ({"code": "1", "timeout_seconds": 0}, "timeout_seconds: Input should be greater than 0"),
+        ({"code": "1", "timeout_seconds": -3}, "timeout_seconds: "),
+        ({"code": "1", "colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"code": "1", "limits": {"speed": 1}}, "limits.speed: Extra inputs are not permitted"),
+        ({"code": "1", "files": [{"name": "a"}]}, "files.0: give either"),
+        (
+            {"code": "1", "files": [{"name": "a", "data": "YQ=="}, {"name": "a", "data": "Yg=="}]},
+            "files.1.name",
+        ),
+    ],
+)
+def test_executions(http: httpx2.Client, body: dict[str, Any], says: str) -> None:
+    assert says in refused(post(http, body, "/v1/executions"), 400)
+
+
+def test_what_is_not_there(http: httpx2.Client, model: Model) -> None:
+    kind = "not_found_error"
+    for stream in (False, True):
+        body = ask("Hello.", container="container_x", stream=stream)
+        assert "container_x" in refused(post(http, body), 404, kind)
+    assert "container_x" in refused(
+        post(http, {"code": "1", "container": "container_x"}, "/v1/executions"), 404, kind
+    )
+    refused(http.get("/v1/containers/container_x"), 404, kind)
+    refused(http.delete("/v1/containers/container_x"), 404, kind)
+    refused(http.get("/v1/files/file_x"), 404, kind)
+    refused(http.get("/v1/files/file_x/content"), 404, kind)
+    refused(http.delete("/v1/files/file_x"), 404, kind)
+    files = [{"name": "a", "file_id": "file_x"}]
+    refused(post(http, {"code": "1", "files": files}, "/v1/executions"), 404, kind)
+    refused(http.get("/v2/nothing"), 404, kind)
+    refused(http.post("/v1/messages/", content=b"{}"), 404, kind)
+    assert "GET /v1/messages" in refused(http.get("/v1/messages"), 405)
+    assert not model.requests
+
+
+def test_an_unknown_profile(http: httpx2.Client, model: Model) -> None:
+    answer = http.post("/v1/messages", json=ask("Hello."), headers={"belljar-profile": "fancy"})
+    assert "anthropic, inline" in refused(answer, 400)
+    assert not model.requests
+
+
+def test_a_thread(http: httpx2.Client) -> None:
+    answer = post(http, {"model": "m", "max_tokens": 1, "messages": [], "thread": {"type": "create"}})
+    refused(answer, 400)
+    assert answer.json()["error"]["details"] == {"error_code": "thread_unsupported_request"}
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_over_the_limit(http: httpx2.Client, announced: bool) -> None:
+    piece = b"x" * 100_000
+    content = piece * 21 if announced else iter([piece] * 21)
+    assert "2000000" in refused(http.post("/v1/messages", content=content), 413, "request_too_large")
+
+
+def test_an_upstream_that_refuses(http: httpx2.Client, model: Model) -> None:
+    error = {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}}
+    for stream in (False, True):
+        model.play(Refusal(429, json.dumps(error).encode(), {"retry-after": "7"}))
+        answer = post(http, ask("Hello.", stream=stream))
+        assert refused(answer, 429, "rate_limit_error") == "slow down"
+        assert answer.headers["retry-after"] == "7"
+        assert "x-should-retry" not in answer.headers
+    model.play(Refusal(500, b"<html>oops</html>"))
+    assert "oops" in refused(post(http, ask("Hello.")), 500, "api_error")
+
+
+def test_an_upstream_that_breaks_off(http: httpx2.Client, model: Model) -> None:
+    model.play(BreakOff([text("one two three four")], 1))
+    assert "broke off" in refused(post(http, ask("Hello.")), 502, "api_error")
+    model.play([code("print(1)")], BreakOff([text("one two three four")], 4))
+    answer = post(http, ask("Hello."))
+    assert "broke off" in refused(answer, 502, "api_error")
+    assert answer.headers["x-should-retry"] == "false"
+    model.play(BreakOff([text("one two three four")], 4))
+    answer = post(http, ask("Hello.", stream=True))
+    assert answer.status_code == 200
+    last = answer.text.strip().rpartition("\n\n")[2]
+    assert last.startswith("event: error\ndata: ")
+    told = json.loads(last.partition("data: ")[2])
+    assert told["error"]["type"] == "api_error"
+    assert told["request_id"] == answer.headers["request-id"]
+    assert "message_stop" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [{"type": "content_block_delta", "index": 3, "delta": {"type": "text_delta", "text": "x"}}],
+        [{"type": "message_start", "message": said([])}, {"type": "content_block_start", "index": 0}],
+        [{"type": "error", "error": {"type": "overloaded_error", "message": "too much"}}],
+    ],
+)
+def test_an_upstream_that_makes_no_sense(
+    http: httpx2.Client, model: Model, events: list[dict[str, Any]]
+) -> None:
+    model.play(Events(events))
+    answer = post(http, ask("Hello."))
+    assert answer.status_code in {502, 529}
+    assert answer.json()["error"]["type"] in {"api_error", "overloaded_error"}
+
+
+def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        upstream = f"anthropic:http://user:secret@127.0.0.1:{port}/base"
+        with (
+            serving(tmp_path, upstream=upstream, preload=[]) as server,
+            httpx2.Client(base_url=server.url) as http,
+        ):
+            for stream in (False, True):
+                says = refused(post(http, ask("Hello.", stream=stream)), 503, "api_error")
+                assert f"http://127.0.0.1:{port}/base/v1/messages" in says
+                assert "secret" not in says
+
+
+def test_nothing_of_it_was_lost(http: httpx2.Client, server: Server) -> None:
+    """After all of that, the server is as it was. (Runs last in this file.)"""
+    health = http.get("/health").json()
+    assert health["status"] == "ok"
+    data = base64.b64encode(b"7").decode()
+    body = {"code": "print(open('n').read())", "files": [{"name": "n", "data": data}]}
+    assert post(http, body, "/v1/executions").json()["stdout"] == "7\n"
+    assert "a request failed" not in server.log.read_text()

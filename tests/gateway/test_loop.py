@@ -1,0 +1,140 @@
+"""What the loop does at its edges: the turn limit, a container that goes, a keeper that dies."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import Keepers, settings
+from serving import TOOL, code, said, text
+
+from belljar import errors
+from belljar.gateway.app import open_parts
+from belljar.gateway.envelope import Activity
+from belljar.gateway.loop import Asked, Parts, answer
+from belljar.gateway.turn import MessageFold, events_of
+from belljar.gateway.upstream import Caller, Event, Request
+from belljar.wire.messages import MessageRequest
+
+pytestmark = pytest.mark.anyio
+
+
+class Played:
+    """An upstream with turns of its own."""
+
+    kind = "played"
+
+    def __init__(self, *turns: list[dict[str, Any]]) -> None:
+        self.turns = list(turns)
+        self.requests: list[Request] = []
+
+    async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
+        self.requests.append(request)
+        for event in events_of(said(self.turns.pop(0))):
+            yield event
+
+
+@asynccontextmanager
+async def parts_with(state: Path, upstream: Played, keepers: Keepers, **more: object) -> AsyncIterator[Parts]:
+    async with open_parts(settings(state, **more), keepers.start) as parts:
+        yield Parts(parts.settings, upstream, parts.placement, parts.files)
+
+
+async def send(parts: Parts, messages: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    body = {"model": "m", "max_tokens": 10, "messages": messages, "tools": [TOOL], **more}
+    request = MessageRequest.model_validate(body)
+    fold = MessageFold()
+
+    async def emit(event: Event) -> None:
+        fold.add(event)
+
+    tool = request.tools[0] if request.tools else None
+    await answer(parts, Asked(request, Caller(), "anthropic", tool, Activity("req_1", "POST")), emit)
+    return fold.result()
+
+
+def shapes(message: dict[str, Any]) -> list[str]:
+    return [block["type"] for block in message["content"]]
+
+
+async def test_pause_turn_and_on(tmp_path: Path) -> None:
+    upstream = Played(
+        [code("one", "toolu_1")], [code("two", "toolu_2")], [code("three", "toolu_3")], [text("End.")]
+    )
+    async with parts_with(tmp_path, upstream, Keepers(), max_turns=2) as parts:
+        history = [{"role": "user", "content": "Go."}]
+        first = await send(parts, history)
+        assert first["stop_reason"] == "pause_turn"
+        assert shapes(first) == ["server_tool_use", "code_execution_tool_result", "server_tool_use"]
+
+        history.append({"role": "assistant", "content": first["content"]})
+        second = await send(parts, history, container=first["container"]["id"])
+        assert second["stop_reason"] == "end_turn"
+        assert second["container"]["id"] == first["container"]["id"]
+        assert shapes(second) == [
+            "code_execution_tool_result",
+            "server_tool_use",
+            "code_execution_tool_result",
+            "text",
+        ]
+        assert second["content"][0]["tool_use_id"] == first["content"][2]["id"]
+        assert second["content"][0]["content"]["stdout"] == "two"
+        resumed = upstream.requests[2]["messages"]
+        assert [message["role"] for message in resumed] == ["user", "assistant", "user", "assistant", "user"]
+        assert resumed[4]["content"][0]["tool_use_id"] == "toolu_2"
+
+
+async def test_a_user_who_interrupts(tmp_path: Path) -> None:
+    upstream = Played([code("one", "toolu_1")], [text("Fine.")])
+    async with parts_with(tmp_path, upstream, Keepers(), max_turns=1) as parts:
+        history = [{"role": "user", "content": "Go."}]
+        first = await send(parts, history)
+        history += [{"role": "assistant", "content": first["content"]}, {"role": "user", "content": "Stop."}]
+        second = await send(parts, history)
+        assert shapes(second) == ["text"]
+        result, words = upstream.requests[1]["messages"][2]["content"]
+        assert result["is_error"] is True
+        assert "not run" in result["content"][0]["text"]
+        assert words == text("Stop.")
+
+
+async def test_a_tool_that_is_offered_no_more(tmp_path: Path) -> None:
+    upstream = Played([code("one", "toolu_1")], [text("Fine.")])
+    async with parts_with(tmp_path, upstream, Keepers(), max_turns=1) as parts:
+        history = [{"role": "user", "content": "Go."}]
+        first = await send(parts, history)
+        history.append({"role": "assistant", "content": first["content"]})
+        second = await send(parts, history, tools=None)
+        assert shapes(second) == ["text"]
+        assert "not run" in upstream.requests[1]["messages"][2]["content"][0]["content"][0]["text"]
+
+
+async def test_a_keeper_that_dies_under_a_conversation(tmp_path: Path) -> None:
+    keepers = Keepers()
+    upstream = Played([code("dies", "toolu_1")], [code("lives", "toolu_2")], [text("So.")])
+    async with parts_with(tmp_path, upstream, keepers) as parts:
+        message = await send(parts, [{"role": "user", "content": "Go."}])
+        failed, lives = message["content"][1], message["content"][3]
+        assert failed["content"] == {"type": "code_execution_tool_result_error", "error_code": "unavailable"}
+        assert lives["content"]["stdout"] == "lives"
+        assert upstream.requests[1]["messages"][2]["content"][0]["is_error"] is True
+        assert parts.placement.find(message["container"]["id"])
+
+
+async def test_no_place_for_a_session(tmp_path: Path) -> None:
+    async with parts_with(tmp_path, Played([code("one")]), Keepers(), max_sessions=1) as parts:
+        taken = await parts.placement.create(parts.settings.limits())
+        async with parts.placement.hold(taken.id):
+            with pytest.raises(errors.Overloaded):
+                await send(parts, [{"role": "user", "content": "Go."}])
+
+
+async def test_usage_is_summed(tmp_path: Path) -> None:
+    upstream = Played([code("one", "toolu_1")], [code("two", "toolu_2")], [text("End.")])
+    async with parts_with(tmp_path, upstream, Keepers()) as parts:
+        message = await send(parts, [{"role": "user", "content": "Go."}])
+        assert message["usage"]["input_tokens"] == 300
+        assert message["usage"]["output_tokens"] == 30

@@ -1,0 +1,148 @@
+"""Containers and their sessions on one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+from fakes import Keepers, settings
+
+from belljar import errors, link
+from belljar.gateway.placement.local import LocalPlacement, open_placement
+from belljar.wire.execution import Limits
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = Limits(memory_bytes=2**30, pids=128, disk_bytes=2**29, output_bytes=2**20, cpus=1)
+
+
+async def execute(placement: LocalPlacement, container_id: str, code: str = "1") -> link.Result:
+    async with placement.use(container_id) as session:
+        return await session.execute(link.Run(code, 30))
+
+
+async def test_a_session_is_opened_when_it_is_needed(tmp_path: Path) -> None:
+    keepers = Keepers()
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        container = await placement.create(LIMITS)
+        assert placement.load.live == 0
+        async with placement.use(container.id) as session:
+            assert container.state == "running"
+            assert session.laps == {"fork": 1.0}
+        async with placement.use(container.id) as session:
+            assert session.laps == {}
+        assert container.state == "idle"
+        assert placement.load.live == 1
+        await placement.delete(container.id, "it was deleted")
+        assert keepers.all[0].sessions == {}
+        with pytest.raises(errors.NotFound, match="it was deleted"):
+            placement.find(container.id)
+
+
+async def test_a_file_is_given_once(tmp_path: Path) -> None:
+    keepers = Keepers()
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        container = await placement.create(LIMITS)
+        async with placement.use(container.id) as session:
+            for digest in ("one", "one", "two"):
+                await session.give("a.csv", digest, b"")
+        assert keepers.all[0].sessions[container.id] == ["a.csv", "a.csv"]
+        assert container.given == {"a.csv": "two"}
+
+
+async def test_the_longest_idle_gives_way(tmp_path: Path) -> None:
+    async with open_placement(settings(tmp_path, max_sessions=2), Keepers().start) as placement:
+        first, second = await placement.create(LIMITS), await placement.create(LIMITS)
+        await execute(placement, second.id)
+        await execute(placement, first.id)
+        third = await placement.create(LIMITS)
+        with pytest.raises(errors.NotFound, match="longest"):
+            placement.find(second.id)
+        async with placement.hold(first.id), placement.hold(third.id):
+            with pytest.raises(errors.Overloaded):
+                await placement.create(LIMITS)
+        await placement.create(LIMITS)
+
+
+async def test_what_is_not_used_expires(tmp_path: Path) -> None:
+    keepers = Keepers()
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        container = await placement.create(LIMITS)
+        async with placement.use(container.id):
+            container.expires_at = 0
+            await placement.sweep()
+            assert placement.find(container.id) is container
+        assert container.expires_at > container.last_used_at > 0
+        container.expires_at = 0
+        with pytest.raises(errors.NotFound, match="expired"):
+            placement.find(container.id)
+        await placement.sweep()
+        assert keepers.all[0].sessions == {}
+        with pytest.raises(errors.NotFound, match="expired"):
+            await execute(placement, container.id)
+
+
+async def test_a_keeper_that_dies_is_started_again(tmp_path: Path) -> None:
+    keepers = Keepers()
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        bystander, unlucky = await placement.create(LIMITS), await placement.create(LIMITS)
+        with pytest.raises(errors.KeeperLost):
+            await execute(placement, unlucky.id, "dies")
+        for container in (bystander, unlucky):
+            with pytest.raises(errors.NotFound, match="keeper"):
+                placement.find(container.id)
+        fresh = await placement.create(LIMITS)
+        with anyio.fail_after(10):
+            assert (await execute(placement, fresh.id, "lives")).stdout == "lives"
+        assert len(keepers.all) == 2
+
+
+async def test_a_keeper_that_died_unseen(tmp_path: Path) -> None:
+    keepers = Keepers()
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        keepers.all[0].is_lost = True
+        assert not placement.is_ready
+        container = await placement.create(LIMITS)
+        with anyio.fail_after(10), pytest.raises(errors.NotFound, match="keeper"):
+            await execute(placement, container.id)
+        container = await placement.create(LIMITS)
+        with anyio.fail_after(10):
+            assert (await execute(placement, container.id, "lives")).stdout == "lives"
+
+
+async def test_deleting_while_it_runs(tmp_path: Path) -> None:
+    keepers = Keepers()
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        container = await placement.create(LIMITS)
+        failures: list[errors.NotFound] = []
+
+        async def run() -> None:
+            try:
+                await execute(placement, container.id, "waits")
+            except errors.NotFound as error:
+                failures.append(error)
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(run)
+                await keepers.all[0].running.wait()
+                await placement.delete(container.id, "it was deleted")
+                keepers.all[0].release.set()
+        assert "it was deleted" in str(failures[0])
+
+
+async def test_one_that_was_never_there(tmp_path: Path) -> None:
+    async with open_placement(settings(tmp_path), Keepers().start) as placement:
+        with pytest.raises(errors.NotFound, match="never made here"):
+            placement.find("container_x")
+        await placement.discard("container_x", "whatever")
+
+
+async def test_a_keeper_that_does_not_start(tmp_path: Path) -> None:
+    def start(_: object) -> object:
+        raise errors.JailUnavailable("no user namespaces")
+
+    with pytest.raises(errors.JailUnavailable, match="no user namespaces"):
+        async with open_placement(settings(tmp_path), start):  # type: ignore[arg-type]
+            pass

@@ -1,0 +1,72 @@
+"""What every store keeps its word on. A second back-end is a second parameter."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from belljar.gateway.store import File, Store
+from belljar.gateway.store.sqlite import open_store
+
+pytestmark = pytest.mark.anyio
+
+FILE = File("file_1", "default", "a.csv", "sub/a.csv", "text/csv", 12, "container_1", 1_000_000, 2_000_000)
+
+
+@asynccontextmanager
+async def sqlite(place: Path) -> AsyncIterator[Store]:
+    async with open_store(place / "deep" / "belljar.sqlite3") as store:
+        yield store
+
+
+@pytest.fixture(params=[sqlite], ids=["sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    async with request.param(tmp_path) as opened:
+        yield opened
+
+
+async def test_a_record_comes_back_as_it_was(store: Store) -> None:
+    await store.add_file(FILE)
+    assert await store.find_file("default", "file_1") == FILE
+    assert await store.find_file("default", "file_2") is None
+
+
+async def test_a_record_belongs_to_its_tenant(store: Store) -> None:
+    await store.add_file(FILE)
+    assert await store.find_file("other", "file_1") is None
+    assert not await store.remove_file("other", "file_1")
+    assert await store.remove_file("default", "file_1")
+    assert not await store.remove_file("default", "file_1")
+
+
+async def test_expiry_is_oldest_first_and_of_every_tenant(store: Store) -> None:
+    await store.add_file(replace(FILE, id="file_2", tenant="other", expires_at=1_500_000, container_id=None))
+    await store.add_file(FILE)
+    await store.add_file(replace(FILE, id="file_3", expires_at=3_000_000))
+    assert [file.id for file in await store.expired_files(2_000_000)] == ["file_2", "file_1"]
+    assert await store.all_file_ids() == {"file_1", "file_2", "file_3"}
+
+
+async def test_names_are_data(store: Store) -> None:
+    nasty = replace(FILE, filename="'); DROP TABLE files; --", path="\u00e4\U0001f600\n")
+    await store.add_file(nasty)
+    assert await store.find_file("default", "file_1") == nasty
+
+
+async def test_many_at_once(store: Store) -> None:
+    async with anyio.create_task_group() as tasks:
+        for number in range(50):
+            tasks.start_soon(store.add_file, replace(FILE, id=f"file_{number}"))
+    assert len(await store.all_file_ids()) == 50
+
+
+async def test_records_outlive_the_store(tmp_path: Path) -> None:
+    async with sqlite(tmp_path) as store:
+        await store.add_file(FILE)
+    async with sqlite(tmp_path) as store:
+        assert await store.find_file("default", "file_1") == FILE
