@@ -1,0 +1,110 @@
+"""Documents: names, previews, and what is given to the session."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from belljar.errors import InvalidRequest
+from belljar.gateway.attachments import Attached, as_text, attach, checked_name, decoded, digest_of
+from belljar.wire.messages import Message
+
+
+def document(body: bytes, title: str | None = None, kind: str = "text/csv") -> dict[str, Any]:
+    source = {"type": "base64", "media_type": kind, "data": base64.b64encode(body).decode()}
+    return {"type": "document", "source": source} | ({"title": title} if title is not None else {})
+
+
+def attached(*blocks: dict[str, Any], given: dict[str, str] | None = None) -> Attached:
+    return attach([Message(role="user", content=list(blocks))], given or {})
+
+
+def names(found: Attached) -> list[str]:
+    return [file.name for file in found.files]
+
+
+def test_names_and_bytes() -> None:
+    a, b = document(b"1,2", "a.csv"), document(b"3,4", "a.csv")
+    assert names(attached(a, a)) == ["a.csv"]
+    assert names(attached(a, b, a, b)) == ["a.csv", "a (2).csv"]
+    assert names(attached(a, given={"a.csv": digest_of(b"1,2")})) == ["a.csv"]
+    assert names(attached(b, given={"a.csv": digest_of(b"1,2"), "a (2).csv": ""})) == ["a (3).csv"]
+    long = "x" * 251 + ".csv"
+    second = names(attached(document(b"1", long), document(b"2", long)))[1]
+    assert second.endswith(" (2).csv")
+    assert len(second) == 255
+
+
+def test_documents_without_a_title() -> None:
+    found = attached(document(b"a"), document(b"b", kind="application/pdf"), document(b"c", "", kind="x/y"))
+    assert names(found) == ["document-1.csv", "document-2.pdf", "document-3.bin"]
+
+
+def test_what_the_model_gets() -> None:
+    plain = {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": "hello"},
+        "title": "t.txt",
+    }
+    pdf = document(b"%PDF-1.7\x00\x01", "p.pdf", "application/pdf")
+    link = {"type": "document", "source": {"type": "url", "url": "https://example.org/a.pdf"}}
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aaaa"}}
+    found = attached(plain, pdf, link, image, document(b"a,b\n1,2\n", "c.csv"))
+    blocks = found.messages[0].blocks
+    assert [block["type"] for block in blocks] == [
+        "document",
+        "text",
+        "document",
+        "text",
+        "document",
+        "image",
+        "text",
+    ]
+    assert "t.txt" in blocks[1]["text"]
+    assert "binary" in blocks[3]["text"]
+    assert "8 bytes, text/csv" in blocks[6]["text"]
+    assert blocks[6]["text"].endswith("a,b\n1,2")
+    assert names(found) == ["t.txt", "p.pdf", "c.csv"]
+
+
+def test_a_fence_in_a_file_is_not_the_users() -> None:
+    found = attached(document(b"```python\nprint(1)\n```\n", "notes.md", "text/markdown"))
+    assert "```" not in found.messages[0].blocks[0]["text"]
+
+
+def test_long_lines_are_cut() -> None:
+    found = attached(document(b"x" * 10**6, "long.txt"))
+    assert len(found.messages[0].blocks[0]["text"]) < 1500
+
+
+@pytest.mark.parametrize(
+    ("head", "read"),
+    [
+        ("grüße".encode(), "grüße"),
+        ("\ufeffgrüße".encode(), "grüße"),
+        ("grüße".encode("utf-16"), "grüße"),
+        ("grüße".encode("latin-1"), "grüße"),
+        (b"\x00\x01\x02", None),
+        (b"\x89PNG\r\n\x1a\n", None),
+        (b"", ""),
+    ],
+)
+def test_encodings(head: bytes, read: str | None) -> None:
+    assert as_text(head) == read
+
+
+@pytest.mark.parametrize("name", ["a", "ä" * 127, "...", "a..b", " ", "-rf", "C:\\a"])
+def test_good_names(name: str) -> None:
+    assert checked_name(name, "here") == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "\0", "a\x7f", "ä" * 128, None, 3, "\udc80"])
+def test_bad_names(name: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"^here: "):
+        checked_name(name, "here")
+
+
+def test_base64_may_have_line_breaks() -> None:
+    assert decoded("YWJj\nZGVm\n", "here") == b"abcdef"

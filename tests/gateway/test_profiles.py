@@ -1,0 +1,125 @@
+"""From a result to content blocks."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from fakes import result
+
+from belljar import link
+from belljar.errors import InvalidRequest
+from belljar.gateway.profiles import choose, result_blocks
+from belljar.gateway.store import File
+from belljar.gateway.tools.code_execution import Failed, Image, Ran, definition, for_model
+from belljar.wire.execution import Limits, Outcome
+
+PNG = Image("image/png", b"\x89PNG")
+CHART = File("file_1", "default", "chart.png", "chart.png", "image/png", 4, None, 0, 0)
+TABLE = File("file_2", "default", "t.csv", "out/t.csv", "text/csv", 9, None, 0, 0)
+FIGURE = File("file_3", "default", "figure-1.png", "figure-1.png", "image/png", 4, None, 0, 0)
+BETA = ("code-execution-2025-05-22",)
+TOOL = "code_execution_20250522"
+
+
+@pytest.mark.parametrize(
+    ("header", "setting", "tool", "betas", "chosen"),
+    [
+        (None, "auto", TOOL, (), "inline"),
+        (None, "auto", TOOL, BETA, "anthropic"),
+        (None, "auto", TOOL, ("other",), "inline"),
+        (None, "auto", None, (), "anthropic"),
+        (None, "anthropic", TOOL, (), "anthropic"),
+        (None, "inline", TOOL, BETA, "inline"),
+        ("inline", "anthropic", TOOL, BETA, "inline"),
+        ("anthropic", "inline", TOOL, (), "anthropic"),
+    ],
+)
+def test_the_choice(
+    header: str | None, setting: str, tool: str | None, betas: tuple[str, ...], chosen: str
+) -> None:
+    assert choose(header, setting, tool, betas) == chosen
+
+
+def test_an_unknown_profile() -> None:
+    with pytest.raises(InvalidRequest, match="anthropic, inline"):
+        choose("tutorial", "auto", None, ())
+
+
+def test_files_and_images() -> None:
+    ran = Ran(result("ok\n"), [FIGURE], [CHART, TABLE], [PNG], frozenset({"file_1"}))
+    (pair,) = result_blocks("anthropic", "srvtoolu_1", ran)
+    assert [entry["file_id"] for entry in pair["content"]["content"]] == ["file_3", "file_1", "file_2"]
+    printed, image = result_blocks("inline", "srvtoolu_1", ran)
+    assert printed["output"] == {"type": "text", "text": "ok"}
+    assert printed["files"] == [
+        {"file_id": "file_2", "filename": "t.csv", "mime_type": "text/csv", "size_bytes": 9}
+    ]
+    assert image == {
+        "type": "code_execution_result",
+        "tool_use_id": "srvtoolu_1",
+        "output": {"type": "image", "media_type": "image/png", "data": base64.b64encode(PNG.body).decode()},
+        "is_error": False,
+        "text": "[Chart generated]",
+    }
+
+
+def test_the_value_of_the_last_expression() -> None:
+    value = link.Display("execute_result", {"text/plain": b"42"})
+    ran = Ran(result("ok\n", outputs=[value]), [], [], [])
+    assert result_blocks("anthropic", "srvtoolu_1", ran)[0]["content"]["stdout"] == "ok\n"
+    assert result_blocks("inline", "srvtoolu_1", ran)[0]["text"] == "Result: ok\n42"
+    assert for_model("toolu_1", ran)["content"][0]["text"] == "ok\n42"
+
+
+def test_an_end_that_the_code_did_not_choose() -> None:
+    outcome = Outcome(status="timed_out", reason="wall", message="Timed out after 30 s. Variables are kept.")
+    ran = Ran(result("half\n", 124, outcome=outcome, stderr="KeyboardInterrupt\n"), [], [], [])
+    (pair,) = result_blocks("anthropic", "srvtoolu_1", ran)
+    assert pair["content"]["stderr"] == "KeyboardInterrupt\nTimed out after 30 s. Variables are kept."
+    assert pair["content"]["return_code"] == 124
+    (printed,) = result_blocks("inline", "srvtoolu_1", ran)
+    assert printed["is_error"] is True
+    assert printed["text"].startswith("Error: half\nKeyboardInterrupt\nTimed out")
+    told = for_model("toolu_1", ran)
+    assert told["is_error"] is True
+    assert "Variables are kept." in told["content"][0]["text"]
+
+
+def test_warnings_are_shown_where_there_is_nothing_else() -> None:
+    warned = Ran(result("ok\n", stderr="careful\n"), [], [], [])
+    assert result_blocks("inline", "s", warned)[0]["text"] == "Result: ok"
+    assert "careful" in for_model("t", warned)["content"][0]["text"]
+    silent = Ran(result("", stderr="careful\n"), [], [], [])
+    assert result_blocks("inline", "s", silent)[0]["text"] == "Result: careful"
+
+
+def test_a_tool_that_failed() -> None:
+    failed = Failed("unavailable", "The keeper ended.")
+    assert result_blocks("anthropic", "srvtoolu_1", failed)[0]["content"] == {
+        "type": "code_execution_tool_result_error",
+        "error_code": "unavailable",
+    }
+    assert result_blocks("inline", "srvtoolu_1", failed)[0]["text"] == "Error: unavailable: The keeper ended."
+    assert for_model("toolu_1", failed)["is_error"] is True
+
+
+def test_what_the_model_is_shown_is_bounded() -> None:
+    big = Image("image/png", bytes(4 * 1024 * 1024))
+    ran = Ran(result("x" * 10**6), [], [], [big, *[PNG] * 20])
+    content = for_model("toolu_1", ran)["content"]
+    assert len(content[0]["text"]) < 60_000
+    assert len([block for block in content if block["type"] == "image"]) == 8
+    assert all(len(block["source"]["data"]) < 10 for block in content if block["type"] == "image")
+
+
+def test_the_tool_as_the_model_sees_it() -> None:
+    about = link.Description(None, "3.11.7", {"pandas": "3.0", "obscure": "1"}, {}, {})  # type: ignore[arg-type]
+    limits = Limits(memory_bytes=2**30, pids=128, disk_bytes=2**29, output_bytes=2**20, cpus=1)
+    cached = {"type": TOOL, "name": "code_execution", "cache_control": {"type": "ephemeral"}}
+    tool = definition(cached, about, limits, 30)
+    assert "type" not in tool
+    assert tool["cache_control"] == {"type": "ephemeral"}
+    for words in ("Python 3.11.7", "pandas 3.0", "30 seconds", "1024 MiB", "512 MiB", "no network"):
+        assert words in tool["description"]
+    assert "obscure" not in tool["description"]

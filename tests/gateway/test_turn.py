@@ -1,0 +1,108 @@
+"""Folding and rewriting events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from serving import code, said, text, thinking
+
+from belljar.gateway.turn import MessageFold, Rewriter, added_usage, client_id, events_of, upstream_id
+
+
+def folded(events: list[dict[str, Any]]) -> MessageFold:
+    fold = MessageFold()
+    for event in events:
+        fold.add(event)
+    return fold
+
+
+def rewritten(turn: Rewriter, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [out for event in events for out in turn.rewrite(event)]
+
+
+block = st.one_of(
+    st.builds(text, st.text(min_size=1)),
+    st.builds(thinking, st.text(min_size=1)),
+    st.builds(code, st.text(), st.from_regex(r"toolu_[A-Za-z0-9]{1,8}", fullmatch=True)),
+)
+
+
+@given(st.lists(block, max_size=6), st.integers(1, 50))
+def test_taking_apart_and_folding_are_inverse(content: list[dict[str, Any]], chunk: int) -> None:
+    message = said(content)
+    fold = folded(list(events_of(message, chunk)))
+    assert fold.result() == message
+    assert fold.stopped
+
+
+@given(st.lists(block, max_size=6), st.integers(0, 5), st.booleans())
+def test_the_client_sees_the_same_content(content: list[dict[str, Any]], first: int, is_inline: bool) -> None:
+    held = frozenset({"server_tool_use", "thinking"}) if is_inline else frozenset()
+    turn = Rewriter(first, offers_code=True, held=held)
+    seen = folded(rewritten(turn, list(events_of(said(content), 3))))
+    assert sorted(seen.content) == list(range(first, first + len(content)))
+    assert turn.next_index == first + len(content)
+    for ours, theirs in zip(seen.blocks, content, strict=True):
+        if theirs["type"] == "tool_use":
+            assert ours["type"] == "server_tool_use"
+            assert upstream_id(ours["id"]) == theirs["id"]
+            assert ours["input"] == theirs["input"]
+        elif is_inline and theirs["type"] == "thinking":
+            assert ours == {**theirs, "text": theirs["thinking"]}
+        else:
+            assert ours == theirs
+
+
+@given(st.from_regex(r"toolu_[A-Za-z0-9_]{1,30}", fullmatch=True))
+def test_ids_go_and_come_back(use_id: str) -> None:
+    assert client_id(use_id).startswith("srvtoolu_")
+    assert upstream_id(client_id(use_id)) == use_id
+
+
+@pytest.mark.parametrize("use_id", ["call_0", "chatcmpl-tool-1", "", "toolu_", "toolu_a-b", "toolu_ä"])
+def test_foreign_ids_get_one_of_ours(use_id: str) -> None:
+    assert client_id(use_id).startswith("srvtoolu_")
+    assert client_id(use_id) != client_id(use_id)
+
+
+def test_without_the_tool_a_use_of_that_name_is_the_clients() -> None:
+    content = [code("1")]
+    seen = folded(rewritten(Rewriter(0, offers_code=False), list(events_of(said(content)))))
+    assert seen.blocks == content
+
+
+def test_an_input_that_is_complete_in_the_start() -> None:
+    use = code("print(1)")
+    events = [
+        {"type": "content_block_start", "index": 0, "content_block": use},
+        {"type": "content_block_stop", "index": 0},
+    ]
+    turn = Rewriter(0, offers_code=True)
+    out = rewritten(turn, events)
+    assert out[0]["content_block"]["input"] == {}
+    assert json.loads(out[1]["delta"]["partial_json"]) == use["input"]
+    assert turn.code_uses()[0].input == use["input"]
+
+
+def test_an_input_that_is_no_json() -> None:
+    delta = {"type": "input_json_delta", "partial_json": '{"code": '}
+    events = [
+        {"type": "content_block_start", "index": 0, "content_block": {**code(""), "input": {}}},
+        {"type": "content_block_delta", "index": 0, "delta": delta},
+        {"type": "content_block_stop", "index": 0},
+    ]
+    turn = Rewriter(0, offers_code=True)
+    rewritten(turn, events)
+    assert turn.code_uses()[0].input == '{"code": '
+    assert turn.message.blocks[0]["input"] == {}
+
+
+def test_usage_is_added_up() -> None:
+    one = {"input_tokens": 1, "cache": {"a": 1}, "tier": "x", "none": None}
+    two = {"input_tokens": 2, "cache": {"a": 2, "b": 3}, "tier": "y"}
+    assert added_usage(one, two) == {"input_tokens": 3, "cache": {"a": 3, "b": 3}, "tier": "y", "none": None}
+    assert added_usage({}, one) == one
