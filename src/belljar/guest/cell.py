@@ -56,6 +56,7 @@ class _Guest:
             for message in decoder.feed(data):
                 request = json.loads(message.body)
                 finished = self._run(request)
+                finished.head["run"] = request["run"]
                 if os.getpid() != self._pid:
                     # A child that the code forked, and that came back here when the code ended.
                     self._flush()
@@ -84,7 +85,7 @@ class _Guest:
         self._count += 1
         filename = f"<cell {self._count}>"
         code = request["code"]
-        linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+        linecache.cache[filename] = (len(code), None, f"{code}\n".splitlines(keepends=True), filename)
         before = dict(os.environ)
         os.environ.update(request["env"])
         os.makedirs(request["env"]["OUTPUT_DIR"], exist_ok=True)

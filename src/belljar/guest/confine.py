@@ -76,8 +76,7 @@ def lock(packet: dict[str, Any], program: bytes, box: int) -> dict[str, float]:
         resource.setrlimit(getattr(resource, name), (value, value))
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     lap("identity")
-    if packet["landlock"]:
-        _restrict_files()
+    _restrict_files()
     lap("landlock")
     kernel.install_filter(program)
     lap("filter")

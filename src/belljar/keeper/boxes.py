@@ -64,8 +64,9 @@ class PacketChannel:
                 else:
                     for fd in fds:
                         os.close(fd)
-                    self._on_event(packet)
-        except (EOFError, OSError):
+                    if number is None:
+                        self._on_event(packet)  # else it answers somebody who has stopped waiting
+        except (EOFError, OSError, anyio.ClosedResourceError):
             return
         finally:
             self.is_gone = True
@@ -80,8 +81,8 @@ class PacketChannel:
         try:
             if self.is_gone:
                 raise KeeperLost(f"the {self._name} has ended")
-            packets.send(self._sock, {**packet, "id": number}, fds)
             with anyio.fail_after(ANSWER_SECONDS):
+                await self._send({**packet, "id": number}, fds)
                 await event.wait()
         except (OSError, TimeoutError) as error:
             raise KeeperLost(f"the {self._name} does not answer: {error}") from error
@@ -92,6 +93,14 @@ class PacketChannel:
         if "error" in slot[0].packet:
             raise KeeperLost(f"the {self._name} failed: {slot[0].packet['error']}")
         return slot[0]
+
+    async def _send(self, packet: dict[str, Any], fds: Sequence[int]) -> None:
+        while True:
+            try:
+                packets.send(self._sock, packet, fds)
+                return
+            except BlockingIOError:
+                await anyio.wait_writable(self._sock)
 
 
 @dataclass
@@ -108,16 +117,25 @@ class Box:
         self.is_dead = False
 
     async def tell(self, op: str, keep: int | None = None) -> None:
-        """Have pid 1 send signals: `interrupt`, `sweep` (all but `keep`) or `kill`; returns when it is done."""
-        async with self._turn:
-            try:
-                packets.send(self.sock, {"op": op, "keep": keep})
-                with anyio.fail_after(ANSWER_SECONDS):
-                    await anyio.wait_readable(self.sock)
-                packets.receive(self.sock)
-            except (OSError, EOFError, TimeoutError) as error:
-                self.is_dead = True
-                raise KeeperLost("the session's box has ended") from error
+        """Have pid 1 signal everything in the box, and return when it has.
+
+        `op` is `interrupt`, `stop`, `continue`, `kill`, or `sweep`: kill all but the process `keep`, a pid of
+        the box. Raises KeeperLost when pid 1 is gone.
+        """
+        # Not to be left between the request and its answer: the next one would get this one's.
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                await self._tell(op, keep)
+
+    async def _tell(self, op: str, keep: int | None) -> None:
+        try:
+            packets.send(self.sock, {"op": op, "keep": keep})
+            with anyio.fail_after(ANSWER_SECONDS):
+                await anyio.wait_readable(self.sock)
+            packets.receive(self.sock)
+        except (OSError, EOFError, TimeoutError) as error:
+            self.is_dead = True
+            raise KeeperLost("the session's box has ended") from error
 
     def kill(self) -> None:
         """Kill pid 1: the kernel kills everything in its pid namespace with it."""
@@ -127,6 +145,7 @@ class Box:
     def close(self) -> None:
         """Kill the box, and let go of its files."""
         self.kill()
+        anyio.notify_closing(self.sock)
         self.sock.close()
         os.close(self.pidfd)
         os.close(self.files_fd)

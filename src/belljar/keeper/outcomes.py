@@ -47,7 +47,7 @@ def decide(ending: Ending, limits: Limits, timeout_seconds: float, peak_bytes: i
             "out_of_memory", "memory_bytes", f"{limit} (peak {peak_bytes // MIB} MiB). {_LOST}", 137
         )
     if ending.stop == "timed_out":
-        message = f"The run was stopped after {timeout_seconds:g} seconds. {after}"
+        message = f"The run was stopped after {timeout_seconds:g} s. {after}"
         return _decided("timed_out", "timeout_seconds", message, TIMED_OUT_CODE, raised)
     if ending.stop == "interrupted":
         return _decided(
@@ -96,13 +96,18 @@ def _decided(
     return Decided(Outcome(status=status, reason=reason, message=message), code, raised)
 
 
+def _plain(text: Any) -> str:
+    """Text that can be written as UTF-8: JSON can carry half characters."""
+    return str(text).encode("utf-8", "replace").decode()
+
+
 def _raised(finished: dict[str, Any] | None) -> dict[str, Any] | None:
     """The guest's description of an exception, if it has the right shape."""
     if not finished or finished.get("status") != "raised":
         return None
     try:
         body = json.loads(finished.get("body") or b"")
-        lines = [str(line) for line in body["traceback"]]
-        return {"ename": str(body["ename"])[:200], "evalue": str(body["evalue"]), "traceback": lines}
+        lines = [_plain(line) for line in body["traceback"]]
+        return {"ename": _plain(body["ename"])[:200], "evalue": _plain(body["evalue"]), "traceback": lines}
     except (ValueError, KeyError, TypeError, RecursionError):
         return {"ename": "unknown", "evalue": "", "traceback": []}

@@ -5,11 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import select
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -18,83 +15,18 @@ from anyio.abc import TaskGroup
 
 from belljar import layout
 from belljar.errors import InvalidRequest, JailUnavailable
-from belljar.frames import Decoder, Message, ProtocolError, encode
-from belljar.keeper import collector, outside, policy
+from belljar.frames import Message, encode
+from belljar.keeper import boxes, collector, outside, policy
 from belljar.keeper.boxes import Box, OuterBox
-from belljar.keeper.capture import Capture
 from belljar.keeper.cgroups import Cgroup
+from belljar.keeper.guests import PIPE_BYTES, Emit, Guest, Run
 from belljar.keeper.outcomes import Ending, decide
 from belljar.wire.execution import Limits
 
-MAX_DISPLAY_BYTES = 16 * 1024 * 1024
-"""Of one display, and so of what the keeper holds of it."""
-MAX_RUN_DISPLAY_BYTES = 32 * 1024 * 1024
-MAX_RUN_DISPLAYS = 256
-RUNAWAY_FACTOR = 64
-"""A program that has written this many times its output limit is stopped."""
 WATCH_SECONDS = 0.05
-_PIPE_BYTES = 262144
-_DEATH_SECONDS = 10
+DEATH_SECONDS = 10
 """For the kernel to take a killed process apart."""
 _GUEST_FDS = 4  # stdin, stdout, stderr, control
-
-Emit = Callable[[Message], Awaitable[None]]
-
-
-class Guest:
-    """The forked process, as the keeper holds it."""
-
-    def __init__(self, number: int, pidfd: int, control: socket.socket, out: int, err: int) -> None:
-        self.number = number
-        self.pidfd = pidfd
-        self.pid = outside.pid_of(pidfd)
-        self.control = control
-        self.pipes = {"stdout": out, "stderr": err}
-        self.exit_status: int | None = None
-        self.cpu_seconds = 0.0
-        """In all its life; known when it has ended."""
-        self.exited = anyio.Event()
-        self.decoder = Decoder(MAX_DISPLAY_BYTES)
-        self.ready = anyio.Event()
-        self.laps: dict[str, float] = {}
-
-    def end(self, status: int, cpu_seconds: float) -> None:
-        self.exit_status = status
-        self.cpu_seconds = cpu_seconds
-        self.exited.set()
-
-    def close(self) -> None:
-        self.control.close()
-        os.close(self.pidfd)
-        for fd in self.pipes.values():
-            os.close(fd)
-
-
-@dataclass
-class Run:
-    """A run under way. The first of `stop` and `finished` that is set wins."""
-
-    emit: Emit
-    captures: dict[str, Capture]
-    runaway_bytes: int
-    stop: str | None = None
-    finished: dict[str, Any] | None = None
-    attention: anyio.Event = field(default_factory=anyio.Event)
-    done: anyio.Event = field(default_factory=anyio.Event)
-    displays: int = 0
-    display_bytes: int = 0
-    displays_left_out: int = 0
-    peak_bytes: int = 0
-
-    def ask_to_stop(self, reason: str) -> None:
-        """Have the run ended for `reason`, unless something else ended it first."""
-        if self.stop is None and not self.done.is_set():
-            self.stop = reason
-            self.attention.set()
-
-    def end(self) -> None:
-        self.done.set()
-        self.attention.set()
 
 
 class Session:
@@ -117,19 +49,17 @@ class Session:
         self._grace_seconds = grace_seconds
         self._guest: Guest | None = None
         self._run: Run | None = None
+        self._runs = 0
         self._listing: collector.Listing = {}
         self._tasks: TaskGroup | None = None
+        self._is_stopped = False
         self._is_closed = False
-        self.guests: dict[int, Guest] = {}
+        self._guests: dict[int, Guest] = {}
 
     async def live(self, tasks: TaskGroup) -> dict[str, float]:
         """Fork the first guest; its readers run in `tasks`. Returns the laps in seconds."""
         self._tasks = tasks
         return self._box.laps | await self._fork()
-
-    @property
-    def guest(self) -> Guest | None:
-        return self._guest
 
     # -- the guest -----------------------------------------------------------------------------------------
 
@@ -149,7 +79,6 @@ class Session:
                     "has_root": self._outer.is_root,
                     "guest_id": layout.GUEST_ID,
                     "cwd": layout.WORK,
-                    "landlock": True,
                     "env": policy.environment(self.limits.cpus),
                     "rlimits": policy.rlimits(
                         self.limits,
@@ -168,20 +97,16 @@ class Session:
             finally:
                 os.close(out_write)
                 os.close(err_write)
+        fcntl.fcntl(out_read, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         guest = Guest(number, pidfd, ours, out_read, err_read)
-        self._guest = self.guests[number] = guest
-        for fd in (out_read, err_read, ours.fileno()):
-            os.set_blocking(fd, False)
-        fcntl.fcntl(out_read, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._guest = self._guests[number] = guest
+        self._tasks.start_soon(guest.serve)
         try:
             if self._cgroup is not None:
                 # In a thread: the kernel makes the caller wait for every processor to pass a quiet point.
                 await anyio.to_thread.run_sync(self._cgroup.attach, guest.pid)
             laps["attach"] = time.perf_counter() - started - sum(laps.values())
-            self._tasks.start_soon(self._listen, guest)
-            for name in guest.pipes:
-                self._tasks.start_soon(self._drain, guest, name)
-            with anyio.fail_after(30):
+            with anyio.fail_after(boxes.ANSWER_SECONDS):
                 await guest.ready.wait()
             if guest.exited.is_set():
                 raise JailUnavailable(
@@ -191,7 +116,8 @@ class Session:
             if wrong := outside.unlocked(guest.pid, uid, gid, _GUEST_FDS):
                 raise JailUnavailable(f"a guest is not locked in: {'; '.join(wrong)}")
         except BaseException:
-            await self._kill_guest()
+            with anyio.CancelScope(shield=True):
+                await self._kill_guest()
             raise
         laps |= guest.laps
         laps["guest"] = time.perf_counter() - started
@@ -199,108 +125,21 @@ class Session:
 
     def guest_exited(self, number: int, status: int, cpu_seconds: float) -> None:
         """The zygote has reaped guest `number`."""
-        guest = self.guests.pop(number, None)
+        guest = self._guests.pop(number, None)
         if guest is not None:
             guest.end(status, cpu_seconds)
-            guest.ready.set()
-            if guest is self._guest and self._run is not None:
-                self._run.end()
-
-    async def _listen(self, guest: Guest) -> None:
-        """Read the guest's messages until it is gone or breaks the grammar."""
-        while True:
-            try:
-                await anyio.wait_readable(guest.control)
-                data = guest.control.recv(262144)
-            except BlockingIOError:
-                continue
-            except (OSError, anyio.ClosedResourceError):
-                return
-            if not data:
-                return
-            try:
-                for message in guest.decoder.feed(data):
-                    await self._heard(guest, message)
-            except ProtocolError:
-                if self._run is not None:
-                    self._run.ask_to_stop("protocol")
-                else:
-                    await self._kill_guest()
-                return
-
-    async def _heard(self, guest: Guest, message: Message) -> None:
-        run = self._run
-        if message.kind == "ready" and not guest.ready.is_set():
-            laps = message.head.get("laps")
-            if isinstance(laps, dict):
-                guest.laps = {f"{k}": float(v) for k, v in laps.items() if isinstance(v, int | float)}
-            guest.ready.set()
-        elif run is None or guest is not self._guest or run.done.is_set():
-            return  # a thread of the code that outlived its run: there is nobody to show this to
-        elif message.kind == "display":
-            await self._flush_pipes(guest)
-            await self._display(run, message)
-        elif message.kind == "finished":
-            await self._flush_pipes(guest)
-            run.finished = {**message.head, "body": message.body}
-            run.end()
-
-    async def _display(self, run: Run, message: Message) -> None:
-        run.displays += 1
-        run.display_bytes += len(message.body)
-        if run.displays > MAX_RUN_DISPLAYS or run.display_bytes > MAX_RUN_DISPLAY_BYTES:
-            run.displays_left_out += 1
-            return
-        kind, parts = message.head.get("type"), message.head.get("parts")
-        if kind not in ("display_data", "execute_result") or not _are_parts(parts, len(message.body)):
-            run.ask_to_stop("protocol")
-            return
-        await run.emit(Message("display", {"type": kind, "parts": parts}, message.body))
-
-    async def _drain(self, guest: Guest, name: str) -> None:
-        """Read a pipe all the time, so that the guest never blocks on it for long."""
-        while True:
-            try:
-                await anyio.wait_readable(guest.pipes[name])
-            except (OSError, anyio.ClosedResourceError):
-                return
-            if not await self._take(guest, name):
-                return
-
-    async def _take(self, guest: Guest, name: str) -> bool:
-        """Read what is there now; False at the pipe's end."""
-        try:
-            data = os.read(guest.pipes[name], _PIPE_BYTES)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        run = self._run
-        if run is not None and guest is self._guest and data:
-            capture = run.captures[name]
-            text = capture.feed(data)
-            if capture.total_bytes > run.runaway_bytes:
-                run.ask_to_stop("output_exceeded")
-            if text:
-                await run.emit(Message("stream", {"name": name}, text.encode()))
-        return bool(data)
-
-    async def _flush_pipes(self, guest: Guest) -> None:
-        """Take in what was written before now: it comes before what the guest says next."""
-        for name, fd in guest.pipes.items():
-            for _ in range(64):  # a child may go on writing for ever
-                if not _has_data(fd) or not await self._take(guest, name):
-                    break
 
     async def _kill_guest(self) -> None:
         """Kill everything in the box but its pid 1: files stay, variables go."""
         guest, self._guest = self._guest, None
-        if guest is None:
-            return
-        await self._box.tell("kill")
-        with anyio.move_on_after(_DEATH_SECONDS):
-            await guest.exited.wait()
-        guest.close()
+        self._is_stopped = False
+        if guest is not None:
+            try:
+                await self._box.tell("kill")
+                with anyio.move_on_after(DEATH_SECONDS):
+                    await guest.exited.wait()
+            finally:
+                guest.close()
 
     # -- runs ----------------------------------------------------------------------------------------------
 
@@ -310,13 +149,11 @@ class Session:
             raise InvalidRequest("the session is running code already; one run at a time")
         laps: dict[str, float] = {}
         # Taken before anything is awaited: the second of two callers is refused above.
-        run = self._run = Run(
-            emit,
-            {name: Capture(self.limits.output_bytes) for name in ("stdout", "stderr")},
-            RUNAWAY_FACTOR * self.limits.output_bytes,
-        )
+        self._runs += 1
+        run = self._run = Run(self._runs, emit, self.limits)
         try:
-            if self._guest is not None and self._guest.exited.is_set():
+            guest = self._guest
+            if guest is not None and (guest.exited.is_set() or guest.broke_protocol.is_set()):
                 await self._kill_guest()
             if self._guest is None:
                 laps = await self._fork()
@@ -327,6 +164,15 @@ class Session:
     async def _execute(self, run: Run, request: dict[str, Any], laps: dict[str, float]) -> dict[str, Any]:
         guest = self._guest
         assert guest is not None
+        guest.run = run
+        try:
+            return await self._observe(run, guest, request, laps)
+        finally:
+            guest.run = None
+
+    async def _observe(
+        self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
+    ) -> dict[str, Any]:
         output_top = f"output/{request['output_dir']}".encode()
         before = await anyio.to_thread.run_sync(self._look, output_top)
         cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
@@ -341,7 +187,7 @@ class Session:
         wall = time.perf_counter() - started
         cpu = (guest.cpu_seconds if guest.exited.is_set() else self._cpu_seconds()) - cpu_before
         if guest.exited.is_set() and not killed:
-            await self._flush_pipes(guest)
+            await guest.flush()
         ending = Ending(
             stop=run.stop,
             finished=run.finished,
@@ -350,8 +196,13 @@ class Session:
             oom_kills=(self._cgroup.oom_kills() - oom_before) if self._cgroup else 0,
             disk_is_full=self._disk_is_full(),
         )
-        if not killed and self._guest is not None and guest.exited.is_set():
+        if not killed and guest.exited.is_set():
             await self._kill_guest()
+        elif not killed:
+            # Between runs nothing runs: no thread or child that outlives its run, and no code behind a forged
+            # end of it, and nobody who changes files while we look at them.
+            await self._box.tell("stop")
+            self._is_stopped = True
         decided = decide(ending, self.limits, request["timeout_seconds"], self._peak_bytes(run))
         for name, capture in run.captures.items():
             if rest := capture.finish():
@@ -379,9 +230,13 @@ class Session:
     async def _until_done(self, run: Run, guest: Guest, request: dict[str, Any]) -> bool:
         """Hand the code over and wait for the end of the run, whatever ends it. True when the guest was killed."""
         env = request["env"] | {"OUTPUT_DIR": f"{layout.OUTPUT}/{request['output_dir']}"}
-        body = json.dumps({"code": request["code"], "stdin": request["stdin"], "env": env}).encode()
+        asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
+        body = json.dumps(asked).encode()
         with anyio.move_on_after(request["timeout_seconds"]):
-            await _send_all(guest, run, encode(Message("execute", {}, body)))
+            if self._is_stopped:
+                self._is_stopped = False
+                await self._box.tell("continue")
+            await guest.send(encode(Message("execute", {}, body)))
             await run.attention.wait()
         if run.done.is_set():
             return False
@@ -484,7 +339,7 @@ class Session:
         self._box.kill()
         guest, self._guest = self._guest, None
         if guest is not None:
-            with anyio.move_on_after(_DEATH_SECONDS):
+            with anyio.move_on_after(DEATH_SECONDS):
                 await guest.exited.wait()
             guest.close()
         self._box.close()
@@ -495,38 +350,6 @@ class Session:
                     return
                 except OSError:
                     await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart
-
-
-async def _send_all(guest: Guest, run: Run, data: bytes) -> None:
-    view = memoryview(data)
-    while view and not run.done.is_set():
-        try:
-            view = view[guest.control.send(view) :]
-        except BlockingIOError:
-            await anyio.wait_writable(guest.control)
-        except OSError:
-            return  # it is gone; its exit status says how
-
-
-def _are_parts(parts: Any, size: int) -> bool:
-    if not isinstance(parts, list) or len(parts) > 16:
-        return False
-    for part in parts:
-        if (
-            not isinstance(part, list)
-            or len(part) != 2
-            or not isinstance(part[0], str)
-            or type(part[1]) is not int
-        ):
-            return False
-        if part[1] < 0 or len(part[0]) > 100:
-            return False
-    total: int = sum(part[1] for part in parts)
-    return total == size
-
-
-def _has_data(fd: int) -> bool:
-    return bool(select.select([fd], [], [], 0)[0])
 
 
 def _pid_inside(pid: int) -> int:

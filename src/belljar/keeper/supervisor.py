@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -9,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -89,7 +91,9 @@ class Supervisor:
     async def send(self, message: Message) -> None:
         """To the owner; waits where the owner is slow, and so do the guests then."""
         async with self._sending:
-            await self._stream.send(encode(message))
+            # An owner that is gone is noticed where its requests are read, and ends everything there.
+            with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await self._stream.send(encode(message))
 
     async def _handle(self, message: Message) -> None:
         number = message.head["id"]
@@ -98,14 +102,15 @@ class Supervisor:
             answer = Message("answer", {"id": number, **head}, body)
         except BelljarError as error:
             answer = Message("error", {"id": number, "error": type(error).__name__, "message": str(error)})
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - the boundary of one request: the others go on
+            print(
+                f"belljar keeper: {message.kind}: {''.join(traceback.format_exception(error))}",
+                file=sys.stderr,
+            )
             answer = Message(
                 "error", {"id": number, "error": "KeeperLost", "message": f"the machine refused: {error}"}
             )
-        try:
-            await self.send(answer)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # the owner is gone, and we are about to be
+        await self.send(answer)
 
     def _guest_exited(self, packet: dict[str, Any]) -> None:
         for session in self._guests:

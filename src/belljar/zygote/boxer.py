@@ -13,6 +13,8 @@ from belljar import kernel, packets
 from belljar.layout import BOX, WORK
 
 _READY = b"k"
+_SWEEPS = 2000
+_SIGNALS = {"interrupt": signal.SIGINT, "stop": signal.SIGSTOP, "continue": signal.SIGCONT}
 
 
 def main(control: socket.socket, config: dict[str, Any]) -> None:
@@ -140,23 +142,38 @@ def _pid1(packet: dict[str, Any], sock: socket.socket) -> None:
 
 
 def _kill(op: str, keep: int | None) -> None:
-    """`interrupt`: SIGINT to all; `sweep`: SIGKILL to all but `keep`; `kill`: SIGKILL to all.
+    """Signal all: `interrupt` (SIGINT), `stop`, `continue` or `kill`; `sweep` kills all but `keep`.
 
     kill(-1) reaches every process of this pid namespace but us, and forks cannot race with it: a process that
     has the signal pending does not fork any more.
     """
-    if op == "sweep":
-        while others := [
-            int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in (1, keep)
-        ]:
-            for pid in others:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            time.sleep(0.001)
+    if op == "sweep" and keep is not None and _sweep(keep):
         return
     try:
-        os.kill(-1, signal.SIGINT if op == "interrupt" else signal.SIGKILL)
+        os.kill(-1, _SIGNALS.get(op, signal.SIGKILL))
     except ProcessLookupError:
         return
+
+
+def _sweep(keep: int) -> bool:
+    """Kill all but `keep`. False when there are others still after many rounds."""
+    for _ in range(_SWEEPS):
+        others = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in (1, keep)]
+        if not any(map(_is_alive, others)):
+            return True
+        for pid in others:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.001)
+    return False
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether it is more than an entry that its parent has not read yet."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] not in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,234 @@
+"""A guest as the keeper holds it: its descriptors, what comes out of them, and the run that it is shown to.
+
+Everything read here was written by the user's code, or may have been. It is passed on within limits, or ends
+the run; nothing else follows from it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from belljar.frames import Decoder, Message, ProtocolError
+from belljar.keeper import outside
+from belljar.keeper.capture import Capture
+from belljar.wire.execution import Limits
+
+MAX_DISPLAY_BYTES = 16 * 1024 * 1024
+"""Of one display, and so of what the keeper holds of it."""
+MAX_RUN_DISPLAY_BYTES = 32 * 1024 * 1024
+MAX_RUN_DISPLAYS = 256
+MAX_RUN_MESSAGES = 10_000
+"""Past this the guest only wants to keep the keeper busy."""
+RUNAWAY_FACTOR = 64
+"""A program that has written this many times its output limit is stopped."""
+PIPE_BYTES = 262144
+
+Emit = Callable[[Message], Awaitable[None]]
+
+
+class Run:
+    """A run under way. The first of `stop` and `finished` that is set decides how it ended."""
+
+    def __init__(self, number: int, emit: Emit, limits: Limits) -> None:
+        self.number = number
+        self.emit = emit
+        self.captures = {name: Capture(limits.output_bytes) for name in ("stdout", "stderr")}
+        self._runaway_bytes = RUNAWAY_FACTOR * limits.output_bytes
+        self.stop: str | None = None
+        self.finished: dict[str, Any] | None = None
+        self.attention = anyio.Event()
+        """Something has to be done about the run: it is over, or it has to be stopped."""
+        self.done = anyio.Event()
+        self._messages = 0
+        self._displays = 0
+        self._display_bytes = 0
+        self.displays_left_out = 0
+        self.peak_bytes = 0
+
+    def ask_to_stop(self, reason: str) -> None:
+        """Have the run ended for `reason`, unless something else ended it first."""
+        if self.stop is None and not self.done.is_set():
+            self.stop = reason
+            self.attention.set()
+
+    def end(self) -> None:
+        """The guest says that it is done, or is no more."""
+        self.done.set()
+        self.attention.set()
+
+    async def text(self, name: str, data: bytes) -> None:
+        """Output on `name`."""
+        capture = self.captures[name]
+        text = capture.feed(data)
+        if capture.total_bytes > self._runaway_bytes:
+            self.ask_to_stop("output_exceeded")
+        if text:
+            await self.emit(Message("stream", {"name": name}, text.encode()))
+
+    async def display(self, message: Message) -> None:
+        """A rich value."""
+        kind, parts = message.head.get("type"), message.head.get("parts")
+        if kind not in ("display_data", "execute_result") or not _are_parts(parts, len(message.body)):
+            raise ProtocolError("a display that is none")
+        self._displays += 1
+        self._display_bytes += len(message.body)
+        if self._displays > MAX_RUN_DISPLAYS or self._display_bytes > MAX_RUN_DISPLAY_BYTES:
+            self.displays_left_out += 1
+        else:
+            await self.emit(Message("display", {"type": kind, "parts": parts}, message.body))
+
+    def count(self) -> None:
+        """One more message. Raises ProtocolError past MAX_RUN_MESSAGES."""
+        self._messages += 1
+        if self._messages > MAX_RUN_MESSAGES:
+            raise ProtocolError("too many messages")
+
+
+class Guest:
+    """The forked process. `serve` reads from it until `close`, and then lets go of its descriptors."""
+
+    def __init__(self, number: int, pidfd: int, control: socket.socket, out: int, err: int) -> None:
+        self.number = number
+        self.pid = outside.pid_of(pidfd)
+        self.ready = anyio.Event()
+        self.exited = anyio.Event()
+        self.exit_status: int | None = None
+        self.cpu_seconds = 0.0
+        """In all its life; known when it has ended."""
+        self.laps: dict[str, float] = {}
+        self.run: Run | None = None
+        self.broke_protocol = anyio.Event()
+        self._pidfd = pidfd
+        self._control = control
+        self._pipes = {"stdout": out, "stderr": err}
+        self._decoder = Decoder(MAX_DISPLAY_BYTES)
+        self._idle = Run(0, _nobody, Limits())
+        self._scope = anyio.CancelScope()
+        for fd in (out, err, control.fileno()):
+            os.set_blocking(fd, False)
+
+    async def serve(self) -> None:
+        """Read everything that the guest writes, all the time, so that it never blocks on us for long."""
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._listen)
+                    for name in self._pipes:
+                        tasks.start_soon(self._drain, name)
+                    await anyio.sleep_forever()  # what is left in the pipes of a dead guest is still read
+        finally:
+            self._control.close()
+            os.close(self._pidfd)
+            for fd in self._pipes.values():
+                os.close(fd)
+
+    def close(self) -> None:
+        """Stop reading. The guest is dead, or about to be."""
+        self._scope.cancel()
+
+    def end(self, status: int, cpu_seconds: float) -> None:
+        """The zygote has reaped it."""
+        self.exit_status = status
+        self.cpu_seconds = cpu_seconds
+        self.exited.set()
+        self.ready.set()
+        if self.run is not None:
+            self.run.end()
+
+    async def send(self, data: bytes) -> None:
+        """Hand bytes to the guest, as fast as it reads; returns early when it is gone."""
+        view = memoryview(data)
+        while view and not self.exited.is_set():
+            try:
+                view = view[self._control.send(view) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._control)
+            except OSError:
+                return  # its exit status says how it went
+
+    async def flush(self) -> None:
+        """Take in what was written before now: it comes before what the guest says next."""
+        for name, fd in self._pipes.items():
+            for _ in range(64):  # a child may go on writing for ever
+                if not select.select([fd], [], [], 0)[0] or not await self._take(name):
+                    break
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                await anyio.wait_readable(self._control)
+                try:
+                    data = self._control.recv(PIPE_BYTES)
+                except BlockingIOError:
+                    continue
+                if not data:
+                    return
+                for message in self._decoder.feed(data):
+                    await self._heard(message)
+        except OSError:
+            return  # reset: it is gone
+        except ProtocolError:
+            self.broke_protocol.set()
+            if self.run is not None:
+                self.run.ask_to_stop("protocol")
+
+    async def _heard(self, message: Message) -> None:
+        run = self.run
+        if message.kind == "ready" and not self.ready.is_set():
+            self.laps = dict(message.head["laps"])  # no code of the user's has run yet
+            self.ready.set()
+        elif run is None or run.done.is_set():
+            self._idle.count()  # a thread that outlived its run: there is nobody to show this to
+        elif message.kind == "display":
+            run.count()
+            await self.flush()
+            await run.display(message)
+        elif message.kind == "finished" and message.head.get("run") != run.number:
+            run.count()  # the late end of an earlier run
+        elif message.kind == "finished":
+            await self.flush()
+            run.finished = {**message.head, "body": message.body}
+            run.end()
+        else:
+            raise ProtocolError(f"no message of the kind {message.kind!r}")
+
+    async def _drain(self, name: str) -> None:
+        while True:
+            await anyio.wait_readable(self._pipes[name])
+            if not await self._take(name):
+                return
+
+    async def _take(self, name: str) -> bool:
+        """Read what is there now; False at the pipe's end."""
+        try:
+            data = os.read(self._pipes[name], PIPE_BYTES)
+        except BlockingIOError:
+            return True
+        if self.run is not None and data:
+            await self.run.text(name, data)
+        return bool(data)
+
+
+async def _nobody(message: Message) -> None:
+    """Where what is written between runs goes."""
+
+
+def _are_parts(parts: Any, size: int) -> bool:
+    if not isinstance(parts, list) or len(parts) > 16:
+        return False
+    total = 0
+    for part in parts:
+        if not (
+            isinstance(part, list) and len(part) == 2 and isinstance(part[0], str) and type(part[1]) is int
+        ):
+            return False
+        if part[1] < 0 or len(part[0]) > 100:
+            return False
+        total += part[1]
+    return total == size
