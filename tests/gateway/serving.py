@@ -21,13 +21,6 @@ from belljar.gateway.turn import events_of
 TOOL = {"type": "code_execution_20250522", "name": "code_execution"}
 START_SECONDS = 120
 
-_SERVE = """
-import functools, anyio
-from belljar.gateway.serve import serve
-from belljar.settings import Settings
-anyio.run(functools.partial(serve, Settings(), on_ready=lambda url: print(url, flush=True)))
-"""
-
 
 @dataclass
 class Server:
@@ -42,7 +35,7 @@ class Server:
 
 @contextmanager
 def serving(state: Path, **settings: object) -> Iterator[Server]:
-    """`serve` on a free port, with the settings given; ended by SIGTERM."""
+    """`belljar serve` on a free port, with the settings given; ended by SIGTERM."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("BELLJAR_", "ANTHROPIC_"))
     }
@@ -61,13 +54,17 @@ def serving(state: Path, **settings: object) -> Iterator[Server]:
     log = state / "server.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE], env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
+            [sys.executable, "-c", "from belljar.cli import main; main()", "serve"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
         )
     assert process.stdout is not None
     watchdog = threading.Timer(START_SECONDS, process.kill)
     watchdog.start()
     try:
-        url = process.stdout.readline().strip()
+        url = process.stdout.readline().strip().removeprefix("Belljar listens on ")
         watchdog.cancel()
         assert url, f"the server did not start:\n{log.read_text()}"
         yield Server(url, process, log)

@@ -1,0 +1,98 @@
+"""The server's end: what is under way finishes, or is named."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+from serving import Model, Server, Wait, ask, serving, text
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path, model: Model) -> object:
+    with serving(tmp_path, upstream=f"anthropic:{model.url}", preload=[]) as server:
+        yield server
+
+
+class Asking:
+    """A request in a thread of its own."""
+
+    def __init__(self, url: str, path: str, body: dict[str, object]) -> None:
+        self.answer: httpx2.Response | None = None
+        self._request = (url + path, body)
+        self._thread = threading.Thread(target=self._ask)
+        self._thread.start()
+
+    def _ask(self) -> None:
+        url, body = self._request
+        self.answer = httpx2.post(url, json=body, timeout=60)
+
+    def wait(self) -> httpx2.Response:
+        self._thread.join(60)
+        assert self.answer is not None
+        return self.answer
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_server_ends(own_server: Server, number: int) -> None:
+    assert httpx2.get(f"{own_server.url}/health").status_code == 200
+    assert own_server.end(number) == 0
+
+
+def test_what_is_under_way_finishes(own_server: Server, model: Model) -> None:
+    release = threading.Event()
+    model.play(Wait(release, [text("done")]))
+    asking = Asking(own_server.url, "/v1/messages", ask("Go."))
+    until(lambda: model.requests, "the upstream to be asked")
+    own_server.process.send_signal(signal.SIGTERM)
+    until(lambda: "stopping" in own_server.log.read_text(), "the server to stop")
+    release.set()
+    answer = asking.wait()
+    assert answer.status_code == 200
+    assert answer.json()["content"] == [text("done")]
+    assert own_server.process.wait(30) == 0
+    assert "cut short" not in own_server.log.read_text()
+
+
+def test_what_is_cut_short_is_named(own_server: Server) -> None:
+    container = httpx2.post(f"{own_server.url}/v1/containers").json()["id"]
+    body = {"code": "import time; time.sleep(600)", "container": container, "timeout_seconds": 600}
+    asking = Asking(own_server.url, "/v1/executions", body)
+    state = f"{own_server.url}/v1/containers/{container}"
+    until(lambda: httpx2.get(state).json()["state"] == "running", "the code to run")
+    own_server.process.send_signal(signal.SIGTERM)
+    until(lambda: "stopping" in own_server.log.read_text(), "the server to stop")
+    own_server.process.send_signal(signal.SIGTERM)  # a second one does not wait
+    answer = asking.wait()
+    assert answer.status_code == 503
+    error = answer.json()
+    assert "shutting down" in error["error"]["message"]
+    assert answer.headers["x-should-retry"] == "false"
+    assert own_server.process.wait(30) == 0
+    log = own_server.log.read_text()
+    assert "cut short" in log
+    assert container in log
+    assert error["request_id"] in log
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(AssertionError, match=f"Cannot listen on 127.0.0.1:{port}"),
+            serving(tmp_path, port=port),
+        ):
+            pass
