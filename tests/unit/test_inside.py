@@ -1,0 +1,91 @@
+"""What is handed to the runtime's Python: complete, and the standard library's only."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from belljar.errors import JailUnavailable
+from belljar.keeper import inside
+
+_IMPORT_ALL = """
+import importlib, json, sys, zipfile
+archive = sys.argv[1]
+sys.path.insert(0, archive)
+for name in zipfile.ZipFile(archive).namelist():
+    if name != "__main__.py":
+        importlib.import_module(name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+print(json.dumps(files))
+"""
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    path = tmp_path / "inside.zip"
+    with path.open("wb") as file:
+        inside.write_zip(file)
+    return path
+
+
+def test_it_holds_the_inside_and_nothing_else_of_belljar(archive: Path) -> None:
+    names = zipfile.ZipFile(archive).namelist()
+    assert {name.split("/")[1] for name in names if name.startswith("belljar/")} == {
+        "__init__.py",
+        "frames.py",
+        "kernel.py",
+        "packets.py",
+        "layout.py",
+        "zygote",
+        "guest",
+    }
+    assert all(name.endswith(".py") for name in names)
+
+
+def test_it_imports_without_any_package(archive: Path) -> None:
+    asked = [sys.executable, "-I", "-S", "-c", _IMPORT_ALL, str(archive)]
+    answer = subprocess.run(asked, capture_output=True, text=True, env={}, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    loaded: dict[str, str | None] = json.loads(answer.stdout)
+    assert "belljar.zygote.forkserver" in loaded
+    assert "belljar.guest.cell" in loaded
+    for name, file in loaded.items():
+        assert name.split(".")[0] in sys.stdlib_module_names | {"belljar", "__main__"}, file
+        if name.startswith("belljar"):
+            assert file is not None
+            assert file.startswith(str(archive))
+
+
+def test_a_runtime_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(JailUnavailable, match=r"no runtime at .*make setup"):
+        inside.inspect_runtime(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("exit 3", "does not run"),
+        ("echo hello", "does not run"),
+        ('echo \'{"implementation": "pypy", "version": "3.11.1"}\'', "CPython 3.11 or newer"),
+        ('echo \'{"implementation": "cpython", "version": "3.10.14"}\'', "CPython 3.11 or newer"),
+    ],
+)
+def test_a_runtime_that_would_not_do_is_refused(tmp_path: Path, script: str, message: str) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    with pytest.raises(JailUnavailable, match=message):
+        inside.inspect_runtime(tmp_path)
+
+
+def test_a_runtime_is_described() -> None:
+    runtime = inside.inspect_runtime(Path(sys.prefix))
+    assert runtime.version == sys.version.split()[0]
+    assert str(runtime.base_prefix) == sys.base_prefix
+    assert "pytest" in runtime.packages

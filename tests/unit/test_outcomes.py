@@ -1,0 +1,188 @@
+"""Who decides how a run ended: the keeper and the kernel first, the exit status next, the guest's word last."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from belljar.keeper.outcomes import Decided, Ending, decide
+from belljar.wire.execution import MIB, Limits
+
+LIMITS = Limits(memory_bytes=100 * MIB)
+NOTHING = Ending(
+    stop=None, finished=None, exit_status=None, was_killed=False, oom_kills=0, disk_is_full=False
+)
+COMPLETED = {"status": "completed", "return_code": 0, "body": b""}
+RAISED = {
+    "status": "raised",
+    "return_code": 1,
+    "body": json.dumps({"ename": "OSError", "evalue": "[Errno 28]", "traceback": ["a", "b"]}).encode(),
+}
+
+
+def decided(**observed: Any) -> Decided:
+    return decide(replace(NOTHING, **observed), LIMITS, 30, 77 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected"),
+    [
+        ({"finished": COMPLETED}, ("completed", "completed", 0)),
+        ({"finished": RAISED}, ("raised", "OSError", 1)),
+        ({"finished": {"status": "exited", "return_code": 0}}, ("exited", "exit", 0)),
+        ({"finished": {"status": "exited", "return_code": 3}}, ("exited", "exit", 3)),
+        # the process is gone
+        ({"exit_status": 0}, ("exited", "exit", 0)),
+        ({"exit_status": 137}, ("exited", "exit", 137)),
+        ({"exit_status": -signal.SIGSEGV}, ("crashed", "SIGSEGV", 139)),
+        ({"exit_status": -signal.SIGKILL}, ("crashed", "SIGKILL", 137)),
+        ({"exit_status": -signal.SIGSYS}, ("crashed", "SIGSYS", 159)),
+        ({"exit_status": -40}, ("crashed", "signal 40", 168)),
+        ({"finished": COMPLETED, "exit_status": 4}, ("exited", "exit", 4)),
+        # the kernel's memory limit
+        ({"oom_kills": 1, "exit_status": -9}, ("out_of_memory", "memory_bytes", 137)),
+        ({"oom_kills": 1, "was_killed": True}, ("out_of_memory", "memory_bytes", 137)),
+        ({"oom_kills": 1, "finished": COMPLETED}, ("completed", "completed", 0)),
+        ({"oom_kills": 1, "finished": RAISED}, ("raised", "OSError", 1)),
+        ({"stop": "out_of_memory", "was_killed": True}, ("out_of_memory", "memory_bytes", 137)),
+        ({"stop": "out_of_memory", "finished": COMPLETED}, ("out_of_memory", "memory_bytes", 137)),
+        # the keeper's own stops
+        ({"stop": "timed_out", "finished": RAISED}, ("timed_out", "timeout_seconds", 124)),
+        ({"stop": "timed_out", "was_killed": True}, ("timed_out", "timeout_seconds", 124)),
+        ({"stop": "timed_out", "was_killed": True, "oom_kills": 1}, ("timed_out", "timeout_seconds", 124)),
+        ({"stop": "timed_out", "exit_status": 0}, ("timed_out", "timeout_seconds", 124)),
+        ({"stop": "interrupted", "finished": RAISED}, ("interrupted", "cancelled", 130)),
+        ({"stop": "interrupted", "was_killed": True}, ("interrupted", "cancelled", 130)),
+        ({"stop": "output_exceeded", "finished": RAISED}, ("output_exceeded", "output_bytes", 1)),
+        ({"stop": "protocol", "was_killed": True}, ("crashed", "protocol", 1)),
+        # the disk
+        ({"finished": RAISED, "disk_is_full": True}, ("disk_full", "disk_bytes", 1)),
+        ({"finished": COMPLETED, "disk_is_full": True}, ("completed", "completed", 0)),
+    ],
+)
+def test_endings(observed: dict[str, Any], expected: tuple[str, str, int]) -> None:
+    seen = decided(**observed)
+    assert (seen.outcome.status, seen.outcome.reason, seen.return_code) == expected
+
+
+@pytest.mark.parametrize(
+    ("observed", "kept"),
+    [
+        ({"finished": RAISED}, True),
+        ({"stop": "timed_out", "finished": RAISED}, True),
+        ({"stop": "timed_out", "was_killed": True}, False),
+        ({"stop": "interrupted", "finished": COMPLETED}, True),
+        ({"stop": "interrupted", "was_killed": True}, False),
+        ({"stop": "output_exceeded", "exit_status": 1}, False),
+        ({"exit_status": 0}, False),
+        ({"oom_kills": 1, "exit_status": -9}, False),
+    ],
+)
+def test_the_message_says_what_became_of_the_session(observed: dict[str, Any], kept: bool) -> None:
+    message = decided(**observed).outcome.message
+    assert ("variables and files are kept" in message) == kept
+    assert ("variables are lost" in message) != kept
+
+
+def test_out_of_memory_names_limit_and_peak() -> None:
+    message = decided(oom_kills=1, exit_status=-9).outcome.message
+    assert "100 MiB" in message
+    assert "peak 77 MiB" in message
+
+
+def test_what_the_code_raised_when_it_was_stopped_is_shown() -> None:
+    for stop in ("timed_out", "interrupted", "output_exceeded"):
+        assert decided(stop=stop, finished=RAISED).raised == {
+            "ename": "OSError",
+            "evalue": "[Errno 28]",
+            "traceback": ["a", "b"],
+        }
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_statuses = st.sampled_from(
+    [
+        "completed",
+        "raised",
+        "exited",
+        "timed_out",
+        "out_of_memory",
+        "crashed",
+        "interrupted",
+        "lost",
+        "disk_full",
+    ]
+)
+_words = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": _statuses | _values,
+        "return_code": st.integers() | _values,
+        "reason": _values,
+        "body": st.binary(max_size=60) | _values.map(lambda value: json.dumps(value).encode()),
+    },
+)
+
+
+@given(_words)
+def test_a_guest_can_say_only_what_it_could_have_done(finished: dict[str, Any]) -> None:
+    seen = decided(finished=finished)
+    assert seen.outcome.status in ("completed", "raised", "exited")
+    assert 0 <= seen.return_code <= 255
+    if seen.raised is not None:
+        assert isinstance(seen.raised["ename"], str)
+        assert isinstance(seen.raised["evalue"], str)
+        assert all(isinstance(line, str) for line in seen.raised["traceback"])
+
+
+@given(
+    _words,
+    st.sampled_from(
+        [
+            {"stop": "timed_out"},
+            {"stop": "out_of_memory"},
+            {"stop": "interrupted"},
+            {"stop": "output_exceeded"},
+            {"stop": "protocol"},
+            {"exit_status": 9},
+            {"exit_status": -11},
+            {"oom_kills": 1, "exit_status": -9},
+        ]
+    ),
+)
+def test_a_guest_cannot_talk_its_way_out_of_what_was_observed(
+    finished: dict[str, Any], observed: dict[str, Any]
+) -> None:
+    silent, talking = decided(**observed), decided(finished=finished, **observed)
+    assert (talking.outcome, talking.return_code) == (silent.outcome, silent.return_code)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+        b"null",
+        b"[]",
+        b'{"ename": "a"}',
+        b'{"ename": {}, "evalue": [], "traceback": 7}',
+        b'{"ename": "' + b"a" * 100_000 + b'", "evalue": "b", "traceback": []}',
+    ],
+)
+def test_a_malformed_description_of_an_exception_is_still_an_exception(body: bytes) -> None:
+    seen = decided(finished={"status": "raised", "return_code": 1, "body": body})
+    assert seen.outcome.status == "raised"
+    assert seen.raised is not None
+    assert len(seen.raised["ename"]) <= 200
+    assert len(seen.outcome.reason) <= 200

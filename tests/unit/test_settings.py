@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from belljar.settings import Settings
+from belljar.wire.execution import MIB, Limits, LimitsRequest
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"BELLJAR_{name.upper()}", raising=False)
+
+
+def test_the_limits_without_any_setting() -> None:
+    settings = Settings()
+    assert settings.timeout_seconds == 30
+    assert settings.limits() == Limits(
+        memory_bytes=1024 * MIB, pids=128, disk_bytes=512 * MIB, output_bytes=MIB, cpus=1
+    )
+    assert settings.limits() == Limits()
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BELLJAR_PORT", "9")
+    monkeypatch.setenv("BELLJAR_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("BELLJAR_PRELOAD", '["json"]')
+    monkeypatch.setenv("BELLJAR_MEMORY_BYTES", str(80 * MIB))
+    settings = Settings()
+    assert (settings.port, settings.state_dir, settings.preload) == (9, tmp_path, ("json",))
+    assert settings.limits().memory_bytes == 80 * MIB
+
+
+def test_what_is_asked_for_overrides_the_defaults() -> None:
+    settings = Settings(pids=20)
+    assert settings.limits(LimitsRequest(cpus=2)) == Limits(pids=20, cpus=2)
+    assert settings.limits(LimitsRequest(pids=30)).pids == 30
+    assert settings.limits(LimitsRequest()) == settings.limits()
+
+
+@pytest.mark.parametrize("field", list(Limits.model_fields))
+@pytest.mark.parametrize("value", [0, -1, 10**18])
+def test_limits_out_of_range_are_refused(field: str, value: int) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Settings().limits(LimitsRequest(**{field: value}))
+
+
+def test_a_limit_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValidationError, match="memory_mib"):
+        LimitsRequest.model_validate({"memory_mib": 5})
+
+
+@pytest.mark.parametrize("field", ["memory_bytes", "cpus"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "much", [1]])
+def test_limits_that_are_no_sizes_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Limits.model_validate({field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("port", -1),
+        ("port", 65536),
+        ("timeout_seconds", 0),
+        ("timeout_seconds", 3601),
+        ("timeout_seconds", float("nan")),
+        ("grace_seconds", 0),
+        ("memory_bytes", 64 * MIB - 1),
+        ("pids", 7),
+        ("disk_bytes", MIB - 1),
+        ("output_bytes", 1023),
+        ("cpus", 0),
+        ("parked", -1),
+        ("max_sessions", 0),
+        ("uid_base", 0),
+        ("uid_base", 1000),
+        ("require", "reduced"),
+        ("profile", "openai"),
+    ],
+)
+def test_settings_out_of_range_are_refused(field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Settings(**{field: value})  # type: ignore[arg-type]
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "secret" not in repr(Settings(upstream_api_key="secret"))
