@@ -50,8 +50,14 @@ class JailUnavailable(BelljarError):
     status = 503
 
 
+class SessionLost(BelljarError):
+    """One session could not be made, or has broken; the keeper and its other sessions go on."""
+
+    status = 503
+
+
 class KeeperLost(BelljarError):
-    """The keeper process ended; its sessions are gone."""
+    """The keeper process, or a part of it that all sessions need, ended; its sessions are gone."""
 
     status = 503
 

@@ -223,7 +223,7 @@ async def _run_code(now: _Answer, use: Use) -> code_execution.Outcome:
         if not now.asked.activity.has_run_code:
             raise
         return code_execution.Failed("too_many_requests", str(error))
-    except (errors.KeeperLost, errors.NotFound, errors.JailUnavailable) as error:
+    except (errors.KeeperLost, errors.SessionLost, errors.NotFound, errors.JailUnavailable) as error:
         now.container = None  # code that comes next gets a new one
         return code_execution.unavailable(error)
 

@@ -20,7 +20,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from belljar import layout, packets
-from belljar.errors import JailUnavailable, KeeperLost
+from belljar.errors import JailUnavailable, KeeperLost, SessionLost
 from belljar.keeper import policy
 from belljar.keeper.inside import Runtime, write_zip
 
@@ -74,7 +74,8 @@ class PacketChannel:
                 event.set()
 
     async def ask(self, packet: dict[str, Any], fds: Sequence[int] = ()) -> Reply:
-        """Send a request and wait for its answer. Raises KeeperLost when the other end is gone or refuses."""
+        """Send a request and wait for its answer. Raises KeeperLost when the other end is gone,
+        SessionLost when it refuses."""
         number = next(self._numbers)
         event, slot = anyio.Event(), list[Reply]()
         self._waiting[number] = (event, slot)
@@ -91,7 +92,7 @@ class PacketChannel:
         if not slot:
             raise KeeperLost(f"the {self._name} has ended")
         if "error" in slot[0].packet:
-            raise KeeperLost(f"the {self._name} failed: {slot[0].packet['error']}")
+            raise SessionLost(f"the {self._name} failed: {slot[0].packet['error']}")
         return slot[0]
 
     async def _send(self, packet: dict[str, Any], fds: Sequence[int]) -> None:
@@ -120,7 +121,7 @@ class Box:
         """Have pid 1 signal everything in the box, and return when it has.
 
         `op` is `interrupt`, `stop`, `continue`, `kill`, or `sweep`: kill all but the process `keep`, a pid of
-        the box. Raises KeeperLost when pid 1 is gone.
+        the box. Raises SessionLost when pid 1 is gone.
         """
         # Not to be left between the request and its answer: the next one would get this one's.
         with anyio.CancelScope(shield=True):
@@ -135,7 +136,7 @@ class Box:
             packets.receive(self.sock)
         except (OSError, EOFError, TimeoutError) as error:
             self.is_dead = True
-            raise KeeperLost("the session's box has ended") from error
+            raise SessionLost("the session's box has ended") from error
 
     def kill(self) -> None:
         """Kill pid 1: the kernel kills everything in its pid namespace with it."""
@@ -170,7 +171,7 @@ class OuterBox:
         )
 
     async def make_box(self, index: int, disk_bytes: int) -> Box:
-        """A box whose guest has the identity `index`. Raises KeeperLost when the kernel refuses."""
+        """A box whose guest has the identity `index`. Raises SessionLost when the kernel refuses."""
         ours, theirs = packets.pair()
         started = time.perf_counter()
         mapped = f"0 0 1\n{layout.GUEST_ID} {index} 1\n" if self.is_root else f"{layout.GUEST_ID} 0 1\n"
@@ -197,7 +198,7 @@ class OuterBox:
         except (EOFError, OSError, TimeoutError) as error:
             ours.close()
             os.close(pidfd)
-            raise KeeperLost("a box could not be furnished; the keeper's standard error says why") from error
+            raise SessionLost("a box could not be furnished; the keeper's standard error says why") from error
         return Box(pidfd, ours, fds[0], {"namespaces": namespaces, **ready["laps"]})
 
     async def fork_guest(

@@ -64,6 +64,12 @@ def decide(ending: Ending, limits: Limits, timeout_seconds: float, peak_bytes: i
     return _own_word(ending.finished or {}, raised, disk_is_full=ending.disk_is_full)
 
 
+def lost(why: str) -> Decided:
+    """The run of a session that broke under it."""
+    message = f"The session was lost, with its variables and files: {why}."
+    return _decided("lost", "session", message, 1)
+
+
 def _gone(status: int) -> Decided:
     if status >= 0:
         message = f"The interpreter ended itself with exit code {status}. {_LOST}"

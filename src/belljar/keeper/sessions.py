@@ -14,13 +14,13 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from belljar import layout
-from belljar.errors import InvalidRequest, JailUnavailable
+from belljar.errors import InvalidRequest, SessionLost
 from belljar.frames import Message, encode
 from belljar.keeper import boxes, collector, outside, policy
 from belljar.keeper.boxes import Box, OuterBox
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import PIPE_BYTES, Emit, Guest, Run
-from belljar.keeper.outcomes import Ending, decide
+from belljar.keeper.outcomes import Decided, Ending, decide, lost
 from belljar.wire.execution import Limits
 
 WATCH_SECONDS = 0.05
@@ -109,12 +109,10 @@ class Session:
             with anyio.fail_after(boxes.ANSWER_SECONDS):
                 await guest.ready.wait()
             if guest.exited.is_set():
-                raise JailUnavailable(
-                    "a guest could not lock itself in; the keeper's standard error says why"
-                )
+                raise SessionLost("a guest could not lock itself in; the keeper's standard error says why")
             # From outside, and before it is given a line of code: is it what it has to be?
             if wrong := outside.unlocked(guest.pid, uid, gid, _GUEST_FDS):
-                raise JailUnavailable(f"a guest is not locked in: {'; '.join(wrong)}")
+                raise SessionLost(f"a guest is not locked in: {'; '.join(wrong)}")
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._kill_guest()
@@ -167,6 +165,8 @@ class Session:
         guest.run = run
         try:
             return await self._observe(run, guest, request, laps)
+        except SessionLost as error:
+            return await self._report(run, lost(str(error)), [], 0.0, laps)
         finally:
             guest.run = None
 
@@ -179,12 +179,8 @@ class Session:
         if self._cgroup is not None:
             self._cgroup.reset_peak()
         started = time.perf_counter()
-        async with anyio.create_task_group() as watching:
-            if self._cgroup is None:
-                watching.start_soon(self._watch_memory, run, guest)
-            killed = await self._until_done(run, guest, request)
-            watching.cancel_scope.cancel()
-        wall = time.perf_counter() - started
+        killed = await self._until_done(run, guest, request)
+        laps["run"] = time.perf_counter() - started
         cpu = (guest.cpu_seconds if guest.exited.is_set() else self._cpu_seconds()) - cpu_before
         if guest.exited.is_set() and not killed:
             await guest.flush()
@@ -204,24 +200,33 @@ class Session:
             await self._box.tell("stop")
             self._is_stopped = True
         decided = decide(ending, self.limits, request["timeout_seconds"], self._peak_bytes(run))
+        self._listing = await anyio.to_thread.run_sync(self._look, output_top)
+        changed = collector.changed(before, self._listing)
+        files = [_file(path, seen, output_top) for path, seen in changed]
+        return await self._report(run, decided, files, cpu, laps)
+
+    async def _report(
+        self,
+        run: Run,
+        decided: Decided,
+        files: list[dict[str, Any]],
+        cpu_seconds: float,
+        laps: dict[str, float],
+    ) -> dict[str, Any]:
         for name, capture in run.captures.items():
             if rest := capture.finish():
                 await run.emit(Message("stream", {"name": name}, rest.encode()))
-        after = await anyio.to_thread.run_sync(self._look, output_top)
-        self._listing = after
-        changed = collector.changed(before, after)
-        laps["run"] = wall
         return {
             "outcome": decided.outcome.model_dump(),
             "return_code": decided.return_code,
             "raised": decided.raised,
             "truncated": {name: capture.is_truncated for name, capture in run.captures.items()},
             "displays_left_out": run.displays_left_out,
-            "files": [_file(path, seen, output_top) for path, seen in changed[: collector.MAX_FILES]],
-            "files_left_out": max(0, len(changed) - collector.MAX_FILES),
+            "files": files[: collector.MAX_FILES],
+            "files_left_out": max(0, len(files) - collector.MAX_FILES),
             "usage": {
-                "wall_seconds": wall,
-                "cpu_seconds": max(0.0, cpu),
+                "wall_seconds": laps.get("run", 0.0),
+                "cpu_seconds": max(0.0, cpu_seconds),
                 "peak_memory_bytes": self._peak_bytes(run),
             },
             "laps": {name: round(seconds * 1000, 3) for name, seconds in laps.items()},
@@ -232,6 +237,9 @@ class Session:
         env = request["env"] | {"OUTPUT_DIR": f"{layout.OUTPUT}/{request['output_dir']}"}
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
         body = json.dumps(asked).encode()
+        if self._cgroup is None:
+            assert self._tasks is not None
+            self._tasks.start_soon(self._watch_memory, run, guest)
         with anyio.move_on_after(request["timeout_seconds"]):
             if self._is_stopped:
                 self._is_stopped = False

@@ -20,7 +20,7 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 
 from belljar import kernel
-from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, KeeperLost, NotFound
+from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Decoder, Message, encode
 from belljar.keeper import boxes, cgroups
 from belljar.keeper.boxes import OuterBox
@@ -108,7 +108,7 @@ class Supervisor:
                 file=sys.stderr,
             )
             answer = Message(
-                "error", {"id": number, "error": "KeeperLost", "message": f"the machine refused: {error}"}
+                "error", {"id": number, "error": "SessionLost", "message": f"the keeper failed: {error}"}
             )
         await self.send(answer)
 
@@ -129,7 +129,7 @@ class Supervisor:
             if self._next_index not in self._used_indexes:
                 self._used_indexes.add(self._next_index)
                 return self._next_index
-        raise KeeperLost("every guest uid is taken")
+        raise SessionLost("every guest uid is taken")
 
     # -- operations ----------------------------------------------------------------------------------------
 

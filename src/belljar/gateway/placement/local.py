@@ -292,6 +292,8 @@ class _Watching:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, errors.KeeperLost):
             self._placement.keeper_lost(error)
+        elif isinstance(error, errors.SessionLost):
+            self._placement._forget(self._container_id, "its session broke")
         elif isinstance(error, errors.NotFound):
             if not self._placement.is_gone(self._container_id):
                 self._placement._forget(self._container_id, "its session ended")
