@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
+import socket
+import time
 from typing import Any
 
 import httpx2
+from serving import Server
 
 
 def run(http: httpx2.Client, code: str, **more: Any) -> dict[str, Any]:
@@ -136,3 +140,16 @@ def test_health(http: httpx2.Client) -> None:
     assert health["runtime"]["python"].startswith("3.")
     assert health["upstream"] == "anthropic"
     assert health["isolation"]["level"] in {"full", "limited"}
+
+
+def test_a_hang_up_ends_the_code(server: Server, http: httpx2.Client) -> None:
+    container = http.post("/v1/containers").json()["id"]
+    run(http, "import time\nx = 3", container=container)
+    body = json.dumps({"code": "time.sleep(600)", "container": container, "timeout_seconds": 600}).encode()
+    url = httpx2.URL(server.url)
+    with socket.create_connection((url.host, url.port)) as caller:
+        head = f"POST /v1/executions HTTP/1.1\r\nhost: here\r\ncontent-length: {len(body)}\r\n\r\n"
+        caller.sendall(head.encode() + body)
+        while http.get(f"/v1/containers/{container}").json()["state"] != "running":
+            time.sleep(0.01)
+    assert run(http, "print(x)", container=container)["stdout"] == "3\n"

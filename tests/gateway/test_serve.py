@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -96,3 +97,32 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
             serving(tmp_path, port=port),
         ):
             pass
+
+
+def test_a_keeper_that_is_killed(own_server: Server) -> None:
+    with httpx2.Client(base_url=own_server.url, timeout=60) as http:
+        container = http.post("/v1/containers").json()["id"]
+        run = {"code": "x = 1", "container": container}
+        assert http.post("/v1/executions", json=run).status_code == 200
+        (keeper,) = children(own_server.process.pid)
+        os.kill(keeper, signal.SIGKILL)
+        until(
+            lambda: (
+                http.get("/health").json()["status"] == "degraded"
+                or children(own_server.process.pid) != [keeper]
+            ),
+            "the death to be noticed",
+        )
+        gone = http.post("/v1/executions", json=run)
+        assert gone.status_code == 404
+        assert "keeper" in gone.json()["error"]["message"]
+        fresh = http.post("/v1/executions", json={"code": "print('back')"})
+        assert fresh.json()["stdout"] == "back\n"
+        assert http.get("/health").json()["status"] == "ok"
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return found

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import Lifespan
 
 from belljar import link
-from belljar.errors import BelljarError, InvalidRequest
+from belljar.errors import InvalidRequest
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope, UnderWay
 from belljar.gateway.files import Files
@@ -105,8 +105,8 @@ async def _sweep(files: Files, placement: Placement, settings: Settings) -> None
         try:
             await placement.sweep()
             await files.sweep()
-        except (BelljarError, OSError) as error:
-            log.exception("the sweep failed", error=str(error))
+        except Exception:  # a full disk must not end the server; the next sweep comes
+            log.exception("the sweep failed")
 
 
 async def _to_the_envelope(request: Request, error: Exception) -> NoReturn:

@@ -23,7 +23,10 @@ class Blobs:
 
     async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
         """Write a blob whole, or, where `pieces` raises, not at all."""
-        await obstore.put_async(self._store, key, pieces)
+        # Not `put_async` with the iterator: that would advance it in tasks of its own, which outlive a cancellation.
+        async with obstore.open_writer_async(self._store, key, buffer_size=_CHUNK_BYTES) as writer:
+            async for piece in pieces:
+                await writer.write(piece)
 
     async def open(self, key: str) -> AsyncIterator[bytes]:
         """The blob's content in pieces. Raises FileNotFoundError at once where there is none."""

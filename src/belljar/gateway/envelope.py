@@ -166,10 +166,12 @@ class Envelope:
             if message["type"] == "http.disconnect":
                 return None
             body += message.get("body", b"")
+            is_last = not message.get("more_body", False)
             if len(body) > limit:
-                await _drain(receive, limit * _DRAIN_FACTOR)
+                if not is_last:
+                    await _drain(receive, limit * _DRAIN_FACTOR)
                 raise self._too_large()
-            if not message.get("more_body", False):
+            if is_last:
                 return bytes(body)
 
     def _too_large(self) -> RequestTooLarge:

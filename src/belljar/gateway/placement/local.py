@@ -186,10 +186,10 @@ class LocalPlacement:
                         task_status.started()
                         is_first = False
                     await self._lost.wait()
-            except errors.BelljarError as error:
+            except Exception:
                 if is_first:
                     raise
-                log.exception("the keeper does not start", error=str(error))
+                log.exception("the keeper does not start")  # it is tried again, and what else runs goes on
             self._down()
 
     def watching(self, container_id: str) -> _Watching:

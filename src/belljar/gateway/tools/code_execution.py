@@ -185,9 +185,12 @@ async def _keep_figure(output: link.Display, kept: _Kept, files: Files, containe
 
 async def _keep_file(file: link.WorkFile, kept: _Kept, files: Files, session: Session) -> None:
     most = kept.image_bytes_left
-    saved = await files.keep(
-        file.path, session.read(file), container_id=session.container_id, echo_images=most
-    )
+    try:
+        saved = await files.keep(
+            file.path, session.read(file), container_id=session.container_id, echo_images=most
+        )
+    except errors.InvalidRequest:
+        return  # a process that the code left behind removed it meanwhile
     kept.files.append(saved.file)
     if saved.image is None:
         return
