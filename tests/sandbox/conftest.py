@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import resource
+from collections.abc import AsyncIterator, Iterator
+
+import jail
+import pytest
+
+from belljar import link
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_core_dumps() -> Iterator[None]:
+    """Programs crash here on purpose."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+
+
+@pytest.fixture(scope="module")
+async def started(anyio_backend: str) -> AsyncIterator[jail.Started]:
+    """A keeper for all tests of a file. Where the jail cannot run, every one of them fails here."""
+    async with jail.started() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+async def keeper(started: jail.Started) -> link.Keeper:
+    return started.keeper
+
+
+@pytest.fixture
+async def session(keeper: link.Keeper) -> AsyncIterator[jail.Session]:
+    """A fresh session with the default limits."""
+    async with jail.opened(keeper) as session:
+        yield session
