@@ -71,9 +71,11 @@ def attach(messages: list[Message], given: Mapping[str, str]) -> Attached:
             file = _named(wanted, body, names)
             names[file.name] = file.digest
             files.setdefault(file.name, file)
+            told = {"type": "text", "text": describe(file, kind)}
             if _is_readable(block):
-                blocks.append(block)
-            blocks.append({"type": "text", "text": describe(file, kind)})
+                blocks += [block, told]
+            else:
+                blocks.append(told | {name: block[name] for name in ("cache_control",) if block.get(name)})
         out.append(message.model_copy(update={"content": blocks}))
     return Attached(out, list(files.values()))
 

@@ -199,7 +199,8 @@ def _code_tool(tools: list[dict[str, Any]]) -> dict[str, Any] | None:
             raise InvalidRequest(
                 f"tools.{index}.name: {name!r} is the name of another tool in the list already"
             )
-        names.add(str(name))
+        if name is not None:
+            names.add(name)
         if not kind.startswith("code_execution"):
             continue
         known = ", ".join(code_execution.KNOWN_TYPES)
