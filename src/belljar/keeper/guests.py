@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -50,6 +51,8 @@ class Run:
         self._display_bytes = 0
         self.displays_left_out = 0
         self.peak_bytes = 0
+        self.first_result_at: float | None = None
+        """On the clock of time.perf_counter: when the run first gave something back."""
 
     def ask_to_stop(self, reason: str) -> None:
         """Have the run ended for `reason`, unless something else ended it first."""
@@ -62,8 +65,14 @@ class Run:
         self.done.set()
         self.attention.set()
 
+    def heard(self) -> None:
+        """Something has come from the run."""
+        if self.first_result_at is None:
+            self.first_result_at = time.perf_counter()
+
     async def text(self, name: str, data: bytes) -> None:
         """Output on `name`."""
+        self.heard()
         capture = self.captures[name]
         text = capture.feed(data)
         if capture.total_bytes > self._runaway_bytes:
@@ -187,11 +196,13 @@ class Guest:
             self._idle.count()  # a thread that outlived its run: there is nobody to show this to
         elif message.kind == "display":
             run.count()
+            run.heard()
             await self.flush()
             await run.display(message)
         elif message.kind == "finished" and message.head.get("run") != run.number:
             run.count()  # the late end of an earlier run
         elif message.kind == "finished":
+            run.heard()
             await self.flush()
             run.finished = {**message.head, "body": message.body}
             run.end()

@@ -181,6 +181,8 @@ class Session:
         started = time.perf_counter()
         killed = await self._until_done(run, guest, request)
         laps["run"] = time.perf_counter() - started
+        if run.first_result_at is not None:
+            laps["first_result"] = run.first_result_at - started
         cpu = (guest.cpu_seconds if guest.exited.is_set() else self._cpu_seconds()) - cpu_before
         if guest.exited.is_set() and not killed:
             await guest.flush()
