@@ -137,7 +137,12 @@ class Keeper:
         self._numbers = itertools.count(1)
         self._requests: dict[int, _Request] = {}
         self.description = description
-        self.is_lost = False
+        self.lost = anyio.Event()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the keeper has ended. Whoever wants to be woken by it waits for `lost`."""
+        return self.lost.is_set()
 
     async def open(self, session: str, limits: Limits) -> dict[str, float]:
         """Make a session named `session` (any new id). Returns its laps in milliseconds."""
@@ -244,7 +249,7 @@ class Keeper:
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ProtocolError):
             return
         finally:
-            self.is_lost = True
+            self.lost.set()
             for request in self._requests.values():
                 request.done.set()
 

@@ -40,10 +40,14 @@ class FakeKeeper:
 
     def __init__(self) -> None:
         self.description = ABOUT
-        self.is_lost = False
+        self.lost = anyio.Event()
         self.sessions: dict[str, list[str]] = {}
         self.release = anyio.Event()
         self.running = anyio.Event()
+
+    @property
+    def is_lost(self) -> bool:
+        return self.lost.is_set()
 
     def _check(self, session: str) -> None:
         if self.is_lost:
@@ -65,7 +69,7 @@ class FakeKeeper:
     ) -> link.Result:
         self._check(session)
         if run.code == "dies":
-            self.is_lost = True
+            self.lost.set()
         if run.code == "waits":
             self.running.set()
             await self.release.wait()

@@ -101,9 +101,9 @@ async def test_a_keeper_that_dies_is_started_again(tmp_path: Path) -> None:
 async def test_a_keeper_that_died_unseen(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
-        keepers.all[0].is_lost = True
-        assert not placement.is_ready
         container = await placement.create(LIMITS)
+        keepers.all[0].lost.set()
+        assert not placement.is_ready
         with anyio.fail_after(10), pytest.raises(errors.NotFound, match="keeper"):
             await execute(placement, container.id)
         container = await placement.create(LIMITS)

@@ -90,7 +90,6 @@ class LocalPlacement:
         self._gone: dict[str, str] = {}
         self._keeper: link.Keeper | None = None
         self._up = anyio.Event()
-        self._lost = anyio.Event()
         self._description: link.Description | None = None
 
     @property
@@ -111,6 +110,7 @@ class LocalPlacement:
         return self._live_entry(container_id).container
 
     async def create(self, limits: Limits) -> Container:
+        self.notice_loss()
         await self._make_room()
         now = now_microseconds()
         container = Container(new_id("container"), limits, now, now, now + self._idle_microseconds())
@@ -133,8 +133,9 @@ class LocalPlacement:
         async with self.hold(container_id):
             entry = self._entry(container_id)
             async with entry.lock:
-                keeper = await self._running_keeper()
                 self._entry(container_id)  # it may have gone while we waited
+                keeper = await self._running_keeper()
+                self._entry(container_id)
                 entry.container.state = "running"
                 try:
                     laps = await self._open(keeper, entry)
@@ -163,8 +164,6 @@ class LocalPlacement:
                 log.warning("a container was not closed", container=container_id, error=str(error))
 
     async def sweep(self) -> None:
-        if self._keeper is not None and self._keeper.is_lost:
-            self.keeper_lost(errors.KeeperLost("the keeper has ended"))
         now = now_microseconds()
         for container_id, entry in list(self._entries.items()):
             if not entry.is_used and entry.container.expires_at <= now:
@@ -180,36 +179,30 @@ class LocalPlacement:
             starts.append(anyio.current_time())
             try:
                 async with self._keeper_start(self._settings) as keeper:
-                    self._keeper, self._description, self._lost = keeper, keeper.description, anyio.Event()
+                    self._keeper, self._description = keeper, keeper.description
                     self._up.set()
                     if is_first:
                         task_status.started()
                         is_first = False
-                    await self._lost.wait()
+                    await keeper.lost.wait()
+                    self.notice_loss()
             except Exception:
                 if is_first:
                     raise
                 log.exception("the keeper does not start")  # it is tried again, and what else runs goes on
-            self._down()
 
     def watching(self, container_id: str) -> _Watching:
         """A block in which the keeper's death, and the container's, are noticed."""
         return _Watching(self, container_id)
 
-    def keeper_lost(self, error: errors.KeeperLost) -> None:
-        """Its sessions are gone with it; what is asked for next waits for a new one."""
-        if self._lost.is_set():
-            return
-        log.error("the keeper ended", error=str(error), containers=len(self._entries))
+    def notice_loss(self) -> None:
+        """Where the keeper has ended, its containers are gone; what is asked for next waits for a new one."""
+        if self._keeper is None or not self._keeper.is_lost:
+            return  # seen to already: a request of the last one's heard of it late
+        log.error("the keeper ended", containers=len(self._entries))
         for container_id in list(self._entries):
             self._forget(container_id, "the keeper process that ran it ended")
-        self._down()
-        self._lost.set()
-
-    def _down(self) -> None:
-        self._keeper = None
-        if self._up.is_set():  # else somebody may be waiting for this very event
-            self._up = anyio.Event()
+        self._keeper, self._up = None, anyio.Event()
 
     def gone(self, container_id: str) -> errors.NotFound:
         """What to tell somebody who names a container that is not there."""
@@ -227,6 +220,7 @@ class LocalPlacement:
         return container_id not in self._entries
 
     def _entry(self, container_id: str) -> _Entry:
+        self.notice_loss()
         entry = self._entries.get(container_id)
         if entry is None:
             raise self.gone(container_id)
@@ -266,14 +260,13 @@ class LocalPlacement:
     async def _open(self, keeper: link.Keeper, entry: _Entry) -> dict[str, float]:
         if entry.is_open:
             return {}
-        with self.watching(entry.container.id):
+        # Shielded: given up half-way, it would be open there and not here. It takes milliseconds.
+        with self.watching(entry.container.id), anyio.CancelScope(shield=True):
             laps = await keeper.open(entry.container.id, entry.container.limits)
-        entry.is_open = True
+            entry.is_open = True
         return laps
 
     async def _running_keeper(self) -> link.Keeper:
-        if self._keeper is not None and self._keeper.is_lost:
-            self.keeper_lost(errors.KeeperLost("the keeper has ended"))
         with anyio.move_on_after(_START_SECONDS):
             while self._keeper is None:
                 await self._up.wait()
@@ -291,7 +284,7 @@ class _Watching:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, errors.KeeperLost):
-            self._placement.keeper_lost(error)
+            self._placement.notice_loss()
         elif isinstance(error, errors.SessionLost):
             self._placement._forget(self._container_id, "its session broke")
         elif isinstance(error, errors.NotFound):
