@@ -1,0 +1,290 @@
+"""Files into a session and out of it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jail import Session, opened
+
+from belljar import link
+from belljar.errors import InvalidRequest, NotFound
+from belljar.wire.execution import MIB
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("size", [0, 1, link.CHUNK_BYTES, 3 * link.CHUNK_BYTES + 7])
+async def test_there_and_back(session: Session, size: int) -> None:
+    data = (bytes(range(256)) * (size // 256 + 1))[:size]
+    await session.put("in.bin", data)
+    result = await session.run(
+        "import shutil, os; print(os.path.getsize('in.bin')); shutil.copy('in.bin', 'out.bin')"
+    )
+    assert result.stdout == f"{size}\n"
+    (file,) = result.files
+    assert (file.path, file.size_bytes) == ("out.bin", size)
+    assert await session.content(file) == data
+
+
+async def test_a_file_belongs_to_the_code(session: Session) -> None:
+    await session.put("a.txt", b"one")
+    code = (
+        "import os; s = os.stat('a.txt'); print(s.st_uid, oct(s.st_mode)); open('a.txt', 'a').write(' two')"
+    )
+    result = await session.run(code)
+    assert result.stdout == "1000 0o100644\n"
+    assert await session.content(result.files[0]) == b"one two"
+    await session.put("a.txt", b"new")
+    assert await session.says("print(open('a.txt').read()); os.unlink('a.txt')") == "new"
+
+
+async def test_a_file_in_pieces(session: Session, keeper: link.Keeper) -> None:
+    async def pieces():  # type: ignore[no-untyped-def]
+        for piece in (b"one ", b"", b"two"):
+            yield piece
+
+    await keeper.put(session.name, "a", pieces())
+    assert await session.says("print(open('a').read())") == "one two"
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.csv", "ünïcode 猫.txt", "-rf", "..a", "...", "a\nb", "a" * 255, "%s", "~", ".hidden", "CON"]
+)
+async def test_names(session: Session, name: str) -> None:
+    await session.put(name, b"x")
+    assert await session.value("import json, os; print(json.dumps(os.listdir('/files/work')))") == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/etc/passwd", "../x", "a\0b", "a" * 256, "é" * 128, "x/", "\0"]
+)
+async def test_names_that_are_none_are_refused(session: Session, name: str) -> None:
+    with pytest.raises(InvalidRequest):
+        await session.put(name, b"x")
+    assert await session.says("import os; print(os.listdir('/files/work'))") == "[]"
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\udcff", "\ud83d"])
+async def test_a_name_that_is_no_text_is_refused_or_kept_as_bytes(
+    session: Session, keeper: link.Keeper, name: str
+) -> None:
+    try:
+        await session.put(name, b"x")
+    except InvalidRequest:
+        assert await session.says("import os; print(os.listdir('/files/work'))") == "[]"
+    assert not keeper.is_lost
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(max_size=20), data=st.binary(max_size=50))
+async def test_any_name_is_a_file_or_refused(keeper: link.Keeper, name: str, data: bytes) -> None:
+    async with opened(keeper) as session:
+        try:
+            await session.put(name, data)
+        except InvalidRequest:
+            return
+        code = "import json, os; print(json.dumps([[n, open(n, 'rb').read().hex()] for n in os.listdir()]))"
+        ((seen, content),) = await session.value(code)
+        assert content == data.hex()
+        assert "/" not in seen
+
+
+async def test_a_file_does_not_go_where_the_code_points_it(session: Session) -> None:
+    await session.run(
+        """
+        import os
+        open("/tmp/target", "w").write("kept")
+        os.symlink("/tmp/target", "link")
+        os.symlink("/tmp", "folder")
+        os.mkdir("directory")
+        os.link("/tmp/target", "hard")
+        """
+    )
+    for name in ("link", "hard", "folder"):
+        await session.put(name, b"put")
+    with pytest.raises(InvalidRequest):
+        await session.put("directory", b"put")
+    code = "print(*(open(name).read() for name in ('/tmp/target', 'link', 'hard', 'folder')))"
+    assert await session.says(code) == "kept put put put"
+
+
+async def test_a_working_directory_that_is_gone_or_turned(session: Session) -> None:
+    await session.run("import os; os.rename('/files/work', '/files/moved')")  # its parent is the code's own
+    with pytest.raises(InvalidRequest):
+        await session.put("x", b"x")
+    await session.run("import os; os.symlink('/etc', '/files/work')")
+    with pytest.raises(InvalidRequest):
+        await session.put("x", b"x")
+    result = await session.run("print(1)")
+    assert (result.outcome.status, result.files) == ("completed", [])
+
+
+async def test_a_file_larger_than_the_disk_is_refused(keeper: link.Keeper) -> None:
+    async with opened(keeper, disk_bytes=2 * MIB) as session:
+        with pytest.raises(InvalidRequest, match="No space left"):
+            await session.put("big", bytes(3 * MIB))
+        await session.run("import os; os.unlink('big')")
+        await session.put("small", b"x")
+        assert await session.says("print(open('small').read())") == "x"
+
+
+async def test_sessions_that_do_not_exist(keeper: link.Keeper) -> None:
+    nobody = Session(keeper, "nobody")
+    with pytest.raises(NotFound):
+        await nobody.put("x", b"")
+    with pytest.raises(NotFound):
+        await nobody.run("1")
+    with pytest.raises(NotFound):
+        await nobody.content(link.WorkFile("x", 1, b"work/x".hex()))
+    await nobody.close()
+
+
+# -- what a run made ---------------------------------------------------------------------------------------
+
+
+async def test_only_what_the_run_made_or_changed_comes_back(session: Session) -> None:
+    await session.put("input.csv", b"a,b\n")
+    result = await session.run(
+        "import os; open('new.txt', 'w').write('n'); os.makedirs('d/e'); open('d/e/f', 'w').write('f')"
+    )
+    assert [(file.path, file.size_bytes) for file in result.files] == [("d/e/f", 1), ("new.txt", 1)]
+    assert (await session.run("open('input.csv').read(); open('/tmp/scratch', 'w').write('x')")).files == []
+    result = await session.run("open('input.csv', 'a').write('1,2\\n')")
+    assert [(file.path, file.size_bytes) for file in result.files] == [("input.csv", 8)]
+
+
+async def test_what_is_no_file_does_not_come_back(session: Session) -> None:
+    result = await session.run(
+        """
+        import os, socket
+        os.symlink("/etc/passwd", "passwd")
+        os.symlink("/proc/self/environ", "environ")
+        os.symlink("/", "root")
+        os.symlink("loop", "loop")
+        os.symlink("/proc/1/root", "magic")
+        socket.socket(socket.AF_UNIX).bind("socket")
+        os.mkdir("d")
+        os.symlink("../..", "d/up")
+        open("real", "w").write("r")
+        for kind in (0o010000, 0o020000, 0o060000):
+            try: os.mknod(f"device-{kind}", 0o666 | kind, os.makedev(1, 3))
+            except OSError: pass
+        """
+    )
+    assert [file.path for file in result.files] == ["real"]
+
+
+async def test_a_forged_handle_reads_nothing(session: Session) -> None:
+    await session.run("import os; os.symlink('/etc', 'etc'); open('a', 'w').write('a')")
+    for path in ("work/../../etc/passwd", "/etc/passwd", "work/etc/passwd", "output", "", "work"):
+        with pytest.raises(InvalidRequest):
+            await session.content(link.WorkFile("a", 10, path.encode().hex()))
+
+
+async def test_many_files_come_back_as_a_bounded_list(session: Session) -> None:
+    result = await session.run("for i in range(5000): open(f'{i:05}', 'w').close()")
+    assert result.outcome.status == "completed"
+    assert len(result.files) == 1000
+    assert result.files_left_out == 4000
+    assert result.files[0].path == "00000"
+
+
+async def test_a_tree_without_an_end_is_bounded(session: Session) -> None:
+    result = await session.run(
+        """
+        import os
+        for _ in range(200):
+            os.mkdir("d"); os.chdir("d"); open("f", "w").close()
+        os.chdir("/files/work")
+        """
+    )
+    assert result.outcome.status == "completed"
+    assert 0 < len(result.files) < 30
+    result = await session.run(
+        "import os\nfor i in range(30_000):\n  os.mkdir(f'/files/work/x{i}')", timeout=60
+    )
+    assert result.outcome.status == "completed"
+
+
+async def test_names_of_all_kinds_come_back_as_text(session: Session) -> None:
+    result = await session.run(
+        """
+        for name in (b"new\\nline", b"\\xff\\xfe", b"\\x1b[31m", "ü".encode(), b"-rf", b"<script>", b" "):
+            open(b"/files/work/" + name, "wb").write(name)
+        """
+    )
+    assert {file.path for file in result.files} == {
+        "new\nline",
+        "\\xff\\xfe",
+        "\x1b[31m",
+        "ü",
+        "-rf",
+        "<script>",
+        " ",
+    }
+    for file in result.files:
+        assert len(await session.content(file)) == file.size_bytes
+
+
+async def test_a_sparse_file_has_the_size_that_it_says(keeper: link.Keeper) -> None:
+    async with opened(keeper, disk_bytes=16 * MIB) as session:
+        result = await session.run(f"open('sparse', 'wb').truncate({16 * MIB})")
+        (file,) = result.files
+        assert file.size_bytes == 16 * MIB
+        assert await session.content(file) == bytes(16 * MIB)
+
+
+async def test_a_file_that_was_replaced_since_its_run(session: Session) -> None:
+    first = await session.run("open('a', 'w').write('first')")
+    second = await session.run("import os; open('b', 'w').write('second, longer'); os.rename('b', 'a')")
+    assert await session.content(second.files[0]) == b"second, longer"
+    with pytest.raises(InvalidRequest):
+        await session.content(link.WorkFile("b", 14, b"work/b".hex()))
+    # A handle is good until the next run: afterwards it is the new file that has the name, or nothing.
+    assert await session.content(first.files[0]) in (b"secon", b"second, longer")
+    await session.run("import os; os.unlink('a')")
+    with pytest.raises(InvalidRequest):
+        await session.content(second.files[0])
+
+
+async def test_a_file_that_a_child_swaps_all_the_time(session: Session) -> None:
+    result = await session.run(
+        """
+        import os, time
+        open("a", "w").write("mine")
+        if os.fork() == 0:
+            while True:
+                os.symlink("/etc/hostname", "link"); os.rename("link", "a")
+                open("file", "w").write("mine"); os.rename("file", "a")
+        """
+    )
+    assert len(result.files) <= 2
+    for _ in range(50):
+        for file in result.files:
+            try:
+                assert await session.content(file) in (b"mine", b"")
+            except InvalidRequest:
+                continue  # it has become a link, or another file
+    assert result.outcome.status == "completed"
+
+
+async def test_hard_links_are_files_of_the_session(session: Session) -> None:
+    result = await session.run(
+        """
+        import os
+        open("a", "w").write("same")
+        os.link("a", "b")
+        for source in ("/etc/passwd", "/usr/bin/env", "/proc/self/environ"):
+            try: os.link(source, "stolen")
+            except OSError: pass
+        """
+    )
+    assert [file.path for file in result.files] == ["a", "b"]
+    assert [await session.content(file) for file in result.files] == [b"same", b"same"]
+
+
+async def test_files_outlive_the_interpreter(session: Session) -> None:
+    result = await session.run("open('a', 'w').write('a'); import os; os._exit(1)")
+    assert await session.content(result.files[0]) == b"a"
+    assert await session.says("print(open('a').read())") == "a"
