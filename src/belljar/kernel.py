@@ -198,6 +198,20 @@ def drop_capabilities() -> None:
     syscall("capset", header, bytes(24))
 
 
+def set_title(title: str) -> None:
+    """What `ps` shows of this process: `title`, in place of the command line that it was started with.
+
+    Needs /proc (proc(5): arg_start and arg_end are fields 48 and 49 of stat).
+    """
+    with open("/proc/self/stat") as stat:
+        fields = stat.read().rpartition(") ")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    text = title.encode()[: end - start - 1]
+    ctypes.memmove(start, text.ljust(end - start, b"\0"), end - start)
+    name = ctypes.create_string_buffer(title.removeprefix("belljar ").encode()[:15])
+    prctl(PR_SET_NAME, ctypes.addressof(name))
+
+
 def close_range(first: int, last: int = 0xFFFFFFFF) -> None:
     """Close every descriptor from `first` to `last` (Linux 5.9)."""
     if first <= last:

@@ -13,12 +13,14 @@ from belljar import kernel, packets
 from belljar.layout import BOX, WORK
 
 _READY = b"k"
+_PID1_FD = 3
 _SWEEPS = 2000
 _SIGNALS = {"interrupt": signal.SIGINT, "stop": signal.SIGSTOP, "continue": signal.SIGCONT}
 
 
 def main(control: socket.socket, config: dict[str, Any]) -> None:
     """Serve until the keeper is gone."""
+    kernel.set_title("belljar boxer")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         # With the default action the kernel protects pid 1 from what is sent inside its namespace.
         signal.signal(number, signal.SIG_DFL)
@@ -33,7 +35,7 @@ def main(control: socket.socket, config: dict[str, Any]) -> None:
         except EOFError:
             os._exit(0)
         try:
-            pid, pidfd = _make_box(control, packet, fds[0])
+            pid, pidfd = _make_box(packet, fds[0])
             packets.send(control, {"event": "box", "id": packet["id"], "pid": pid}, [pidfd])
             os.close(pidfd)
         except OSError as error:
@@ -59,29 +61,32 @@ def _start_fork_server(packet: dict[str, Any], sock_fd: int) -> None:
         os._exit(127)
 
 
-def _make_box(control: socket.socket, packet: dict[str, Any], sock_fd: int) -> tuple[int, int]:
+def _make_box(packet: dict[str, Any], sock_fd: int) -> tuple[int, int]:
     """Clone a box's pid 1. It speaks to the keeper on `sock_fd` as soon as its mounts are there."""
     gate_read, gate_write = os.pipe()
     pid = kernel.clone(kernel.NAMESPACES | signal.SIGCHLD)
     if pid == 0:
         try:
             os.close(gate_write)
-            control.close()
             if os.read(gate_read, 1) != _READY:
                 os._exit(1)
-            os.close(gate_read)
-            _pid1(packet, socket.socket(fileno=os.dup(sock_fd)))
+            os.dup2(sock_fd, _PID1_FD)
+            kernel.close_range(_PID1_FD + 1)
+            _pid1(packet, socket.socket(fileno=_PID1_FD))
         except BaseException as error:
             print(f"belljar box: {error}", file=sys.stderr, flush=True)
         finally:
             os._exit(1)
     os.close(gate_read)
+    pidfd = os.pidfd_open(pid)
     try:
-        pidfd = os.pidfd_open(pid)
         _write_map(pid, "setgroups", "deny")
         _write_map(pid, "uid_map", packet["map"])
         _write_map(pid, "gid_map", packet["map"])
         os.write(gate_write, _READY)
+    except OSError:
+        os.close(pidfd)
+        raise
     finally:
         os.close(gate_write)  # without the byte the child ends itself
     return pid, pidfd
@@ -126,9 +131,9 @@ def _pid1(packet: dict[str, Any], sock: socket.socket) -> None:
     mounted = time.perf_counter()
     # The guest sees its own processes and no other file of /proc.
     kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC, "subset=pid")
+    kernel.set_title("belljar box")
     socket.sethostname("belljar")
     os.chdir(WORK)
-    kernel.close_range(3, min(sock.fileno(), directory) - 1)
     laps = {"mounts": mounted - started, "proc": time.perf_counter() - mounted}
     packets.send(sock, {"event": "ready", "laps": laps}, [directory])
     os.close(directory)

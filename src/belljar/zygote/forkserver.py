@@ -22,6 +22,7 @@ from belljar.guest import cell, confine, display
 
 def main(control: socket.socket) -> None:
     """Preload, report, and serve until the keeper is gone."""
+    kernel.set_title("belljar zygote")
     config, _ = packets.receive(control)
     started = time.perf_counter()
     display.hook_pyplot()
@@ -143,6 +144,7 @@ class _Server:
         try:
             forked = time.perf_counter()
             self._poll.close()
+            kernel.set_title("belljar guest")
             kept = confine.descriptors(sock, out, err, box)
             laps = confine.lock(packet, self._filter, kept.box)
             laps["forked"] = forked - started

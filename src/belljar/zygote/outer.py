@@ -35,6 +35,7 @@ def main(control: socket.socket) -> None:
     # Set last: the kernel clears it on every change of credentials.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if pid:
+        kernel.set_title("belljar outer")
         control.close()
         _, status = os.waitpid(pid, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
