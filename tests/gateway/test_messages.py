@@ -345,7 +345,7 @@ def test_a_hang_up_interrupts_the_code(http: httpx2.Client, model: Model) -> Non
             seen.append(line)
             if http.get(f"/v1/containers/{container}").json()["state"] == "running":
                 break
-    # The session is free again long before the code's own end, and its state is what it was.
+    # Long before the code's own end the session is free again.
     done = http.post("/v1/executions", json={"code": "print('free')", "container": container}).json()
     assert done.get("stdout") == "free\n", done
 
