@@ -93,6 +93,7 @@ class _Guest:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
+                self._send(Message("started", {"run": request["run"]}))  # from here on SIGINT is heard
                 self._execute(code, filename)
                 display.show_figures()
             finally:

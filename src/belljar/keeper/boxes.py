@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 
 from belljar import layout, packets
 from belljar.errors import JailUnavailable, KeeperLost, SessionLost
-from belljar.keeper import policy
+from belljar.keeper import outside, policy
 from belljar.keeper.inside import Runtime, write_zip
 
 START_SECONDS = 120
@@ -115,6 +115,7 @@ class Box:
 
     def __post_init__(self) -> None:
         self._turn = anyio.Lock()
+        self.pid = outside.pid_of(self.pidfd)
         self.is_dead = False
 
     async def tell(self, op: str, keep: int | None = None) -> None:

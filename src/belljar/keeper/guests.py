@@ -45,6 +45,8 @@ class Run:
         self.finished: dict[str, Any] | None = None
         self.attention = anyio.Event()
         """Something has to be done about the run: it is over, or it has to be stopped."""
+        self.started = anyio.Event()
+        """SIGINT would reach the code: before, the guest ignores it."""
         self.done = anyio.Event()
         self._messages = 0
         self._displays = 0
@@ -62,6 +64,7 @@ class Run:
 
     def end(self) -> None:
         """The guest says that it is done, or is no more."""
+        self.started.set()
         self.done.set()
         self.attention.set()
 
@@ -194,6 +197,10 @@ class Guest:
             self.ready.set()
         elif run is None or run.done.is_set():
             self._idle.count()  # a thread that outlived its run: there is nobody to show this to
+        elif message.kind == "started":
+            run.count()
+            if message.head.get("run") == run.number:
+                run.started.set()
         elif message.kind == "display":
             run.count()
             run.heard()

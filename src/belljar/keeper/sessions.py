@@ -6,7 +6,10 @@ import fcntl
 import json
 import os
 import socket
+import sys
 import time
+import traceback
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -100,7 +103,7 @@ class Session:
         fcntl.fcntl(out_read, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         guest = Guest(number, pidfd, ours, out_read, err_read)
         self._guest = self._guests[number] = guest
-        self._tasks.start_soon(guest.serve)
+        self._tasks.start_soon(self._guarded, guest.serve)
         try:
             if self._cgroup is not None:
                 # In a thread: the kernel makes the caller wait for every processor to pass a quiet point.
@@ -126,6 +129,16 @@ class Session:
         guest = self._guests.pop(number, None)
         if guest is not None:
             guest.end(status, cpu_seconds)
+
+    async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Whatever a guest makes one of its readers stumble over ends its session, and no other."""
+        try:
+            await task(*arguments)
+        except Exception as error:  # noqa: BLE001 - see above
+            print(
+                f"belljar keeper: {''.join(traceback.format_exception(error))}", file=sys.stderr, flush=True
+            )
+            self.kill()
 
     async def _kill_guest(self) -> None:
         """Kill everything in the box but its pid 1: files stay, variables go."""
@@ -241,7 +254,7 @@ class Session:
         body = json.dumps(asked).encode()
         if self._cgroup is None:
             assert self._tasks is not None
-            self._tasks.start_soon(self._watch_memory, run, guest)
+            self._tasks.start_soon(self._guarded, self._watch_memory, run, guest)
         with anyio.move_on_after(request["timeout_seconds"]):
             if self._is_stopped:
                 self._is_stopped = False
@@ -252,8 +265,9 @@ class Session:
             return False
         run.ask_to_stop("timed_out")
         if run.stop not in ("protocol", "out_of_memory"):
-            await self._box.tell("interrupt")
             with anyio.move_on_after(self._grace_seconds):
+                await run.started.wait()
+                await self._box.tell("interrupt")
                 await run.done.wait()
         if run.done.is_set() and not guest.exited.is_set():
             # The interpreter came back; whatever else it had started has not been asked.
@@ -266,10 +280,7 @@ class Session:
         """Without a cgroup: add up the whole tree, and stop the run over the limit."""
         baseline = outside.memory_bytes(guest.pid)
         while True:
-            used = (
-                sum(map(outside.memory_bytes, outside.tree(guest.pid, outside.pid_of(self._box.pidfd))))
-                - baseline
-            )
+            used = sum(map(outside.memory_bytes, outside.tree(guest.pid, self._box.pid))) - baseline
             run.peak_bytes = max(run.peak_bytes, used)
             if used > self.limits.memory_bytes:
                 run.ask_to_stop("out_of_memory")
