@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from jail import Session, opened
+from jail import Session, has_cgroups, opened
 
 from belljar import link
 from belljar.wire.execution import MIB, Truncated
@@ -421,9 +421,10 @@ async def test_a_child_that_holds_the_output_open_does_not_hold_up_the_run(sessi
     assert await session.says("print(p.poll())") == "None"
 
 
-async def test_usage_is_of_this_run(session: Session) -> None:
+async def test_usage_is_of_this_run(session: Session, keeper: link.Keeper) -> None:
     result = await session.run(f"x = bytearray({150 * MIB})")
-    assert result.usage.peak_memory_bytes > 100 * MIB
+    # Without a cgroup the keeper looks now and then, and may miss what was there for a moment.
+    assert result.usage.peak_memory_bytes > 100 * MIB or not has_cgroups(keeper)
     result = await session.run("x = None\nimport time\nwhile time.process_time() < 1: pass")
     assert result.usage.cpu_seconds >= 0.2
     result = await session.run("pass")

@@ -1,0 +1,264 @@
+"""The command as a person types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BELLJAR = Path(sys.executable).with_name("belljar")
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def belljar(tmp_path: Path) -> Run:
+    """Runs the command in an empty directory, with no settings but those given."""
+
+    def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BELLJAR_")}
+        return subprocess.run(
+            [str(BELLJAR), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            env=inherited | {"BELLJAR_STATE_DIR": str(tmp_path / ".state")} | environment,
+        )
+
+    return run
+
+
+def test_a_program_from_a_file(belljar: Run, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import sys\nprint('out')\nprint('err', file=sys.stderr)\n")
+    seen = belljar("run", "program.py")
+    assert (seen.returncode, seen.stdout, seen.stderr) == (0, "out\n", "err\n")
+
+
+def test_a_program_from_standard_input_and_from_the_command_line(belljar: Run) -> None:
+    assert belljar("run", "-", stdin="print(1 + 1)").stdout == "2\n"
+    assert belljar("run", "-c", "print(1 + 1)").stdout == "2\n"
+
+
+def test_standard_input_for_the_program(belljar: Run) -> None:
+    assert belljar("run", "--stdin", "-c", "print(input()[::-1])", stdin="abc\n").stdout == "cba\n"
+    seen = belljar("run", "--stdin", "-", stdin="print(1)")
+    assert seen.returncode == 125
+
+
+@pytest.mark.parametrize(
+    ("code", "return_code", "stderr"),
+    [
+        ("raise SystemExit(3)", 3, ""),
+        ("raise SystemExit('no')", 1, "no\n"),
+        ("import os; os._exit(137)", 137, ""),
+        ("import os; os._exit(125)", 125, ""),
+    ],
+)
+def test_the_exit_code_is_the_programs(belljar: Run, code: str, return_code: int, stderr: str) -> None:
+    seen = belljar("run", "-c", code)
+    assert (seen.returncode, seen.stderr) == (return_code, stderr)
+
+
+def test_an_exception_looks_as_python_shows_it(belljar: Run) -> None:
+    seen = belljar("run", "-c", "print('before')\n1 / 0")
+    assert (seen.returncode, seen.stdout) == (1, "before\n")
+    assert seen.stderr.startswith("Traceback (most recent call last):\n")
+    assert seen.stderr.endswith("\nZeroDivisionError: division by zero\n")
+
+
+def test_limits(belljar: Run) -> None:
+    seen = belljar("run", "--timeout", "1", "-c", "while True: pass")
+    assert seen.returncode == 124
+    assert "belljar: The run was stopped after 1 s" in seen.stderr
+    seen = belljar("run", "--memory", "64", "-c", "x = b'x' * 10**9")
+    assert seen.returncode in (1, 137)  # by level: MemoryError, or the kernel's kill
+    assert (
+        "MemoryError" in seen.stderr
+        or "belljar: The run needed more than the session's 64 MiB" in seen.stderr
+    )
+
+
+def test_files_in_and_out(belljar: Run, tmp_path: Path) -> None:
+    (tmp_path / "in put.csv").write_text("a,b\n")
+    (tmp_path / "other.txt").write_text("x")
+    code = "import os; print(sorted(os.listdir())); open('out.txt', 'w').write('made'); os.mkdir('d'); open('d/e', 'w')"
+    seen = belljar("run", "-f", "in put.csv", "-f", "other.txt", "-o", "results", "-c", code)
+    assert seen.returncode == 0, seen.stderr
+    assert seen.stdout == "['in put.csv', 'other.txt']\n"
+    made = {str(path.relative_to(tmp_path)) for path in (tmp_path / "results").rglob("*") if path.is_file()}
+    assert made == {"results/out.txt", "results/d/e"}
+    assert (tmp_path / "results" / "out.txt").read_text() == "made"
+    assert "belljar: saved results/out.txt" in seen.stderr
+
+
+def test_nothing_that_is_there_is_overwritten(belljar: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("mine")
+    assert belljar("run", "-c", "open('a.txt', 'w').write('new')").returncode == 0
+    assert (tmp_path / "a.txt").read_text() == "mine"
+    assert (tmp_path / "a (2).txt").read_text() == "new"
+
+
+def test_names_that_the_program_chose_stay_in_the_directory(belljar: Run, tmp_path: Path) -> None:
+    code = r"""
+for name in (b"new\nline", b"\xff", b"-rf", b"..hidden", b"a\\b", b"\x1b[31m", b".bashrc", b"C:\\x"):
+    open(b"/files/work/" + name, "wb").write(name)
+"""
+    seen = belljar("run", "-o", "out", "-c", code)
+    assert seen.returncode == 0, seen.stderr
+    names = [path.name for path in (tmp_path / "out").iterdir()]
+    assert len(names) == 8
+    assert {path.name for path in tmp_path.iterdir()} <= {"out", ".state"}
+    for name in names:
+        assert name.isprintable()
+        assert not name.startswith("-")
+        assert "\\" not in name
+
+
+def test_a_link_where_results_go_is_not_followed(belljar: Run, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.txt").symlink_to(tmp_path / "target")
+    assert belljar("run", "-o", "out", "-c", "open('a.txt', 'w').write('new')").returncode == 0
+    assert not (tmp_path / "target").exists()
+
+
+def test_the_document(belljar: Run, tmp_path: Path) -> None:
+    seen = belljar("run", "--json", "-c", "print('out')\nopen('a.csv', 'w').write('x,y\\n')\n6 * 7")
+    assert seen.returncode == 0
+    document: dict[str, Any] = json.loads(seen.stdout)
+    assert set(document) == {
+        *(
+            "id",
+            "type",
+            "container",
+            "outcome",
+            "return_code",
+            "stdout",
+            "stderr",
+            "truncated",
+            "outputs",
+            "files",
+        ),
+        *("usage", "isolation", "laps"),
+    }
+    assert document["outcome"]["status"] == "completed"
+    assert document["stdout"] == "out\n"
+    assert document["outputs"][-1] == {"type": "execute_result", "data": {"text/plain": "42"}}
+    (file,) = document["files"]
+    assert (file["filename"], file["mime_type"], file["size_bytes"]) == ("a.csv", "text/csv", 4)
+    assert document["isolation"]["level"] in ("full", "limited")
+    assert {"fork", "namespaces", "mounts", "filter", "run"} <= {
+        lap.removeprefix("parked.") for lap in document["laps"]
+    }
+    seen = belljar("run", "--json", "-c", "raise SystemExit(3)")
+    assert seen.returncode == 3
+    assert json.loads(seen.stdout)["return_code"] == 3
+
+
+def test_a_chart_is_saved(belljar: Run, tmp_path: Path) -> None:
+    seen = belljar("run", "-o", "out", "-c", "import matplotlib.pyplot as plt; plt.plot([1, 2])")
+    assert seen.returncode == 0, seen.stderr
+    assert (tmp_path / "out" / "figure-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run"], "give one program"),
+        (["run", "x.py", "-c", "1"], "give one program"),
+        (["run", "missing.py"], "missing.py cannot be read"),
+        (["run", "-f", "missing.csv", "-c", "1"], "there is no file missing.csv"),
+        (["run", "--timeout", "0", "-c", "1"], "TIMEOUT"),
+        (["run", "--timeout", "-1", "-c", "1"], "TIMEOUT"),
+        (["run", "--timeout", "nan", "-c", "1"], "TIMEOUT"),
+        (["run", "--memory", "1", "-c", "1"], "MEMORY"),
+        (["run", "--memory", "-5", "-c", "1"], "MEMORY"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(belljar: Run, arguments: list[str], said: str) -> None:
+    seen = belljar(*arguments)
+    assert seen.returncode == 125
+    assert seen.stdout == ""
+    (line,) = seen.stderr.splitlines()
+    assert line.startswith("belljar: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"BELLJAR_RUNTIME": "/nowhere"}, "there is no runtime at /nowhere"),
+        ({"BELLJAR_MEMORY_BYTES": "lots"}, "BELLJAR_MEMORY_BYTES"),
+        ({"BELLJAR_PRELOAD": "not json"}, "preload"),
+    ],
+)
+def test_settings_that_do_not_work_are_named(belljar: Run, environment: dict[str, str], said: str) -> None:
+    for command in (["run", "-c", "1"], ["doctor"]):
+        seen = belljar(*command, **environment)
+        assert seen.returncode == 125
+        assert said in seen.stderr
+        assert "Traceback" not in seen.stderr
+
+
+def test_the_level_that_is_required(belljar: Run) -> None:
+    seen = belljar("doctor", BELLJAR_REQUIRE="full")
+    if os.geteuid() == 0:
+        assert seen.returncode == 0, seen.stderr
+    else:
+        assert seen.returncode == 125
+        assert "limited" in seen.stderr
+        assert "missing" in seen.stderr
+
+
+def test_doctor(belljar: Run) -> None:
+    seen = belljar("doctor")
+    assert seen.returncode == 0, seen.stderr
+    level = "full" if os.geteuid() == 0 else "limited"
+    assert f"isolation   {level}" in seen.stdout
+    assert "6 * 7 = 42" in seen.stdout
+    facts = json.loads(belljar("doctor", "--json").stdout)
+    assert facts["isolation"]["level"] == level
+    assert bool(facts["isolation"]["missing"]) == (level == "limited")
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["serve"], ["doctor"]])
+def test_help(belljar: Run, command: list[str]) -> None:
+    for option in ("--help", "-h"):
+        seen = belljar(*command, option)
+        assert seen.returncode == 0
+        assert seen.stdout.startswith("Usage: belljar")
+    assert seen.stderr == ""
+
+
+def test_unknown_words_are_refused(belljar: Run) -> None:
+    assert belljar("fly").returncode == 2
+    assert belljar("run", "--fly").returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_interrupted_ends_with_all_that_it_started(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    code = "print('begun', flush=True)\nwhile True: pass"
+    process = subprocess.Popen(
+        [str(BELLJAR), "run", "--timeout", "600", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode != 0
+    assert "Traceback" not in stderr
