@@ -4,7 +4,7 @@ A message is a small JSON object (the head) and an opaque body. On the wire:
 
     frame   = kind (1 byte) · zero (3 bytes) · length (4 bytes, big-endian, at most 65,536) · payload
     message = one HEAD frame (JSON object; its "body" member says how many bytes follow)
-              · BODY frames, none of them empty, until exactly that many bytes have come
+              · BODY frames, each as full as it can be, until exactly that many bytes have come
 
 One end of a stream may be hostile. So the decoder keeps at most one frame and one message in memory, knows
 no compression, no references and no types beyond JSON's, and the first violation ends the stream: there is
@@ -106,7 +106,8 @@ class Decoder:
                 raise ProtocolError("a message began inside another")
             self._begin(payload)
         else:
-            if self._kind is None or not payload or len(payload) > self._missing:
+            # Frames are as full as they can be: a body in crumbs only costs the reader its time.
+            if self._kind is None or len(payload) != min(self._missing, MAX_PAYLOAD) or not payload:
                 raise ProtocolError("a body that no head announced")
             self._body += payload
             self._missing -= len(payload)

@@ -14,7 +14,9 @@ import os
 import signal
 import socket
 import sys
+import threading
 import traceback
+from collections import deque
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -36,6 +38,10 @@ class _Guest:
         self._control = control
         self._pid = os.getpid()
         self._count = 0
+        self._decoder = Decoder(MAX_REQUEST_BYTES)
+        self._received: deque[Message] = deque()
+        self._displaying = threading.RLock()
+        self._displays = 0
         self._main = ModuleType("__main__")
         self._main.__dict__["__builtins__"] = __builtins__
         sys.modules["__main__"] = self._main
@@ -49,20 +55,29 @@ class _Guest:
         display.set_emit(self._display)
 
     def serve(self, laps: dict[str, float]) -> None:
-        decoder = Decoder(MAX_REQUEST_BYTES)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._send(Message("ready", {"laps": laps}))
-        while data := self._control.recv(262144):
-            for message in decoder.feed(data):
-                request = json.loads(message.body)
-                finished = self._run(request)
-                finished.head["run"] = request["run"]
-                if os.getpid() != self._pid:
-                    # A child that the code forked, and that came back here when the code ended.
-                    self._flush()
-                    os._exit(finished.head.get("return_code", 0) & 0xFF)
-                self._send(finished)
-        os._exit(0)
+        while True:
+            message = self._receive()
+            if message.kind != "execute":
+                continue  # the word on a display that nobody waits for any more
+            request = json.loads(message.body)
+            finished = self._run(request)
+            finished.head["run"] = request["run"]
+            if os.getpid() != self._pid:
+                # A child that the code forked, and that came back here when the code ended.
+                self._flush()
+                os._exit(finished.head.get("return_code", 0) & 0xFF)
+            self._send(finished)
+
+    def _receive(self) -> Message:
+        """The keeper's next message; ends the process where there is no keeper any more."""
+        while not self._received:
+            data = self._control.recv(262144)
+            if not data:
+                os._exit(0)
+            self._received.extend(self._decoder.feed(data))
+        return self._received.popleft()
 
     def _send(self, message: Message) -> None:
         self._control.sendall(encode(message))
@@ -70,9 +85,19 @@ class _Guest:
     def _display(self, kind: str, data: dict[str, bytes]) -> None:
         if os.getpid() != self._pid:
             return
-        self._flush()  # what was printed before comes before
         parts = [[mime, len(value)] for mime, value in data.items()]
-        self._send(Message("display", {"type": kind, "parts": parts}, b"".join(data.values())))
+        with self._displaying:
+            self._displays += 1
+            head = {"type": kind, "parts": parts, "number": self._displays}
+            self._flush()  # what was printed before comes before
+            self._send(Message("display", head, b"".join(data.values())))
+            if threading.current_thread() is not threading.main_thread():
+                return  # the main thread is the one that reads from the keeper
+            # What is printed next comes after: it takes another way, and could be faster.
+            while True:
+                answer = self._receive()
+                if answer.kind == "shown" and answer.head["number"] == self._displays:
+                    return
 
     def _flush(self) -> None:
         for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):
@@ -188,7 +213,7 @@ def _text(fd: int, mode: str) -> io.TextIOWrapper:
 def _set_stdin(text: str) -> None:
     """Give the code `text` to read, or nothing."""
     if text:
-        fd = os.memfd_create("stdin")
+        fd = os.open("/tmp", os.O_TMPFILE | os.O_RDWR)
         with open(fd, "wb", closefd=False) as file:
             file.write(text.encode("utf-8", "surrogatepass"))
         os.lseek(fd, 0, os.SEEK_SET)

@@ -86,7 +86,7 @@ class PacketChannel:
                 await self._send({**packet, "id": number}, fds)
                 await event.wait()
         except (OSError, TimeoutError) as error:
-            raise KeeperLost(f"the {self._name} does not answer: {error}") from error
+            raise SessionLost(f"the {self._name} does not answer: {error}") from error
         finally:
             del self._waiting[number]
         if not slot:
@@ -106,7 +106,10 @@ class PacketChannel:
 
 @dataclass
 class Box:
-    """A box's pid 1 and its files directory, as the keeper holds them. Closed by `close`."""
+    """A box's pid 1, as the keeper holds it, and a descriptor of its files for whoever takes it over.
+
+    `close` lets go of the first.
+    """
 
     pidfd: int
     sock: socket.socket
@@ -145,12 +148,11 @@ class Box:
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def close(self) -> None:
-        """Kill the box, and let go of its files."""
+        """Kill the box, and let go of it."""
         self.kill()
         anyio.notify_closing(self.sock)
         self.sock.close()
         os.close(self.pidfd)
-        os.close(self.files_fd)
 
 
 class OuterBox:
@@ -213,6 +215,7 @@ class OuterBox:
 @asynccontextmanager
 async def start(
     runtime: Runtime,
+    program: bytes,
     preload: Sequence[str],
     uid_base: int,
     tasks: TaskGroup,
@@ -225,11 +228,18 @@ async def start(
     """
     ours, theirs = packets.pair()
     zygote_ours, zygote_theirs = packets.pair()
-    with ours, zygote_ours, tempfile.NamedTemporaryFile(prefix="belljar-inside-", suffix=".zip") as archive:
+    with (
+        contextlib.ExitStack() as stack,
+        ours,
+        zygote_ours,
+        tempfile.NamedTemporaryFile(prefix="belljar-inside-", suffix=".zip") as archive,
+    ):
         write_zip(archive)
         archive.flush()
         os.fchmod(archive.fileno(), 0o444)  # its readers have other uids
-        archive_fd = archive.fileno()
+        # Read-only: it is inherited by everything in the outer box.
+        archive_fd = os.open(archive.name, os.O_RDONLY | os.O_CLOEXEC)
+        stack.callback(os.close, archive_fd)
         command = [
             str(runtime.python),
             "-I",
@@ -253,7 +263,7 @@ async def start(
             with zygote_theirs:
                 packets.send(ours, _zygote_command(), [zygote_theirs.fileno()])
             await _answer(ours, "ready")
-            packets.send(zygote_ours, {"preload": list(preload), "filter": policy.filter_program().hex()})
+            packets.send(zygote_ours, {"preload": list(preload), "filter": program.hex()})
             ready = await _answer(zygote_ours, "ready", "the zygote did not come up")
             if ready["threads"] != 1:
                 raise JailUnavailable(

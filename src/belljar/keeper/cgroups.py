@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -119,7 +120,7 @@ class _TreeV1:
                 for controller in NEEDED:
                     if controller in options and controller in own:
                         self._bases[controller] = (
-                            _below(mount, root, own[controller]) / f"belljar-{os.getpid()}"
+                            _below(mount, root, own[controller]) / f"belljar-{secrets.token_hex(4)}"
                         )
         if missing := [name for name in NEEDED if name not in self._bases]:
             raise OSError(0, f"no controller {', '.join(missing)}")
@@ -212,7 +213,7 @@ class _TreeV2:
             for pid in (parent / "cgroup.procs").read_text().split():
                 _write(leaf / "cgroup.procs", pid)
             _write(parent / "cgroup.subtree_control", enable)
-        base = parent / f"belljar-{os.getpid()}"
+        base = parent / f"belljar-{secrets.token_hex(4)}"
         base.mkdir()
         _write(base / "cgroup.subtree_control", enable)
         return base

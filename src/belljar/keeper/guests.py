@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 
-from belljar.frames import Decoder, Message, ProtocolError
+from belljar.frames import Decoder, Message, ProtocolError, encode
 from belljar.keeper import outside
 from belljar.keeper.capture import Capture
 from belljar.wire.execution import Limits
@@ -29,6 +29,10 @@ MAX_RUN_MESSAGES = 10_000
 RUNAWAY_FACTOR = 64
 """A program that has written this many times its output limit is stopped."""
 PIPE_BYTES = 262144
+MAX_FINISHED_BYTES = 256 * 1024
+MAX_RUN_BYTES = 64 * 1024 * 1024
+"""Of messages of one run, read or not."""
+_GATHER_SECONDS = 0.005
 
 Emit = Callable[[Message], Awaitable[None]]
 
@@ -49,6 +53,7 @@ class Run:
         """SIGINT would reach the code: before, the guest ignores it."""
         self.done = anyio.Event()
         self._messages = 0
+        self._received_bytes = 0
         self._displays = 0
         self._display_bytes = 0
         self.displays_left_out = 0
@@ -95,6 +100,12 @@ class Run:
         else:
             await self.emit(Message("display", {"type": kind, "parts": parts}, message.body))
 
+    def received(self, size: int) -> None:
+        """So many more bytes of messages. Raises ProtocolError past MAX_RUN_BYTES."""
+        self._received_bytes += size
+        if self._received_bytes > MAX_RUN_BYTES:
+            raise ProtocolError("too many bytes")
+
     def count(self) -> None:
         """One more message. Raises ProtocolError past MAX_RUN_MESSAGES."""
         self._messages += 1
@@ -115,7 +126,7 @@ class Guest:
         """In all its life; known when it has ended."""
         self.laps: dict[str, float] = {}
         self.run: Run | None = None
-        self.broke_protocol = anyio.Event()
+        self._broke_protocol = False
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
@@ -164,11 +175,23 @@ class Guest:
             except OSError:
                 return  # its exit status says how it went
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether it cannot be given code any more."""
+        return self.exited.is_set() or self._broke_protocol
+
+    async def dead(self, seconds: float) -> None:
+        """Wait until the kernel has ended it, and at most so long; the zygote's word on it may come later."""
+        with anyio.move_on_after(seconds):
+            await anyio.wait_readable(self._pidfd)
+            with anyio.move_on_after(1):
+                await self.exited.wait()
+
     async def flush(self) -> None:
         """Take in what was written before now: it comes before what the guest says next."""
-        for name, fd in self._pipes.items():
+        for name in self._pipes:
             for _ in range(64):  # a child may go on writing for ever
-                if not select.select([fd], [], [], 0)[0] or not await self._take(name):
+                if not await self._take(name):
                     break
 
     async def _listen(self) -> None:
@@ -181,12 +204,13 @@ class Guest:
                     continue
                 if not data:
                     return
+                (self.run or self._idle).received(len(data))
                 for message in self._decoder.feed(data):
                     await self._heard(message)
         except OSError:
             return  # reset: it is gone
         except ProtocolError:
-            self.broke_protocol.set()
+            self._broke_protocol = True
             if self.run is not None:
                 self.run.ask_to_stop("protocol")
 
@@ -206,9 +230,14 @@ class Guest:
             run.heard()
             await self.flush()
             await run.display(message)
+            # The guest waits for this before it goes on to print.
+            number = message.head.get("number")
+            await self.send(encode(Message("shown", {"number": number if type(number) is int else 0})))
         elif message.kind == "finished" and message.head.get("run") != run.number:
             run.count()  # the late end of an earlier run
         elif message.kind == "finished":
+            if len(message.body) > MAX_FINISHED_BYTES:
+                raise ProtocolError("an end that is too long")
             run.heard()
             await self.flush()
             run.finished = {**message.head, "body": message.body}
@@ -217,20 +246,29 @@ class Guest:
             raise ProtocolError(f"no message of the kind {message.kind!r}")
 
     async def _drain(self, name: str) -> None:
+        fd = self._pipes[name]
         while True:
-            await anyio.wait_readable(self._pipes[name])
-            if not await self._take(name):
+            await anyio.wait_readable(fd)
+            if not await self._take(name) and _is_at_end(fd):
                 return
+            # A program that writes byte by byte is not to wake us, and the owner, for each.
+            await anyio.sleep(_GATHER_SECONDS)
 
     async def _take(self, name: str) -> bool:
-        """Read what is there now; False at the pipe's end."""
+        """Read what is there now; False when that is nothing."""
         try:
             data = os.read(self._pipes[name], PIPE_BYTES)
         except BlockingIOError:
-            return True
+            return False
         if self.run is not None and data:
             await self.run.text(name, data)
         return bool(data)
+
+
+def _is_at_end(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return any(event & select.POLLHUP and not event & select.POLLIN for _, event in poll.poll(0))
 
 
 async def _nobody(message: Message) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from belljar.wire.execution import MIB, Limits, Outcome, Status
 
 TIMED_OUT_CODE = 124  # as timeout(1) has it
+_MAX_LINES = 2000
 _KEPT = "The session's variables and files are kept."
 _LOST = "The session's variables are lost with the interpreter, its files are kept."
 
@@ -113,7 +114,7 @@ def _raised(finished: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     try:
         body = json.loads(finished.get("body") or b"")
-        lines = [_plain(line) for line in body["traceback"]]
+        lines = [_plain(line) for line in body["traceback"][:_MAX_LINES]]
         return {"ename": _plain(body["ename"])[:200], "evalue": _plain(body["evalue"]), "traceback": lines}
     except (ValueError, KeyError, TypeError, RecursionError):
         return {"ename": "unknown", "evalue": "", "traceback": []}

@@ -11,7 +11,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def pid_of(pidfd: int) -> int:
     """The pid, in our own namespace, of the process that a pidfd stands for; -1 when it is gone."""
-    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text(errors="replace").splitlines():
         if line.startswith("Pid:"):
             return int(line.split()[1])
     return -1
@@ -20,7 +20,7 @@ def pid_of(pidfd: int) -> int:
 def status(pid: int) -> dict[str, str]:
     """The fields of /proc/PID/status. Raises FileNotFoundError or ProcessLookupError when it is gone."""
     fields = {}
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
         name, _, value = line.partition(":")
         fields[name] = value.strip()
     return fields
@@ -54,7 +54,9 @@ def tree(*roots: int) -> list[int]:
         pid = pending.pop()
         try:
             for task in os.listdir(f"/proc/{pid}/task"):
-                pending += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+                pending += map(
+                    int, Path(f"/proc/{pid}/task/{task}/children").read_text(errors="replace").split()
+                )
         except (FileNotFoundError, ProcessLookupError):
             continue
         found.append(pid)
@@ -67,7 +69,7 @@ def memory_bytes(pid: int) -> int:
     0 when it is gone (Linux 5.14 for the split by kind of page).
     """
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(errors="replace").splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
@@ -76,7 +78,7 @@ def memory_bytes(pid: int) -> int:
 def cpu_seconds(pid: int) -> float:
     """CPU time of a process and of its children that have ended; 0 when it is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
     return sum(map(int, fields[11:15])) / _TICKS

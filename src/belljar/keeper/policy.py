@@ -16,28 +16,25 @@ from belljar.wire.execution import Limits
 # so that libraries fall back, and a call that a later kernel adds is closed by default.
 _ALLOWED = """
     read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 sendfile splice tee
-    copy_file_range open openat openat2 creat close close_range lseek dup dup2 dup3 fcntl flock
-    ftruncate truncate fallocate fsync fdatasync sync_file_range syncfs fadvise64 readahead pipe
-    pipe2 memfd_create stat lstat fstat newfstatat statx statfs fstatfs access faccessat faccessat2
-    readlink readlinkat getcwd chdir fchdir mkdir mkdirat rmdir unlink unlinkat rename renameat
-    renameat2 link linkat symlink symlinkat chmod fchmod fchmodat chown fchown fchownat lchown umask
-    utime utimes utimensat futimesat getdents getdents64 getxattr lgetxattr fgetxattr listxattr
-    llistxattr flistxattr poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait
-    epoll_pwait epoll_pwait2 eventfd eventfd2 signalfd signalfd4 timerfd_create timerfd_settime
-    timerfd_gettime mmap munmap mremap mprotect madvise brk msync mincore mlock munlock mlock2
-    membarrier rt_sigaction rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigpending rt_sigtimedwait
-    rt_sigqueueinfo rt_tgsigqueueinfo sigaltstack kill tkill tgkill pause alarm getitimer setitimer
-    restart_syscall timer_create timer_settime timer_gettime timer_getoverrun timer_delete nanosleep
-    clock_nanosleep clock_gettime clock_getres gettimeofday time times fork vfork execve execveat
-    exit exit_group wait4 waitid set_tid_address set_robust_list get_robust_list rseq futex
-    futex_waitv arch_prctl getcpu getpid getppid gettid getuid geteuid getgid getegid getresuid
-    getresgid getgroups getpgid getpgrp getsid setpgid setsid setuid setgid setreuid setregid
-    setresuid setresgid setfsuid setfsgid setgroups capget getpriority setpriority getrlimit
-    setrlimit getrusage sched_yield sched_getaffinity sched_setaffinity sched_getparam
-    sched_getscheduler sched_get_priority_max sched_get_priority_min sched_rr_get_interval
-    sched_getattr ioprio_get uname sysinfo getrandom get_mempolicy connect bind listen accept
-    accept4 shutdown sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg getsockname getpeername
-    getsockopt setsockopt pidfd_open pidfd_send_signal
+    copy_file_range open openat openat2 creat close close_range lseek dup dup2 dup3 flock ftruncate
+    truncate fallocate fsync fdatasync sync_file_range fadvise64 readahead pipe pipe2 stat lstat fstat
+    newfstatat statx statfs fstatfs access faccessat faccessat2 readlink readlinkat getcwd chdir fchdir
+    mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat chmod
+    fchmod fchmodat chown fchown fchownat lchown umask utime utimes utimensat futimesat getdents
+    getdents64 getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr poll ppoll select pselect6
+    epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 eventfd eventfd2 signalfd
+    signalfd4 timerfd_create timerfd_settime timerfd_gettime mmap munmap mremap mprotect madvise brk
+    msync mincore mlock munlock mlock2 membarrier rt_sigaction rt_sigprocmask rt_sigreturn rt_sigsuspend
+    rt_sigpending rt_sigtimedwait sigaltstack pause alarm getitimer setitimer restart_syscall nanosleep
+    clock_nanosleep clock_gettime clock_getres gettimeofday time times fork vfork execve execveat exit
+    exit_group wait4 waitid set_tid_address set_robust_list get_robust_list rseq futex futex_waitv
+    arch_prctl getcpu getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups
+    getpgid getpgrp getsid setpgid setsid setuid setgid setreuid setregid setresuid setresgid setfsuid
+    setfsgid setgroups capget getpriority setpriority getrlimit setrlimit getrusage sched_yield
+    sched_getaffinity sched_setaffinity sched_getparam sched_getscheduler sched_get_priority_max
+    sched_get_priority_min sched_rr_get_interval sched_getattr ioprio_get uname sysinfo getrandom
+    get_mempolicy connect bind listen accept accept4 shutdown sendto recvfrom sendmsg recvmsg sendmmsg
+    recvmmsg getsockname getpeername getsockopt setsockopt pidfd_open
 """.split()
 
 # Calls that code tries on purpose: an honest EPERM says more than ENOSYS, which reads as an old kernel.
@@ -51,7 +48,9 @@ _REFUSED = """
 """.split()
 
 _AF_UNIX = 1
-_CLONE_NEW_ANYTHING = 0x7E020000 | 0x00000080  # every CLONE_NEW* flag, CLONE_NEWTIME included
+# Every CLONE_NEW* flag, CLONE_NEWTIME included; and CLONE_PTRACE, CLONE_PARENT (a child of the zygote would be out of
+# sight) and CLONE_UNTRACED.
+_CLONE_REFUSED = 0x7E020080 | 0x00002000 | 0x00008000 | 0x00800000
 _ARGUMENT_MASK = 0xFFFFFFFF
 _IOCTLS = (
     0x5401,  # TCGETS: isatty()
@@ -62,8 +61,20 @@ _IOCTLS = (
     0x5451,  # FIOCLEX
     0x5452,  # FIOASYNC
 )
+_FCNTLS = (
+    *range(8),  # F_DUPFD, descriptor flags, status flags, record locks
+    36,  # F_OFD_GETLK
+    37,  # F_OFD_SETLK
+    38,  # F_OFD_SETLKW
+    1030,  # F_DUPFD_CLOEXEC
+    1032,  # F_GETPIPE_SZ
+    1033,  # F_ADD_SEALS
+    1034,  # F_GET_SEALS
+)
+"""Without those that choose a signal or its receiver, leases, and larger pipes (which a user has few of)."""
+_SIGNALS = (*range(18), *range(19, 65))
+"""Without SIGCONT: the keeper stops a session between runs, and only the keeper lets it go on."""
 _PRCTLS = (
-    1,  # PR_SET_PDEATHSIG
     2,  # PR_GET_PDEATHSIG
     3,  # PR_GET_DUMPABLE
     15,  # PR_SET_NAME
@@ -78,8 +89,11 @@ _PRCTLS = (
 )
 
 
-def filter_program() -> bytes:
-    """The seccomp filter as BPF instructions, for `kernel.install_filter`."""
+def filter_program(*, has_memory_cgroup: bool) -> bytes:
+    """The seccomp filter as BPF instructions, for `kernel.install_filter`.
+
+    Without a memory cgroup there are no memfds: their pages are in no process that could be counted.
+    """
     rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.ENOSYS))
     # 32-bit and x32 calls have numbers of their own: no honest program here uses them.
     rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
@@ -87,7 +101,7 @@ def filter_program() -> bytes:
         _add(rules, pyseccomp.ALLOW, name)
     for name in _REFUSED:
         _add(rules, pyseccomp.ERRNO(errno.EPERM), name)
-    masked = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_NEW_ANYTHING, 0)
+    masked = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_REFUSED, 0)
     rules.add_rule(pyseccomp.ALLOW, "clone", masked)
     # clone3 passes its flags in memory, where no filter can look. It stays unknown: libc falls back to clone.
     for name in ("socket", "socketpair"):
@@ -103,6 +117,17 @@ def filter_program() -> bytes:
         rules.add_rule(
             pyseccomp.ALLOW, "prctl", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, option)
         )
+    for command in _FCNTLS:
+        rules.add_rule(
+            pyseccomp.ALLOW, "fcntl", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, command)
+        )
+    for number in _SIGNALS:
+        rules.add_rule(pyseccomp.ALLOW, "kill", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, number))
+        rules.add_rule(
+            pyseccomp.ALLOW, "tgkill", pyseccomp.Arg(2, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, number)
+        )
+    if has_memory_cgroup:
+        rules.add_rule(pyseccomp.ALLOW, "memfd_create")
     # Other processes' limits are not a guest's business: only its own (pid 0).
     rules.add_rule(pyseccomp.ALLOW, "prlimit64", pyseccomp.Arg(0, pyseccomp.EQ, 0))
     with tempfile.TemporaryFile() as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -24,6 +25,7 @@ from belljar.keeper.boxes import Box, OuterBox
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import PIPE_BYTES, Emit, Guest, Run
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
+from belljar.keeper.workspace import Workspace
 from belljar.wire.execution import Limits
 
 WATCH_SECONDS = 0.05
@@ -33,7 +35,7 @@ _GUEST_FDS = 4  # stdin, stdout, stderr, control
 
 
 class Session:
-    """Made by `Supervisor.open`. `close` ends everything in it."""
+    """Made by `Supervisor`; its readers run in `tasks`. `close` ends everything in it."""
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Session:
         limits: Limits,
         cgroup: Cgroup | None,
         grace_seconds: float,
+        tasks: TaskGroup,
     ) -> None:
         self.index = index
         self.limits = limits
@@ -50,68 +53,37 @@ class Session:
         self._box = box
         self._cgroup = cgroup
         self._grace_seconds = grace_seconds
+        self._tasks = tasks
+        self.workspace = Workspace(box.files_fd, outer.identity(index)[0])
+        self._turn = anyio.Lock()
         self._guest: Guest | None = None
         self._run: Run | None = None
         self._runs = 0
-        self._listing: collector.Listing = {}
-        self._tasks: TaskGroup | None = None
         self._is_stopped = False
         self._is_closed = False
         self._guests: dict[int, Guest] = {}
 
-    async def live(self, tasks: TaskGroup) -> dict[str, float]:
-        """Fork the first guest; its readers run in `tasks`. Returns the laps in seconds."""
-        self._tasks = tasks
+    async def live(self) -> dict[str, float]:
+        """Fork the first guest. Returns the laps in seconds."""
         return self._box.laps | await self._fork()
 
     # -- the guest -----------------------------------------------------------------------------------------
 
     async def _fork(self) -> dict[str, float]:
-        assert self._tasks is not None
+        """Fork a guest, and wait until it is locked in. Returns the laps in seconds; raises SessionLost."""
         started = time.perf_counter()
         uid, gid = self._outer.identity(self.index)
-        ours, theirs = socket.socketpair()
-        out_read, out_write = os.pipe()
-        err_read, err_write = os.pipe()
-        with theirs:
-            try:
-                for fd in (out_write, err_write):
-                    # The owner may open it again by name: `echo x > /dev/stderr`
-                    os.fchown(fd, uid, gid)
-                packet = {
-                    "has_root": self._outer.is_root,
-                    "guest_id": layout.GUEST_ID,
-                    "cwd": layout.WORK,
-                    "env": policy.environment(self.limits.cpus),
-                    "rlimits": policy.rlimits(
-                        self.limits,
-                        has_cgroup=self._cgroup is not None,
-                        baseline_bytes=self._outer.zygote_data_bytes,
-                    ),
-                }
-                number, pidfd, laps = await self._outer.fork_guest(
-                    self._box, packet, [theirs.fileno(), out_write, err_write]
-                )
-            except BaseException:
-                ours.close()
-                os.close(out_read)
-                os.close(err_read)
-                raise
-            finally:
-                os.close(out_write)
-                os.close(err_write)
-        fcntl.fcntl(out_read, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        guest = Guest(number, pidfd, ours, out_read, err_read)
-        self._guest = self._guests[number] = guest
+        guest, laps = await self._born(uid, gid)
+        self._guest = self._guests[guest.number] = guest
         self._tasks.start_soon(self._guarded, guest.serve)
         try:
             if self._cgroup is not None:
                 # In a thread: the kernel makes the caller wait for every processor to pass a quiet point.
                 await anyio.to_thread.run_sync(self._cgroup.attach, guest.pid)
             laps["attach"] = time.perf_counter() - started - sum(laps.values())
-            with anyio.fail_after(boxes.ANSWER_SECONDS):
+            with anyio.move_on_after(boxes.ANSWER_SECONDS):
                 await guest.ready.wait()
-            if guest.exited.is_set():
+            if guest.exited.is_set() or not guest.ready.is_set():
                 raise SessionLost("a guest could not lock itself in; the keeper's standard error says why")
             # From outside, and before it is given a line of code: is it what it has to be?
             if wrong := outside.unlocked(guest.pid, uid, gid, _GUEST_FDS):
@@ -123,6 +95,39 @@ class Session:
         laps |= guest.laps
         laps["guest"] = time.perf_counter() - started
         return laps
+
+    async def _born(self, uid: int, gid: int) -> tuple[Guest, dict[str, float]]:
+        """Have the zygote fork, and hold the near ends of the guest's descriptors."""
+        rlimits = policy.rlimits(
+            self.limits, has_cgroup=self._cgroup is not None, baseline_bytes=self._outer.zygote_data_bytes
+        )
+        packet = {
+            "has_root": self._outer.is_root,
+            "guest_id": layout.GUEST_ID,
+            "cwd": layout.WORK,
+            "env": policy.environment(self.limits.cpus),
+            "rlimits": rlimits,
+        }
+        with contextlib.ExitStack() as near, contextlib.ExitStack() as far:
+            ours, theirs = socket.socketpair()
+            near.enter_context(ours)
+            far.enter_context(theirs)
+            pipes = []
+            for _ in range(2):
+                read, write = os.pipe()
+                near.callback(os.close, read)
+                far.callback(os.close, write)
+                # The guest may open it again by name: `echo x > /dev/stderr`
+                os.fchown(write, uid, gid)
+                pipes.append((read, write))
+            with contextlib.suppress(OSError):  # only for speed, and past the user's quota it is refused
+                fcntl.fcntl(pipes[0][0], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            fds = [theirs.fileno(), *(write for _, write in pipes)]
+            number, pidfd, laps = await self._outer.fork_guest(self._box, packet, fds)
+            near.callback(os.close, pidfd)
+            guest = Guest(number, pidfd, ours, pipes[0][0], pipes[1][0])
+            near.pop_all()  # they are the guest's now
+            return guest, laps
 
     def guest_exited(self, number: int, status: int, cpu_seconds: float) -> None:
         """The zygote has reaped guest `number`."""
@@ -147,8 +152,7 @@ class Session:
         if guest is not None:
             try:
                 await self._box.tell("kill")
-                with anyio.move_on_after(DEATH_SECONDS):
-                    await guest.exited.wait()
+                await guest.dead(DEATH_SECONDS)
             finally:
                 guest.close()
 
@@ -158,36 +162,37 @@ class Session:
         """Run `request` = {code, timeout_seconds, stdin, env, output_dir}; events go to `emit` while it runs."""
         if self._run is not None:
             raise InvalidRequest("the session is running code already; one run at a time")
-        laps: dict[str, float] = {}
         # Taken before anything is awaited: the second of two callers is refused above.
         self._runs += 1
         run = self._run = Run(self._runs, emit, self.limits)
         try:
-            guest = self._guest
-            if guest is not None and (guest.exited.is_set() or guest.broke_protocol.is_set()):
-                await self._kill_guest()
-            if self._guest is None:
-                laps = await self._fork()
-            return await self._execute(run, request, laps)
+            async with self._turn:
+                return await self._execute(run, request)
         finally:
             self._run = None
 
-    async def _execute(self, run: Run, request: dict[str, Any], laps: dict[str, float]) -> dict[str, Any]:
-        guest = self._guest
-        assert guest is not None
-        guest.run = run
+    async def _execute(self, run: Run, request: dict[str, Any]) -> dict[str, Any]:
+        laps: dict[str, float] = {}
         try:
-            return await self._observe(run, guest, request, laps)
+            if self._guest is not None and self._guest.is_spent:
+                await self._kill_guest()
+            if self._guest is None:
+                laps = await self._fork()
+            guest = self._guest
+            assert guest is not None
+            guest.run = run
+            try:
+                return await self._observe(run, guest, request, laps)
+            finally:
+                guest.run = None
         except SessionLost as error:
+            self.kill()
             return await self._report(run, lost(str(error)), [], 0.0, laps)
-        finally:
-            guest.run = None
 
     async def _observe(
         self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
     ) -> dict[str, Any]:
-        output_top = f"output/{request['output_dir']}".encode()
-        before = await anyio.to_thread.run_sync(self._look, output_top)
+        before = await self.workspace.look(request["output_dir"])
         cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
         if self._cgroup is not None:
             self._cgroup.reset_peak()
@@ -205,7 +210,7 @@ class Session:
             exit_status=guest.exit_status if guest.exited.is_set() else None,
             was_killed=killed,
             oom_kills=(self._cgroup.oom_kills() - oom_before) if self._cgroup else 0,
-            disk_is_full=self._disk_is_full(),
+            disk_is_full=self.workspace.is_full(),
         )
         if not killed and guest.exited.is_set():
             await self._kill_guest()
@@ -215,9 +220,7 @@ class Session:
             await self._box.tell("stop")
             self._is_stopped = True
         decided = decide(ending, self.limits, request["timeout_seconds"], self._peak_bytes(run))
-        self._listing = await anyio.to_thread.run_sync(self._look, output_top)
-        changed = collector.changed(before, self._listing)
-        files = [_file(path, seen, output_top) for path, seen in changed]
+        files = await self.workspace.changes(before, request["output_dir"])
         return await self._report(run, decided, files, cpu, laps)
 
     async def _report(
@@ -253,7 +256,6 @@ class Session:
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
         body = json.dumps(asked).encode()
         if self._cgroup is None:
-            assert self._tasks is not None
             self._tasks.start_soon(self._guarded, self._watch_memory, run, guest)
         with anyio.move_on_after(request["timeout_seconds"]):
             if self._is_stopped:
@@ -279,8 +281,9 @@ class Session:
     async def _watch_memory(self, run: Run, guest: Guest) -> None:
         """Without a cgroup: add up the whole tree, and stop the run over the limit."""
         baseline = outside.memory_bytes(guest.pid)
-        while True:
-            used = sum(map(outside.memory_bytes, outside.tree(guest.pid, self._box.pid))) - baseline
+        while run.stop is None and not run.done.is_set():
+            members = outside.tree(guest.pid, self._box.pid)
+            used = sum(map(outside.memory_bytes, members)) - baseline + self.workspace.used_bytes()
             run.peak_bytes = max(run.peak_bytes, used)
             if used > self.limits.memory_bytes:
                 run.ask_to_stop("out_of_memory")
@@ -296,51 +299,6 @@ class Session:
     def _peak_bytes(self, run: Run) -> int:
         return self._cgroup.peak_bytes() if self._cgroup is not None else run.peak_bytes
 
-    def _disk_is_full(self) -> bool:
-        status = os.fstatvfs(self._box.files_fd)
-        return status.f_bfree == 0 or status.f_ffree == 0
-
-    # -- files ---------------------------------------------------------------------------------------------
-
-    def _look(self, output_top: bytes) -> collector.Listing:
-        listing = collector.look(self._box.files_fd, b"work")
-        return listing | collector.look(self._box.files_fd, output_top)
-
-    async def put(self, name: str, data: bytes, *, append: bool) -> None:
-        """Write a file (or its next piece) into the working directory. Raises InvalidRequest."""
-        raw = os.fsencode(name)
-        if not raw or b"/" in raw or b"\0" in raw or raw in (b".", b"..") or len(raw) > 255:
-            raise InvalidRequest(
-                f"{name!r} is no file name: one component of at most 255 bytes, without / and NUL"
-            )
-        owner = self._outer.identity(self.index)[0]
-        path = b"work/" + raw
-
-        def write() -> None:
-            collector.write(self._box.files_fd, path, data, append=append, owner=owner)
-
-        try:
-            await anyio.to_thread.run_sync(write)
-        except OSError as error:
-            raise InvalidRequest(
-                f"{name!r} could not be written into the session: {error.strerror}"
-            ) from error
-
-    async def read(self, handle: str, offset: int, length: int) -> bytes:
-        """Part of a file of the last result. Raises InvalidRequest when it is not there any more."""
-        path = bytes.fromhex(handle)
-        seen = self._listing.get(path)
-        if seen is None:
-            raise InvalidRequest("the last run gave back no such file")
-
-        def look() -> bytes:
-            return collector.read(self._box.files_fd, path, seen, offset, length)
-
-        try:
-            return await anyio.to_thread.run_sync(look)
-        except OSError as error:
-            raise InvalidRequest("the file has been removed since the run") from error
-
     def interrupt(self) -> None:
         """Have the run under way, if any, end as `interrupted`."""
         if self._run is not None:
@@ -351,33 +309,31 @@ class Session:
         if not self._is_closed:
             self._box.kill()
 
-    async def close(self) -> None:
-        """End everything in the session. Its cgroup is removed once the kernel has let go of the processes."""
+    async def close(self) -> bool:
+        """End everything in the session. False when the kernel does not let go of it in DEATH_SECONDS."""
         if self._is_closed:
-            return
+            return True
         self._is_closed = True
         self.interrupt()
         self._box.kill()
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            with anyio.move_on_after(DEATH_SECONDS):
-                await guest.exited.wait()
-            guest.close()
-        self._box.close()
-        if self._cgroup is not None:
-            for _ in range(100):
+        async with self._turn:  # a run that is under way sees its guest die
+            guest, self._guest = self._guest, None
+            if guest is not None:
+                await guest.dead(DEATH_SECONDS)
+                guest.close()
+            self._box.close()
+            await self.workspace.close()
+        if self._cgroup is None:
+            return True
+        with anyio.move_on_after(DEATH_SECONDS):
+            while True:
                 try:
                     await anyio.to_thread.run_sync(self._cgroup.remove)
-                    return
+                    return True
                 except OSError:
                     await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart
+        return False
 
 
 def _pid_inside(pid: int) -> int:
     return int(outside.status(pid)["NSpid"].split()[-1])
-
-
-def _file(path: bytes, seen: collector.Seen, output_top: bytes) -> dict[str, Any]:
-    top = output_top if path.startswith(output_top + b"/") else b"work"
-    shown = path[len(top) + 1 :].decode("utf-8", "backslashreplace")
-    return {"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex()}

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+import resource
 import signal
 import socket
 import sys
@@ -22,12 +23,13 @@ from anyio.abc import ByteStream, TaskGroup
 from belljar import kernel
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Decoder, Message, encode
-from belljar.keeper import boxes, cgroups
+from belljar.keeper import boxes, cgroups, policy
 from belljar.keeper.boxes import OuterBox
 from belljar.keeper.inside import Runtime, inspect_runtime
 from belljar.keeper.sessions import Session
 from belljar.wire.execution import Limits
 
+_PARK_AGAIN_SECONDS = 5
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
 
 Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], bytes]]]
@@ -62,7 +64,10 @@ class Supervisor:
             raise JailUnavailable(f"this machine reaches the level {level}; missing: {', '.join(missing)}")
         preload, uid_base = self._config["preload"], self._config["uid_base"]
         try:
-            async with boxes.start(runtime, preload, uid_base, self._tasks, self._guest_exited) as outer:
+            program = policy.filter_program(has_memory_cgroup=self._tree is not None)
+            async with boxes.start(
+                runtime, program, preload, uid_base, self._tasks, self._guest_exited
+            ) as outer:
                 self._outer = outer
                 if self._config["parked"]:
                     self._tasks.start_soon(self._park)
@@ -73,8 +78,9 @@ class Supervisor:
                     with anyio.CancelScope(shield=True):
                         for session in list(self._guests):
                             session.kill()
-                        for session in list(self._guests):
-                            await self._end(session)
+                        async with anyio.create_task_group() as deaths:
+                            for session in list(self._guests):
+                                deaths.start_soon(self._end, session)
         finally:
             if self._tree is not None:
                 self._tree.close()
@@ -103,10 +109,7 @@ class Supervisor:
         except BelljarError as error:
             answer = Message("error", {"id": number, "error": type(error).__name__, "message": str(error)})
         except Exception as error:  # noqa: BLE001 - the boundary of one request: the others go on
-            print(
-                f"belljar keeper: {message.kind}: {''.join(traceback.format_exception(error))}",
-                file=sys.stderr,
-            )
+            _log(message.kind, error)
             answer = Message(
                 "error", {"id": number, "error": "SessionLost", "message": f"the keeper failed: {error}"}
             )
@@ -164,10 +167,10 @@ class Supervisor:
                 cgroup.remove()
             self._used_indexes.discard(index)
             raise
-        session = Session(self._outer, box, index, limits, cgroup, self._config["grace_seconds"])
+        session = Session(self._outer, box, index, limits, cgroup, self._config["grace_seconds"], self._tasks)
         self._guests.add(session)
         try:
-            laps = await session.live(self._tasks)
+            laps = await session.live()
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._end(session)
@@ -180,24 +183,31 @@ class Supervisor:
             while len(self._parked) < self._config["parked"]:
                 try:
                     self._parked.append(await self._make(self._parked_limits))
-                except BelljarError as error:
-                    print(f"belljar keeper: no session could be parked: {error}", file=sys.stderr, flush=True)
-                    return
+                except Exception as error:  # noqa: BLE001 - without parked sessions requests make their own
+                    _log("no session could be parked", error)
+                    await anyio.sleep(_PARK_AGAIN_SECONDS)
             self._is_low = anyio.Event()
             await self._is_low.wait()
 
     async def _end(self, session: Session) -> None:
-        await session.close()
+        try:
+            is_gone = await session.close()
+        except Exception as error:  # noqa: BLE001 - nobody waits for this, and the other sessions go on
+            is_gone = False
+            _log("a session's end", error)
         self._guests.discard(session)
-        self._used_indexes.discard(session.index)
+        if is_gone:
+            self._used_indexes.discard(session.index)  # else its uid is not to be given to another
 
     async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
-        await self._session(message).put(message.head["name"], message.body, append=message.head["append"])
+        await self._session(message).workspace.put(
+            message.head["name"], message.body, append=message.head["append"]
+        )
         return {}, b""
 
     async def _read(self, message: Message) -> tuple[dict[str, Any], bytes]:
         head = message.head
-        return {}, await self._session(message).read(head["handle"], head["offset"], head["length"])
+        return {}, await self._session(message).workspace.read(head["handle"], head["offset"], head["length"])
 
     async def _execute(self, message: Message) -> tuple[dict[str, Any], bytes]:
         number = message.head["id"]
@@ -228,6 +238,11 @@ class Supervisor:
         "interrupt": _interrupt,
         "close": _close,
     }
+
+
+def _log(what: str, error: Exception) -> None:
+    detail = str(error) if isinstance(error, BelljarError) else "".join(traceback.format_exception(error))
+    print(f"belljar keeper: {what}: {detail}", file=sys.stderr, flush=True)
 
 
 def _level(missing: list[str]) -> tuple[str, list[str]]:
@@ -263,6 +278,9 @@ def _description(runtime: Runtime, outer: OuterBox, level: str, missing: list[st
 async def run(fd: int) -> None:
     """Serve the owner at the other end of descriptor `fd`: its first message configures us."""
     sock = socket.socket(fileno=fd)
+    # Some six descriptors a session; the usual soft limit is there for programs that use select(2).
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     async with await anyio.abc.SocketStream.from_socket(sock) as stream, anyio.create_task_group() as tasks:
         decoder = Decoder(MAX_REQUEST_BYTES)
         config = await _first(stream, decoder)

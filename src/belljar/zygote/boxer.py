@@ -28,6 +28,9 @@ def main(control: socket.socket, config: dict[str, Any]) -> None:
     packet, fds = packets.receive(control)
     _start_fork_server(packet, fds[0])
     os.close(fds[0])
+    # The zip that we came in, and whatever else: of what we hold, every box's pid 1 is born with a copy.
+    kernel.close_range(3, control.fileno() - 1)
+    kernel.close_range(control.fileno() + 1)
     packets.send(control, {"event": "ready"})
     while True:
         try:

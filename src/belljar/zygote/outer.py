@@ -37,6 +37,7 @@ def main(control: socket.socket) -> None:
     if pid:
         kernel.set_title("belljar outer")
         control.close()
+        kernel.close_range(3)
         _, status = os.waitpid(pid, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     try:
