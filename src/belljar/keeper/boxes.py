@@ -263,6 +263,7 @@ async def start(
             with zygote_theirs:
                 packets.send(ours, _zygote_command(), [zygote_theirs.fileno()])
             await _answer(ours, "ready")
+            archive.close()  # mounted by now: a name on disk would only be left over if we were killed
             packets.send(zygote_ours, {"preload": list(preload), "filter": program.hex()})
             ready = await _answer(zygote_ours, "ready", "the zygote did not come up")
             if ready["threads"] != 1:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -67,6 +66,23 @@ def find() -> tuple[Tree | None, list[str]]:
     return None, [f"a cgroup for each session ({'; '.join(reasons)})"]
 
 
+_PREFIX = "belljar-"
+
+
+def _own_name() -> str:
+    return f"{_PREFIX}{os.getpid()}"
+
+
+def _remove_left_over(parent: Path) -> None:
+    """Delete the cgroups of keepers that were killed: their processes died with them."""
+    for base in parent.glob(f"{_PREFIX}*"):
+        pid = base.name.removeprefix(_PREFIX)
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            with contextlib.suppress(OSError):
+                for path in (*filter(Path.is_dir, base.iterdir()), base):
+                    path.rmdir()
+
+
 def _write(path: Path, value: str | int) -> None:
     # One write, and unbuffered: the kernel's answer is the errno of this very call.
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
@@ -120,12 +136,13 @@ class _TreeV1:
                 for controller in NEEDED:
                     if controller in options and controller in own:
                         self._bases[controller] = (
-                            _below(mount, root, own[controller]) / f"belljar-{secrets.token_hex(4)}"
+                            _below(mount, root, own[controller]) / _own_name()
                         )
         if missing := [name for name in NEEDED if name not in self._bases]:
             raise OSError(0, f"no controller {', '.join(missing)}")
         try:
             for base in set(self._bases.values()):
+                _remove_left_over(base.parent)
                 base.mkdir()
         except OSError:
             self.close()
@@ -213,7 +230,8 @@ class _TreeV2:
             for pid in (parent / "cgroup.procs").read_text().split():
                 _write(leaf / "cgroup.procs", pid)
             _write(parent / "cgroup.subtree_control", enable)
-        base = parent / f"belljar-{secrets.token_hex(4)}"
+        _remove_left_over(parent)
+        base = parent / _own_name()
         base.mkdir()
         _write(base / "cgroup.subtree_control", enable)
         return base

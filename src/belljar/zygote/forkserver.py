@@ -104,15 +104,16 @@ class _Server:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _, status, used = os.wait4(pid, 0)
-        packets.send(
-            self._control,
-            {
-                "event": "exit",
-                "pid": pid,
-                "status": os.waitstatus_to_exitcode(status),
-                "cpu_seconds": used.ru_utime + used.ru_stime,
-            },
-        )
+        packet = {
+            "event": "exit",
+            "pid": pid,
+            "status": os.waitstatus_to_exitcode(status),
+            "cpu_seconds": used.ru_utime + used.ru_stime,
+        }
+        try:
+            packets.send(self._control, packet)
+        except BrokenPipeError:
+            os._exit(0)  # the keeper is gone
 
     def _fork(self, packet: dict[str, Any], fds: list[int]) -> None:
         box, sock, out, err = fds
