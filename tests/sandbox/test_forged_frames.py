@@ -8,7 +8,6 @@ import pytest
 from jail import Session, Started, opened, started, status, until
 
 from belljar import link
-from belljar.wire.execution import MIB
 
 pytestmark = pytest.mark.anyio
 
@@ -120,17 +119,19 @@ async def test_a_forged_description_of_an_exception(session: Session, body: str)
     assert len(result.outcome.reason) <= 200
 
 
-@pytest.mark.xfail(reason="the keeper passes on whatever length the guest's description of an exception has")
 async def test_a_forged_exception_is_text_of_bounded_length(session: Session) -> None:
     body = (
         "json.dumps({'ename': 'E' * 10**6, 'evalue': 'v' * 10**6, 'traceback': ['t' * 10**6] * 4}).encode()"
     )
-    result = await forged(session, f"say(message('finished', {body}, run=1, status='raised'))\nwait()", 5)
+    result = await forged(session, f"say(message('finished', {body}, run=1, status='raised'))\nwait()")
+    assert (result.outcome.status, result.outcome.reason) == ("crashed", "protocol")
+    body = "json.dumps({'ename': 'E' * 50_000, 'evalue': 'v' * 50_000, 'traceback': ['t'] * 30_000}).encode()"
+    result = await forged(session, f"say(message('finished', {body}, run=2, status='raised'))\nwait()")
     assert result.outcome.status == "raised"
-    assert len(result.stderr) <= 3 * MIB
+    assert len(result.outcome.reason) <= 200
+    assert len(result.stderr) <= 256 * 1024
 
 
-@pytest.mark.xfail(reason="the keeper parses up to 16 MiB of a guest's JSON, and holds 400 MiB then")
 async def test_what_the_keeper_holds_of_a_hostile_message_is_bounded() -> None:
     """A body of small JSON values takes many times its length when it is parsed."""
     async with started() as here, opened(here.keeper) as session:
@@ -149,27 +150,32 @@ async def test_what_the_keeper_holds_of_a_hostile_message_is_bounded() -> None:
         assert grown < 150 * 1024, f"{grown // 1024} MiB"
 
 
-async def test_a_flood_of_displays_is_bounded(session: Session) -> None:
+async def test_a_flood_of_displays_is_bounded(session: Session, keeper: link.Keeper) -> None:
     code = """
 for number in range(5000):
     say(message("display", b"x" * 100, type="display_data", parts=[["text/plain", 100]]))
 """
-    result = await forged(session, code)
-    assert result.outcome.status == "completed"
+    result = await forged(session, code, 3)
+    async with opened(keeper) as other:
+        assert await other.says("print('fine')") == "fine"
+    # Whoever does not read what the keeper answers to each is blocked in the end, and nobody else is.
+    assert result.outcome.status in ("completed", "timed_out")
     assert len(result.outputs) <= 256
-    assert len(result.outputs) + result.displays_left_out == 5000
 
 
 async def test_large_displays_are_bounded(session: Session) -> None:
     code = """
 body = b"x" * 15 * 2**20
-for number in range(5):
+for number in range(3):
     say(message("display", body, type="display_data", parts=[["image/png", len(body)]]))
 """
     result = await forged(session, code)
     assert result.outcome.status == "completed"
     assert len(result.outputs) == 2
-    assert result.displays_left_out == 3
+    assert result.displays_left_out == 1
+    result = await forged(session, code.replace("range(3)", "range(9)"))
+    assert (result.outcome.status, result.outcome.reason) == ("crashed", "protocol")
+    assert len(result.outputs) == 2
 
 
 @pytest.mark.parametrize(
@@ -231,7 +237,7 @@ import socket
 sock = socket.socket(fileno=os.dup(3))
 for _ in range(50):
     null = [os.open("/dev/null", os.O_RDONLY) for _ in range(10)]
-    socket.send_fds(sock, [message("nothing")], null)
+    socket.send_fds(sock, [message("finished", run=-1)], null)
     for fd in null: os.close(fd)
 print("sent")
 """
@@ -243,7 +249,8 @@ print("sent")
 async def test_output_pipes_cannot_be_turned_around(session: Session) -> None:
     code = """
 import fcntl
-fcntl.fcntl(1, 1031, 4096)  # F_SETPIPE_SZ
+try: fcntl.fcntl(1, 1031, 4096)  # F_SETPIPE_SZ
+except OSError: pass
 os.set_blocking(1, False)
 try:
     print(os.read(os.open("/proc/self/fd/1", os.O_RDONLY | os.O_NONBLOCK), 10))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from jail import Session, Started, has_cgroups, opened, until
+from jail import Session, Started, has_cgroups, opened, status, until
 
 from belljar import link
 from belljar.errors import InvalidRequest, NotFound
@@ -392,3 +392,66 @@ async def test_limits_of_a_session_are_fixed(session: Session, keeper: link.Keep
     assert result.outcome.status == "raised"
     with pytest.raises(InvalidRequest, match="already"):
         await keeper.open(session.name, Limits())
+
+
+# -- between runs ------------------------------------------------------------------------------------------
+
+_WORKS = """
+import os
+def work():
+    while True: os.getpid()
+"""
+_WAKES_ITSELF = """
+import ctypes, signal
+class Event(ctypes.Structure):
+    _fields_ = [("value", ctypes.c_void_p), ("signo", ctypes.c_int), ("rest", ctypes.c_char * 64)]
+event, timer = Event(None, signal.SIGCONT), ctypes.c_void_p()
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.timer_create(1, ctypes.byref(event), ctypes.byref(timer)) == 0:
+    libc.timer_settime(timer, 0, (ctypes.c_long * 4)(0, 1_000_000, 0, 1_000_000), None)
+libc.prctl(1, signal.SIGCONT)  # PR_SET_PDEATHSIG
+"""
+
+
+def _state(started: Started, before: set[int]) -> list[str]:
+    """The states of those processes of the session that are not its pid 1."""
+    seen = [status(pid) for pid in started.processes() - before]
+    return [one["State"] for one in seen if one and one["NSpid"].split()[-1] != "1"]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import threading; threading.Thread(target=work, daemon=True).start()",
+        "if os.fork() == 0: work()",
+        "if os.fork() == 0:\n  os.setsid(); os.fork(); work()",
+        f"if os.fork() == 0:\n  exec({_WAKES_ITSELF!r})\n  work()",
+    ],
+)
+async def test_between_runs_nothing_runs(started: Started, keeper: link.Keeper, start: str) -> None:
+    before = started.processes()
+    async with opened(keeper) as session:
+        result = await session.run(f"{_WORKS}{start}\nimport time; time.sleep(0.1)")
+        assert result.outcome.status == "completed", result.stderr
+        for _ in range(50):
+            states = _state(started, before)
+            assert states
+            assert [state for state in states if not state.startswith(("T", "Z"))] == []
+            await anyio.sleep(0.005)
+        assert await session.says("print('goes on')") == "goes on"
+
+
+async def test_memory_that_no_process_maps_counts(keeper: link.Keeper) -> None:
+    """A memfd is on no disk and, once written, in nobody's address space; 300 MiB of it are no 100 MiB of memory."""
+    async with opened(keeper, memory_bytes=100 * MIB) as session:
+        result = await session.run(
+            """
+            import os
+            held = [os.memfd_create(str(number)) for number in range(3)]
+            for fd in held:
+                for _ in range(100):
+                    os.write(fd, bytes(1024 * 1024))
+            """,
+            timeout=60,
+        )
+        assert result.outcome.status in ("out_of_memory", "raised")

@@ -108,7 +108,13 @@ def test_what_came_before_a_violation_is_still_handed_over() -> None:
         "an empty body": head(kind="x", body=1) + frame(BODY, b""),
         "more body than announced": head(kind="x", body=1) + frame(BODY, b"xx"),
         "a body where none was announced": head(kind="x", body=0) + frame(BODY, b"x"),
-        "a head inside a body": head(kind="x", body=2) + frame(BODY, b"x") + head(kind="y", body=0),
+        "a body in crumbs": head(kind="x", body=2) + frame(BODY, b"x") + frame(BODY, b"x"),
+        "a body in pieces": head(kind="x", body=MAX_PAYLOAD + 1)
+        + frame(BODY, b"x")
+        + frame(BODY, bytes(MAX_PAYLOAD)),
+        "a head inside a body": head(kind="x", body=MAX_PAYLOAD + 1)
+        + frame(BODY, bytes(MAX_PAYLOAD))
+        + head(kind="y", body=0),
     }.items(),
     ids=lambda item: item[0],
 )
@@ -148,7 +154,7 @@ def test_announcing_much_takes_no_memory() -> None:
     tracemalloc.start()
     try:
         decoder = Decoder(1 << 40)
-        assert list(decoder.feed(head(kind="x", body=1 << 40) + frame(BODY, b"x" * 100))) == []
+        assert list(decoder.feed(head(kind="x", body=1 << 40) + frame(BODY, b"x" * MAX_PAYLOAD))) == []
         assert list(decoder.feed(HEADER.pack(BODY, b"\0\0\0", MAX_PAYLOAD))) == []
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:

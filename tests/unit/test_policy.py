@@ -23,9 +23,9 @@ _ARCHES = {"x86_64": pyseccomp.Arch.X86_64, "aarch64": pyseccomp.Arch.AARCH64}
 class Filter:
     """The filter that guests of one architecture get."""
 
-    def __init__(self, architecture: str) -> None:
+    def __init__(self, architecture: str, *, has_memory_cgroup: bool = True) -> None:
         self.architecture = architecture
-        self.program = policy.filter_program()
+        self.program = policy.filter_program(has_memory_cgroup=has_memory_cgroup)
 
     def __call__(self, name: str | int, *arguments: int) -> int:
         number = name if isinstance(name, int) else self.number(name)
@@ -57,9 +57,7 @@ def test_the_kernel_would_take_it(answer: Filter) -> None:
     assert 50 < len(answer.program) // 8 < bpf.MAX_INSTRUCTIONS
 
 
-@pytest.mark.parametrize(
-    "name", "read write openat mmap futex execve kill wait4 exit_group getrandom memfd_create".split()
-)
+@pytest.mark.parametrize("name", "read write openat mmap futex execve wait4 exit_group getrandom".split())
 def test_what_every_program_needs_is_allowed(answer: Filter, name: str) -> None:
     assert answer(name) == bpf.ALLOW
 
@@ -117,6 +115,9 @@ def test_another_architectures_calls_kill(answer: Filter) -> None:
         "NEWUSER": 0x10000000,
         "NEWPID": 0x20000000,
         "NEWNET": 0x40000000,
+        "PTRACE": 0x2000,
+        "PARENT": 0x8000,
+        "UNTRACED": 0x800000,
     }.items(),
     ids=lambda item: item[0],
 )
@@ -157,9 +158,10 @@ def test_ioctls_are_those_of_a_terminal_that_only_asks(answer: Filter) -> None:
 
 
 def test_prctl_changes_nothing_of_the_lock(answer: Filter) -> None:
-    for option in (1, 3, 15, 16, 38):
+    for option in (2, 3, 15, 16, 38):
         assert answer("prctl", option) == bpf.ALLOW
     for name, option in {
+        "PR_SET_PDEATHSIG": 1,
         "PR_SET_DUMPABLE": 4,
         "PR_SET_KEEPCAPS": 8,
         "PR_SET_SECCOMP": 22,
@@ -172,6 +174,27 @@ def test_prctl_changes_nothing_of_the_lock(answer: Filter) -> None:
         "PR_SET_MDWE": 65,
     }.items():
         assert answer("prctl", option) != bpf.ALLOW, name
+
+
+def test_only_the_keeper_lets_a_stopped_session_go_on(answer: Filter) -> None:
+    sigcont = 18
+    for number in range(1, 65):
+        assert (answer("kill", 2, number) == bpf.ALLOW) == (number != sigcont)
+        assert (answer("tgkill", 2, 2, number) == bpf.ALLOW) == (number != sigcont)
+        # The kernel reads an int.
+        assert (answer("kill", 2, number | 1 << 32) == bpf.ALLOW) == (number != sigcont)
+    for name in ("tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "timer_create"):
+        assert answer(name) != bpf.ALLOW, name
+    for command in (8, 10, 15, 1024, 1026):  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY
+        assert answer("fcntl", 0, command) != bpf.ALLOW
+    for command in (0, 1, 2, 3, 4, 5, 6, 7, 1030):
+        assert answer("fcntl", 0, command) == bpf.ALLOW
+
+
+def test_memory_in_no_address_space_needs_a_cgroup_that_counts_it() -> None:
+    machine = platform.machine()
+    assert Filter(machine, has_memory_cgroup=True)("memfd_create") == bpf.ALLOW
+    assert Filter(machine, has_memory_cgroup=False)("memfd_create") == ENOSYS
 
 
 def test_limits_are_for_oneself(answer: Filter) -> None:
