@@ -135,9 +135,7 @@ class _TreeV1:
             if kind == "cgroup":
                 for controller in NEEDED:
                     if controller in options and controller in own:
-                        self._bases[controller] = (
-                            _below(mount, root, own[controller]) / _own_name()
-                        )
+                        self._bases[controller] = _below(mount, root, own[controller]) / _own_name()
         if missing := [name for name in NEEDED if name not in self._bases]:
             raise OSError(0, f"no controller {', '.join(missing)}")
         try:

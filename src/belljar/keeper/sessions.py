@@ -153,6 +153,7 @@ class Session:
             try:
                 await self._box.tell("kill")
                 await guest.dead(DEATH_SECONDS)
+                await guest.flush()  # its last words
             finally:
                 guest.close()
 
@@ -202,8 +203,6 @@ class Session:
         if run.first_result_at is not None:
             laps["first_result"] = run.first_result_at - started
         cpu = (guest.cpu_seconds if guest.exited.is_set() else self._cpu_seconds()) - cpu_before
-        if guest.exited.is_set() and not killed:
-            await guest.flush()
         ending = Ending(
             stop=run.stop,
             finished=run.finished,
