@@ -502,6 +502,25 @@ async def test_pid_1_and_the_server_cannot_be_looked_into(session: Session) -> N
     assert seen == []
 
 
+async def test_no_namespace_is_shared(started: Started, keeper: link.Keeper) -> None:
+    """With this machine, and between two sessions: the link in /proc names the namespace."""
+
+    def namespaces(pid: int) -> dict[str, str]:
+        kinds = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
+        return {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in kinds}
+
+    before = started.processes()
+    async with opened(keeper):
+        one = started.processes() - before
+        async with opened(keeper):
+            two = started.processes() - before - one
+            for first in one:
+                for second in two:
+                    a, b, ours = namespaces(first), namespaces(second), namespaces(os.getpid())
+                    for kind in ours:
+                        assert len({a[kind], b[kind], ours[kind]}) == 3, kind
+
+
 # -- what identifies the machine ---------------------------------------------------------------------------
 
 
