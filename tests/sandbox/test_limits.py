@@ -334,9 +334,6 @@ async def test_places_share_one_disk(keeper: link.Keeper) -> None:
         assert (await session.value("import os; s = os.statvfs('/tmp'); print(s.f_bfree)")) == 0
 
 
-@pytest.mark.xfail(
-    reason="with no inode left the next run's $OUTPUT_DIR cannot be made, and the session stays unusable"
-)
 async def test_files_without_content_are_bounded_too(keeper: link.Keeper) -> None:
     async with opened(keeper, disk_bytes=1 * MIB) as session:
         result = await session.run("for i in range(100_000): open(f'/tmp/{i}', 'w').close()")

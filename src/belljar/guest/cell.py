@@ -7,6 +7,7 @@ this file says as the user's own words: it is shown, and decides nothing.
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import json
 import linecache
@@ -113,9 +114,10 @@ class _Guest:
         linecache.cache[filename] = (len(code), None, f"{code}\n".splitlines(keepends=True), filename)
         before = dict(os.environ)
         os.environ.update(request["env"])
-        os.makedirs(request["env"]["OUTPUT_DIR"], exist_ok=True)
-        _set_stdin(request["stdin"])
         try:
+            _set_stdin(request["stdin"])
+            with contextlib.suppress(OSError):  # no space left, say: for the code to find, and to mend
+                os.makedirs(request["env"]["OUTPUT_DIR"], exist_ok=True)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 self._send(Message("started", {"run": request["run"]}))  # from here on SIGINT is heard

@@ -27,6 +27,7 @@ from belljar.keeper.inside import Runtime, write_zip
 START_SECONDS = 120
 """Until the zygote has imported everything."""
 ANSWER_SECONDS = 30
+STOP_SECONDS = 5
 UID_COUNT = 65536
 
 
@@ -281,8 +282,14 @@ async def start(
             tasks.start_soon(zygote.run)
             yield outer
         finally:
-            process.kill()
-            process.wait()
+            # Without its keeper the boxer ends, and as pid 1 it takes the outer box with it; its parent reaps it.
+            anyio.notify_closing(ours)
+            ours.close()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _zygote_command() -> dict[str, Any]:

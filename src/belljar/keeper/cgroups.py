@@ -77,7 +77,8 @@ def _remove_left_over(parent: Path) -> None:
     """Delete the cgroups of keepers that were killed: their processes died with them."""
     for base in parent.glob(f"{_PREFIX}*"):
         pid = base.name.removeprefix(_PREFIX)
-        if pid.isdigit() and not Path("/proc", pid).exists():
+        # Our own number can only be there from an earlier life of it.
+        if pid.isdigit() and (int(pid) == os.getpid() or not Path("/proc", pid).exists()):
             with contextlib.suppress(OSError):
                 for path in (*filter(Path.is_dir, base.iterdir()), base):
                     path.rmdir()

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import resource
+import secrets
 import signal
 import socket
 import sys
@@ -50,6 +51,7 @@ class Supervisor:
         self._parked: deque[tuple[Session, dict[str, float]]] = deque()
         self._parked_limits = Limits.model_validate(config["limits"])
         self._is_low = anyio.Event()
+        self._ending = anyio.Event()
         self._used_indexes: set[int] = set()
         self._next_index = 0
         self._tree: cgroups.Tree | None = None
@@ -75,6 +77,7 @@ class Supervisor:
                 try:
                     await self._answer(decoder)
                 finally:
+                    self._ending.set()
                     with anyio.CancelScope(shield=True):
                         for session in list(self._guests):
                             session.kill()
@@ -159,7 +162,7 @@ class Supervisor:
         started = time.perf_counter()
         cgroup = None
         try:
-            cgroup = self._tree.make(str(index), limits) if self._tree else None
+            cgroup = self._tree.make(secrets.token_hex(4), limits) if self._tree else None
             made = time.perf_counter()
             box = await self._outer.make_box(index, limits.disk_bytes)
         except BaseException:
@@ -180,10 +183,12 @@ class Supervisor:
     async def _park(self) -> None:
         """Keep sessions with the default limits ready, made while nobody waits for them."""
         while True:
-            while len(self._parked) < self._config["parked"]:
+            while len(self._parked) < self._config["parked"] and not self._ending.is_set():
                 try:
                     self._parked.append(await self._make(self._parked_limits))
                 except Exception as error:  # noqa: BLE001 - without parked sessions requests make their own
+                    if self._ending.is_set():
+                        return
                     _log("no session could be parked", error)
                     await anyio.sleep(_PARK_AGAIN_SECONDS)
             self._is_low = anyio.Event()

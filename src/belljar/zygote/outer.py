@@ -31,11 +31,11 @@ def main(control: socket.socket) -> None:
     os.setresuid(0, 0, 0)
     # The change of identity has made our /proc entries the machine's root's; the boxer has to write its children's.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+    kernel.set_title("belljar outer")  # while there is a /proc: the child takes our mounts away
     pid = os.fork()
     # Set last: the kernel clears it on every change of credentials.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if pid:
-        kernel.set_title("belljar outer")
         control.close()
         kernel.close_range(3)
         _, status = os.waitpid(pid, 0)
