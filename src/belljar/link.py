@@ -130,13 +130,15 @@ class Description:
 class Keeper:
     """A started keeper. Made by `start`; every method raises KeeperLost once the process is gone."""
 
-    def __init__(self, stream: SocketStream, decoder: Decoder, description: Description) -> None:
+    def __init__(self, stream: SocketStream, decoder: Decoder, description: Description, pid: int) -> None:
         self._stream = stream
         self._decoder = decoder
         self._sending = anyio.Lock()
         self._numbers = itertools.count(1)
         self._requests: dict[int, _Request] = {}
         self.description = description
+        self.pid = pid
+        """Of the keeper's process."""
         self.lost = anyio.Event()
 
     @property
@@ -358,7 +360,7 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
     try:
         async with await SocketStream.from_socket(ours) as stream:
             decoder = Decoder(_KEEPER_BODY_BYTES)
-            keeper = Keeper(stream, decoder, await _configure(stream, decoder, settings))
+            keeper = Keeper(stream, decoder, await _configure(stream, decoder, settings), process.pid)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keeper._listen)
                 try:

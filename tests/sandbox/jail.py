@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -147,11 +146,5 @@ class Started:
 @asynccontextmanager
 async def started(**changed: Any) -> AsyncIterator[Started]:
     """A keeper of its own, with the settings given."""
-    before = set(children(os.getpid()))
     async with link.start(settings(**changed)) as keeper:
-        (pid,) = [
-            child
-            for child in set(children(os.getpid())) - before
-            if b"belljar.keeper" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
-        yield Started(keeper, pid)
+        yield Started(keeper, keeper.pid)

@@ -15,6 +15,7 @@ from belljar.layout import BOX, WORK
 _READY = b"k"
 _PID1_FD = 3
 _SWEEPS = 2000
+_STOP_LOOKS = 2000
 _SIGNALS = {"interrupt": signal.SIGINT, "stop": signal.SIGSTOP, "continue": signal.SIGCONT}
 
 
@@ -161,13 +162,15 @@ def _kill(op: str, keep: int | None) -> None:
         os.kill(-1, _SIGNALS.get(op, signal.SIGKILL))
     except ProcessLookupError:
         return
+    if op == "stop":
+        _await_stop()
 
 
 def _sweep(keep: int) -> bool:
     """Kill all but `keep`. False when there are others still after many rounds."""
     for _ in range(_SWEEPS):
-        others = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in (1, keep)]
-        if not any(map(_is_alive, others)):
+        others = _others(1, keep)
+        if all(_state(pid) in (b"Z", b"X") for pid in others):
             return True
         for pid in others:
             try:
@@ -178,10 +181,22 @@ def _sweep(keep: int) -> bool:
     return False
 
 
-def _is_alive(pid: int) -> bool:
-    """Whether it is more than an entry that its parent has not read yet."""
+def _await_stop() -> None:
+    """Until all have taken notice: one that is running, or throttled, does so when it is next scheduled."""
+    for _ in range(_STOP_LOOKS):
+        if all(_state(pid) in (b"T", b"t", b"Z", b"X") for pid in _others(1)):
+            return
+        time.sleep(0.0002)
+
+
+def _others(*but: int) -> list[int]:
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in but]
+
+
+def _state(pid: int) -> bytes:
+    """As in proc(5): Z and X are entries that the parent has not read yet; X also what is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b") ")[2][:1] not in (b"Z", b"X")
+            return file.read().rpartition(b") ")[2][:1]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return b"X"
