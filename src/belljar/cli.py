@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import sys
 import tokenize
 from pathlib import Path
@@ -33,8 +35,14 @@ class _Command(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            _fail(error.format_message())  # with our exit code: click's own 2 could be the program's
         except BelljarError as error:
             _fail(str(error))
+        except BrokenPipeError:
+            os._exit(128 + signal.SIGPIPE)  # nobody reads on, and a flush at exit would only say so again
+        except OSError as error:
+            _fail(f"{error.filename or 'output'}: {error.strerror or error}")
         except (ValidationError, SettingsError) as error:
             _fail(_settings_message(error))
 
@@ -78,8 +86,18 @@ def main() -> None:
     help="Save what the program makes in this directory, never over a file that is there [default: here].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result as one JSON document.")
-@click.option("--timeout", type=float, metavar="S", help="Seconds until the program is stopped.")
-@click.option("--memory", type=int, metavar="MIB", help="Memory for the program and all that it starts.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 3600, min_open=True),
+    metavar="S",
+    help="Seconds until the program is stopped.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(64, 1024 * 1024),
+    metavar="MIB",
+    help="Memory for the program and all that it starts.",
+)
 @click.option(
     "--stdin", "pass_stdin", is_flag=True, help="Give the program what this command reads on its stdin."
 )
@@ -101,7 +119,8 @@ def run(
     if pass_stdin and source == "-":
         raise InvalidRequest("`-` reads the program from standard input, so --stdin has nothing left to read")
     settings = _settings(timeout_seconds=timeout, memory_bytes=memory * MIB if memory is not None else None)
-    asked = link.Run(program, settings.timeout_seconds, stdin=sys.stdin.read() if pass_stdin else "")
+    stdin = sys.stdin.read() if pass_stdin else ""
+    asked = link.Run(program, settings.timeout_seconds, stdin=stdin, is_last=True)
 
     async def embedded_run() -> int:
         answer, saved = await embedded.run(
@@ -111,6 +130,7 @@ def run(
             output_dir=output_dir,
             limits=LimitsRequest(),
             on_event=None if as_json else _print_event,
+            until=_signalled,
         )
         if as_json:
             click.echo(json.dumps(json_of(answer), ensure_ascii=False, indent=2))
@@ -121,6 +141,12 @@ def run(
         return answer.return_code
 
     sys.exit(anyio.run(embedded_run))
+
+
+async def _signalled() -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            return
 
 
 def _program(source: str | None, code: str | None) -> str:
@@ -141,10 +167,16 @@ def _program(source: str | None, code: str | None) -> str:
 
 
 def _print_event(event: link.Event) -> None:
-    if isinstance(event, link.Stream):
-        click.echo(event.text, nl=False, err=event.name == "stderr")
-    elif isinstance(event, link.Raised):
-        click.echo("\n".join(event.traceback), err=True)
+    try:
+        if isinstance(event, link.Stream):
+            click.echo(event.text, nl=False, err=event.name == "stderr")
+        elif isinstance(event, link.Raised):
+            click.echo("\n".join(event.traceback), err=True)
+    except BrokenPipeError:
+        os._exit(128 + signal.SIGPIPE)  # as of any program whose reader has gone; the keeper ends with us
+    except OSError as error:
+        print(f"belljar: the output cannot be written: {error.strerror}", file=sys.stderr, flush=True)
+        os._exit(ENGINE_ERROR)
 
 
 @main.command()

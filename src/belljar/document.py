@@ -17,7 +17,7 @@ from belljar.wire.execution import (
 )
 from belljar.wire.ids import new_id
 
-_TEXT_TYPES = ("text/", "application/json", "image/svg+xml")
+_TEXT_TYPES = ("text/", "application/json", "application/javascript", "image/svg+xml")
 
 
 def execution(

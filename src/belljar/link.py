@@ -89,6 +89,8 @@ class Run:
     timeout_seconds: float
     stdin: str = ""
     env: dict[str, str] = field(default_factory=dict)
+    is_last: bool = False
+    """The session ends after this run, so there is nothing to say on what it keeps."""
 
 
 @dataclass(frozen=True)
@@ -153,16 +155,18 @@ class Keeper:
         return laps
 
     async def put(self, session: str, name: str, body: bytes | AsyncIterator[bytes]) -> None:
-        """Write a file into the session's working directory, replacing one of that name.
+        """Write a file into the session's working directory, replacing one of that name when it is complete.
 
         `name` is one component: no `/`, no NUL, not `.` or `..`, at most 255 bytes. Raises InvalidRequest.
         """
-        append = False
+        # One piece behind, so as to know which is the last; an empty file is one empty piece.
+        is_first, held = True, b""
         async for piece in _pieces(body):
-            await self._ask(Message("put", {"session": session, "name": name, "append": append}, piece))
-            append = True
-        if not append:
-            await self._ask(Message("put", {"session": session, "name": name, "append": False}))
+            if held:
+                await self._ask(_put(session, name, held, is_first=is_first, is_last=False))
+                is_first = False
+            held = piece
+        await self._ask(_put(session, name, held, is_first=is_first, is_last=True))
 
     async def execute(
         self, session: str, run: Run, on_event: Callable[[Event], None] | None = None
@@ -178,6 +182,7 @@ class Keeper:
             "timeout_seconds": run.timeout_seconds,
             "stdin": run.stdin,
             "env": run.env,
+            "is_last": run.is_last,
             "output_dir": secrets.token_hex(8),
         }
         answer = await self._ask(
@@ -197,6 +202,10 @@ class Keeper:
                 return
             offset += len(answer.body)
             yield answer.body
+
+    async def interrupt(self, session: str) -> None:
+        """Have the run under way in the session, if any, end as `interrupted`."""
+        await self._ask(Message("interrupt", {"session": session}))
 
     async def close(self, session: str) -> None:
         """End the session and everything in it. Closing one that is gone does nothing."""
@@ -309,6 +318,9 @@ class _Outputs:
             raised = Raised(**facts["raised"])
             self._add(raised)
             stderr += "".join(f"{line}\n" for line in raised.traceback)
+        if left_out := _left_out(facts["files_left_out"], facts["displays_left_out"]):
+            facts["outcome"]["message"] += f" {left_out}"
+            stderr += f"{left_out}\n"
         return Result(
             outcome=Outcome.model_validate(facts["outcome"]),
             return_code=facts["return_code"],
@@ -322,6 +334,16 @@ class _Outputs:
             usage=Usage.model_validate(facts["usage"]),
             laps=facts["laps"],
         )
+
+
+def _left_out(files: int, displays: int) -> str:
+    """What the caller would otherwise not know to be missing."""
+    what = [f"{count} {name}" for count, name in ((files, "files"), (displays, "figures or values")) if count]
+    return f"Left out, over the limits on what one run gives back: {' and '.join(what)}." if what else ""
+
+
+def _put(session: str, name: str, piece: bytes, *, is_first: bool, is_last: bool) -> Message:
+    return Message("put", {"session": session, "name": name, "is_first": is_first, "is_last": is_last}, piece)
 
 
 async def _pieces(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -369,7 +391,7 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
                     tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         # The listener raises nothing: what came out is the caller's own, as it was raised.
-        raise _only(group) from None
+        raise only(group) from None
     finally:
         ours.close()
         # The closed socket is the order to end; it takes its sessions with it.
@@ -377,7 +399,8 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
             await anyio.to_thread.run_sync(_wait, process)
 
 
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of a task group in which one task failed; else the group."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]

@@ -194,6 +194,24 @@ def test_an_upstream_that_refuses(http: httpx2.Client, model: Model) -> None:
     assert "oops" in refused(post(http, ask("Hello.")), 500, "api_error")
 
 
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"choices": []}, "no message"),
+        ({"type": "message", "role": "assistant", "content": "hello"}, "no message"),
+        ({"error": {"type": "overloaded_error", "message": "busy"}}, "busy"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_upstream_that_answers_something_else(
+    http: httpx2.Client, model: Model, document: dict[str, object], said: str, stream: bool
+) -> None:
+    model.play(Refusal(200, json.dumps(document).encode(), {"content-type": "application/json"}))
+    answer = post(http, ask("Hello.", stream=stream))
+    assert answer.status_code in (502, 529)
+    assert said in answer.json()["error"]["message"]
+
+
 def test_an_upstream_that_breaks_off(http: httpx2.Client, model: Model) -> None:
     model.play(BreakOff([text("one two three four")], 1))
     assert "broke off" in refused(post(http, ask("Hello.")), 502, "api_error")

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import httpx2
+import pytest
 from serving import Server
 
 
@@ -35,9 +36,20 @@ def test_the_document(http: httpx2.Client) -> None:
     assert done["laps"]
 
 
+@pytest.mark.parametrize("env", [{"A=B": "1"}, {"": "1"}, {"A\0": "1"}, {"A": "\0"}, {"OUTPUT_DIR": "/"}])
+def test_an_environment_that_cannot_be_is_refused(http: httpx2.Client, env: dict[str, str]) -> None:
+    answer = http.post("/v1/executions", json={"code": "print(1)", "env": env})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith("env.")
+
+
 def test_an_exception(http: httpx2.Client) -> None:
     done = run(http, "1 / 0")
-    assert done["outcome"]["status"] == "raised"
+    assert done["outcome"] == {
+        "status": "raised",
+        "reason": "ZeroDivisionError",
+        "message": "The code raised ZeroDivisionError.",  # and nothing on a session that is gone
+    }
     assert done["return_code"] == 1
     assert "ZeroDivisionError" in done["stderr"]
     (error,) = [output for output in done["outputs"] if output["type"] == "error"]

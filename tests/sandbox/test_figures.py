@@ -53,14 +53,32 @@ async def test_charts(session: Session) -> None:
     assert await made("plt.plot([1])\nplt.savefig('b.png')\nplt.show()") == (0, ["b.png"])
     assert await made(
         "f, ax = plt.subplots()\nax.plot([1])\nf.savefig('c.svg')\nplt.figure()\nplt.plot([2])"
-    ) == (1, ["c.svg"])
+    ) == (2, ["c.svg"])  # a drawing to download, and both to look at
     assert await made("import io\nplt.plot([1])\nplt.savefig(io.BytesIO())") == (1, [])
     assert await made("plt.plot([1])\nplt.close()") == (0, [])
     assert await made("for i in range(3):\n  plt.figure()\n  plt.plot([i])") == (3, [])
     assert await made("import os\nplt.plot([1])\nplt.savefig(os.environ['OUTPUT_DIR'] + '/d.pdf')") == (
-        0,
+        1,
         ["d.pdf"],
     )
+    assert await made("plt.plot([1])\nplt.savefig('/tmp/away.png')") == (1, [])
+    assert await made("plt.plot([1])\nplt.savefig('no_suffix')") == (0, ["no_suffix.png"])
+
+
+def displays(result: link.Result) -> list[link.Display]:
+    return [event for event in result.outputs if isinstance(event, link.Display)]
+
+
+async def test_a_chart_belongs_to_its_run_however_that_ended(session: Session) -> None:
+    draw = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\n"
+    for ending, status in (("1 / 0", "raised"), ("raise SystemExit(0)", "exited")):
+        result = await session.run(draw + ending, timeout=60)
+        assert result.outcome.status == status
+        assert len(displays(result)) == 1
+        assert pictures(await session.run("None")) == []
+    result = await session.run(draw + "while True: pass", timeout=2)
+    assert result.outcome.status == "timed_out"
+    assert pictures(await session.run("None")) == []
 
 
 async def test_a_chart_stands_where_it_was_shown(session: Session) -> None:

@@ -98,6 +98,7 @@ async def test_a_syntax_error_points_at_the_users_text(session: Session) -> None
     assert '"<cell 1>", line 2' in result.stderr
     assert "x = = 2" in result.stderr
     assert "belljar" not in result.stderr
+    assert result.stderr.count("File ") == 1
     assert (await session.run("'\\ud800'.encode()")).outcome.reason == "UnicodeEncodeError"
     assert (await session.run("x = 1\0")).outcome.status == "raised"
 

@@ -122,11 +122,16 @@ async def test_a_working_directory_that_is_gone_or_turned(session: Session) -> N
 
 async def test_a_file_larger_than_the_disk_is_refused(keeper: link.Keeper) -> None:
     async with opened(keeper, disk_bytes=2 * MIB) as session:
-        with pytest.raises(InvalidRequest, match="No space left"):
-            await session.put("big", bytes(3 * MIB))
-        await session.run("import os; os.unlink('big')")
-        await session.put("small", b"x")
-        assert await session.says("print(open('small').read())") == "x"
+        await session.put("small", b"precious")
+        for name in ("big", "small"):
+            with pytest.raises(InvalidRequest, match="No space left"):
+                await session.put(name, bytes(3 * MIB))
+        # Nothing of it is left, and what had the name has it still.
+        assert (
+            await session.says("import os; print(os.listdir('.'), open('small').read())")
+            == "['small'] precious"
+        )
+        await session.put("big", bytes(MIB))
 
 
 async def test_sessions_that_do_not_exist(keeper: link.Keeper) -> None:
@@ -187,6 +192,8 @@ async def test_many_files_come_back_as_a_bounded_list(session: Session) -> None:
     assert result.outcome.status == "completed"
     assert len(result.files) == 1000
     assert result.files_left_out == 4000
+    assert "4000 files" in result.outcome.message
+    assert "4000 files" in result.stderr
     assert result.files[0].path == "00000"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import IO
+
+import anyio
 
 from belljar import document, link
 from belljar.errors import InvalidRequest
@@ -25,19 +27,21 @@ async def run(
     output_dir: Path | None = None,
     limits: LimitsRequest | None = None,
     on_event: Callable[[link.Event], None] | None = None,
+    until: Callable[[], Awaitable[None]] = anyio.sleep_forever,
 ) -> tuple[Execution, list[Path]]:
     """Run `program` in a fresh session with `inputs` in its working directory.
 
-    What it made is saved below `output_dir` (nothing is, for None), and never over a file that is there.
-    Returns the document and the paths saved. Raises InvalidRequest and JailUnavailable.
+    What it made is saved below `output_dir` (nothing is, for None), and never over a file that is there. When
+    `until` returns before the program has ended, the program is interrupted. Returns the document and the paths
+    saved. Raises InvalidRequest, JailUnavailable, and OSError for a directory that cannot be made.
     """
-    _check(inputs)
+    _check(inputs, output_dir)
     # One program does not pay back the import of libraries that it may not use: the guest imports them itself.
     async with link.start(settings.model_copy(update={"preload": (), "parked": 0})) as keeper:
         laps = await keeper.open(_SESSION, settings.limits(limits))
         for path in inputs:
             await keeper.put(_SESSION, path.name, _pieces(path))
-        result = await keeper.execute(_SESSION, program, on_event)
+        result = await _execute(keeper, program, on_event, until)
         saved: list[Path] = []
         files = []
         for file in result.files:
@@ -50,7 +54,30 @@ async def run(
     return answer, saved
 
 
-def _check(inputs: Sequence[Path]) -> None:
+async def _execute(
+    keeper: link.Keeper,
+    program: link.Run,
+    on_event: Callable[[link.Event], None] | None,
+    until: Callable[[], Awaitable[None]],
+) -> link.Result:
+    async def interrupt() -> None:
+        await until()
+        await keeper.interrupt(_SESSION)
+
+    results: list[link.Result] = []
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(interrupt)
+            results.append(await keeper.execute(_SESSION, program, on_event))
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise link.only(group) from None
+    return results[0]
+
+
+def _check(inputs: Sequence[Path], output_dir: Path | None) -> None:
+    if output_dir is not None:
+        output_dir.mkdir(parents=True, exist_ok=True)  # or fail now, and not after the work is done
     names: set[str] = set()
     for path in inputs:
         if not path.is_file():

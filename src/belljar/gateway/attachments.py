@@ -143,6 +143,8 @@ def as_text(head: bytes) -> str | None:
 def _body(block: dict[str, Any], path: str) -> bytes | None:
     """The bytes of a document; None for all other blocks and for documents that are not in the request."""
     source = block.get("source")
+    if block.get("type") == "document" and source is None:
+        raise InvalidRequest(f"{path}.source: Field required")
     if block.get("type") != "document" or not isinstance(source, dict):
         return None
     if source.get("type") == "base64":

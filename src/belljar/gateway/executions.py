@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from contextlib import AsyncExitStack
 
 from pydantic import ValidationError
 
-from belljar import errors, link
+from belljar import document, errors, link
 from belljar.gateway import attachments
 from belljar.gateway.attachments import Attachment
 from belljar.gateway.envelope import Activity, from_validation
@@ -16,21 +15,14 @@ from belljar.gateway.placement import Container
 from belljar.gateway.store import File
 from belljar.gateway.tools.code_execution import run_and_keep
 from belljar.wire.execution import (
-    DisplayOutput,
-    ErrorOutput,
     Execution,
     ExecutionFile,
     ExecutionRequest,
     InputFile,
     Limits,
     LimitsRequest,
-    Output,
-    StreamOutput,
 )
-from belljar.wire.ids import new_id
 from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
-
-_TEXT_TYPES = ("text/", "image/svg+xml", "application/json", "application/javascript")
 
 
 async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Execution:
@@ -51,23 +43,19 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
             await session.put(file.name, file.digest, file.body)
         activity.has_run_code = True
         what = link.Run(
-            asked.code, asked.timeout_seconds or parts.settings.timeout_seconds, asked.stdin or "", asked.env
+            asked.code,
+            asked.timeout_seconds or parts.settings.timeout_seconds,
+            asked.stdin or "",
+            asked.env,
+            is_last=asked.container is None,
         )
         ran = await run_and_keep(session, what, parts.files)
-    result = ran.result
-    return Execution(
-        id=new_id("exec"),
+    return document.execution(
+        ran.result,
         container=asked.container,
-        outcome=result.outcome,
-        return_code=result.return_code,
-        stdout=result.stdout,
-        stderr=result.stderr,
-        truncated=result.truncated,
-        outputs=[_output(event) for event in result.outputs],
         files=[_file(file) for file in ran.files],
-        usage=result.usage,
         isolation=parts.placement.description.isolation,
-        laps=session.laps | result.laps,
+        laps=session.laps,
     )
 
 
@@ -129,22 +117,6 @@ def _check_names(inputs: list[Attachment]) -> None:
                 f"files.{index}.name: {file.name!r} is the name of another file in the list already"
             )
         names.add(file.name)
-
-
-def _output(event: link.Event) -> Output:
-    if isinstance(event, link.Stream):
-        return StreamOutput(name=event.name, text=event.text)
-    if isinstance(event, link.Raised):
-        return ErrorOutput(ename=event.ename, evalue=event.evalue, traceback=event.traceback)
-    return DisplayOutput(
-        type=event.type, data={kind: _display_text(kind, body) for kind, body in event.data.items()}
-    )
-
-
-def _display_text(kind: str, body: bytes) -> str:
-    if kind.startswith(_TEXT_TYPES):
-        return body.decode("utf-8", "replace")
-    return base64.b64encode(body).decode()
 
 
 def _file(file: File) -> ExecutionFile:

@@ -78,7 +78,8 @@ def _printed(ran: Ran) -> str:
     parts = [ran.result.stdout.rstrip("\n"), *ran.values]
     if ran.is_error or not any(parts):
         parts.append(ran.stderr.rstrip("\n"))
-    return "\n".join(part for part in parts if part)
+    text = "\n".join(part for part in parts if part)
+    return text if text or not ran.is_error else ran.result.outcome.message
 
 
 def _inline_text(use_id: str, text: str, *, is_error: bool) -> Block:

@@ -55,7 +55,7 @@ class MessageFold:
     message: dict[str, Any] = field(default_factory=dict)
     content: dict[int, Block] = field(default_factory=dict)
     broken: dict[int, str] = field(default_factory=dict)
-    """The raw input of tool uses that is not JSON, by block index."""
+    """The raw input of tool uses that is no JSON object, by block index."""
     stopped: bool = False
     _json: dict[int, str] = field(default_factory=dict)
     _closed: set[int] = field(default_factory=set)
@@ -114,8 +114,12 @@ class MessageFold:
         if not written:
             return
         try:
-            self.content[index]["input"] = json.loads(written)
+            given = json.loads(written)
         except ValueError:
+            given = None
+        if isinstance(given, dict):
+            self.content[index]["input"] = given
+        else:
             self.broken[index] = written
 
 

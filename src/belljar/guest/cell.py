@@ -113,21 +113,17 @@ class _Guest:
         code = request["code"]
         linecache.cache[filename] = (len(code), None, f"{code}\n".splitlines(keepends=True), filename)
         before = dict(os.environ)
-        os.environ.update(request["env"])
         try:
+            os.environ.update(request["env"])
             _set_stdin(request["stdin"])
             with contextlib.suppress(OSError):  # no space left, say: for the code to find, and to mend
                 os.makedirs(request["env"]["OUTPUT_DIR"], exist_ok=True)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 self._send(Message("started", {"run": request["run"]}))  # from here on SIGINT is heard
-                self._execute(code, filename)
-                display.show_figures()
+                return self._with_figures(self._finished(code, filename))
             finally:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
-            head: dict[str, Any] = {"status": "completed", "return_code": 0}
-        except SystemExit as error:
-            head = {"status": "exited", "return_code": self._exit_code(error)}
         except BaseException as error:
             return self._raised(error)
         finally:
@@ -137,10 +133,33 @@ class _Guest:
                     os.environ[name] = before[name]
                 else:
                     os.environ.pop(name, None)
-        return Message("finished", head)
+
+    def _finished(self, code: str, filename: str) -> Message:
+        """Run the code, and say how it ended."""
+        try:
+            self._execute(code, filename)
+        except SystemExit as error:
+            return Message("finished", {"status": "exited", "return_code": self._exit_code(error)})
+        except KeyboardInterrupt as error:
+            display.drop_figures()  # there is no time left to draw them
+            return self._raised(error)
+        except BaseException as error:
+            return self._raised(error)
+        return Message("finished", {"status": "completed", "return_code": 0})
+
+    def _with_figures(self, finished: Message) -> Message:
+        """Show what was left open, however the code ended: it belongs to this run and to no other."""
+        try:
+            display.show_figures()
+        except Exception as error:
+            if finished.head["status"] == "completed":
+                return self._raised(error)
+            print(f"A figure could not be drawn: {error!r}", file=sys.stderr)
+        return finished
 
     def _execute(self, code: str, filename: str) -> None:
-        tree = ast.parse(code, filename)
+        # Not ast.parse: a SyntaxError is to be raised from the user's code and not from a library's.
+        tree: Any = compile(code, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         last = tree.body[-1] if tree.body else None
         namespace = self._main.__dict__
         if isinstance(last, ast.Expr):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import importlib.abc
 import importlib.util
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from belljar.layout import FILES
+
 Emit = Callable[[str, dict[str, bytes]], None]
 _emit: list[Emit] = []
 """Where `plt.show()` sends figures while a cell runs; empty in the zygote."""
 
 _SAVED = "_belljar_saved"
+_PICTURES = {"png", "jpg", "jpeg", "gif", "webp"}
 
 
 def set_emit(emit: Emit) -> None:
@@ -62,12 +66,28 @@ def _patch(pyplot: Any) -> None:
 
     def savefig(self: Any, fname: Any, *args: Any, **kwargs: Any) -> Any:
         result = save(self, fname, *args, **kwargs)
-        if isinstance(fname, str) or hasattr(fname, "__fspath__"):
-            setattr(self, _SAVED, True)  # it comes back as that file, and not a second time as a display
+        if _comes_back(fname, kwargs.get("format") or pyplot.rcParams["savefig.format"]):
+            setattr(self, _SAVED, True)  # as that file, and so not a second time as a display
         return result
 
     savefig.__doc__, savefig.__wrapped__ = save.__doc__, save  # type: ignore[attr-defined]
     figure_class.savefig = savefig
+
+
+def _comes_back(fname: Any, default: str) -> bool:
+    """Whether a saved figure is an image file that is handed out with the run's results."""
+    if not isinstance(fname, str | os.PathLike):
+        return False
+    path = os.path.realpath(fname)
+    kind = os.path.splitext(path)[1].lstrip(".") or default
+    return path.startswith(f"{FILES}/") and kind.lower() in _PICTURES
+
+
+def drop_figures() -> None:
+    """Close the open figures without showing them."""
+    pyplot: Any = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and hasattr(pyplot, "close"):
+        pyplot.close("all")
 
 
 def show_figures() -> None:

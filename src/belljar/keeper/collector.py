@@ -20,6 +20,8 @@ MAX_FILES = 1000
 MAX_ENTRIES = 20_000
 """How many directory entries one look takes in."""
 MAX_DEPTH = 16
+INCOMING = b".belljar-"
+"""Files on their way in have names that begin so, until they are complete."""
 _SKIPPED = {b"__pycache__", b".ipynb_checkpoints"}
 
 
@@ -51,7 +53,7 @@ def look(files_fd: int, top: bytes) -> Listing:
             names = sorted(_names(directory, budget), reverse=True)
             budget -= len(names)
             for name in names:
-                if name in _SKIPPED:
+                if name in _SKIPPED or is_ours(name):
                     continue
                 with contextlib.suppress(OSError):
                     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -92,25 +94,54 @@ def read(files_fd: int, path: bytes, seen: Seen, offset: int, length: int) -> by
         os.close(fd)
 
 
+def is_ours(name: bytes) -> bool:
+    """Whether a file is one of ours on its way in, and no result."""
+    return name.startswith(INCOMING)
+
+
+def rename(files_fd: int, directory: bytes, old: bytes, new: bytes, *, owner: int) -> None:
+    """Give a file in `directory` another name, replacing what has it. Runs in a thread of its own, like `write`."""
+    with _as(owner):
+        fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.rename(old, new, src_dir_fd=fd, dst_dir_fd=fd)
+        finally:
+            os.close(fd)
+
+
+def remove(files_fd: int, directory: bytes, name: bytes) -> None:
+    """Delete a file in `directory`, if it is there."""
+    fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _as(owner: int) -> Iterator[None]:
+    """As root: make files as the guest's uid. A file system of the box cannot hold those of another."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        kernel.set_filesystem_ids(owner, owner)
+    try:
+        yield
+    finally:
+        if is_root:
+            kernel.set_filesystem_ids(0, 0)
+
+
 def write(files_fd: int, path: bytes, data: bytes, *, append: bool, owner: int) -> None:
     """Write into a file of the session as its own user `owner` (a uid and gid of this machine).
 
     The first piece replaces whatever had the name. Runs in a thread of its own: the file-system identity is
     switched for that thread only.
     """
-    is_root = os.geteuid() == 0
-    if is_root:
-        # A file system of the box cannot hold files of a uid that the box does not have.
-        kernel.set_filesystem_ids(owner, owner)
-    try:
+    with _as(owner):
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         if not append:
-            directory = kernel.openat2(files_fd, os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(os.path.basename(path), dir_fd=directory)
-            finally:
-                os.close(directory)
+            remove(files_fd, os.path.dirname(path), os.path.basename(path))
             flags |= os.O_CREAT | os.O_EXCL
         fd = kernel.openat2(files_fd, path, flags | (os.O_APPEND if append else 0), 0 if append else 0o644)
         try:
@@ -121,6 +152,3 @@ def write(files_fd: int, path: bytes, data: bytes, *, append: bool, owner: int) 
                 view = view[os.write(fd, view) :]
         finally:
             os.close(fd)
-    finally:
-        if is_root:
-            kernel.set_filesystem_ids(0, 0)

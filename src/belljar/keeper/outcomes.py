@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from belljar.wire.execution import MIB, Limits, Outcome, Status
@@ -37,7 +37,18 @@ class Decided:
     """{ename, evalue, traceback} for the reader, where the code raised."""
 
 
-def decide(ending: Ending, limits: Limits, timeout_seconds: float, peak_bytes: int) -> Decided:
+def decide(
+    ending: Ending, limits: Limits, timeout_seconds: float, peak_bytes: int, *, is_last: bool = False
+) -> Decided:
+    """How the run ended. Where it `is_last`, the message is silent on what the session keeps."""
+    decided = _decide(ending, limits, timeout_seconds, peak_bytes)
+    if is_last:
+        message = decided.outcome.message.removesuffix(_KEPT).removesuffix(_LOST).rstrip()
+        return replace(decided, outcome=decided.outcome.model_copy(update={"message": message}))
+    return decided
+
+
+def _decide(ending: Ending, limits: Limits, timeout_seconds: float, peak_bytes: int) -> Decided:
     """The first cause wins: the keeper's own stop, the kernel's kill, the exit, then the guest's word."""
     has_gone = ending.was_killed or ending.exit_status is not None
     after = _LOST if has_gone else _KEPT

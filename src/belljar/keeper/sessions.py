@@ -218,7 +218,8 @@ class Session:
             # end of it, and nobody who changes files while we look at them.
             await self._box.tell("stop")
             self._is_stopped = True
-        decided = decide(ending, self.limits, request["timeout_seconds"], self._peak_bytes(run))
+        timeout, peak = request["timeout_seconds"], self._peak_bytes(run)
+        decided = decide(ending, self.limits, timeout, peak, is_last=request["is_last"])
         files = await self.workspace.changes(before, request["output_dir"])
         return await self._report(run, decided, files, cpu, laps)
 

@@ -206,7 +206,10 @@ class Supervisor:
 
     async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
         await self._session(message).workspace.put(
-            message.head["name"], message.body, append=message.head["append"]
+            message.head["name"],
+            message.body,
+            is_first=message.head["is_first"],
+            is_last=message.head["is_last"],
         )
         return {}, b""
 

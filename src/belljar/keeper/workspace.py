@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -50,17 +52,28 @@ class Workspace:
         top = _output(output_dir)
         return [_described(path, seen, top) for path, seen in collector.changed(before, self._listing)]
 
-    async def put(self, name: str, data: bytes, *, append: bool) -> None:
-        """Write a file (or its next piece) into the working directory. Raises InvalidRequest."""
+    async def put(self, name: str, data: bytes, *, is_first: bool, is_last: bool) -> None:
+        """Take in a piece of a file for the working directory, which gets it when it is complete.
+
+        Raises InvalidRequest, and then what had the name has it still.
+        """
         raw = os.fsencode(name)
         if not raw or b"/" in raw or b"\0" in raw or raw in (b".", b"..") or len(raw) > 255:
             raise InvalidRequest(
                 f"{name!r} is no file name: one component of at most 255 bytes, without / and NUL"
             )
-        path = _WORK + b"/" + raw
+        incoming = collector.INCOMING + hashlib.sha256(raw).hexdigest()[:32].encode()
 
         def write() -> None:
-            collector.write(self._files_fd, path, data, append=append, owner=self._owner)
+            try:
+                path = _WORK + b"/" + incoming
+                collector.write(self._files_fd, path, data, append=not is_first, owner=self._owner)
+                if is_last:
+                    collector.rename(self._files_fd, _WORK, incoming, raw, owner=self._owner)
+            except OSError:
+                with contextlib.suppress(OSError):  # the first error is the one to tell
+                    collector.remove(self._files_fd, _WORK, incoming)
+                raise
 
         try:
             await self._in_thread(write)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Level = Literal["full", "limited", "reduced"]
 Status = Literal[
@@ -114,6 +114,24 @@ class InputFile(BaseModel):
     file_id: str | None = None
 
 
+def _env_name(name: str) -> str:
+    if not name or "=" in name or "\0" in name:
+        raise ValueError("a variable's name is not empty and has neither '=' nor NUL")
+    if name == "OUTPUT_DIR":
+        raise ValueError("OUTPUT_DIR is set for each run")
+    return name
+
+
+def _env_value(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("a variable's value has no NUL")
+    return value
+
+
+EnvName = Annotated[str, AfterValidator(_env_name)]
+EnvValue = Annotated[str, AfterValidator(_env_value)]
+
+
 class ExecutionRequest(BaseModel):
     """The body of POST /v1/executions."""
 
@@ -126,7 +144,7 @@ class ExecutionRequest(BaseModel):
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
     limits: LimitsRequest | None = None
     stdin: str | None = None
-    env: dict[str, str] = {}
+    env: dict[EnvName, EnvValue] = {}
 
 
 class Execution(BaseModel):

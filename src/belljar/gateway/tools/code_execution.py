@@ -135,7 +135,7 @@ def definition(
 def code_of(given: object) -> str | Failed:
     """The code in a tool's input, or why there is none."""
     if isinstance(given, str):
-        return Failed("invalid_tool_input", f"The input is not valid JSON: {clipped(given, 400)}")
+        return Failed("invalid_tool_input", f"The input is not a JSON object: {clipped(given, 400)}")
     code = given.get("code") if isinstance(given, dict) else None
     if not isinstance(code, str):
         return Failed(

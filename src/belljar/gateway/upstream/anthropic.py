@@ -72,7 +72,15 @@ class AnthropicUpstream:
     async def _events(self, response: httpx2.Response) -> AsyncIterator[Event]:
         if "application/json" in response.headers.get("content-type", ""):
             # A server that cannot stream answers with the message itself.
-            for event in events_of(_object(await response.aread(), self._shown)):
+            message = _object(await response.aread(), self._shown)
+            if "error" in message:
+                raise _error_event(message)
+            if not _is_message(message):
+                raise UpstreamError(
+                    f"The model server at {self._shown} answered with JSON that is no message: does it speak "
+                    "/v1/messages?"
+                )
+            for event in events_of(message):
                 yield event
             return
         async for sent in EventSource(response, max_event_size=_EVENT_BYTES):
@@ -141,6 +149,11 @@ def _object(data: bytes, shown: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UpstreamError(f"The model server at {shown} sent JSON that is not an object.")
     return value
+
+
+def _is_message(document: dict[str, Any]) -> bool:
+    content = document.get("content")
+    return isinstance(content, list) and all(isinstance(block, dict) and "type" in block for block in content)
 
 
 def _error_event(event: Event) -> UpstreamError:
