@@ -62,19 +62,17 @@ async def test_a_traceback_holds_the_users_lines_only(session: Session) -> None:
     assert result.return_code == 1
     assert result.stdout == "before\n"
     raised = result.outputs[-1]
-    assert raised == link.Raised(
-        "ZeroDivisionError",
-        "division by zero",
-        [
-            "Traceback (most recent call last):",
-            '  File "<cell 1>", line 5, in <module>',
-            "    f(0)",
-            '  File "<cell 1>", line 2, in f',
-            "    return 1 / x",
-            "           ~~^~~",
-            "ZeroDivisionError: division by zero",
-        ],
-    )
+    assert isinstance(raised, link.Raised)
+    assert (raised.ename, raised.evalue) == ("ZeroDivisionError", "division by zero")
+    # Which lines are marked is the interpreter's own affair, and differs between its versions.
+    assert [line for line in raised.traceback if line.strip(" ~^")] == [
+        "Traceback (most recent call last):",
+        '  File "<cell 1>", line 5, in <module>',
+        "    f(0)",
+        '  File "<cell 1>", line 2, in f',
+        "    return 1 / x",
+        "ZeroDivisionError: division by zero",
+    ]
     assert result.stderr == "".join(f"{line}\n" for line in raised.traceback)
 
 
