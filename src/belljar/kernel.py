@@ -56,11 +56,9 @@ NAMESPACES = (
     CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID
 )
 
-MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
-MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
@@ -212,6 +210,15 @@ def set_title(title: str) -> None:
     prctl(PR_SET_NAME, ctypes.addressof(name))
 
 
+def write_file(path: str | os.PathLike[str], text: str) -> None:
+    """One write(2) to a file that is there, as those of /proc and cgroups want it: its errno is the kernel's answer."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
 def close_range(first: int, last: int = 0xFFFFFFFF) -> None:
     """Close every descriptor from `first` to `last` (Linux 5.9)."""
     if first <= last:
@@ -272,7 +279,6 @@ class Landlock:
     READ_DIR = 1 << 3
     MAKE_CHAR = 1 << 6
     MAKE_BLOCK = 1 << 11
-    TRUNCATE = 1 << 14
     _PATH_BENEATH = 1
     # How many rights on files each ABI handles: 1-2 (Linux 5.13, 5.19), 3 truncate (6.2), 5 device ioctl (6.10)
     _FILE_RIGHTS: ClassVar[dict[int, int]] = {1: 13, 2: 14, 3: 15, 4: 15}

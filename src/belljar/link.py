@@ -285,6 +285,8 @@ class _Outputs:
     def __init__(self, on_event: Callable[[Event], None] | None) -> None:
         self._on_event = on_event
         self._outputs: list[Event] = []
+        self._open: tuple[Literal["stdout", "stderr"], list[str]] | None = None
+        """The stream that is being written, in pieces: joined when something else follows."""
         self._texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
     def take(self, message: Message) -> None:
@@ -299,16 +301,24 @@ class _Outputs:
 
     def _stream(self, name: Literal["stdout", "stderr"], text: str) -> None:
         self._texts[name].append(text)
-        last = self._outputs[-1] if self._outputs else None
-        if isinstance(last, Stream) and last.name == name:
-            self._outputs[-1] = Stream(name, last.text + text)
-            if self._on_event is not None:
-                self._on_event(Stream(name, text))
-        else:
-            self._add(Stream(name, text))
+        if self._open is None or self._open[0] != name:
+            self._close()
+            self._open = (name, [])
+        self._open[1].append(text)
+        self._tell(Stream(name, text))
+
+    def _close(self) -> None:
+        if self._open is not None:
+            name, pieces = self._open
+            self._outputs.append(Stream(name, "".join(pieces)))
+            self._open = None
 
     def _add(self, event: Event) -> None:
+        self._close()
         self._outputs.append(event)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
 
@@ -321,6 +331,7 @@ class _Outputs:
         if left_out := _left_out(facts["files_left_out"], facts["displays_left_out"]):
             facts["outcome"]["message"] += f" {left_out}"
             stderr += f"{left_out}\n"
+        self._close()
         return Result(
             outcome=Outcome.model_validate(facts["outcome"]),
             return_code=facts["return_code"],

@@ -13,9 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.types import Lifespan
 
-from belljar import link
 from belljar.errors import InvalidRequest
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope, UnderWay
@@ -36,28 +34,14 @@ log = structlog.get_logger("belljar.gateway")
 _SWEEP_SECONDS = 60
 
 
-def build_app(settings: Settings, keeper_start: KeeperStart = link.start) -> Starlette:
-    """The whole gateway as one ASGI application; its lifespan starts and ends the keeper."""
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_parts(settings, keeper_start) as parts:
-            app.state.parts = parts
-            yield
-
-    return application(settings, UnderWay(), lifespan)
-
-
-def application(
-    settings: Settings, under_way: UnderWay, lifespan: Lifespan[Starlette] | None = None
-) -> Starlette:
-    """The endpoints. The caller sees to it that `app.state.parts` is there before the first request."""
+def application(settings: Settings, under_way: UnderWay, parts: Parts) -> Starlette:
+    """The endpoints, on parts that live longer than the application."""
     app = Starlette(
         routes=routes(),
-        lifespan=lifespan,
         middleware=[Middleware(Envelope, max_body_bytes=settings.max_body_bytes, under_way=under_way)],
         exception_handlers={HTTPException: _to_the_envelope},
     )
+    app.state.parts = parts
     app.router.redirect_slashes = False  # an unknown path is an error, in the envelope
     return app
 

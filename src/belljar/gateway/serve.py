@@ -48,8 +48,7 @@ async def serve(
     with _listen(settings.host, settings.port) as listener:
         # The parts are opened here and not by uvicorn's lifespan, which would hide why they do not open.
         async with open_parts(settings, keeper_start) as parts:
-            app = application(settings, under_way)
-            app.state.parts = parts
+            app = application(settings, under_way, parts)
             await _run(_Server(_config(app)), listener, under_way, on_ready)
 
 

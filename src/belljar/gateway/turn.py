@@ -58,7 +58,6 @@ class MessageFold:
     """The raw input of tool uses that is no JSON object, by block index."""
     stopped: bool = False
     _json: dict[int, str] = field(default_factory=dict)
-    _closed: set[int] = field(default_factory=set)
 
     def add(self, event: Event) -> None:
         kind = event.get("type")
@@ -84,10 +83,6 @@ class MessageFold:
     def stop_reason(self) -> str | None:
         return self.message.get("stop_reason")
 
-    def is_whole(self, index: int) -> bool:
-        """Whether the block came to its end, with an input that is JSON."""
-        return index in self._closed and index not in self.broken
-
     def result(self) -> dict[str, Any]:
         """The whole message, as a client that did not ask for a stream gets it."""
         return {**self.message, "content": self.blocks}
@@ -109,7 +104,6 @@ class MessageFold:
                 pass
 
     def _close(self, index: int) -> None:
-        self._closed.add(index)
         written = self._json.get(index)
         if not written:
             return

@@ -19,7 +19,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from belljar import layout, packets
+from belljar import kernel, layout, packets
 from belljar.errors import JailUnavailable, KeeperLost, SessionLost
 from belljar.keeper import outside, policy
 from belljar.keeper.inside import Runtime, write_zip
@@ -120,7 +120,6 @@ class Box:
     def __post_init__(self) -> None:
         self._turn = anyio.Lock()
         self.pid = outside.pid_of(self.pidfd)
-        self.is_dead = False
 
     async def tell(self, op: str, keep: int | None = None) -> None:
         """Have pid 1 signal everything in the box, and return when it has.
@@ -140,7 +139,6 @@ class Box:
                 await anyio.wait_readable(self.sock)
             packets.receive(self.sock)
         except (OSError, EOFError, TimeoutError) as error:
-            self.is_dead = True
             raise SessionLost("the session's box has ended") from error
 
     def kill(self) -> None:
@@ -315,11 +313,7 @@ async def _enter(sock: socket.socket, pid: int, view: policy.View, uid_base: int
         maps = {"setgroups": "deny", "uid_map": f"0 {os.geteuid()} 1", "gid_map": f"0 {os.getegid()} 1"}
     try:
         for name, text in maps.items():
-            fd = os.open(f"/proc/{pid}/{name}", os.O_WRONLY)
-            try:
-                os.write(fd, text.encode())
-            finally:
-                os.close(fd)
+            kernel.write_file(f"/proc/{pid}/{name}", text)
     except OSError as error:
         raise JailUnavailable(f"the kernel refused the guests' {name}: {error.strerror}") from error
     packets.send(sock, {"op": "go"})

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from belljar import kernel
 from belljar.wire.execution import Limits
 
 _CPU_PERIOD_US = 100_000
@@ -85,12 +86,7 @@ def _remove_left_over(parent: Path) -> None:
 
 
 def _write(path: Path, value: str | int) -> None:
-    # One write, and unbuffered: the kernel's answer is the errno of this very call.
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, str(value).encode())
-    finally:
-        os.close(fd)
+    kernel.write_file(path, str(value))
 
 
 def _value_of(path: Path, key: str) -> int:

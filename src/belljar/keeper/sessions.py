@@ -7,9 +7,7 @@ import fcntl
 import json
 import os
 import socket
-import sys
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,6 +22,7 @@ from belljar.keeper import boxes, collector, outside, policy
 from belljar.keeper.boxes import Box, OuterBox
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import PIPE_BYTES, Emit, Guest, Run
+from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
 from belljar.keeper.workspace import Workspace
 from belljar.wire.execution import Limits
@@ -140,9 +139,7 @@ class Session:
         try:
             await task(*arguments)
         except Exception as error:  # noqa: BLE001 - see above
-            print(
-                f"belljar keeper: {''.join(traceback.format_exception(error))}", file=sys.stderr, flush=True
-            )
+            log("a reader of a guest", error)
             self.kill()
 
     async def _kill_guest(self) -> None:
@@ -247,7 +244,7 @@ class Session:
                 "cpu_seconds": max(0.0, cpu_seconds),
                 "peak_memory_bytes": self._peak_bytes(run),
             },
-            "laps": {name: round(seconds * 1000, 3) for name, seconds in laps.items()},
+            "laps": milliseconds(laps),
         }
 
     async def _until_done(self, run: Run, guest: Guest, request: dict[str, Any]) -> bool:

@@ -10,9 +10,7 @@ import resource
 import secrets
 import signal
 import socket
-import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,6 +25,7 @@ from belljar.frames import Decoder, Message, encode
 from belljar.keeper import boxes, cgroups, policy
 from belljar.keeper.boxes import OuterBox
 from belljar.keeper.inside import Runtime, inspect_runtime
+from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.sessions import Session
 from belljar.wire.execution import Limits
 
@@ -46,7 +45,7 @@ class Supervisor:
         self._config = config
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
-        self._guests: set[Session] = set()
+        self._living: set[Session] = set()
         """Every session that is not gone yet, named or not."""
         self._parked: deque[tuple[Session, dict[str, float]]] = deque()
         self._parked_limits = Limits.model_validate(config["limits"])
@@ -54,6 +53,8 @@ class Supervisor:
         self._ending = anyio.Event()
         self._used_indexes: set[int] = set()
         self._next_index = 0
+        self._work: TaskGroup
+        """Requests, parking and ends of sessions. The readers of guests live in `tasks`, and longer."""
         self._tree: cgroups.Tree | None = None
         self._outer: OuterBox | None = None
 
@@ -71,18 +72,21 @@ class Supervisor:
                 runtime, program, preload, uid_base, self._tasks, self._guest_exited
             ) as outer:
                 self._outer = outer
-                if self._config["parked"]:
-                    self._tasks.start_soon(self._park)
-                await self.send(Message("ready", {}, _description(runtime, outer, level, missing)))
                 try:
-                    await self._answer(decoder)
+                    # What is under way ends in here, half-made sessions included: before their cgroups' parent.
+                    async with anyio.create_task_group() as self._work:
+                        if self._config["parked"]:
+                            self._work.start_soon(self._park)
+                        await self.send(Message("ready", {}, _description(runtime, outer, level, missing)))
+                        await self._answer(decoder)
+                        self._ending.set()
+                        self._work.cancel_scope.cancel()
                 finally:
-                    self._ending.set()
                     with anyio.CancelScope(shield=True):
-                        for session in list(self._guests):
+                        for session in list(self._living):
                             session.kill()
                         async with anyio.create_task_group() as deaths:
-                            for session in list(self._guests):
+                            for session in list(self._living):
                                 deaths.start_soon(self._end, session)
         finally:
             if self._tree is not None:
@@ -95,7 +99,7 @@ class Supervisor:
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 return
             for message in decoder.feed(data):
-                self._tasks.start_soon(self._handle, message)
+                self._work.start_soon(self._handle, message)
 
     async def send(self, message: Message) -> None:
         """To the owner; waits where the owner is slow, and so do the guests then."""
@@ -112,14 +116,14 @@ class Supervisor:
         except BelljarError as error:
             answer = Message("error", {"id": number, "error": type(error).__name__, "message": str(error)})
         except Exception as error:  # noqa: BLE001 - the boundary of one request: the others go on
-            _log(message.kind, error)
+            log(message.kind, error)
             answer = Message(
                 "error", {"id": number, "error": "SessionLost", "message": f"the keeper failed: {error}"}
             )
         await self.send(answer)
 
     def _guest_exited(self, packet: dict[str, Any]) -> None:
-        for session in self._guests:
+        for session in self._living:
             session.guest_exited(packet["pid"], packet["status"], packet["cpu_seconds"])
 
     def _session(self, message: Message) -> Session:
@@ -153,7 +157,7 @@ class Supervisor:
             session, laps = await self._make(limits)
             self._sessions[name] = session
         laps["session"] = time.perf_counter() - started
-        return {"laps": {lap: round(seconds * 1000, 3) for lap, seconds in laps.items()}}, b""
+        return {"laps": milliseconds(laps)}, b""
 
     async def _make(self, limits: Limits) -> tuple[Session, dict[str, float]]:
         """A session whose guest is locked in and waits for code; its laps in seconds."""
@@ -171,12 +175,11 @@ class Supervisor:
             self._used_indexes.discard(index)
             raise
         session = Session(self._outer, box, index, limits, cgroup, self._config["grace_seconds"], self._tasks)
-        self._guests.add(session)
+        self._living.add(session)
         try:
             laps = await session.live()
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self._end(session)
+            await self._end(session)
             raise
         return session, laps | {"cgroup": made - started}
 
@@ -189,18 +192,19 @@ class Supervisor:
                 except Exception as error:  # noqa: BLE001 - without parked sessions requests make their own
                     if self._ending.is_set():
                         return
-                    _log("no session could be parked", error)
+                    log("no session could be parked", error)
                     await anyio.sleep(_PARK_AGAIN_SECONDS)
             self._is_low = anyio.Event()
             await self._is_low.wait()
 
     async def _end(self, session: Session) -> None:
         try:
-            is_gone = await session.close()
+            with anyio.CancelScope(shield=True):
+                is_gone = await session.close()
         except Exception as error:  # noqa: BLE001 - nobody waits for this, and the other sessions go on
             is_gone = False
-            _log("a session's end", error)
-        self._guests.discard(session)
+            log("a session's end", error)
+        self._living.discard(session)
         if is_gone:
             self._used_indexes.discard(session.index)  # else its uid is not to be given to another
 
@@ -235,7 +239,7 @@ class Supervisor:
         if session is not None:
             session.kill()
             # The kernel takes milliseconds to take it apart: nobody has to wait for that.
-            self._tasks.start_soon(self._end, session)
+            self._work.start_soon(self._end, session)
         return {}, b""
 
     _OPERATIONS: ClassVar[dict[str, Operation]] = {
@@ -246,11 +250,6 @@ class Supervisor:
         "interrupt": _interrupt,
         "close": _close,
     }
-
-
-def _log(what: str, error: Exception) -> None:
-    detail = str(error) if isinstance(error, BelljarError) else "".join(traceback.format_exception(error))
-    print(f"belljar keeper: {what}: {detail}", file=sys.stderr, flush=True)
 
 
 def _level(missing: list[str]) -> tuple[str, list[str]]:
@@ -278,7 +277,7 @@ def _description(runtime: Runtime, outer: OuterBox, level: str, missing: list[st
         "python": runtime.version,
         "packages": runtime.packages,
         "preload_failed": outer.preload_failed,
-        "laps": {name: round(seconds * 1000, 3) for name, seconds in outer.laps.items()},
+        "laps": milliseconds(outer.laps),
     }
     return json.dumps(facts).encode()
 

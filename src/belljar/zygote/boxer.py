@@ -84,9 +84,9 @@ def _make_box(packet: dict[str, Any], sock_fd: int) -> tuple[int, int]:
     os.close(gate_read)
     pidfd = os.pidfd_open(pid)
     try:
-        _write_map(pid, "setgroups", "deny")
-        _write_map(pid, "uid_map", packet["map"])
-        _write_map(pid, "gid_map", packet["map"])
+        kernel.write_file(f"/proc/{pid}/setgroups", "deny")
+        kernel.write_file(f"/proc/{pid}/uid_map", packet["map"])
+        kernel.write_file(f"/proc/{pid}/gid_map", packet["map"])
         os.write(gate_write, _READY)
     except OSError:
         os.close(pidfd)
@@ -94,14 +94,6 @@ def _make_box(packet: dict[str, Any], sock_fd: int) -> tuple[int, int]:
     finally:
         os.close(gate_write)  # without the byte the child ends itself
     return pid, pidfd
-
-
-def _write_map(pid: int, name: str, text: str) -> None:
-    fd = os.open(f"/proc/{pid}/{name}", os.O_WRONLY)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
 
 
 def _pid1(packet: dict[str, Any], sock: socket.socket) -> None:
