@@ -96,7 +96,7 @@ class Supervisor:
         while True:
             try:
                 data = await self._stream.receive(262144)
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 return
             for message in decoder.feed(data):
                 self._work.start_soon(self._handle, message)
@@ -292,7 +292,7 @@ async def run(fd: int) -> None:
         decoder = Decoder(MAX_REQUEST_BYTES)
         config = await _first(stream, decoder)
         supervisor = Supervisor(stream, config, tasks)
-        tasks.start_soon(_until_signal, tasks)
+        tasks.start_soon(_until_signal, stream)
         try:
             await supervisor.serve(decoder)
         except BelljarError as error:
@@ -309,10 +309,10 @@ async def _first(stream: ByteStream, decoder: Decoder) -> dict[str, Any]:
             return config
 
 
-async def _until_signal(tasks: TaskGroup) -> None:
+async def _until_signal(stream: ByteStream) -> None:
     # SIGINT of a terminal goes to us too, but it is for our owner to decide what it means.
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
             if number == signal.SIGTERM:
-                tasks.cancel_scope.cancel()
+                await stream.aclose()  # as if the owner had gone: one way to end
                 return
