@@ -1,0 +1,33 @@
+"""Reads the environment that the server was started with: Python's copy, libc's, and the block on the stack.
+
+Stopped by: clean zygote, fork state
+"""
+
+import contextlib
+import ctypes
+import os
+import re
+
+# What an environment says of whoever started a service, and what services are told in it.
+TELLING = re.compile(
+    rb"(?:BELLJAR_\w+|\w*(?:TOKEN|SECRET|API_?KEY|PASSWORD|CREDENTIALS?)|PYTEST\w*|SSH_\w+|SUDO_\w+|XDG_\w+|INVOCATION_ID"
+    rb"|JOURNAL_STREAM|NOTIFY_SOCKET|KUBERNETES_\w+|HOSTNAME|OLDPWD|SHLVL|VIRTUAL_ENV|UV_\w+|PIP_\w+|\w+_PROXY)=.+",
+    re.IGNORECASE | re.DOTALL,
+)
+found = {name + b"=" + value for name, value in os.environb.items()}
+block = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
+index = 0
+while block and block[index]:
+    found.add(block[index])
+    index += 1
+with contextlib.suppress(OSError), open("/proc/self/environ", "rb") as file:
+    found |= set(file.read().split(b"\0"))
+# The strings of exec stand at the end of the stack: environment, arguments, the program's path.
+with open("/proc/self/maps") as file:
+    start, end = next(line.split()[0].split("-") for line in file if "[stack]" in line)
+last = int(end, 16)
+found |= set(ctypes.string_at(last - 16384, 16384).split(b"\0"))
+for text in sorted(found):
+    if TELLING.fullmatch(text):
+        print("ESCAPED:", text[:100])
+print("tried")

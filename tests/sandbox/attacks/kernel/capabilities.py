@@ -1,0 +1,38 @@
+"""Takes capabilities back: capset, ambient ones, securebits, and a program with file capabilities.
+
+Stopped by: capabilities, seccomp, no_new_privs
+"""
+
+import ctypes
+import os
+import struct
+
+libc = ctypes.CDLL(None, use_errno=True)
+header = struct.pack("=Ii", 0x20080522, 0)
+full = struct.pack("=6I", *[0xFFFFFFFF] * 6)
+for number in (126, 91):
+    libc.syscall(ctypes.c_long(number), header, full)
+for option, value in ((8, 1), (28, 0x3F), (47, 2), (4, 1), (36, 1), (24, 0)):
+    for capability in range(41):
+        libc.prctl(option, value, capability, 0, 0)
+for identity in (0, 1, 65534):
+    for call in (os.setuid, os.setgid, os.seteuid, os.setegid):
+        try:
+            call(identity)
+            print("ESCAPED: became", identity)
+        except OSError:
+            pass
+for place in ("/tmp/program", "/files/work/program"):
+    open(place, "w").close()
+    try:
+        os.setxattr(
+            place, "security.capability", struct.pack("=5I", 0x02000001, 0xFFFFFFFF, 0, 0xFFFFFFFF, 0)
+        )
+        print("ESCAPED: file capabilities on", place)
+    except OSError:
+        pass
+with open("/proc/self/status") as file:
+    for line in file:
+        if line.startswith("Cap") and int(line.split()[1], 16):
+            print("ESCAPED:", line)
+print("tried")

@@ -1,0 +1,27 @@
+"""Lifts the lock: a filter of its own that allows or answers calls, no_new_privs off, dumpable on, through an exec.
+
+Stopped by: no_new_privs, seccomp
+"""
+
+import ctypes
+import os
+import struct
+import subprocess
+
+libc = ctypes.CDLL(None, use_errno=True)
+SECCOMP = 317 if hasattr(libc, "arch_prctl") else 277
+allow = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0x7FFF0000))
+program = struct.pack("HxxxxxxP", 1, ctypes.addressof(allow))
+for flags in (0, 1, 2, 4, 8, 16):
+    if libc.syscall(ctypes.c_long(SECCOMP), ctypes.c_long(1), ctypes.c_long(flags), program) >= 0:
+        print("ESCAPED: a filter of its own, flags", flags)
+for option, value in ((22, 2), (22, 1), (38, 0), (4, 1), (59, 1), (35, 1), (0x59616D61, 1)):
+    if libc.prctl(option, ctypes.c_ulong(value), program, 0, 0) >= 0:
+        print("ESCAPED: prctl", option)
+command = "grep -E '^(Seccomp|NoNewPrivs|CapEff):' /proc/self/status"
+seen = subprocess.run(command, shell=True, capture_output=True, text=True).stdout.split()
+if seen != ["CapEff:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]:
+    print("ESCAPED: after exec", seen)
+if os.path.exists("/proc/sys/kernel/seccomp"):
+    print("ESCAPED: the kernel's settings")
+print("tried")

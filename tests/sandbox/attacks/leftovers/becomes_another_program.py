@@ -1,0 +1,37 @@
+"""Becomes a program that knows nothing of a channel to Belljar, while a child of the old one goes on.
+
+Stopped by: clock, pid namespace
+Succeeds by: surviving
+Ends: timed_out
+Timeout: 2
+"""
+
+import contextlib
+import os
+import signal
+import time
+
+
+def beat() -> None:
+    """Say for some time that this process lives."""
+    until = time.monotonic() + 20
+    with open(os.path.join(os.environ["INPUT_DIR"], "heartbeat"), "ab", 0) as file:
+        while time.monotonic() < until:
+            file.write(b".")
+            time.sleep(0.02)
+    os._exit(0)
+
+
+def turn_deaf() -> None:
+    """Ignore every signal that can be ignored."""
+    for number in range(1, 65):
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_IGN)
+
+
+if os.fork() == 0:
+    os.setsid()
+    turn_deaf()
+    beat()
+turn_deaf()  # what is ignored stays ignored
+os.execv("/bin/sleep", ["sleep", "30"])

@@ -1,0 +1,41 @@
+"""Is stopped for what it prints, and leaves a child that prints nothing.
+
+Stopped by: pid namespace
+Succeeds by: surviving
+Ends: output_exceeded
+Timeout: 15
+"""
+
+import contextlib
+import os
+import signal
+import time
+
+
+def beat() -> None:
+    """Say for some time that this process lives."""
+    until = time.monotonic() + 20
+    with open(os.path.join(os.environ["INPUT_DIR"], "heartbeat"), "ab", 0) as file:
+        while time.monotonic() < until:
+            file.write(b".")
+            time.sleep(0.02)
+    os._exit(0)
+
+
+def turn_deaf() -> None:
+    """Ignore every signal that can be ignored."""
+    for number in range(1, 65):
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_IGN)
+
+
+if os.fork() == 0:
+    os.setsid()
+    turn_deaf()
+    beat()
+time.sleep(0.5)
+turn_deaf()
+piece = b"x" * 2**16
+for _ in range(3200):
+    os.write(1, piece)
+print("tried", flush=True)

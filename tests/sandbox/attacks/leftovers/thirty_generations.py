@@ -1,0 +1,41 @@
+"""Starts a child that starts a child, thirty deep, each in a session of its own; only the last one does anything.
+
+Stopped by: clock, pid namespace
+Succeeds by: surviving
+Ends: timed_out
+Timeout: 2
+"""
+
+import contextlib
+import os
+import signal
+import time
+
+
+def beat() -> None:
+    """Say for some time that this process lives."""
+    until = time.monotonic() + 20
+    with open(os.path.join(os.environ["INPUT_DIR"], "heartbeat"), "ab", 0) as file:
+        while time.monotonic() < until:
+            file.write(b".")
+            time.sleep(0.02)
+    os._exit(0)
+
+
+def turn_deaf() -> None:
+    """Ignore every signal that can be ignored."""
+    for number in range(1, 65):
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_IGN)
+
+
+for _ in range(30):
+    if os.fork():
+        break
+    os.setsid()
+    turn_deaf()
+else:
+    beat()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+time.sleep(30)
+os._exit(0)
