@@ -18,10 +18,12 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from belljar import __version__, link
-from belljar.client import embedded
+from belljar.client import embedded, trial
+from belljar.client.attack import FOLDERS, Verdict
+from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.settings import Settings
-from belljar.wire.execution import MIB, LimitsRequest, json_of
+from belljar.wire.execution import MIB, Layer, Level, LimitsRequest, json_of
 
 ENGINE_ERROR = 125
 """Exit code when the program did not run or its end is not known, as `docker run` has it."""
@@ -188,7 +190,9 @@ def _print_event(event: link.Event) -> None:
     "--state-dir", type=click.Path(file_okay=False, path_type=Path), help="Where all that is kept lies."
 )
 @click.option(
-    "--require", type=click.Choice(["full", "limited"]), help="Do not start below this isolation level."
+    "--require",
+    type=click.Choice(["full", "limited", "reduced"]),
+    help="Do not start below this isolation level.",
 )
 def serve(**options: Any) -> None:
     """Serve the Messages API with code execution until SIGTERM or SIGINT.
@@ -215,27 +219,84 @@ def serve(**options: Any) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def doctor(as_json: bool) -> None:
-    """Try the jail on this machine, and say what holds and what is missing."""
-    settings = _settings(preload=(), parked=0)
+@click.option(
+    "--attack", is_flag=True, help="Run the hostile programs against the jail as it is set up here."
+)
+@click.option(
+    "--require", type=click.Choice(["full", "limited", "reduced"]), help="Fail below this isolation level."
+)
+def doctor(as_json: bool, attack: bool, require: str | None) -> None:
+    """Try the jail on this machine: say which layers hold, which are missing, why, and what would mend it.
+
+    With --attack, ends with exit code 1 when a hostile program got out that this level has to stop.
+    """
+    settings = _settings(preload=(), parked=0, require=require)
+    verdicts: list[Verdict] = []
+
+    def told(verdict: Verdict) -> None:
+        verdicts.append(verdict)
+        if verdict.how or verdict.unclear:
+            click.echo(f"  {verdict.attack.name}: {verdict.how or verdict.unclear}", err=True)
 
     async def look() -> tuple[link.Description, dict[str, float], str]:
         async with link.start(settings) as keeper:
             laps = await keeper.open("doctor", settings.limits())
             result = await keeper.execute("doctor", link.Run("print(6 * 7)", settings.timeout_seconds))
+            await keeper.close("doctor")
+            if attack:
+                programs = find_attacks()
+                click.echo(f"trying {len(programs)} hostile programs", err=True)
+                await trial.try_all(keeper, programs, told)
             return keeper.description, laps, result.stdout.strip()
 
     seen, laps, answer = anyio.run(look)
+    level = seen.isolation.level
+    holes = [v for v in verdicts if v.how and v.attack.is_stopped_at(level)]
     if as_json:
-        isolation = json_of(seen.isolation)
-        click.echo(json.dumps({"isolation": isolation, "python": seen.python, "laps": laps}, indent=2))
-        return
-    click.echo(f"isolation   {seen.isolation.level}")
-    for item in seen.isolation.missing:
-        click.echo(f"  missing   {item}")
-    click.echo(f"runtime     Python {seen.python}, {len(seen.packages)} packages ({settings.runtime})")
-    click.echo(f"state       {settings.state_dir}")
-    click.echo(f"a session   {laps['session']:.0f} ms until a locked guest; 6 * 7 = {answer}")
+        report: dict[str, Any] = {
+            "isolation": json_of(seen.isolation),
+            "layers": [json_of(layer) for layer in seen.layers],
+            "python": seen.python,
+            "laps": laps,
+        }
+        if attack:
+            report["attacks"] = {v.attack.name: v.how or v.unclear or "held" for v in verdicts}
+        click.echo(json.dumps(report, indent=2))
+    else:
+        click.echo(f"isolation   {level}")
+        _print_layers(seen.layers)
+        click.echo(f"runtime     Python {seen.python}, {len(seen.packages)} packages ({settings.runtime})")
+        click.echo(f"state       {settings.state_dir}")
+        click.echo(f"a session   {laps['session']:.0f} ms until a locked guest; 6 * 7 = {answer}")
+        if attack:
+            _print_verdicts(verdicts, level)
+    if holes or any(v.unclear for v in verdicts):
+        sys.exit(1)
+
+
+def _print_layers(layers: list[Layer]) -> None:
+    held = [layer for layer in layers if layer.state == "held"]
+    fixes: dict[str, list[str]] = {}
+    for layer in held:
+        click.echo(f"  held      {layer.name:<18}{layer.detail}")
+    for layer in layers:
+        if layer.state != "held":
+            click.echo(f"  {layer.state:<9} {layer.name:<18}{layer.detail}")
+            fixes.setdefault(layer.fix, []).append(layer.name)
+    for fix, names in fixes.items():
+        click.echo(f"  to mend   {', '.join(names)}: {fix}")
+
+
+def _print_verdicts(verdicts: list[Verdict], level: Level) -> None:
+    click.echo(f"attacks     {len(verdicts)} hostile programs")
+    for folder in FOLDERS:
+        mine = [v for v in verdicts if v.attack.folder == folder]
+        out = sum(bool(v.how) for v in mine)
+        click.echo(f"  {folder:<10}{len(mine) - out} of {len(mine)} held")
+    for verdict in verdicts:
+        if verdict.how and not verdict.attack.is_stopped_at(level):
+            assert verdict.attack.not_at is not None
+            click.echo(f"  not stopped at {level}: {verdict.attack.name} ({verdict.attack.not_at[1]})")
 
 
 def _settings(**options: Any) -> Settings:

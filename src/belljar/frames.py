@@ -14,6 +14,8 @@ no way back into step with a peer that has lied once.
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
@@ -23,6 +25,9 @@ MAX_PAYLOAD = 65536
 HEAD = 1
 BODY = 2
 _ZERO = b"\0\0\0"
+_SURROGATE = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]")
+"""An escape for half a character, and what stands before it is no backslash that it belongs to. `encode` writes whole
+characters as they are, so even two of them that fit are no word of ours."""
 
 
 class ProtocolError(Exception):
@@ -37,10 +42,6 @@ class Message(NamedTuple):
     body: bytes = b""
 
 
-def _frame(kind: int, payload: bytes) -> bytes:
-    return HEADER.pack(kind, _ZERO, len(payload)) + payload
-
-
 def encode(message: Message) -> bytes:
     """The bytes of a message. Raises ValueError when the head is larger than one frame."""
     head = {**message.head, "kind": message.kind, "body": len(message.body)}
@@ -51,14 +52,24 @@ def encode(message: Message) -> bytes:
         raise ValueError(
             f"the head of a {message.kind!r} message has {len(payload)} bytes, over {MAX_PAYLOAD}"
         )
-    parts = [_frame(HEAD, payload)]
-    for start in range(0, len(message.body), MAX_PAYLOAD):
-        parts.append(_frame(BODY, message.body[start : start + MAX_PAYLOAD]))
+    parts: list[bytes | memoryview] = [HEADER.pack(HEAD, _ZERO, len(payload)), payload]
+    body = memoryview(message.body)  # slices of it are no copies, and a body may have megabytes
+    for start in range(0, len(body), MAX_PAYLOAD):
+        piece = body[start : start + MAX_PAYLOAD]
+        parts += (HEADER.pack(BODY, _ZERO, len(piece)), piece)
     return b"".join(parts)
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """A number, and not the infinity that 1e999 would be: `encode` could not pass that on."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is out of range")
+    return number
 
 
 class Decoder:
@@ -120,7 +131,11 @@ class Decoder:
 
     def _begin(self, payload: bytes) -> None:
         try:
-            head = json.loads(payload, parse_constant=_no_constant)
+            # Decoded here: json.loads would take UTF-16, UTF-32 and half characters as well.
+            text = payload.decode("utf-8")
+            if _SURROGATE.search(text):
+                raise ValueError("half a character")
+            head = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             raise ProtocolError("the head is not JSON") from error
         if not isinstance(head, dict):

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import platform
+import socket
+import stat
 import struct
 from typing import Any, ClassVar
 
@@ -77,6 +80,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
 PR_CAPBSET_DROP = 24
+PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -170,6 +174,34 @@ def mount_setattr(fd: int, set_flags: int, *, path: str = "", recursive: bool = 
     attributes = struct.pack("=QQQQ", set_flags, 0, 0, 0)
     flags = (AT_RECURSIVE if recursive else 0) | (AT_EMPTY_PATH if not path else 0)
     syscall("mount_setattr", fd, os.fsencode(path), flags, attributes, len(attributes))
+
+
+def hide_mounts() -> None:
+    """Make a detached copy of our mounts our root, in which everything is where it was.
+
+    /proc/PID/mountinfo tells of mounts in the process's mount namespace as far as its root reaches them: from this
+    root that is none, and with them go the machine's paths and device names.
+    """
+    tree = open_tree("/")
+    try:
+        os.fchdir(tree)
+        os.chroot(".")
+    finally:
+        os.close(tree)
+
+
+_SIOCGIFFLAGS = 0x8913
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
+
+
+def raise_loopback() -> None:
+    """Bring up `lo` in our network namespace (netdevice(7)): nothing else is in a new one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        (flags,) = struct.unpack_from(
+            "=H", fcntl.ioctl(sock, _SIOCGIFFLAGS, struct.pack("=16sH22x", b"lo", 0)), 16
+        )
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("=16sH22x", b"lo", flags | _IFF_UP))
 
 
 def prctl(option: int, *arguments: int) -> int:
@@ -279,14 +311,15 @@ class Landlock:
     READ_DIR = 1 << 3
     MAKE_CHAR = 1 << 6
     MAKE_BLOCK = 1 << 11
+    _OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15  # and truncate, device ioctl
     _PATH_BENEATH = 1
     # How many rights on files each ABI handles: 1-2 (Linux 5.13, 5.19), 3 truncate (6.2), 5 device ioctl (6.10)
     _FILE_RIGHTS: ClassVar[dict[int, int]] = {1: 13, 2: 14, 3: 15, 4: 15}
 
-    def __init__(self) -> None:
+    def __init__(self, *, refuses_tcp: bool) -> None:
         abi = self.abi()
         self.handled = (1 << self._FILE_RIGHTS.get(abi, 16)) - 1
-        network = 3 if abi >= 4 else 0  # TCP bind and connect (Linux 6.7)
+        network = 3 if refuses_tcp and abi >= 4 else 0  # TCP bind and connect (Linux 6.7)
         scoped = 3 if abi >= 6 else 0  # abstract Unix sockets and signals (Linux 6.12)
         fields = [self.handled]
         if abi >= 4:
@@ -298,13 +331,18 @@ class Landlock:
 
     @staticmethod
     def abi() -> int:
-        """The ABI that the kernel speaks; raises OSError where there is no Landlock."""
-        return syscall("landlock_create_ruleset", 0, 0, 1)
+        """The ABI that the kernel speaks; 0 where there is no Landlock."""
+        try:
+            return syscall("landlock_create_ruleset", 0, 0, 1)
+        except OSError:
+            return 0
 
     def allow(self, path: str, rights: int) -> None:
         """Allow `rights` below `path`; those that the kernel does not handle are left out."""
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
+            if not stat.S_ISDIR(os.fstat(fd).st_mode):
+                rights &= self._OF_A_FILE
             rule = struct.pack("=Qi", rights & self.handled, fd)
             syscall("landlock_add_rule", self._fd, self._PATH_BENEATH, rule, 0)
         finally:

@@ -30,7 +30,7 @@ from anyio.abc import SocketStream
 from belljar import errors
 from belljar.frames import Decoder, Message, ProtocolError, encode
 from belljar.settings import Settings
-from belljar.wire.execution import Isolation, Limits, Outcome, Truncated, Usage
+from belljar.wire.execution import Isolation, Layer, Limits, Outcome, Truncated, Usage
 
 CHUNK_BYTES = 1024 * 1024
 """Of a file, in one message."""
@@ -120,6 +120,7 @@ class Description:
     """The keeper's word on this machine."""
 
     isolation: Isolation
+    layers: list[Layer]
     python: str
     """The runtime's version, as `3.11.7`."""
     packages: dict[str, str]
@@ -450,6 +451,7 @@ async def _configure(stream: SocketStream, decoder: Decoder, settings: Settings)
 def _described(facts: dict[str, Any]) -> Description:
     return Description(
         isolation=Isolation.model_validate(facts["isolation"]),
+        layers=[Layer.model_validate(layer) for layer in facts["layers"]],
         python=facts["python"],
         packages=facts["packages"],
         preload_failed=facts["preload_failed"],

@@ -10,7 +10,7 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from belljar.wire.execution import MIB, Limits, LimitsRequest
+from belljar.wire.execution import MIB, Level, Limits, LimitsRequest
 
 DATA_MODULES = (
     "numpy",
@@ -70,8 +70,9 @@ class Settings(BaseSettings):
     """Sessions with the default limits that are made ahead, so that a request finds one ready."""
     uid_base: int = Field(1_900_000_000, ge=65536, le=4_000_000_000)
     """As root: the first of 65,536 host uids that belong to guests and to nobody else."""
-    require: Literal["full", "limited"] = "limited"
-    """The lowest isolation level at which to start."""
+    require: Level = "limited"
+    """The lowest isolation level at which to start. `reduced` is for a machine without user namespaces: sessions
+    share its file tree and network under Landlock and seccomp alone, so it is for one tenant."""
 
     # defaults for one session and one run
     timeout_seconds: float = Field(30, gt=0, le=3600)

@@ -15,7 +15,7 @@ from belljar import errors, link
 from belljar.settings import Settings
 from belljar.wire.execution import Isolation, Limits, Outcome, Truncated, Usage
 
-ABOUT = link.Description(Isolation(level="full"), "3.11.7", {"numpy": "2.0"}, {}, {})
+ABOUT = link.Description(Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {}, {})
 
 
 def result(stdout: str = "", return_code: int = 0, status: str = "completed", **more: object) -> link.Result:

@@ -49,6 +49,7 @@ def test_an_exception(http: httpx2.Client) -> None:
         "status": "raised",
         "reason": "ZeroDivisionError",
         "message": "The code raised ZeroDivisionError.",  # and nothing on a session that is gone
+        "limit": None,
     }
     assert done["return_code"] == 1
     assert "ZeroDivisionError" in done["stderr"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from belljar.wire.media import extension_of, is_text, media_type
+from belljar.wire.media import HEAD_BYTES, extension_of, is_text, media_type
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -22,7 +22,16 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
         ("a.csv", b"\x89PNG\r\n\x1a\n", "image/png"),
         ("a.png", b"not an image", "text/plain"),
         ("a.bin", b"\xff\xd8\xff\xe0", "image/jpeg"),
-        ("a", b"GIF89a", "image/gif"),
+        ("a", b"GIF89a\x01\x00\x01\x00\x00\xff\x00", "image/gif"),
+        ("a.gif", b"GIF89a=1;alert(1)", "text/plain"),
+        ("a.png", b"<html><script>alert(1)</script>", "text/plain"),
+        ("a.png", b"<svg xmlns='http://www.w3.org/2000/svg'><script>", "text/plain"),
+        ("a.html", b"\x89PNG\r\n\x1a\n<html><script>", "image/png"),
+        ("a.parquet", b"PAR1 is how it begins", "text/plain"),
+        ("a.tar", b"x" * 257 + b"ustar", "text/plain"),
+        ("a.webp", b"RIFFabcdWEBP", "text/plain"),
+        ("a.txt", b"a\xe2\x82", "application/octet-stream"),
+        ("a.txt", b"a" * (HEAD_BYTES - 2) + b"\xe2\x82", "text/plain"),
         ("a", b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
         ("a", b"RIFF\x00\x00\x00\x00WAVE", "application/octet-stream"),
         ("a.xlsx", b"PK\x03\x04", XLSX),

@@ -350,17 +350,35 @@ async def test_the_tree_holds_what_was_put_there(session: Session) -> None:
 
 
 async def test_every_mount_is_read_only_but_the_sessions_own(session: Session) -> None:
-    lines = (await session.says("print(open('/proc/self/mountinfo').read())")).splitlines()
-    mounts = {line.split()[4]: set(line.split()[5].split(",")) for line in lines}
-    assert mounts["/"] >= {"ro", "nosuid", "nodev"}
-    own = {"/files", "/tmp", "/dev/shm", "/proc"}
-    for path, options in mounts.items():
-        assert "nosuid" in options, path
-        if not path.startswith("/dev/") or path == "/dev/shm":
-            assert "nodev" in options, path
-        if path not in own:
-            assert "ro" in options, path
-    assert "noexec" in mounts["/proc"]
+    code = """
+        import json, os
+        print(json.dumps({path: os.statvfs(path).f_flag for path in
+                          ("/", "/usr/lib", "/usr/bin", "/opt/belljar/runtime", "/opt/belljar/inside.zip",
+                           "/etc", "/dev", "/dev/null", "/proc", "/files", "/tmp", "/dev/shm")}))
+    """
+    flags = await session.value(code)
+    for path, flag in flags.items():
+        assert flag & os.ST_NOSUID, path
+        assert bool(flag & os.ST_NODEV) == (path != "/dev/null"), path
+        assert bool(flag & os.ST_RDONLY) == (path not in ("/files", "/tmp", "/dev/shm", "/proc")), path
+    assert flags["/proc"] & os.ST_NOEXEC
+
+
+async def test_the_machines_paths_and_devices_are_in_no_list_of_mounts(session: Session) -> None:
+    code = """
+        import glob
+        for name in ("mountinfo", "mounts"):
+            for path in glob.glob("/proc/[0-9]*/" + name) + ["/proc/self/" + name]:
+                print(open(path).read(), end="")
+    """
+    assert await session.says(code) == ""
+
+
+async def test_control_groups_are_seen_from_the_sessions_own(session: Session) -> None:
+    paths = {
+        line.split(":")[2] for line in (await session.says("print(open('/proc/self/cgroup').read())")).split()
+    }
+    assert paths == {"/"}
 
 
 async def test_what_is_read_only_is_not_written(session: Session) -> None:

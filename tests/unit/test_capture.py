@@ -53,12 +53,10 @@ def test_head_and_tail_are_of_the_text_and_the_marker_counts_the_rest(
     match = _MARKER.search(shown)
     assert match is not None
     head, tail = shown[: match.start()], shown[match.end() :]
-    # A character that the limit cuts in two may show as a replacement; nothing else may be made up.
-    assert text.startswith(head.removesuffix("\N{REPLACEMENT CHARACTER}"))
+    # A character that a cut falls into is left out: nothing may be made up.
+    assert text.startswith(head)
     assert text.endswith(tail)
-    left_out = int(match[1].replace(",", ""))
-    kept = len(head.removesuffix("\N{REPLACEMENT CHARACTER}").encode()) + len(tail.encode())
-    assert len(data) - kept - 3 <= left_out <= len(data) - kept
+    assert int(match[1].replace(",", "")) == len(data) - len(head.encode()) - len(tail.encode())
 
 
 @pytest.mark.parametrize("limit", [2, 3, 10, 1024])
@@ -87,6 +85,14 @@ def test_a_character_in_two_pieces_is_one_character() -> None:
 
 def test_an_unfinished_character_at_the_end_shows_as_a_replacement() -> None:
     assert captured([b"a\xe2\x82"], 100) == ("a\N{REPLACEMENT CHARACTER}", False)
+
+
+@pytest.mark.parametrize("limit", range(2, 16))
+def test_a_head_that_ends_inside_a_character_ends_before_it(limit: int) -> None:
+    text, _ = captured(["€".encode()] * 20, limit)
+    head, left_out, tail = _MARKER.split(text)
+    assert set(head) <= {"€"}
+    assert len(head.encode()) + int(left_out) + len(tail.encode()) == 60
 
 
 @pytest.mark.parametrize("limit", range(2, 16))

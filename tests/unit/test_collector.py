@@ -119,6 +119,47 @@ def test_the_number_of_entries_is_bounded(top: Path, files_fd: int, monkeypatch:
     assert len(look(files_fd)) <= 50
 
 
+def test_the_text_of_all_paths_is_bounded(top: Path, files_fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collector, "MAX_PATHS_BYTES", 5000)
+    for number in range(30):
+        at = top / f"{number:02}" / ("d" * 250)
+        at.mkdir(parents=True)
+        for file in range(3):
+            (at / f"{file}{'f' * 200}").write_text("x")
+    seen = look(files_fd)
+    assert 5 < len(seen) < 12
+    assert sum(map(len, seen)) <= 5000
+
+
+def test_the_first_top_takes_its_share_of_the_budget_first(
+    top: Path, files_fd: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "MAX_ENTRIES", 10)
+    (top.parent / "output").mkdir()
+    for number in range(8):
+        (top / f"{number}").write_text("x")
+        (top.parent / "output" / f"{number}").write_text("x")
+    found = [path.split(b"/")[0] for path in collector.look(files_fd, b"output", b"work")]
+    assert found == [b"output"] * 8 + [b"work"] * 2
+    found = [path.split(b"/")[0] for path in collector.look(files_fd, b"work", b"output")]
+    assert found == [b"output"] * 2 + [b"work"] * 8
+
+
+def test_a_path_that_cannot_be_opened_is_not_seen(top: Path, files_fd: int) -> None:
+    fd = os.open(top, os.O_RDONLY)
+    for _ in range(collector.MAX_DEPTH):
+        os.mkdir("d" * 255, dir_fd=fd)
+        below = os.open("d" * 255, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+        os.close(os.open("x" * 200, os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+    os.close(fd)
+    listing = look(files_fd)
+    assert len(listing) == 15
+    for path, seen in listing.items():
+        assert collector.read(files_fd, path, seen, 0, 1) == b""
+
+
 def test_a_top_that_is_gone_or_a_link_holds_nothing(top: Path, files_fd: int, secret: Path) -> None:
     top.rmdir()
     assert look(files_fd) == {}

@@ -39,7 +39,12 @@ def test_a_result_as_a_document() -> None:
     assert data == {
         "type": "execution",
         "container": None,
-        "outcome": {"status": "raised", "reason": "ValueError", "message": "The code raised ValueError."},
+        "outcome": {
+            "status": "raised",
+            "reason": "ValueError",
+            "message": "The code raised ValueError.",
+            "limit": None,
+        },
         "return_code": 1,
         "stdout": "one\n",
         "stderr": "Traceback\n",

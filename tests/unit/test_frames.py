@@ -102,6 +102,16 @@ def test_what_came_before_a_violation_is_still_handed_over() -> None:
         "NaN": frame(HEAD, b'{"kind":"x","body":0,"a":NaN}'),
         "Infinity": frame(HEAD, b'{"kind":"x","body":0,"a":Infinity}'),
         "-Infinity": frame(HEAD, b'{"kind":"x","body":0,"a":-Infinity}'),
+        "a number beyond all numbers": frame(HEAD, b'{"kind":"x","body":0,"a":1e999}'),
+        "a number below all numbers": frame(HEAD, b'{"kind":"x","body":0,"a":[-1e999]}'),
+        "half a character": frame(HEAD, b'{"kind":"x","body":0,"a":"\\ud800"}'),
+        "half a character behind backslashes": frame(HEAD, b'{"kind":"x","body":0,"a":"\\\\\\\\\\uDBFF"}'),
+        "a character of two escapes": frame(HEAD, b'{"kind":"x","body":0,"a":"\\ud83d\\ude00"}'),
+        "half a character in a name": frame(HEAD, b'{"kind":"x","body":0,"\\udfff":1}'),
+        "half a character as bytes": frame(HEAD, b'{"kind":"x","body":0,"a":"\xed\xa0\x80"}'),
+        "UTF-16": frame(HEAD, '{"kind":"x","body":0}'.encode("utf-16")),
+        "UTF-32": frame(HEAD, '{"kind":"x","body":0}'.encode("utf-32")),
+        "a byte order mark": frame(HEAD, b'\xef\xbb\xbf{"kind":"x","body":0}'),
         "lists in lists in lists": frame(HEAD, b'{"kind":"x","body":0,"a":' + b"[" * 60_000),
         "objects in objects": frame(HEAD, b'{"a":' * 12_000 + b"0" + b"}" * 5_000),
         "a body without a head": frame(BODY, b"x"),
@@ -159,6 +169,24 @@ def test_announcing_much_takes_no_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_encoding_copies_a_body_once() -> None:
+    message = Message("x", {}, bytes(16 * 2**20))
+    tracemalloc.start()
+    try:
+        assert len(encode(message)) > len(message.body)
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * len(message.body)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "text", ["\\ud800", "\\\\udfff\\", "\U0001f600\0\x1f", "\\u00e4\\", "\\\ud7ff\\\ue000"]
+)
+def test_what_looks_like_half_a_character_is_text(text: str) -> None:
+    message = Message("x", {"text": text, text: [text]})
+    assert decode(encode(message)) == [message]
 
 
 def test_a_long_stream_of_messages_takes_the_memory_of_one() -> None:

@@ -15,8 +15,15 @@ from belljar.keeper.outcomes import Decided, Ending, decide
 from belljar.wire.execution import MIB, Limits
 
 LIMITS = Limits(memory_bytes=100 * MIB)
+VALUES = {**LIMITS.model_dump(), "timeout_seconds": 30.0, "disk_inodes": 1024.0}
 NOTHING = Ending(
-    stop=None, finished=None, exit_status=None, was_killed=False, oom_kills=0, disk_is_full=False
+    stop=None,
+    finished=None,
+    exit_status=None,
+    was_killed=False,
+    oom_kills=0,
+    full=None,
+    peaks={"memory_bytes": 77 * MIB, "pids": 200, "disk_inodes": 1024},
 )
 COMPLETED = {"status": "completed", "return_code": 0, "body": b""}
 RAISED = {
@@ -27,7 +34,7 @@ RAISED = {
 
 
 def decided(**observed: Any) -> Decided:
-    return decide(replace(NOTHING, **observed), LIMITS, 30, 77 * MIB)
+    return decide(replace(NOTHING, **observed), VALUES)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +54,6 @@ def decided(**observed: Any) -> Decided:
         ({"finished": COMPLETED, "exit_status": 4}, ("exited", "exit", 4)),
         # the kernel's memory limit
         ({"oom_kills": 1, "exit_status": -9}, ("out_of_memory", "memory_bytes", 137)),
-        ({"oom_kills": 1, "was_killed": True}, ("out_of_memory", "memory_bytes", 137)),
         ({"oom_kills": 1, "finished": COMPLETED}, ("completed", "completed", 0)),
         ({"oom_kills": 1, "finished": RAISED}, ("raised", "OSError", 1)),
         ({"stop": "out_of_memory", "was_killed": True}, ("out_of_memory", "memory_bytes", 137)),
@@ -62,8 +68,14 @@ def decided(**observed: Any) -> Decided:
         ({"stop": "output_exceeded", "finished": RAISED}, ("output_exceeded", "output_bytes", 1)),
         ({"stop": "protocol", "was_killed": True}, ("crashed", "protocol", 1)),
         # the disk
-        ({"finished": RAISED, "disk_is_full": True}, ("disk_full", "disk_bytes", 1)),
-        ({"finished": COMPLETED, "disk_is_full": True}, ("completed", "completed", 0)),
+        ({"finished": RAISED, "full": "disk_bytes"}, ("disk_full", "disk_bytes", 1)),
+        ({"finished": RAISED, "full": "disk_inodes"}, ("disk_full", "disk_inodes", 1)),
+        ({"finished": COMPLETED, "full": "disk_bytes"}, ("completed", "completed", 0)),
+        ({"stop": "disk_bytes", "was_killed": True}, ("disk_full", "disk_bytes", 1)),
+        ({"stop": "pids", "was_killed": True}, ("crashed", "pids", 1)),
+        # memory was short, but that is not what ended the interpreter
+        ({"oom_kills": 1, "exit_status": 137}, ("exited", "exit", 137)),
+        ({"oom_kills": 1, "exit_status": -11}, ("crashed", "SIGSEGV", 139)),
     ],
 )
 def test_endings(observed: dict[str, Any], expected: tuple[str, str, int]) -> None:
@@ -94,6 +106,23 @@ def test_out_of_memory_names_limit_and_peak() -> None:
     message = decided(oom_kills=1, exit_status=-9).outcome.message
     assert "100 MiB" in message
     assert "peak 77 MiB" in message
+
+
+def test_the_limit_is_named_with_its_value_and_the_peak() -> None:
+    reached = decided(stop="pids", was_killed=True).outcome
+    assert reached.limit is not None
+    assert reached.limit.model_dump() == {"name": "pids", "value": 128, "peak": 200}
+    assert "128 processes" in reached.message
+    assert "peak 200" in reached.message
+    assert decided(finished=COMPLETED).outcome.limit is None
+
+
+def test_a_session_that_lost_a_child_for_lack_of_memory_says_so() -> None:
+    for finished in (COMPLETED, RAISED):
+        outcome = decided(oom_kills=2, finished=finished).outcome
+        assert "2 processes" in outcome.message
+        assert outcome.limit is not None
+        assert (outcome.limit.name, outcome.limit.peak) == ("memory_bytes", 77 * MIB)
 
 
 def test_what_the_code_raised_when_it_was_stopped_is_shown() -> None:

@@ -13,6 +13,7 @@ import pyseccomp
 import pytest
 
 from belljar.keeper import policy
+from belljar.keeper.boxes.outer import PLACES
 from belljar.wire.execution import MIB, Limits
 
 ENOSYS, EPERM = bpf.ERRNO | errno.ENOSYS, bpf.ERRNO | errno.EPERM
@@ -25,7 +26,9 @@ class Filter:
 
     def __init__(self, architecture: str, *, has_memory_cgroup: bool = True) -> None:
         self.architecture = architecture
-        self.program = policy.filter_program(has_memory_cgroup=has_memory_cgroup)
+        self.program = policy.filter_program(
+            has_memory_cgroup=has_memory_cgroup, has_own_network=True, has_own_uid=True
+        )
 
     def __call__(self, name: str | int, *arguments: int) -> int:
         number = name if isinstance(name, int) else self.number(name)
@@ -213,8 +216,8 @@ def test_the_numbers_are_those_that_the_kernel_reads(answer: Filter) -> None:
 
 def test_rlimits_stand_in_where_there_is_no_cgroup() -> None:
     limits = Limits(memory_bytes=100 * MIB, pids=20, disk_bytes=5 * MIB)
-    with_cgroup = policy.rlimits(limits, has_cgroup=True, baseline_bytes=7 * MIB)
-    alone = policy.rlimits(limits, has_cgroup=False, baseline_bytes=7 * MIB)
+    with_cgroup = policy.rlimits(limits, has_cgroup=True, baseline_bytes=7 * MIB, other_processes=1)
+    alone = policy.rlimits(limits, has_cgroup=False, baseline_bytes=7 * MIB, other_processes=1)
     assert with_cgroup["RLIMIT_CORE"] == 0
     assert with_cgroup["RLIMIT_FSIZE"] == 5 * MIB
     assert "RLIMIT_DATA" not in with_cgroup
@@ -245,8 +248,44 @@ def test_the_view_of_an_interpreter_elsewhere_is_its_own_tree(tmp_path: Path) ->
 def test_the_environment_holds_nothing_of_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
     monkeypatch.setenv("HOME", "/root")
-    seen = policy.environment(2.0)
+    seen = policy.environment(2.0, PLACES)
     assert seen["HOME"] == "/tmp"
     assert seen["OMP_NUM_THREADS"] == "2"
     assert "secret" not in str(seen)
-    assert policy.environment(0.05)["OMP_NUM_THREADS"] == "1"
+    assert policy.environment(0.05, PLACES)["OMP_NUM_THREADS"] == "1"
+
+
+def test_without_a_cpu_cgroup_sessions_take_processors_in_turn() -> None:
+    assert policy.processors(1, 0, {0, 1, 2}) == [0]
+    assert policy.processors(1, 4, {0, 1, 2}) == [1]
+    assert policy.processors(1.5, 1, {0, 1, 2}) == [2, 0]
+    assert policy.processors(0.05, 3, {7}) == [7]
+    assert policy.processors(64, 1, {0, 1}) == [0, 1]
+
+
+def test_on_the_machine_itself_what_landlock_leaves_open_is_refused(answer: Filter) -> None:
+    answer.program = policy.filter_program(has_memory_cgroup=False, has_own_network=False, has_own_uid=False)
+    for name in ("connect", "bind", "listen", "accept4", "pidfd_open", "sched_setaffinity"):
+        assert answer(name) == EPERM, name
+    assert answer("socket", 1, 1, 0) == EPERM
+    for kind, said in (
+        (1, bpf.ALLOW),
+        (1 | 0x80000, bpf.ALLOW),
+        (5, bpf.ALLOW),
+        (2, ENOSYS),
+        (2 | 0x800, ENOSYS),
+    ):
+        assert answer("socketpair", 1, kind, 0) == said, kind
+    assert answer("socketpair", 2, 1, 0) == ENOSYS
+    for name in ("fchmod", "fchmodat", "fchownat", "utimensat"):
+        assert answer(name) == bpf.ERRNO, name  # success, and nothing done
+    assert answer("setpriority", 0, 0, 5) == bpf.ALLOW
+    assert answer("setpriority", 0, 77, 5) == ENOSYS
+    assert answer("setpriority", 2, 0, 5) == ENOSYS
+
+
+def test_with_a_uid_of_its_own_a_guest_may_change_its_own_files(answer: Filter) -> None:
+    answer.program = policy.filter_program(has_memory_cgroup=True, has_own_network=False, has_own_uid=True)
+    assert answer("fchmodat") == bpf.ALLOW
+    assert answer("connect") == EPERM
+    assert answer("sched_setaffinity") == bpf.ALLOW

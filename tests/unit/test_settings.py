@@ -79,7 +79,7 @@ def test_limits_that_are_no_sizes_are_refused(field: str, value: Any) -> None:
         ("max_sessions", 0),
         ("uid_base", 0),
         ("uid_base", 1000),
-        ("require", "reduced"),
+        ("require", "none"),
         ("profile", "openai"),
     ],
 )

@@ -29,14 +29,12 @@ _MAX_TEXT = 256 * 1024
 _MAX_TRACEBACK = 32 * 1024
 
 
-def serve(control_fd: int, packet: dict[str, Any], laps: dict[str, float]) -> None:
-    """Run what the keeper sends until it closes the socket. Never returns."""
-    _Guest(socket.socket(fileno=control_fd)).serve(laps)
+class Guest:
+    """The forked interpreter. `serve` runs what the keeper sends until it closes the socket, and never returns."""
 
-
-class _Guest:
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, temporary: str) -> None:
         self._control = control
+        self._temporary = temporary
         self._pid = os.getpid()
         self._count = 0
         self._decoder = Decoder(MAX_REQUEST_BYTES)
@@ -115,7 +113,7 @@ class _Guest:
         before = dict(os.environ)
         try:
             os.environ.update(request["env"])
-            _set_stdin(request["stdin"])
+            _set_stdin(request["stdin"], self._temporary)
             with contextlib.suppress(OSError):  # no space left, say: for the code to find, and to mend
                 os.makedirs(request["env"]["OUTPUT_DIR"], exist_ok=True)
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -231,10 +229,10 @@ def _text(fd: int, mode: str) -> io.TextIOWrapper:
     )
 
 
-def _set_stdin(text: str) -> None:
+def _set_stdin(text: str, temporary: str) -> None:
     """Give the code `text` to read, or nothing."""
     if text:
-        fd = os.open("/tmp", os.O_TMPFILE | os.O_RDWR)
+        fd = os.open(temporary, os.O_TMPFILE | os.O_RDWR)
         with open(fd, "wb", closefd=False) as file:
             file.write(text.encode("utf-8", "surrogatepass"))
         os.lseek(fd, 0, os.SEEK_SET)

@@ -1,7 +1,8 @@
 """Lock the guest down, from inside, in the one order that works. After `lock` there is no way back.
 
-1. join the box             namespaces: its processes, its mounts, its (empty) network
+1. join the box             namespaces: its processes, its mounts, its (empty) network; where there are boxes
 2. descriptors              nothing but stdin (empty), stdout, stderr and the control socket
+   attached                 wait until the keeper has put us into our cgroup
 3. identity                 a uid of its own, no capability, then the parent-death signal
 4. rlimits                  what no cgroup counts
 5. no_new_privs             exec gains nothing any more
@@ -13,42 +14,43 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import random
 import resource
 import signal
 import sys
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from belljar import kernel
 from belljar.kernel import Landlock
 
 CONTROL_FD = 3
+BOX_FD = 4
+ATTACHED = b"a"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
-class Descriptors(NamedTuple):
-    control: int
-    box: int
-
-
-def descriptors(sock: int, out: int, err: int, box: int) -> Descriptors:
-    """Put the guest's descriptors in their places and close all others."""
+def descriptors(sock: int, out: int, err: int, box: int | None) -> None:
+    """Put the guest's descriptors in their places, the box at `BOX_FD`, and close all others."""
     # First out of the way of the numbers that they are to have, whatever numbers they came with.
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in (sock, box, out, err)]
+    sock, out, err = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in (sock, out, err))
+    if box is not None:
+        box = fcntl.fcntl(box, fcntl.F_DUPFD_CLOEXEC, 64)
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
-    os.dup2(high[2], 1)
-    os.dup2(high[3], 2)
-    os.dup2(high[0], CONTROL_FD, inheritable=False)
-    os.dup2(high[1], CONTROL_FD + 1, inheritable=False)
-    kernel.close_range(CONTROL_FD + 2)
-    return Descriptors(CONTROL_FD, CONTROL_FD + 1)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.dup2(sock, CONTROL_FD, inheritable=False)
+    if box is not None:
+        os.dup2(box, BOX_FD, inheritable=False)
+    kernel.close_range(BOX_FD if box is None else BOX_FD + 1)
 
 
-def lock(packet: dict[str, Any], program: bytes, box: int) -> dict[str, float]:
+def lock(packet: dict[str, Any], program: bytes, *, has_box: bool) -> dict[str, float]:
     """Steps 1 and 3 to 8. Returns what each took, in seconds."""
+    confinement = packet["confinement"]
     laps: dict[str, float] = {}
     at = time.perf_counter()
 
@@ -58,25 +60,28 @@ def lock(packet: dict[str, Any], program: bytes, box: int) -> dict[str, float]:
         laps[name] = now - at
         at = now
 
-    kernel.setns(box, kernel.NAMESPACES & ~kernel.CLONE_NEWPID)
-    os.close(box)
+    if has_box:
+        kernel.setns(BOX_FD, kernel.NAMESPACES & ~kernel.CLONE_NEWPID)
+        os.close(BOX_FD)
+        kernel.hide_mounts()
     os.setsid()
     os.chdir(packet["cwd"])
     os.umask(0o022)
     lap("join")
-    guest_id = packet["guest_id"]
-    kernel.drop_bounding_set()
-    if packet["has_root"]:
-        os.setresgid(guest_id, guest_id, guest_id)
-        os.setresuid(guest_id, guest_id, guest_id)
-    kernel.drop_capabilities()
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The keeper's word that we are in our cgroup: from there it is the root of all that we see of cgroups.
+    if os.read(CONTROL_FD, 1) != ATTACHED:
+        os._exit(0)
+    if has_box:
+        kernel.unshare(kernel.CLONE_NEWCGROUP)
+    lap("attached")
+    _drop_power(confinement, has_box=has_box)
     for name, value in packet["rlimits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
+    if packet["processors"]:
+        os.sched_setaffinity(0, packet["processors"])
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     lap("identity")
-    _restrict_files()
+    _restrict_files(confinement, has_box=has_box)
     lap("landlock")
     kernel.install_filter(program)
     lap("filter")
@@ -85,24 +90,53 @@ def lock(packet: dict[str, Any], program: bytes, box: int) -> dict[str, float]:
     return laps
 
 
-def _restrict_files() -> None:
-    rules = Landlock()
-    rules.allow("/", Landlock.READ_FILE | Landlock.READ_DIR | Landlock.EXECUTE)
-    for directory in ("/files", "/tmp", "/dev/shm"):
+def _drop_power(confinement: dict[str, Any], *, has_box: bool) -> None:
+    identity = confinement["identity"]
+    if has_box or identity is not None:
+        kernel.drop_bounding_set()  # else it is not ours to drop, and no_new_privs has to do
+    if identity is not None:
+        if not has_box:
+            os.setgroups([])  # in a box there are none left
+        os.setresgid(identity, identity, identity)
+        os.setresuid(identity, identity, identity)
+    kernel.drop_capabilities()
+    # Without a box and with the keeper's own uid, the keeper has no other right to see how much memory we use.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0 if has_box or identity is not None else 1)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _restrict_files(confinement: dict[str, Any], *, has_box: bool) -> None:
+    # The network of a box is its own, and empty.
+    rules = Landlock(refuses_tcp=not has_box)
+    for path in confinement["reads"]:
+        rules.allow(path, Landlock.READ_FILE | Landlock.READ_DIR | Landlock.EXECUTE)
+    for directory in confinement["writes"]:
         rules.allow(directory, rules.handled & ~(Landlock.MAKE_CHAR | Landlock.MAKE_BLOCK))
     for device in _DEVICES:
         rules.allow(device, Landlock.READ_FILE | Landlock.WRITE_FILE)
     rules.restrict_self()
 
 
+_generators: list[random.Random] = []
+
+
+def remember_generators() -> None:
+    """In the zygote: note every generator of random numbers that a library made when it was imported."""
+    _generators[:] = [thing for thing in gc.get_objects() if isinstance(thing, random.Random)]
+
+
 def _own_state(packet: dict[str, Any]) -> None:
     """Give the forked interpreter a state that no other guest has."""
     random.seed()
+    for generator in _generators:
+        generator.seed()
     loaded: Any = sys.modules.get
     if numpy_random := loaded("numpy.random"):
         numpy_random.seed(int.from_bytes(os.urandom(4)))
     if sympy_random := loaded("sympy.core.random"):
         sympy_random.seed(int.from_bytes(os.urandom(8)))
+    if symbol := loaded("sympy.core.symbol"):
+        symbol.Dummy._base_dummy_index = symbol.Dummy._prng.randint(10**6, 9 * 10**6)
     if tempfile := loaded("tempfile"):
         tempfile._name_sequence = None
         tempfile.tempdir = None
@@ -110,7 +144,9 @@ def _own_state(packet: dict[str, Any]) -> None:
         process.current_process().authkey = os.urandom(32)
     if ssl := loaded("_ssl"):
         ssl.RAND_add(os.urandom(32), 32.0)
+    # Its three families of generators (random(3), drand48(3)).
     kernel.libc.srand(int.from_bytes(os.urandom(4)))
+    kernel.libc.seed48(os.urandom(6))
     kernel.libc.srandom(int.from_bytes(os.urandom(4)))
     os.environ.clear()
     os.environ.update(packet["env"])

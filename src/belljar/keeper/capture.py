@@ -32,13 +32,13 @@ class Capture:
         tail = bytes(self._tail[-self._tail_limit :])
         if not self.is_truncated:
             return self._decoder.decode(tail, final=True)
-        end = self._decoder.decode(b"", final=True)
-        # The cut may fall inside a character: its remaining bytes belong to what is left out.
+        # The cuts may fall inside characters: their halves belong to what is left out.
+        half, _ = self._decoder.getstate()
         start = 0
         while start < min(3, len(tail)) and tail[start] & 0xC0 == 0x80:
             start += 1
-        left_out = self.total_bytes - self._kept_in_head - len(tail) + start
-        return f"{end}\n[... {left_out:,} bytes of output left out ...]\n{tail[start:].decode('utf-8', 'replace')}"
+        left_out = self.total_bytes - self._kept_in_head + len(half) - len(tail) + start
+        return f"\n[... {left_out:,} bytes of output left out ...]\n{tail[start:].decode('utf-8', 'replace')}"
 
     @property
     def is_truncated(self) -> bool:

@@ -7,16 +7,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from belljar import kernel
+from belljar.keeper import claims
+from belljar.keeper.claims import Claim
 from belljar.wire.execution import Limits
 
-_CPU_PERIOD_US = 100_000
 NEEDED = ("memory", "pids", "cpu")
+_CPU_PERIOD_US = 100_000
+_SERVICE = "belljar-service"
+_OUTER = "outer"
+_TRIES = 20
 
 
 class Cgroup(Protocol):
@@ -25,17 +33,26 @@ class Cgroup(Protocol):
     def attach(self, pid: int) -> None:
         """Move a process, by its pid in our namespace, into the cgroup."""
 
+    def kill(self) -> None:
+        """Send SIGKILL to everything in the cgroup, whatever namespaces it is in."""
+
     def oom_kills(self) -> int:
         """How often the kernel has killed a process of the session for its memory limit."""
+
+    def pids_refused(self) -> int:
+        """How often the kernel has refused the session a process or thread for its limit of pids."""
+
+    def throttled_seconds(self) -> float:
+        """How long the session was kept from running for its cpu limit, added up over all processors."""
 
     def reset_peak(self) -> None:
         """Begin a new measurement of the peak."""
 
     def peak_bytes(self) -> int:
-        """The highest use of memory since `reset_peak`."""
+        """The highest use of memory since `reset_peak`; before Linux 6.12 in version 2, since the cgroup was made."""
 
     def remove(self) -> None:
-        """Delete the cgroup; its processes must be gone."""
+        """Delete the cgroup. Raises OSError while processes are in it."""
 
 
 class Tree(Protocol):
@@ -44,8 +61,12 @@ class Tree(Protocol):
     def make(self, name: str, limits: Limits) -> Cgroup:
         """A cgroup with these limits. Raises OSError."""
 
+    def attach_own(self, pid: int) -> None:
+        """Move the outer box's first process into a cgroup of ours without limits, and with it all that it will start:
+        what guests share is then charged there, and ends with `close`. Raises OSError."""
+
     def close(self) -> None:
-        """Delete what is ours, all sessions being gone."""
+        """Kill what is left in cgroups of ours, and delete them."""
 
 
 def find() -> tuple[Tree | None, list[str]]:
@@ -58,7 +79,7 @@ def find() -> tuple[Tree | None, list[str]]:
             reasons.append(f"{kind.label}: {error.strerror or error}")
             continue
         try:
-            tree.make("probe", Limits()).remove()
+            _try_out(tree)
         except OSError as error:
             reasons.append(f"{kind.label}: {error.strerror or error}")
             tree.close()
@@ -67,22 +88,13 @@ def find() -> tuple[Tree | None, list[str]]:
     return None, [f"a cgroup for each session ({'; '.join(reasons)})"]
 
 
-_PREFIX = "belljar-"
-
-
-def _own_name() -> str:
-    return f"{_PREFIX}{os.getpid()}"
-
-
-def _remove_left_over(parent: Path) -> None:
-    """Delete the cgroups of keepers that were killed: their processes died with them."""
-    for base in parent.glob(f"{_PREFIX}*"):
-        pid = base.name.removeprefix(_PREFIX)
-        # Our own number can only be there from an earlier life of it.
-        if pid.isdigit() and (int(pid) == os.getpid() or not Path("/proc", pid).exists()):
-            with contextlib.suppress(OSError):
-                for path in (*filter(Path.is_dir, base.iterdir()), base):
-                    path.rmdir()
+def _try_out(tree: Tree) -> None:
+    """Make a cgroup and put a process into it: a place that allows the first need not allow the second."""
+    cgroup = tree.make("probe", Limits())
+    command = [sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        cgroup.attach(process.pid)
+    cgroup.remove()
 
 
 def _write(path: Path, value: str | int) -> None:
@@ -122,29 +134,35 @@ def _below(mount: Path, root: Path, path: str) -> Path:
     return mount if relative.startswith("..") else (mount / relative).resolve()
 
 
+# -- version 1 ---------------------------------------------------------------------------------------------
+
+
 class _TreeV1:
     label = "version 1"
 
     def __init__(self) -> None:
         own = _own()
-        self._bases: dict[str, Path] = {}
+        parents: dict[str, Path] = {}
         for kind, mount, root, options in _mounts():
             if kind == "cgroup":
                 for controller in NEEDED:
                     if controller in options and controller in own:
-                        self._bases[controller] = _below(mount, root, own[controller]) / _own_name()
-        if missing := [name for name in NEEDED if name not in self._bases]:
+                        parents[controller] = _below(mount, root, own[controller])
+        if missing := [name for name in NEEDED if name not in parents]:
             raise OSError(0, f"no controller {', '.join(missing)}")
+        self._claims: dict[Path, Claim] = {}
+        """By parent: several controllers may share a hierarchy."""
         try:
-            for base in set(self._bases.values()):
-                _remove_left_over(base.parent)
-                base.mkdir()
+            for parent in parents.values():
+                if parent not in self._claims:
+                    self._claims[parent] = Claim(parent)
         except OSError:
             self.close()
             raise
+        self._paths = {controller: self._claims[parent].path for controller, parent in parents.items()}
 
     def make(self, name: str, limits: Limits) -> Cgroup:
-        paths = {controller: base / name for controller, base in self._bases.items()}
+        paths = {controller: top / name for controller, top in self._paths.items()}
         cgroup = _CgroupV1(paths)
         try:
             for path in set(paths.values()):
@@ -160,10 +178,14 @@ class _TreeV1:
             raise
         return cgroup
 
+    def attach_own(self, pid: int) -> None:
+        for top in set(self._paths.values()):
+            (top / _OUTER).mkdir(exist_ok=True)
+            _write(top / _OUTER / "cgroup.procs", pid)
+
     def close(self) -> None:
-        for base in set(self._bases.values()):
-            with contextlib.suppress(OSError):
-                base.rmdir()
+        for claim in self._claims.values():
+            claim.close()
 
 
 class _CgroupV1:
@@ -174,8 +196,17 @@ class _CgroupV1:
         for path in set(self._paths.values()):
             _write(path / "cgroup.procs", pid)
 
+    def kill(self) -> None:
+        claims.kill(self._paths["pids"])
+
     def oom_kills(self) -> int:
         return _value_of(self._paths["memory"] / "memory.oom_control", "oom_kill")
+
+    def pids_refused(self) -> int:
+        return _value_of(self._paths["pids"] / "pids.events", "max")
+
+    def throttled_seconds(self) -> float:
+        return _value_of(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9
 
     def reset_peak(self) -> None:
         _write(self._paths["memory"] / "memory.max_usage_in_bytes", 0)
@@ -185,8 +216,10 @@ class _CgroupV1:
 
     def remove(self) -> None:
         for path in set(self._paths.values()):
-            with contextlib.suppress(FileNotFoundError):
-                path.rmdir()
+            claims.remove(path)
+
+
+# -- version 2 ---------------------------------------------------------------------------------------------
 
 
 class _TreeV2:
@@ -198,46 +231,52 @@ class _TreeV2:
             raise OSError(0, "not mounted")
         mount, root = mounts[0]
         own = _below(mount, root, _own().get("", "/"))
-        error = OSError(0, "no cgroup of our own; systemd gives one with Delegate=yes")
+        if own.name == _SERVICE:
+            own = own.parent  # a keeper before us has moved us out of it
         # Our own cgroup, if it was delegated to us; else, as root, the top of what we see.
+        refused: list[OSError] = []
         for parent in dict.fromkeys((own, mount)):
             try:
-                self._base = self._claim(parent, is_own=parent == own)
+                self._claim = self._take(parent, is_own=parent == own)
                 return
-            except OSError as refused:
-                error = refused
-        raise error
+            except OSError as error:
+                refused.append(error)
+        if any(isinstance(error, PermissionError) for error in refused):
+            raise PermissionError(0, "no cgroup is delegated to us; systemd does it with Delegate=yes")
+        raise refused[0]
 
     @staticmethod
-    def _claim(parent: Path, *, is_own: bool) -> Path:
+    def _take(parent: Path, *, is_own: bool) -> Claim:
         available = (parent / "cgroup.controllers").read_text().split()
         if missing := [name for name in NEEDED if name not in available]:
-            raise OSError(0, f"no controller {', '.join(missing)} in {parent}")
-        enable = " ".join(f"+{name}" for name in NEEDED)
+            raise OSError(0, f"no controller {', '.join(missing)}")
+        for _ in range(_TRIES):
+            try:
+                _enable(parent)
+                break
+            except OSError as error:
+                # Another user's cgroup is not ours to arrange, though root could.
+                if error.errno != errno.EBUSY or not is_own or parent.stat().st_uid != os.geteuid():
+                    raise
+            _move_down(parent)
+        else:
+            raise OSError(errno.EBUSY, "in our cgroup are processes of another pid namespace")
+        claim = Claim(parent)
         try:
-            _write(parent / "cgroup.subtree_control", enable)
+            _enable(claim.path)
         except OSError:
-            if not is_own or parent.stat().st_uid != os.geteuid():
-                raise
-            # A cgroup with controllers may hold no processes itself: those of this service go one level down.
-            leaf = parent / "belljar-service"
-            leaf.mkdir(exist_ok=True)
-            for pid in (parent / "cgroup.procs").read_text().split():
-                _write(leaf / "cgroup.procs", pid)
-            _write(parent / "cgroup.subtree_control", enable)
-        _remove_left_over(parent)
-        base = parent / _own_name()
-        base.mkdir()
-        _write(base / "cgroup.subtree_control", enable)
-        return base
+            claim.close()
+            raise
+        return claim
 
     def make(self, name: str, limits: Limits) -> Cgroup:
-        path = self._base / name
+        path = self._claim.path / name
         cgroup = _CgroupV2(path)
         try:
             path.mkdir()
+            # memory.oom.group stays off: a child that needs too much may die alone, as it does in version 1.
             _write(path / "memory.max", limits.memory_bytes)
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):  # only with swap
                 _write(path / "memory.swap.max", 0)
             _write(path / "pids.max", limits.pids)
             _write(path / "cpu.max", f"{int(limits.cpus * _CPU_PERIOD_US)} {_CPU_PERIOD_US}")
@@ -246,9 +285,27 @@ class _TreeV2:
             raise
         return cgroup
 
+    def attach_own(self, pid: int) -> None:
+        path = self._claim.path / _OUTER
+        path.mkdir(exist_ok=True)
+        _write(path / "cgroup.procs", pid)
+
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._base.rmdir()
+        self._claim.close()
+
+
+def _enable(parent: Path) -> None:
+    """Give the cgroups below all that is needed. Raises OSError, EBUSY where processes are in `parent` itself."""
+    _write(parent / "cgroup.subtree_control", " ".join(f"+{name}" for name in NEEDED))
+
+
+def _move_down(parent: Path) -> None:
+    """A cgroup with controllers for others may hold no processes itself: those of this service go one level down."""
+    leaf = parent / _SERVICE
+    leaf.mkdir(exist_ok=True)
+    for pid in claims.pids(parent / "cgroup.procs"):
+        with contextlib.suppress(ProcessLookupError):
+            _write(leaf / "cgroup.procs", pid)
 
 
 class _CgroupV2:
@@ -259,11 +316,20 @@ class _CgroupV2:
     def attach(self, pid: int) -> None:
         _write(self._path / "cgroup.procs", pid)
 
+    def kill(self) -> None:
+        claims.kill(self._path)
+
     def oom_kills(self) -> int:
         return _value_of(self._path / "memory.events", "oom_kill")
 
+    def pids_refused(self) -> int:
+        return _value_of(self._path / "pids.events", "max")
+
+    def throttled_seconds(self) -> float:
+        return _value_of(self._path / "cpu.stat", "throttled_usec") / 1e6
+
     def reset_peak(self) -> None:
-        # Since Linux 6.12 a write resets the peak for the descriptor that wrote; before, it is the session's.
+        # Since Linux 6.12 a write resets the peak for the descriptor that wrote; before, the file refuses writers.
         if self._peak is None:
             with contextlib.suppress(OSError):
                 self._peak = os.open(self._path / "memory.peak", os.O_RDWR | os.O_CLOEXEC)
@@ -280,8 +346,7 @@ class _CgroupV2:
         return 0
 
     def remove(self) -> None:
+        claims.remove(self._path)
         if self._peak is not None:
             os.close(self._peak)
             self._peak = None
-        with contextlib.suppress(FileNotFoundError):
-            self._path.rmdir()

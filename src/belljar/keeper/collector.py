@@ -19,7 +19,11 @@ MAX_FILES = 1000
 """How many files one run gives back."""
 MAX_ENTRIES = 20_000
 """How many directory entries one look takes in."""
+MAX_PATHS_BYTES = 2 * 1024 * 1024
+"""Of all paths that one look keeps, which is some hundred for each entry: they could have 4,096."""
 MAX_DEPTH = 16
+_PATH_BYTES = 4096 - 1
+"""The longest path that the kernel opens: a longer one could be listed, and never read."""
 INCOMING = b".belljar-"
 """Files on their way in have names that begin so, until they are complete."""
 _SKIPPED = {b"__pycache__", b".ipynb_checkpoints"}
@@ -38,12 +42,15 @@ Listing = dict[bytes, Seen]
 """By path relative to the files directory."""
 
 
-def look(files_fd: int, top: bytes) -> Listing:
-    """The regular files below `top`, in the order of their names; hidden build litter is left out."""
+def look(files_fd: int, *tops: bytes) -> Listing:
+    """The regular files below `tops`, in the order of their names; hidden build litter is left out.
+
+    All tops together have one budget, and the first that are named take from it first.
+    """
     found: Listing = {}
-    budget = MAX_ENTRIES
-    pending = [(top, 0)]
-    while pending and budget > 0:
+    budget, room = MAX_ENTRIES, MAX_PATHS_BYTES
+    pending = [(top, 0) for top in reversed(tops)]
+    while pending and budget > 0 and room > 0:
         path, depth = pending.pop()
         try:
             directory = kernel.openat2(files_fd, path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -53,14 +60,17 @@ def look(files_fd: int, top: bytes) -> Listing:
             names = sorted(_names(directory, budget), reverse=True)
             budget -= len(names)
             for name in names:
-                if name in _SKIPPED or is_ours(name):
+                whole = path + b"/" + name
+                if name in _SKIPPED or is_ours(name) or len(whole) > min(room, _PATH_BYTES):
                     continue
                 with contextlib.suppress(OSError):
                     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
                     if stat.S_ISREG(status.st_mode):
-                        found[path + b"/" + name] = Seen(status.st_ino, status.st_size, status.st_ctime_ns)
+                        found[whole] = Seen(status.st_ino, status.st_size, status.st_ctime_ns)
+                        room -= len(whole)
                     elif stat.S_ISDIR(status.st_mode) and depth < MAX_DEPTH:
-                        pending.append((path + b"/" + name, depth + 1))
+                        pending.append((whole, depth + 1))
+                        room -= len(whole)
         finally:
             os.close(directory)
     return dict(sorted(found.items()))

@@ -58,6 +58,7 @@ class Run:
         self._display_bytes = 0
         self.displays_left_out = 0
         self.peak_bytes = 0
+        self.peak_pids = 0
         self.first_result_at: float | None = None
         """On the clock of time.perf_counter: when the run first gave something back."""
 
@@ -126,6 +127,8 @@ class Guest:
         """In all its life; known when it has ended."""
         self.laps: dict[str, float] = {}
         self.run: Run | None = None
+        self.complaint = ""
+        """What it wrote before it was locked in."""
         self._broke_protocol = False
         self._pidfd = pidfd
         self._control = control
@@ -262,6 +265,8 @@ class Guest:
             return False
         if self.run is not None and data:
             await self.run.text(name, data)
+        elif not self.ready.is_set():
+            self.complaint += data[:1000].decode("utf-8", "replace")  # no code of the user's has run yet
         return bool(data)
 
 

@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import Any
 
-from belljar.wire.execution import MIB, Limits, Outcome, Status
+from belljar.wire.execution import MIB, LimitReached, Outcome, Status
 
 TIMED_OUT_CODE = 124  # as timeout(1) has it
 _MAX_LINES = 2000
@@ -20,13 +20,17 @@ class Ending:
     """What was observed. `finished` is the guest's own word, and the only thing here that it can choose."""
 
     stop: str | None
-    """Why the keeper stopped the run: timed_out, interrupted, output_exceeded, out_of_memory or protocol."""
+    """Why the keeper stopped the run: a key of `_STOPS`."""
     finished: dict[str, Any] | None
     exit_status: int | None
     """Of the guest process, when it ended by itself: negative for a signal."""
     was_killed: bool
     oom_kills: int
-    disk_is_full: bool
+    """How many processes of the session the kernel has killed for its memory limit during the run."""
+    full: str | None
+    """`disk_bytes` or `disk_inodes`, where there is no more of it after the run."""
+    peaks: dict[str, float]
+    """The most that was seen of each limit, by the limit's name."""
 
 
 @dataclass(frozen=True)
@@ -37,43 +41,84 @@ class Decided:
     """{ename, evalue, traceback} for the reader, where the code raised."""
 
 
-def decide(
-    ending: Ending, limits: Limits, timeout_seconds: float, peak_bytes: int, *, is_last: bool = False
-) -> Decided:
-    """How the run ended. Where it `is_last`, the message is silent on what the session keeps."""
-    decided = _decide(ending, limits, timeout_seconds, peak_bytes)
+def decide(ending: Ending, values: dict[str, float], *, is_last: bool = False) -> Decided:
+    """How the run ended. `values` are the limits by name. Where it `is_last`, nothing is said on what is kept."""
+    decided = _decide(ending, values)
     if is_last:
         message = decided.outcome.message.removesuffix(_KEPT).removesuffix(_LOST).rstrip()
         return replace(decided, outcome=decided.outcome.model_copy(update={"message": message}))
     return decided
 
 
-def _decide(ending: Ending, limits: Limits, timeout_seconds: float, peak_bytes: int) -> Decided:
+# By the reason to stop: the status, the name of the limit, what is said, and the code.
+_STOPS: dict[str, tuple[Status, str | None, str, int]] = {
+    "out_of_memory": (
+        "out_of_memory",
+        "memory_bytes",
+        "The run needed more than the session's {value} of memory{peak}.",
+        137,
+    ),
+    "timed_out": ("timed_out", "timeout_seconds", "The run was stopped after {value}.", TIMED_OUT_CODE),
+    "output_exceeded": (
+        "output_exceeded",
+        "output_bytes",
+        "The run was stopped: it wrote many times its output limit of {value}{peak}.",
+        1,
+    ),
+    "disk_bytes": (
+        "disk_full",
+        "disk_bytes",
+        "The run took more than the session's {value} of disk space{peak}.",
+        1,
+    ),
+    "disk_inodes": (
+        "disk_full",
+        "disk_inodes",
+        "The run made more than the {value} that a session may have{peak}.",
+        1,
+    ),
+    "pids": ("crashed", "pids", "The run started more than the {value} that a session may have{peak}.", 1),
+    "interrupted": ("interrupted", None, "The run was interrupted by its caller.", 130),
+    "protocol": ("crashed", None, "The interpreter's channel to Belljar was broken by the code.", 1),
+}
+_REASONS = {"interrupted": "cancelled"}
+
+
+def _decide(ending: Ending, values: dict[str, float]) -> Decided:
     """The first cause wins: the keeper's own stop, the kernel's kill, the exit, then the guest's word."""
     has_gone = ending.was_killed or ending.exit_status is not None
     after = _LOST if has_gone else _KEPT
     raised = _raised(ending.finished)
-    if (ending.oom_kills and has_gone and ending.stop != "timed_out") or ending.stop == "out_of_memory":
-        limit = f"The run needed more than the session's {limits.memory_bytes // MIB} MiB of memory"
-        return _decided(
-            "out_of_memory", "memory_bytes", f"{limit} (peak {peak_bytes // MIB} MiB). {_LOST}", 137
-        )
-    if ending.stop == "timed_out":
-        message = f"The run was stopped after {timeout_seconds:g} s. {after}"
-        return _decided("timed_out", "timeout_seconds", message, TIMED_OUT_CODE, raised)
-    if ending.stop == "interrupted":
-        return _decided(
-            "interrupted", "cancelled", f"The run was interrupted by its caller. {after}", 130, raised
-        )
-    if ending.stop == "output_exceeded":
-        message = f"The run was stopped: it wrote many times its output limit of {limits.output_bytes} bytes. {after}"
-        return _decided("output_exceeded", "output_bytes", message, 1, raised)
-    if ending.stop == "protocol":
-        message = f"The interpreter's channel to Belljar was broken by the code. {_LOST}"
-        return _decided("crashed", "protocol", message, 1)
+    stop = ending.stop
+    if ending.oom_kills and (
+        ending.exit_status == -signal.SIGKILL or (stop and stop != "timed_out" and has_gone)
+    ):
+        stop = "out_of_memory"
+    if stop is not None:
+        status, name, said, code = _STOPS[stop]
+        limit = _limit(name, values, ending) if name else None
+        message = f"{_said(said, limit) if limit else said} {after}"
+        return _decided(status, name or _REASONS.get(stop, stop), message, code, raised, limit)
     if ending.exit_status is not None:
         return _gone(ending.exit_status)
-    return _own_word(ending.finished or {}, raised, disk_is_full=ending.disk_is_full)
+    return _own_word(ending, values, raised)
+
+
+def _limit(name: str, values: dict[str, float], ending: Ending) -> LimitReached:
+    return LimitReached(name=name, value=values[name], peak=ending.peaks.get(name))
+
+
+def _said(text: str, limit: LimitReached) -> str:
+    peak = "" if limit.peak is None else f" (peak {_amount(limit.name, limit.peak)})"
+    return text.format(value=_amount(limit.name, limit.value), peak=peak)
+
+
+def _amount(name: str, value: float) -> str:
+    if name.endswith("_seconds"):
+        return f"{value:g} s"
+    if name.endswith("_bytes"):
+        return f"{value / MIB:.0f} MiB" if value >= MIB else f"{value:.0f} bytes"
+    return f"{value:.0f} {'processes and threads' if name == 'pids' else 'files'}"
 
 
 def lost(why: str) -> Decided:
@@ -93,25 +138,48 @@ def _gone(status: int) -> Decided:
     return _decided("crashed", name, f"The interpreter was ended by {name}. {_LOST}", 128 - status)
 
 
-def _own_word(finished: dict[str, Any], raised: dict[str, Any] | None, *, disk_is_full: bool) -> Decided:
+def _own_word(ending: Ending, values: dict[str, float], raised: dict[str, Any] | None) -> Decided:
+    finished = ending.finished or {}
     code = finished.get("return_code")
     code = code if type(code) is int and 0 <= code <= 255 else 1
     status = finished.get("status")
+    # The kernel chose a child of the interpreter: the code goes on as it likes, but the reader is to know.
+    memory = _limit("memory_bytes", values, ending) if ending.oom_kills else None
+    also = ""
+    if memory is not None:
+        ended = "a process" if ending.oom_kills == 1 else f"{ending.oom_kills} processes"
+        also = _said(
+            f" The kernel ended {ended}: the session's {{value}} of memory were used up{{peak}}.", memory
+        )
     if status == "completed":
-        return _decided("completed", "completed", "The code ran to its end.", 0)
+        return _decided("completed", "completed", f"The code ran to its end.{also}", 0, limit=memory)
     if status == "exited":
-        return _decided("exited", "exit", f"The code called sys.exit({code}). {_KEPT}", code)
+        return _decided(
+            "exited", "exit", f"The code called sys.exit({code}).{also} {_KEPT}", code, limit=memory
+        )
     name = raised["ename"] if raised else "unknown"
-    if disk_is_full:
-        message = f"The session's disk space is used up, and the code raised {name}. {_KEPT}"
-        return _decided("disk_full", "disk_bytes", message, 1, raised)
-    return _decided("raised", name, f"The code raised {name}. {_KEPT}", 1, raised)
+    if ending.full is not None:
+        limit = _limit(ending.full, values, ending)
+        used_up = _said(
+            "The session's {value} of disk space are used up{peak}"
+            if ending.full == "disk_bytes"
+            else "The session has the {value} that it may have{peak}",
+            limit,
+        )
+        message = f"{used_up}, and the code raised {name}.{also} {_KEPT}"
+        return _decided("disk_full", ending.full, message, 1, raised, limit)
+    return _decided("raised", name, f"The code raised {name}.{also} {_KEPT}", 1, raised, memory)
 
 
 def _decided(
-    status: Status, reason: str, message: str, code: int, raised: dict[str, Any] | None = None
+    status: Status,
+    reason: str,
+    message: str,
+    code: int,
+    raised: dict[str, Any] | None = None,
+    limit: LimitReached | None = None,
 ) -> Decided:
-    return Decided(Outcome(status=status, reason=reason, message=message), code, raised)
+    return Decided(Outcome(status=status, reason=reason, message=message, limit=limit), code, raised)
 
 
 def _plain(text: Any) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -26,24 +27,76 @@ def status(pid: int) -> dict[str, str]:
     return fields
 
 
-def unlocked(pid: int, uid: int, gid: int, max_fds: int) -> list[str]:
-    """What is not as it has to be before a guest is given code; empty when all is."""
+def has_uid_range(first: int, count: int) -> bool:
+    """Whether we may give processes the uids and gids from `first` on: as root, where they exist in our namespace."""
+    return os.geteuid() == 0 and all(
+        any(
+            int(start) <= first and first + count <= int(start) + int(length)
+            for start, _, length in map(str.split, Path(f"/proc/self/{name}").read_text().splitlines())
+        )
+        for name in ("uid_map", "gid_map")
+    )
+
+
+def closed_to_others(path: Path) -> Path | None:
+    """The first directory on the way to `path`, links followed, that lets no other user through; None when all do."""
+    resolved = path.resolve()
+    for directory in [*reversed(resolved.parents), *([resolved] if resolved.is_dir() else [])]:
+        if not directory.stat().st_mode & 0o001:
+            return directory
+    return None
+
+
+def unlocked(
+    pid: int, uid: int, gid: int, max_fds: int, *, has_namespaces: bool, has_bounding_set: bool
+) -> list[str]:
+    """What is not as it has to be before a guest is given code; empty when all is.
+
+    `has_bounding_set`: it was not ours to take from it, and no_new_privs has to do.
+    """
     seen = status(pid)
     wrong = []
     for name, wanted in (("Seccomp", "2"), ("NoNewPrivs", "1"), ("Threads", "1")):
         if seen.get(name) != wanted:
             wrong.append(f"{name} is {seen.get(name)}, not {wanted}")
-    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb", *([] if has_bounding_set else ["CapBnd"])):
         if int(seen[name], 16):
             wrong.append(f"{name} is {seen[name]}")
     for name, wanted_id in (("Uid", uid), ("Gid", gid)):
         if set(seen[name].split()) != {str(wanted_id)}:
             wrong.append(f"{name} is {seen[name]}, not {wanted_id}")
+    for kind in NAMESPACES if has_namespaces else ():
+        if os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}"):
+            wrong.append(f"the {kind} namespace is ours")
     with contextlib.suppress(PermissionError):
         count = len(os.listdir(f"/proc/{pid}/fd"))
         if count > max_fds:
             wrong.append(f"{count} descriptors are open, not {max_fds}")
     return wrong
+
+
+def pid_inside(pid: int) -> int:
+    """The same process's pid in its own pid namespace. Raises FileNotFoundError or ProcessLookupError."""
+    return int(status(pid)["NSpid"].split()[-1])
+
+
+def threads(pid: int) -> int:
+    """How many threads a process has; 0 when it is gone."""
+    try:
+        return int(status(pid).get("Threads", "0"))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def tasks_of(uid: int) -> int:
+    """How many threads on this machine run as `uid`."""
+    count = 0
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if entry.stat().st_uid == uid:
+                    count += threads(int(entry.name))
+    return count
 
 
 def tree(*roots: int) -> list[int]:
@@ -73,6 +126,18 @@ def memory_bytes(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+
+
+def deleted_files(pid: int, device: int) -> dict[int, int]:
+    """The bytes on disk, by inode, of files on `device` that a process has open and nobody can find any more."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                status = os.stat(f"/proc/{pid}/fd/{name}")
+                if status.st_nlink == 0 and status.st_dev == device:
+                    found[status.st_ino] = status.st_blocks * 512
+    return found
 
 
 def cpu_seconds(pid: int) -> float:

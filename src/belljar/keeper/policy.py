@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import math
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyseccomp
 
 from belljar import layout
+from belljar.keeper.boxes import Places
 from belljar.wire.execution import Limits
 
 # Allowed without a look at the arguments. What is not listed here or below does not exist for a guest (ENOSYS),
@@ -47,7 +50,11 @@ _REFUSED = """
     vmsplice userfaultfd setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
 """.split()
 
+_SIGCHLD = 17
 _AF_UNIX = 1
+_SOCK_STREAM = 1
+_SOCK_SEQPACKET = 5
+_SOCK_KIND_MASK = 0xF
 # Every CLONE_NEW* flag, CLONE_NEWTIME included; and CLONE_PTRACE, CLONE_PARENT (a child of the zygote would be out of
 # sight) and CLONE_UNTRACED.
 _CLONE_REFUSED = 0x7E020080 | 0x00002000 | 0x00008000 | 0x00800000
@@ -89,22 +96,34 @@ _PRCTLS = (
 )
 
 
-def filter_program(*, has_memory_cgroup: bool) -> bytes:
+def filter_program(*, has_memory_cgroup: bool, has_own_network: bool, has_own_uid: bool) -> bytes:
     """The seccomp filter as BPF instructions, for `kernel.install_filter`.
 
-    Without a memory cgroup there are no memfds: their pages are in no process that could be counted.
+    Without a memory cgroup there are no memfds: their pages are in no process that could be counted. Without a network
+    of its own a guest has no files of its own either: it stands on the machine, and what Landlock leaves open is
+    refused here.
     """
     rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.ENOSYS))
     # 32-bit and x32 calls have numbers of their own: no honest program here uses them.
     rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
+    on_the_machine = () if has_own_network else (*_ON_THE_MACHINE, *_WITHOUT_EFFECT, *_ON_ITSELF_ONLY)
     for name in _ALLOWED:
-        _add(rules, pyseccomp.ALLOW, name)
+        if name not in on_the_machine and (has_memory_cgroup or name != "sched_setaffinity"):
+            _add(rules, pyseccomp.ALLOW, name)
+    if not has_own_network:
+        _restrict_on_the_machine(rules, has_own_uid=has_own_uid)
+    if not has_memory_cgroup:
+        rules.add_rule(
+            pyseccomp.ERRNO(errno.EPERM), "sched_setaffinity"
+        )  # it is how its processors are given to it
     for name in _REFUSED:
         _add(rules, pyseccomp.ERRNO(errno.EPERM), name)
-    masked = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_REFUSED, 0)
-    rules.add_rule(pyseccomp.ALLOW, "clone", masked)
+    # The low byte is the signal that tells the parent of the end: SIGCONT there would wake a stopped one.
+    for at_its_end in (0, _SIGCHLD):
+        masked = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_REFUSED | 0xFF, at_its_end)
+        rules.add_rule(pyseccomp.ALLOW, "clone", masked)
     # clone3 passes its flags in memory, where no filter can look. It stays unknown: libc falls back to clone.
-    for name in ("socket", "socketpair"):
+    for name in ("socket", "socketpair") if has_own_network else ():
         family = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, _AF_UNIX)
         rules.add_rule(pyseccomp.ALLOW, name, family)
         other = pyseccomp.Arg(0, pyseccomp.NE, _AF_UNIX)
@@ -136,6 +155,39 @@ def filter_program(*, has_memory_cgroup: bool) -> bytes:
         return file.read()
 
 
+# Where a guest shares the machine's files and network:
+_ON_THE_MACHINE = "connect bind listen accept accept4 pidfd_open".split()
+"""Landlock does not cover Unix sockets with a path (before ABI 9), nor handles of processes."""
+_WITHOUT_EFFECT = """
+    chmod fchmod fchmodat chown fchown fchownat lchown utime utimes utimensat futimesat
+""".split()
+"""Landlock does not cover these either, and with the uid of its user a guest could change that user's files. They
+answer success, for programs that only want to be tidy; what they would have changed stays as it is."""
+_ON_ITSELF_ONLY = ("setpriority",)
+
+
+def _restrict_on_the_machine(rules: pyseccomp.SyscallFilter, *, has_own_uid: bool) -> None:
+    for name in ("socket", *_ON_THE_MACHINE):
+        _add(rules, pyseccomp.ERRNO(errno.EPERM), name)
+    for name in _WITHOUT_EFFECT:
+        _add(rules, pyseccomp.ALLOW if has_own_uid else pyseccomp.ERRNO(0), name)
+    # Of themselves: for a process group or a user the number is another argument, and others are meant.
+    rules.add_rule(
+        pyseccomp.ALLOW,
+        "setpriority",
+        pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, 0),
+        pyseccomp.Arg(1, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, 0),
+    )
+    # A pair of datagram sockets could still send to any path.
+    for kind in (_SOCK_STREAM, _SOCK_SEQPACKET):
+        rules.add_rule(
+            pyseccomp.ALLOW,
+            "socketpair",
+            pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _ARGUMENT_MASK, _AF_UNIX),
+            pyseccomp.Arg(1, pyseccomp.MASKED_EQ, _SOCK_KIND_MASK, kind),
+        )
+
+
 def _add(rules: pyseccomp.SyscallFilter, action: int, name: str) -> None:
     try:
         rules.add_rule(action, name)
@@ -145,10 +197,11 @@ def _add(rules: pyseccomp.SyscallFilter, action: int, name: str) -> None:
         # this architecture, or this libseccomp, has no call of that name: it stays at the default, refused
 
 
-def rlimits(limits: Limits, *, has_cgroup: bool, baseline_bytes: int) -> dict[str, int]:
+def rlimits(limits: Limits, *, has_cgroup: bool, baseline_bytes: int, other_processes: int) -> dict[str, int]:
     """The guest's rlimits by name. Without a cgroup they are all that bounds memory and processes.
 
-    `baseline_bytes`: private memory of the zygote, which every guest has from birth.
+    `baseline_bytes`: private memory of the zygote, which every guest has from birth. `other_processes`: what else is
+    counted under the guest's uid.
     """
     values = {
         "RLIMIT_CORE": 0,
@@ -159,10 +212,16 @@ def rlimits(limits: Limits, *, has_cgroup: bool, baseline_bytes: int) -> dict[st
         "RLIMIT_FSIZE": limits.disk_bytes,
     }
     if not has_cgroup:
-        # Counted for each user namespace since Linux 5.14, so this is the box's own count; +1 for its pid 1.
-        values["RLIMIT_NPROC"] = limits.pids + 1
+        values["RLIMIT_NPROC"] = limits.pids + other_processes
         values["RLIMIT_DATA"] = limits.memory_bytes + baseline_bytes
     return values
+
+
+def processors(cpus: float, index: int, available: Collection[int]) -> list[int]:
+    """Where no cgroup gives a share of all: whole processors, which sessions take in turn."""
+    numbers = sorted(available)
+    first = index * math.ceil(cpus)
+    return [numbers[(first + n) % len(numbers)] for n in range(min(math.ceil(cpus), len(numbers)))]
 
 
 @dataclass(frozen=True)
@@ -176,6 +235,18 @@ class View:
 
 
 _DEVICES = ("null", "zero", "full", "random", "urandom")
+_SHARED = (
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/share/zoneinfo",
+    "/usr/share/fonts",
+    "/usr/share/locale",
+    "/etc/alternatives",
+    "/etc/fonts",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+)
 _ETC = {
     "/etc/passwd": "root:x:0:0:root:/:/usr/sbin/nologin\nuser:x:1000:1000:user:/tmp:/bin/sh\n",
     "/etc/group": "root:x:0:\nuser:x:1000:\n",
@@ -197,17 +268,7 @@ def view(runtime: Path, base_prefix: Path, inside_zip: Path) -> View:
             shown.links.append((str(top), str(top.readlink())))
         elif top.is_dir():
             shown.binds.append((str(top), str(top)))
-    shared = (
-        "/usr/bin",
-        "/usr/lib",
-        "/usr/lib64",
-        "/usr/share/zoneinfo",
-        "/usr/share/fonts",
-        "/usr/share/locale",
-    )
-    for path in (*shared, "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime"):
-        if Path(path).exists():
-            shown.binds.append((path, path))
+    shown.binds.extend((path, path) for path in _SHARED if Path(path).exists())
     if base_prefix != Path("/usr"):
         # Its own tree only: /usr/local, say, may hold other things than a Python.
         shown.binds.extend((str(base_prefix / name), str(base_prefix / name)) for name in ("bin", "lib"))
@@ -222,22 +283,37 @@ def view(runtime: Path, base_prefix: Path, inside_zip: Path) -> View:
     return shown
 
 
-def environment(cpus: float) -> dict[str, str]:
+def readable(runtime: Path, base_prefix: Path, inside_zip: Path) -> list[str]:
+    """The same of this machine for guests that share its root: what Landlock lets them read."""
+    shown = view(runtime, base_prefix, inside_zip)
+    return [source for source, _ in shown.binds if not source.startswith("/dev/")]
+
+
+def environment(cpus: float, places: Places) -> dict[str, str]:
     """The environment of the user's code: nothing of ours or the machine's."""
     threads = str(max(1, round(cpus)))
     return {
-        "PATH": f"{layout.RUNTIME}/bin:/usr/bin:/bin",
-        "HOME": "/tmp",
+        "PATH": f"{places.runtime}/bin:/usr/bin:/bin",
+        "HOME": places.temporary,
         "USER": "user",
         "LOGNAME": "user",
         "SHELL": "/bin/sh",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
-        "TMPDIR": "/tmp",
+        "TMPDIR": places.temporary,
         "PYTHONDONTWRITEBYTECODE": "1",
         "MPLBACKEND": "Agg",
         "OPENBLAS_NUM_THREADS": threads,
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
-        "INPUT_DIR": layout.WORK,
+        "INPUT_DIR": places.work,
     }
+
+
+def zygote_environment(places: Places) -> dict[str, str]:
+    """The environment in which libraries are imported."""
+    # One thread each before the fork: a pool's threads do not survive it, and setns refuses to run beside them.
+    single = dict.fromkeys(
+        ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+    )
+    return environment(1, places) | single | {"MPLCONFIGDIR": f"{places.temporary}/matplotlib"}

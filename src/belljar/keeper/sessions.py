@@ -15,11 +15,10 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from belljar import layout
 from belljar.errors import InvalidRequest, SessionLost
 from belljar.frames import Message, encode
-from belljar.keeper import boxes, collector, outside, policy
-from belljar.keeper.boxes import Box, OuterBox
+from belljar.keeper import boxes, channel, collector, outside, policy
+from belljar.keeper.boxes import Box, Site, Use
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import PIPE_BYTES, Emit, Guest, Run
 from belljar.keeper.journal import log, milliseconds
@@ -31,6 +30,7 @@ WATCH_SECONDS = 0.05
 DEATH_SECONDS = 10
 """For the kernel to take a killed process apart."""
 _GUEST_FDS = 4  # stdin, stdout, stderr, control
+_ATTACHED = b"a"
 
 
 class Session:
@@ -38,7 +38,7 @@ class Session:
 
     def __init__(
         self,
-        outer: OuterBox,
+        site: Site,
         box: Box,
         index: int,
         limits: Limits,
@@ -48,19 +48,22 @@ class Session:
     ) -> None:
         self.index = index
         self.limits = limits
-        self._outer = outer
+        self._site = site
         self._box = box
         self._cgroup = cgroup
         self._grace_seconds = grace_seconds
         self._tasks = tasks
-        self.workspace = Workspace(box.files_fd, outer.identity(index)[0])
+        self.workspace = Workspace(box.files_fd, site.identity(index)[0])
         self._turn = anyio.Lock()
         self._guest: Guest | None = None
         self._run: Run | None = None
         self._runs = 0
         self._is_stopped = False
         self._is_closed = False
+        self._is_forking = False
         self._guests: dict[int, Guest] = {}
+        self._early: dict[int, tuple[int, float]] = {}
+        """Ends of guests that we did not know yet: one may be over before we hear that it was born."""
 
     async def live(self) -> dict[str, float]:
         """Fork the first guest. Returns the laps in seconds."""
@@ -71,21 +74,39 @@ class Session:
     async def _fork(self) -> dict[str, float]:
         """Fork a guest, and wait until it is locked in. Returns the laps in seconds; raises SessionLost."""
         started = time.perf_counter()
-        uid, gid = self._outer.identity(self.index)
-        guest, laps = await self._born(uid, gid)
+        uid, gid = self._site.identity(self.index)
+        self._early.clear()
+        self._is_forking = True
+        try:
+            guest, laps = await self._born(uid, gid)
+        finally:
+            self._is_forking = False
         self._guest = self._guests[guest.number] = guest
+        if guest.number in self._early:
+            self.guest_exited(guest.number, *self._early[guest.number])
         self._tasks.start_soon(self._guarded, guest.serve)
         try:
             if self._cgroup is not None:
                 # In a thread: the kernel makes the caller wait for every processor to pass a quiet point.
                 await anyio.to_thread.run_sync(self._cgroup.attach, guest.pid)
+            await guest.send(_ATTACHED)
             laps["attach"] = time.perf_counter() - started - sum(laps.values())
-            with anyio.move_on_after(boxes.ANSWER_SECONDS):
+            with anyio.move_on_after(channel.ANSWER_SECONDS):
                 await guest.ready.wait()
             if guest.exited.is_set() or not guest.ready.is_set():
-                raise SessionLost("a guest could not lock itself in; the keeper's standard error says why")
+                await guest.flush()
+                why = guest.complaint.strip() or f"it ended with {guest.exit_status}"
+                raise SessionLost(f"a guest could not lock itself in: {why}")
             # From outside, and before it is given a line of code: is it what it has to be?
-            if wrong := outside.unlocked(guest.pid, uid, gid, _GUEST_FDS):
+            has_namespaces = self._site.has_namespaces
+            if wrong := outside.unlocked(
+                guest.pid,
+                uid,
+                gid,
+                _GUEST_FDS,
+                has_namespaces=has_namespaces,
+                has_bounding_set=not (has_namespaces or self._site.has_own_uids),
+            ):
                 raise SessionLost(f"a guest is not locked in: {'; '.join(wrong)}")
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -97,15 +118,21 @@ class Session:
 
     async def _born(self, uid: int, gid: int) -> tuple[Guest, dict[str, float]]:
         """Have the zygote fork, and hold the near ends of the guest's descriptors."""
+        has_cgroup = self._cgroup is not None
         rlimits = policy.rlimits(
-            self.limits, has_cgroup=self._cgroup is not None, baseline_bytes=self._outer.zygote_data_bytes
+            self.limits,
+            has_cgroup=has_cgroup,
+            baseline_bytes=self._site.zygote_data_bytes,
+            other_processes=self._other_processes(uid),
         )
         packet = {
-            "has_root": self._outer.is_root,
-            "guest_id": layout.GUEST_ID,
-            "cwd": layout.WORK,
-            "env": policy.environment(self.limits.cpus),
+            "confinement": self._box.confinement,
+            "cwd": self._box.places.work,
+            "env": policy.environment(self.limits.cpus, self._box.places),
             "rlimits": rlimits,
+            "processors": []
+            if has_cgroup
+            else policy.processors(self.limits.cpus, self.index, os.sched_getaffinity(0)),
         }
         with contextlib.ExitStack() as near, contextlib.ExitStack() as far:
             ours, theirs = socket.socketpair()
@@ -122,17 +149,27 @@ class Session:
             with contextlib.suppress(OSError):  # only for speed, and past the user's quota it is refused
                 fcntl.fcntl(pipes[0][0], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             fds = [theirs.fileno(), *(write for _, write in pipes)]
-            number, pidfd, laps = await self._outer.fork_guest(self._box, packet, fds)
-            near.callback(os.close, pidfd)
-            guest = Guest(number, pidfd, ours, pipes[0][0], pipes[1][0])
+            born = await self._site.fork_guest(self._box, packet, fds)
+            near.callback(os.close, born.pidfd)
+            guest = Guest(born.number, born.pidfd, ours, pipes[0][0], pipes[1][0])
             near.pop_all()  # they are the guest's now
-            return guest, laps
+            return guest, born.laps
+
+    def _other_processes(self, uid: int) -> int:
+        """What RLIMIT_NPROC counts beside the guest's own processes."""
+        if self._site.has_namespaces:
+            return 1  # since Linux 5.14 each user namespace has its own count: the box's pid 1
+        # The warden has our uid. With the guests' uid our own and the user's other processes are in the count, which
+        # goes up and down: what is over the limit is for the watcher to see, and this is the wall behind it.
+        return 0 if self._site.has_own_uids else outside.tasks_of(uid) + 4 * self.limits.pids
 
     def guest_exited(self, number: int, status: int, cpu_seconds: float) -> None:
         """The zygote has reaped guest `number`."""
         guest = self._guests.pop(number, None)
         if guest is not None:
             guest.end(status, cpu_seconds)
+        elif self._is_forking:
+            self._early[number] = (status, cpu_seconds)
 
     async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Whatever a guest makes one of its readers stumble over ends its session, and no other."""
@@ -200,13 +237,23 @@ class Session:
         if run.first_result_at is not None:
             laps["first_result"] = run.first_result_at - started
         cpu = (guest.cpu_seconds if guest.exited.is_set() else self._cpu_seconds()) - cpu_before
+        use = await self._use()
+        wall = laps["run"]
         ending = Ending(
             stop=run.stop,
             finished=run.finished,
             exit_status=guest.exit_status if guest.exited.is_set() else None,
             was_killed=killed,
             oom_kills=(self._cgroup.oom_kills() - oom_before) if self._cgroup else 0,
-            disk_is_full=self.workspace.is_full(),
+            full=use.full,
+            peaks={
+                "timeout_seconds": wall,
+                "memory_bytes": self._peak_bytes(run),
+                "output_bytes": max(capture.total_bytes for capture in run.captures.values()),
+                "disk_bytes": use.disk_bytes,
+                "disk_inodes": use.inodes,
+                "pids": run.peak_pids,
+            },
         )
         if not killed and guest.exited.is_set():
             await self._kill_guest()
@@ -215,8 +262,12 @@ class Session:
             # end of it, and nobody who changes files while we look at them.
             await self._box.tell("stop")
             self._is_stopped = True
-        timeout, peak = request["timeout_seconds"], self._peak_bytes(run)
-        decided = decide(ending, self.limits, timeout, peak, is_last=request["is_last"])
+        values = {
+            **self.limits.model_dump(),
+            "timeout_seconds": request["timeout_seconds"],
+            "disk_inodes": boxes.inodes(self.limits.disk_bytes),
+        }
+        decided = decide(ending, values, is_last=request["is_last"])
         files = await self.workspace.changes(before, request["output_dir"])
         return await self._report(run, decided, files, cpu, laps)
 
@@ -249,11 +300,11 @@ class Session:
 
     async def _until_done(self, run: Run, guest: Guest, request: dict[str, Any]) -> bool:
         """Hand the code over and wait for the end of the run, whatever ends it. True when the guest was killed."""
-        env = request["env"] | {"OUTPUT_DIR": f"{layout.OUTPUT}/{request['output_dir']}"}
+        env = request["env"] | {"OUTPUT_DIR": f"{self._box.places.output}/{request['output_dir']}"}
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
         body = json.dumps(asked).encode()
         if self._cgroup is None:
-            self._tasks.start_soon(self._guarded, self._watch_memory, run, guest)
+            self._tasks.start_soon(self._guarded, self._watch, run, guest)
         with anyio.move_on_after(request["timeout_seconds"]):
             if self._is_stopped:
                 self._is_stopped = False
@@ -263,28 +314,42 @@ class Session:
         if run.done.is_set():
             return False
         run.ask_to_stop("timed_out")
-        if run.stop not in ("protocol", "out_of_memory"):
+        if run.stop in ("timed_out", "interrupted", "output_exceeded"):
             with anyio.move_on_after(self._grace_seconds):
                 await run.started.wait()
                 await self._box.tell("interrupt")
                 await run.done.wait()
         if run.done.is_set() and not guest.exited.is_set():
             # The interpreter came back; whatever else it had started has not been asked.
-            await self._box.tell("sweep", keep=_pid_inside(guest.pid))
+            await self._box.tell("sweep", keep=outside.pid_inside(guest.pid))
             return False
         await self._kill_guest()
         return True
 
-    async def _watch_memory(self, run: Run, guest: Guest) -> None:
-        """Without a cgroup: add up the whole tree, and stop the run over the limit."""
+    async def _watch(self, run: Run, guest: Guest) -> None:
+        """Without a cgroup: add up what the whole tree has, and stop the run that is over a limit."""
         baseline = outside.memory_bytes(guest.pid)
         while run.stop is None and not run.done.is_set():
-            members = outside.tree(guest.pid, self._box.pid)
-            used = sum(map(outside.memory_bytes, members)) - baseline + self.workspace.used_bytes()
+            started = time.perf_counter()
+            members = self._box.processes(guest.pid)
+            used = sum(map(outside.memory_bytes, members)) - baseline
+            use = await self._use()
+            if self._site.has_namespaces:
+                used += use.disk_bytes  # its files are in memory
             run.peak_bytes = max(run.peak_bytes, used)
             if used > self.limits.memory_bytes:
                 run.ask_to_stop("out_of_memory")
-            await anyio.sleep(WATCH_SECONDS)
+            elif not self._site.has_namespaces:
+                run.peak_pids = max(run.peak_pids, sum(map(outside.threads, members)))
+                if run.peak_pids > self.limits.pids:
+                    run.ask_to_stop("pids")
+                elif use.full is not None:
+                    run.ask_to_stop(use.full)
+            # A session with many files takes longer to look at, and is not to cost more than others.
+            await anyio.sleep(max(WATCH_SECONDS, 4 * (time.perf_counter() - started)))
+
+    async def _use(self) -> Use:
+        return await anyio.to_thread.run_sync(self._box.use)
 
     def _cpu_seconds(self) -> float:
         """CPU time of the guest and what it has started; what it left to the box's pid 1 is not counted."""
@@ -318,8 +383,8 @@ class Session:
             if guest is not None:
                 await guest.dead(DEATH_SECONDS)
                 guest.close()
-            self._box.close()
             await self.workspace.close()
+            await self._box.close()
         if self._cgroup is None:
             return True
         with anyio.move_on_after(DEATH_SECONDS):
@@ -330,7 +395,3 @@ class Session:
                 except OSError:
                     await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart
         return False
-
-
-def _pid_inside(pid: int) -> int:
-    return int(outside.status(pid)["NSpid"].split()[-1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import platform
 import resource
 import secrets
@@ -12,7 +11,8 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,12 +22,12 @@ from anyio.abc import ByteStream, TaskGroup
 from belljar import kernel
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Decoder, Message, encode
-from belljar.keeper import boxes, cgroups, policy
-from belljar.keeper.boxes import OuterBox
+from belljar.keeper import cgroups, layers
+from belljar.keeper.boxes import UID_COUNT, NoNamespaces, Site, bare, outer
 from belljar.keeper.inside import Runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.sessions import Session
-from belljar.wire.execution import Limits
+from belljar.wire.execution import Layer, Level, Limits
 
 _PARK_AGAIN_SECONDS = 5
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
@@ -56,28 +56,38 @@ class Supervisor:
         self._work: TaskGroup
         """Requests, parking and ends of sessions. The readers of guests live in `tasks`, and longer."""
         self._tree: cgroups.Tree | None = None
-        self._outer: OuterBox | None = None
+        self._site: Site | None = None
 
     async def serve(self, decoder: Decoder) -> None:
-        """Start the outer box, tell the owner what this machine gives, and answer until the owner is gone."""
+        """Make a place for sessions, tell the owner what this machine gives, and answer until the owner is gone."""
         runtime = inspect_runtime(Path(self._config["runtime"]))
-        self._tree, missing = cgroups.find()
-        level, missing = _level(missing)
-        if self._config["require"] == "full" and level != "full":
-            raise JailUnavailable(f"this machine reaches the level {level}; missing: {', '.join(missing)}")
-        preload, uid_base = self._config["preload"], self._config["uid_base"]
+        if not kernel.Landlock.abi():
+            raise JailUnavailable(
+                f"this kernel ({platform.release()}) has no Landlock: boot with lsm=landlock,… (Linux 5.13 or newer)"
+            )
+        self._tree, no_cgroups = cgroups.find()
         try:
-            program = policy.filter_program(has_memory_cgroup=self._tree is not None)
-            async with boxes.start(
-                runtime, program, preload, uid_base, self._tasks, self._guest_exited
-            ) as outer:
-                self._outer = outer
+            async with self._site_of(runtime) as (site, no_namespaces):
+                self._site = site
+                facts = layers.Facts(
+                    no_namespaces,
+                    site.has_own_uids,
+                    "" if self._tree is not None else "; ".join(no_cgroups),
+                    kernel.Landlock.abi(),
+                    platform.machine(),
+                )
+                level, found = layers.level(facts), layers.found(facts)
+                if layers.LEVELS.index(level) < layers.LEVELS.index(self._config["require"]):
+                    raise JailUnavailable(
+                        f"this machine reaches the level {level}; missing: {'; '.join(layers.missing(found))}. "
+                        "`belljar doctor` says what would mend it"
+                    )
                 try:
                     # What is under way ends in here, half-made sessions included: before their cgroups' parent.
                     async with anyio.create_task_group() as self._work:
                         if self._config["parked"]:
                             self._work.start_soon(self._park)
-                        await self.send(Message("ready", {}, _description(runtime, outer, level, missing)))
+                        await self.send(Message("ready", {}, _description(runtime, site, level, found)))
                         await self._answer(decoder)
                         self._ending.set()
                         self._work.cancel_scope.cancel()
@@ -91,6 +101,31 @@ class Supervisor:
         finally:
             if self._tree is not None:
                 self._tree.close()
+
+    @asynccontextmanager
+    async def _site_of(self, runtime: Runtime) -> AsyncIterator[tuple[Site, str]]:
+        """The best that this machine gives, found by trying, and why it has no namespaces where it has none."""
+        arguments = (
+            runtime,
+            self._config["preload"],
+            self._config["uid_base"],
+            self._tasks,
+            self._guest_exited,
+        )
+        async with AsyncExitStack() as stack:
+            site: Site
+            reason = ""
+            try:
+                site = await stack.enter_async_context(outer.start(*arguments, self._tree))
+            except NoNamespaces as error:
+                reason = str(error)
+                if self._config["require"] != "reduced":
+                    raise JailUnavailable(
+                        f"this machine gives no boxes of namespaces ({reason}). Allow them: {layers.ALLOW_NAMESPACES}. "
+                        "Or accept a weaker jail without them, for one tenant: BELLJAR_REQUIRE=reduced"
+                    ) from error
+                site = await stack.enter_async_context(bare.start(*arguments, self._tree))
+            yield site, reason
 
     async def _answer(self, decoder: Decoder) -> None:
         while True:
@@ -134,8 +169,8 @@ class Supervisor:
 
     def _take_index(self) -> int:
         """A number that no live session has: its guest's uid, where each has one of its own."""
-        for _ in range(boxes.UID_COUNT):
-            self._next_index = self._next_index % (boxes.UID_COUNT - 1) + 1
+        for _ in range(UID_COUNT):
+            self._next_index = self._next_index % (UID_COUNT - 1) + 1
             if self._next_index not in self._used_indexes:
                 self._used_indexes.add(self._next_index)
                 return self._next_index
@@ -161,20 +196,20 @@ class Supervisor:
 
     async def _make(self, limits: Limits) -> tuple[Session, dict[str, float]]:
         """A session whose guest is locked in and waits for code; its laps in seconds."""
-        assert self._outer is not None
+        assert self._site is not None
         index = self._take_index()
         started = time.perf_counter()
         cgroup = None
         try:
             cgroup = self._tree.make(secrets.token_hex(4), limits) if self._tree else None
             made = time.perf_counter()
-            box = await self._outer.make_box(index, limits.disk_bytes)
+            box = await self._site.make_box(index, limits.disk_bytes)
         except BaseException:
             if cgroup is not None:
                 cgroup.remove()
             self._used_indexes.discard(index)
             raise
-        session = Session(self._outer, box, index, limits, cgroup, self._config["grace_seconds"], self._tasks)
+        session = Session(self._site, box, index, limits, cgroup, self._config["grace_seconds"], self._tasks)
         self._living.add(session)
         try:
             laps = await session.live()
@@ -252,32 +287,14 @@ class Supervisor:
     }
 
 
-def _level(missing: list[str]) -> tuple[str, list[str]]:
-    """The isolation level, and in words what is not there."""
-    missing = list(missing)
-    if os.geteuid() != 0:
-        missing.append("a uid of its own for each session (start the keeper as root)")
-    level = "limited" if missing else "full"
-    try:
-        abi = kernel.Landlock.abi()
-    except OSError:
-        raise JailUnavailable(
-            f"this kernel ({platform.release()}) has no Landlock: boot with lsm=landlock,… (Linux 5.13 or newer)"
-        ) from None
-    if abi < 4:
-        missing.append("Landlock for TCP (Linux 6.7)")
-    if abi < 6:
-        missing.append("Landlock for signals and abstract sockets (Linux 6.12)")
-    return level, missing
-
-
-def _description(runtime: Runtime, outer: OuterBox, level: str, missing: list[str]) -> bytes:
+def _description(runtime: Runtime, site: Site, level: Level, found: list[Layer]) -> bytes:
     facts = {
-        "isolation": {"level": level, "missing": missing},
+        "isolation": {"level": level, "missing": layers.missing(found)},
+        "layers": [layer.model_dump() for layer in found],
         "python": runtime.version,
         "packages": runtime.packages,
-        "preload_failed": outer.preload_failed,
-        "laps": milliseconds(outer.laps),
+        "preload_failed": site.preload_failed,
+        "laps": milliseconds(site.laps),
     }
     return json.dumps(facts).encode()
 

@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from belljar.errors import InvalidRequest, SessionLost
 from belljar.keeper import collector
-from belljar.keeper.collector import Listing, Seen
+from belljar.keeper.collector import Listing
 
 T = TypeVar("T")
 
@@ -38,19 +38,16 @@ class Workspace:
             return await anyio.to_thread.run_sync(work)
 
     async def look(self, output_dir: str) -> Listing:
-        """What lies in the working directory, and in the run's $OUTPUT_DIR."""
+        """What lies in the run's $OUTPUT_DIR, and in the working directory."""
         top = _output(output_dir)
-
-        def look() -> Listing:
-            return collector.look(self._files_fd, _WORK) | collector.look(self._files_fd, top)
-
-        return await self._in_thread(look)
+        # Results first: where there is more than we take in, that is the litter of the working directory.
+        return await self._in_thread(lambda: collector.look(self._files_fd, top, _WORK))
 
     async def changes(self, before: Listing, output_dir: str) -> list[dict[str, Any]]:
         """The files that are new or different since `before`, as {path, size_bytes, handle}."""
         self._listing = await self.look(output_dir)
-        top = _output(output_dir)
-        return [_described(path, seen, top) for path, seen in collector.changed(before, self._listing)]
+        # In a thread as well: tens of thousands of entries take a while, and the other sessions go on.
+        return await anyio.to_thread.run_sync(_described, before, self._listing, _output(output_dir))
 
     async def put(self, name: str, data: bytes, *, is_first: bool, is_last: bool) -> None:
         """Take in a piece of a file for the working directory, which gets it when it is complete.
@@ -97,16 +94,6 @@ class Workspace:
         except OSError as error:
             raise InvalidRequest("the file has been removed since the run") from error
 
-    def used_bytes(self) -> int:
-        """Of the session's disk space, and where there is no cgroup of its memory."""
-        status = os.fstatvfs(self._files_fd)
-        return (status.f_blocks - status.f_bfree) * status.f_frsize
-
-    def is_full(self) -> bool:
-        """Whether there is no byte or no inode left."""
-        status = os.fstatvfs(self._files_fd)
-        return status.f_bfree == 0 or status.f_ffree == 0
-
     async def close(self) -> None:
         """Let go of the directory, after what is under way."""
         async with self._turn:
@@ -119,7 +106,13 @@ def _output(output_dir: str) -> bytes:
     return f"output/{output_dir}".encode()
 
 
-def _described(path: bytes, seen: Seen, output_top: bytes) -> dict[str, Any]:
-    top = output_top if path.startswith(output_top + b"/") else _WORK
-    shown = path[len(top) + 1 :].decode("utf-8", "backslashreplace")
-    return {"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex()}
+def _described(before: Listing, after: Listing, output_top: bytes) -> list[dict[str, Any]]:
+    """What has changed: first what lies in the working directory."""
+    changed = collector.changed(before, after)
+    changed.sort(key=lambda item: item[0].startswith(output_top + b"/"))
+    described = []
+    for path, seen in changed:
+        top = output_top if path.startswith(output_top + b"/") else _WORK
+        shown = path[len(top) + 1 :].decode("utf-8", "backslashreplace")
+        described.append({"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex()})
+    return described

@@ -47,6 +47,16 @@ class LimitsRequest(BaseModel):
     cpus: float | None = None
 
 
+class LimitReached(BaseModel):
+    """A limit that ended a run, or that the kernel held a part of it to."""
+
+    name: str
+    """As in `Limits`, or `timeout_seconds` or `disk_inodes`."""
+    value: float
+    peak: float | None
+    """The most that was seen; None where it cannot be told."""
+
+
 class Outcome(BaseModel):
     """How a run ended. The keeper alone decides it, from its own clock and the kernel's counters."""
 
@@ -55,6 +65,7 @@ class Outcome(BaseModel):
     """Machine-readable: which limit, signal or exception ended the run."""
     message: str
     """The same for a person, and what became of the session's variables and files."""
+    limit: LimitReached | None = None
 
 
 class Truncated(BaseModel):
@@ -62,9 +73,24 @@ class Truncated(BaseModel):
     stderr: bool = False
 
 
+State = Literal["held", "weaker", "missing"]
+
+
+class Layer(BaseModel):
+    """One of the walls between a session and the machine."""
+
+    name: str
+    state: State
+    detail: str
+    """What it is here, or what is instead."""
+    fix: str
+    """What would make it hold; empty where it does."""
+
+
 class Isolation(BaseModel):
     level: Level
     missing: list[str] = []
+    """What does not hold, or not in full."""
 
 
 class Usage(BaseModel):

@@ -93,20 +93,20 @@ def media_type(name: str, head: bytes) -> str:
     for offset, magic, kind in _MAGIC:
         if head[offset : offset + len(magic)] == magic and _is_credible(kind, head):
             return _IN_ZIP.get(extension, kind) if kind == "application/zip" else kind
-    if is_text(head):
+    if is_text(head, is_whole=len(head) < HEAD_BYTES):
         return _TEXT.get(extension, "text/plain")
     return "application/octet-stream"
 
 
-def is_text(head: bytes) -> bool:
-    """Whether `head` can be the beginning of a text in UTF-8."""
+def is_text(head: bytes, *, is_whole: bool = False) -> bool:
+    """Whether `head` can be the beginning of a text in UTF-8, or, where it `is_whole`, is one."""
     if any(byte < 0x20 and byte not in _TEXT_CONTROLS for byte in head):
         return False
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
         # A character may be cut in two where the head ends.
-        return error.start >= len(head) - 3 and error.reason == "unexpected end of data"
+        return not is_whole and error.start >= len(head) - 3 and error.reason == "unexpected end of data"
     return True
 
 
@@ -116,7 +116,7 @@ def extension_of(kind: str) -> str:
 
 
 def _is_credible(kind: str, head: bytes) -> bool:
-    """Two letters alone are a weak sign: a text that begins with them is a text."""
-    if kind == "image/webp":
-        return head[:4] == b"RIFF"
-    return kind not in {"image/bmp", "application/x-bzip2", "audio/mpeg", "video/mp4"} or not is_text(head)
+    """Letters alone are a weak sign: a text that begins with them is a text. Of all these only a PDF may be one."""
+    if kind == "image/webp" and head[:4] != b"RIFF":
+        return False
+    return kind == "application/pdf" or not is_text(head)

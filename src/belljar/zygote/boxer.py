@@ -11,11 +11,10 @@ from typing import Any
 
 from belljar import kernel, packets
 from belljar.layout import BOX, WORK
+from belljar.zygote import reach
 
 _READY = b"k"
 _PID1_FD = 3
-_SWEEPS = 2000
-_STOP_LOOKS = 2000
 _SIGNALS = {"interrupt": signal.SIGINT, "stop": signal.SIGSTOP, "continue": signal.SIGCONT}
 
 
@@ -129,6 +128,8 @@ def _pid1(packet: dict[str, Any], sock: socket.socket) -> None:
     kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC, "subset=pid")
     kernel.set_title("belljar box")
     socket.sethostname("belljar")
+    kernel.raise_loopback()
+    kernel.hide_mounts()
     os.chdir(WORK)
     laps = {"mounts": mounted - started, "proc": time.perf_counter() - mounted}
     packets.send(sock, {"event": "ready", "laps": laps}, [directory])
@@ -148,47 +149,15 @@ def _kill(op: str, keep: int | None) -> None:
     kill(-1) reaches every process of this pid namespace but us, and forks cannot race with it: a process that
     has the signal pending does not fork any more.
     """
-    if op == "sweep" and keep is not None and _sweep(keep):
+    if op == "sweep" and keep is not None and reach.kill(lambda: _others(1, keep)):
         return
     try:
         os.kill(-1, _SIGNALS.get(op, signal.SIGKILL))
     except ProcessLookupError:
         return
     if op == "stop":
-        _await_stop()
-
-
-def _sweep(keep: int) -> bool:
-    """Kill all but `keep`. False when there are others still after many rounds."""
-    for _ in range(_SWEEPS):
-        others = _others(1, keep)
-        if all(_state(pid) in (b"Z", b"X") for pid in others):
-            return True
-        for pid in others:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        time.sleep(0.001)
-    return False
-
-
-def _await_stop() -> None:
-    """Until all have taken notice: one that is running, or throttled, does so when it is next scheduled."""
-    for _ in range(_STOP_LOOKS):
-        if all(_state(pid) in (b"T", b"t", b"Z", b"X") for pid in _others(1)):
-            return
-        time.sleep(0.0002)
+        reach.await_stop(lambda: _others(1))
 
 
 def _others(*but: int) -> list[int]:
     return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in but]
-
-
-def _state(pid: int) -> bytes:
-    """As in proc(5): Z and X are entries that the parent has not read yet; X also what is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b") ")[2][:1]
-    except (FileNotFoundError, ProcessLookupError):
-        return b"X"

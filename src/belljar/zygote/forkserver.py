@@ -14,14 +14,28 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from belljar import kernel, packets
 from belljar.guest import cell, confine, display
+from belljar.zygote import warden
 
 
-def main(control: socket.socket) -> None:
-    """Preload, report, and serve until the keeper is gone."""
+@dataclass(frozen=True)
+class Birth:
+    """All that a guest has of the server that it was forked from."""
+
+    packet: dict[str, Any]
+    program: bytes
+    fds: list[int]
+    """Control, stdout, stderr."""
+    box: int | None
+    started: float
+
+
+def main(control: socket.socket) -> Birth:
+    """Preload, report, and serve until the keeper is gone. Returns in a guest only, with its birth alone."""
     kernel.set_title("belljar zygote")
     config, _ = packets.receive(control)
     started = time.perf_counter()
@@ -29,6 +43,7 @@ def main(control: socket.socket) -> None:
     failed = _preload(config["preload"])
     _forget_the_host()
     threads = len(os.listdir("/proc/self/task"))
+    confine.remember_generators()
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection here would only dirty pages that all guests share
@@ -47,7 +62,7 @@ def main(control: socket.socket) -> None:
     if threads != 1:
         # setns(CLONE_NEWUSER) needs one thread, and a lock held by another would stay locked in every guest
         os._exit(1)
-    _Server(control, config).serve()
+    return _Server(control, config).serve()
 
 
 def _preload(modules: list[str]) -> dict[str, str]:
@@ -82,22 +97,24 @@ class _Server:
     def __init__(self, control: socket.socket, config: dict[str, Any]) -> None:
         self._control = control
         self._filter = bytes.fromhex(config["filter"])
+        self._has_boxes = config["has_boxes"]
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._guests: dict[int, int] = {}  # pidfd: pid
         self._poll = select.epoll()
         self._poll.register(control, select.EPOLLIN)
 
-    def serve(self) -> None:
+    def serve(self) -> Birth:
         while True:
             for fd, _ in self._poll.poll():
-                if fd == self._control.fileno():
-                    try:
-                        packet, fds = packets.receive(self._control)
-                    except EOFError:
-                        os._exit(0)
-                    self._fork(packet, fds)
-                else:
+                if fd != self._control.fileno():
                     self._reap(fd)
+                    continue
+                try:
+                    packet, fds = packets.receive(self._control)
+                except EOFError:
+                    os._exit(0)
+                if birth := self._fork(packet, fds):
+                    return birth
 
     def _reap(self, pidfd: int) -> None:
         pid = self._guests.pop(pidfd)
@@ -115,16 +132,21 @@ class _Server:
         except BrokenPipeError:
             os._exit(0)  # the keeper is gone
 
-    def _fork(self, packet: dict[str, Any], fds: list[int]) -> None:
-        box, sock, out, err = fds
+    def _fork(self, packet: dict[str, Any], fds: list[int]) -> Birth | None:
+        """Fork a guest into the box that `fds` begin with; without boxes a warden, to which that is the socket.
+
+        Returns the birth in the guest: the server's own frames are gone from its stack when it runs code.
+        """
         started = time.perf_counter()
         try:
-            kernel.setns(box, kernel.CLONE_NEWPID)
+            if self._has_boxes:
+                kernel.setns(fds[0], kernel.CLONE_NEWPID)
             pid = os.fork()
             if pid == 0:
-                self._become_guest(packet, box, sock, out, err, started)
-            # Back home: only our next child is born elsewhere, and only when we ask for it.
-            kernel.setns(self._own_pid_namespace, kernel.CLONE_NEWPID)
+                return self._born(packet, fds, started)
+            if self._has_boxes:
+                # Back home: only our next child is born elsewhere, and only when we ask for it.
+                kernel.setns(self._own_pid_namespace, kernel.CLONE_NEWPID)
             pidfd = os.pidfd_open(pid)
             laps = {"fork": time.perf_counter() - started}
             packets.send(
@@ -134,29 +156,48 @@ class _Server:
             self._poll.register(pidfd, select.EPOLLIN)
         except OSError as error:
             packets.send(self._control, {"event": "guest", "id": packet["id"], "error": str(error)})
-        finally:
-            for fd in fds:
-                os.close(fd)
+        for fd in fds:
+            os.close(fd)
+        return None
 
-    def _become_guest(
-        self, packet: dict[str, Any], box: int, sock: int, out: int, err: int, started: float
-    ) -> None:
-        """Never returns: a guest that got back into the server's loop would be a zygote with a user's code."""
+    def _born(self, packet: dict[str, Any], fds: list[int], started: float) -> Birth:
+        """In the child. It never gets back into the server's loop: that would be a zygote with a user's code."""
+        first, *others = fds
         try:
-            forked = time.perf_counter()
             self._poll.close()
-            kernel.set_title("belljar guest")
-            kept = confine.descriptors(sock, out, err, box)
-            laps = confine.lock(packet, self._filter, kept.box)
-            laps["forked"] = forked - started
-            cell.serve(kept.control, packet, laps)
+            control = self._control.detach()
+            if not self._has_boxes:
+                for fd in (control, self._own_pid_namespace, *self._guests):
+                    os.close(fd)
+                warden.serve(socket.socket(fileno=first), others)
+            box = first if self._has_boxes else None
+            return Birth(packet, self._filter, others, box, started)
         except BaseException as error:
             os.write(2, f"belljar guest: {type(error).__name__}: {error}\n".encode())
-        finally:
             os._exit(1)
 
 
-def start() -> None:
-    """Entry point after exec: descriptor 3 is the socket to the keeper."""
+def _live(birth: Birth) -> None:
+    """Lock ourselves in, and run what the keeper sends. Never returns."""
+    try:
+        forked = time.perf_counter()
+        kernel.set_title("belljar guest")
+        sock, out, err = birth.fds
+        confine.descriptors(sock, out, err, birth.box)
+        laps = confine.lock(birth.packet, birth.program, has_box=birth.box is not None)
+        laps["forked"] = forked - birth.started
+        guest = cell.Guest(socket.socket(fileno=confine.CONTROL_FD), birth.packet["env"]["TMPDIR"])
+        del birth
+        guest.serve(laps)
+    except BaseException as error:
+        os.write(2, f"belljar guest: {type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(1)
+
+
+def start(fd: int) -> None:
+    """Entry point after exec: descriptor `fd` is the socket to the keeper."""
+    # When it dies so do we: in the outer box the boxer, on the machine itself the keeper.
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    main(socket.socket(fileno=3))
+    _live(main(socket.socket(fileno=fd)))

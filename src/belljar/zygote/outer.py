@@ -17,15 +17,18 @@ NEW_ROOT = "/tmp"
 def main(control: socket.socket) -> None:
     """Runs as the keeper's direct child; returns only in processes that then exit."""
     config, _ = packets.receive(control)
-    is_root = os.geteuid() == 0
-    kernel.unshare(kernel.NAMESPACES)
+    try:
+        kernel.unshare(kernel.NAMESPACES)
+    except OSError as error:
+        _report(control, error)
+        os._exit(1)
     packets.send(control, {"event": "unshared"})
     packets.receive(control)  # the keeper has written our uid and gid maps
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     # Sources are opened while we still are the owner of private parent directories such as /root; after that
     # only the descriptors count.
     trees = [(kernel.open_tree(source), target) for source, target in config["binds"]]
-    if is_root:
+    if config["has_own_uids"]:
         os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)

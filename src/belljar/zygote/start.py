@@ -1,4 +1,4 @@
-"""The zip's entry: `outer FD` enters the outer box; `zygote` is the fork server inside it."""
+"""The zip's entry: `outer FD` enters the outer box; `zygote FD` is the fork server."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ def main() -> None:
     if sys.argv[1] == "outer":
         outer.main(socket.socket(fileno=int(sys.argv[2])))
     else:
-        forkserver.start()
+        forkserver.start(int(sys.argv[2]))

@@ -1,0 +1,110 @@
+"""Where sessions live: in boxes of namespaces (`outer`), or, at the level `reduced`, on the machine itself (`bare`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from belljar.errors import JailUnavailable
+
+UID_COUNT = 65536
+
+OnExit = Callable[[dict[str, Any]], None]
+"""Told of each guest's end: {pid, status, cpu_seconds}."""
+
+
+class NoNamespaces(JailUnavailable):
+    """The machine refuses what an outer box is made of."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a session's directories are, as its guest sees them."""
+
+    work: str
+    output: str
+    temporary: str
+    runtime: str
+
+
+@dataclass(frozen=True)
+class Born:
+    """A guest that was just forked."""
+
+    number: int
+    """Its name in `OnExit`."""
+    pidfd: int
+    laps: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a box has of the machine's disk space."""
+
+    disk_bytes: int
+    inodes: int
+    full: str | None
+    """`disk_bytes` or `disk_inodes` where there is no more of it."""
+
+
+class Box(Protocol):
+    """One session's place. `close` lets go of it; the descriptor of its files is for whoever takes that over."""
+
+    files_fd: int
+    laps: dict[str, float]
+    places: Places
+    confinement: dict[str, Any]
+    """How its guests lock themselves in, for `guest.confine`."""
+
+    async def tell(self, op: str, keep: int | None = None) -> None:
+        """Signal everything in the box, and return when all have taken notice.
+
+        `op` is `interrupt`, `stop`, `continue`, `kill`, or `sweep`: kill all but the guest's process `keep` (a pid as
+        the guest has it). Raises SessionLost when nobody is there to do it.
+        """
+
+    def processes(self, guest_pid: int) -> list[int]:
+        """The pids, on this machine, of what runs in it."""
+
+    def use(self) -> Use:
+        """What its files take. Runs in a thread."""
+
+    def kill(self) -> None:
+        """Have everything in it killed, without waiting for that."""
+
+    async def close(self) -> None:
+        """Kill the box, and let go of it."""
+
+
+class Site(Protocol):
+    """Where boxes stand. Made by the `start` of its module."""
+
+    has_namespaces: bool
+    has_own_uids: bool
+    """Another uid for each session, from a range that nobody else has."""
+    laps: dict[str, float]
+    preload_failed: dict[str, str]
+    zygote_data_bytes: int
+
+    def identity(self, index: int) -> tuple[int, int]:
+        """The uid and gid, on this machine, of the guest of session number `index` (1 to 65,535)."""
+
+    async def make_box(self, index: int, disk_bytes: int) -> Box:
+        """A box whose guest has the identity `index`. Raises SessionLost when the kernel refuses."""
+
+    async def fork_guest(self, box: Any, packet: dict[str, Any], fds: Sequence[int]) -> Born:
+        """Fork a guest into the box, with `fds` = (control, stdout, stderr)."""
+
+
+def identity(uid_base: int | None, index: int) -> tuple[int, int]:
+    """Number `index` of a range of uids; without a range everybody is who we are."""
+    if uid_base is None:
+        return os.geteuid(), os.getegid()
+    return uid_base + index, uid_base + index
+
+
+def inodes(disk_bytes: int) -> int:
+    """How many files and directories go with so much space."""
+    return max(1024, min(65536, disk_bytes // 4096))

@@ -1,0 +1,305 @@
+"""Without namespaces: guests stand on the machine itself, held by Landlock, seccomp and rlimits alone.
+
+Every guest has a *warden* for a parent: a process of ours to which everything that the guest starts and abandons is
+given by the kernel (PR_SET_CHILD_SUBREAPER), so that it can be found, stopped and killed. When the keeper is gone the
+warden's socket says so, and the warden kills all that it has. A session's files are a directory on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from belljar import packets
+from belljar.errors import JailUnavailable, SessionLost
+from belljar.keeper import disk, outside, policy
+from belljar.keeper.boxes import UID_COUNT, Born, OnExit, Places, Use, identity, inodes
+from belljar.keeper.cgroups import Tree
+from belljar.keeper.channel import PacketChannel, Reply, zygote_ready
+from belljar.keeper.inside import Runtime, write_zip
+from belljar.kernel import Landlock
+
+NEEDED_ABI = 6
+"""Of Landlock: without its scopes (Linux 6.12) guests could signal one another and all that is the user's."""
+STOP_SECONDS = 5
+_PREFIX = "belljar-bare-"
+_LOCK = "lock"
+_INSIDE = "inside.zip"
+
+
+class BareBox:
+    """A `Box` that is a directory, and at most one warden with its guest."""
+
+    def __init__(
+        self,
+        directory: Path,
+        owner: tuple[int, int],
+        runtime: str,
+        confinement: dict[str, Any],
+        disk_bytes: int,
+    ) -> None:
+        self.laps: dict[str, float] = {}
+        self.confinement = confinement
+        self._disk_bytes = disk_bytes
+        self._directory = directory
+        for path in (directory, directory / "files", directory / "files/work", directory / "files/output"):
+            path.mkdir(mode=0o700)
+        (directory / "tmp").mkdir(mode=0o700)
+        for path in (directory, *directory.iterdir(), *(directory / "files").iterdir()):
+            os.chown(path, *owner)
+        self.places = Places(
+            str(directory / "files/work"),
+            str(directory / "files/output"),
+            str(directory / "tmp"),
+            runtime,
+        )
+        self.files_fd = os.open(directory / "files", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._warden: _Warden | None = None
+
+    def given(self, warden: _Warden) -> None:
+        """A guest was forked; the warden before has ended with its own."""
+        if self._warden is not None:
+            self._warden.close()
+        self._warden = warden
+
+    async def tell(self, op: str, keep: int | None = None) -> None:
+        """Have the warden signal what descends from it (see `Box`)."""
+        if self._warden is None:
+            raise SessionLost("the session has no process")
+        await self._warden.tell(op, keep)
+
+    def processes(self, guest_pid: int) -> list[int]:
+        """What descends from the warden, without itself."""
+        if self._warden is None:
+            return []
+        return [pid for pid in outside.tree(self._warden.pid) if pid != self._warden.pid]
+
+    def use(self) -> Use:
+        """By adding up: no file system bounds it. What was deleted and is still open counts."""
+        most = inodes(self._disk_bytes)
+        seen = disk.usage(self._directory_fd, most)
+        device = os.fstat(self._directory_fd).st_dev
+        for pid in self.processes(-1):
+            seen |= outside.deleted_files(pid, device)
+        total = sum(seen.values())
+        full = "disk_bytes" if total > self._disk_bytes else "disk_inodes" if len(seen) > most else None
+        return Use(total, len(seen), full)
+
+    def kill(self) -> None:
+        """Close the warden's socket: it kills all that it has, and ends."""
+        if self._warden is not None:
+            self._warden.close()
+
+    async def close(self) -> None:
+        """Kill what is in the box, and delete its files."""
+        warden, self._warden = self._warden, None
+        if warden is not None:
+            await warden.end()
+        os.close(self._directory_fd)
+        await anyio.to_thread.run_sync(disk.remove_tree, self._directory)
+
+
+class _Warden:
+    def __init__(self, sock: socket.socket, pid: int, pidfd: int, on_exit: OnExit, tasks: TaskGroup) -> None:
+        self.pid = pid
+        self._pidfd = pidfd
+        self._sock = sock
+        self._channel = PacketChannel(sock, "warden", on_exit)
+        self._is_closed = False
+        tasks.start_soon(self._channel.run)
+
+    async def born(self) -> Reply:
+        """The guest's pid, and its pidfd."""
+        return await self._channel.ask({"op": "born"})
+
+    async def tell(self, op: str, keep: int | None) -> None:
+        # Not to be left half way: the next one relies on its effect.
+        with anyio.CancelScope(shield=True):
+            await self._channel.ask({"op": op, "keep": keep})
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    async def end(self) -> None:
+        """Wait until it has killed everything and ended."""
+        self.close()
+        with anyio.move_on_after(STOP_SECONDS):
+            await anyio.wait_readable(self._pidfd)
+        anyio.notify_closing(self._sock)
+        self._sock.close()
+        os.close(self._pidfd)
+
+
+class BareSite:
+    """A `Site` without namespaces. Made by `start`."""
+
+    has_namespaces = False
+
+    def __init__(
+        self,
+        home: Path,
+        runtime: Runtime,
+        zygote: PacketChannel,
+        uid_base: int | None,
+        tasks: TaskGroup,
+        on_exit: OnExit,
+    ) -> None:
+        self._home = home
+        self._runtime = str(runtime.path)
+        self._reads = policy.readable(runtime.path, runtime.base_prefix, home / _INSIDE)
+        self._zygote = zygote
+        self._uid_base = uid_base
+        self._tasks = tasks
+        self._on_exit = on_exit
+        self.has_own_uids = uid_base is not None
+        self.laps: dict[str, float] = {}
+        self.preload_failed: dict[str, str] = {}
+        self.zygote_data_bytes = 0
+
+    def identity(self, index: int) -> tuple[int, int]:
+        """The uid and gid, on this machine, of the guest of session number `index` (1 to 65,535)."""
+        return identity(self._uid_base, index)
+
+    async def make_box(self, index: int, disk_bytes: int) -> BareBox:
+        """A directory of its own for session number `index`. Raises SessionLost."""
+        owner = self.identity(index)
+        directory = self._home / f"session-{secrets.token_hex(8)}"
+        confinement = {
+            "identity": owner[0] if self.has_own_uids else None,
+            "reads": self._reads,
+            "writes": [str(directory / "files"), str(directory / "tmp")],
+        }
+        try:
+            return BareBox(directory, owner, self._runtime, confinement, disk_bytes)
+        except OSError as error:
+            raise SessionLost(f"a session's directory could not be made: {error}") from error
+
+    async def fork_guest(self, box: BareBox, packet: dict[str, Any], fds: Sequence[int]) -> Born:
+        """Fork a warden and its guest for the box, with `fds` = (control, stdout, stderr)."""
+        ours, theirs = packets.pair()
+        started = time.perf_counter()
+        with theirs:
+            try:
+                reply = await self._zygote.ask({"op": "fork", **packet}, [theirs.fileno(), *fds])
+                ours.setblocking(False)
+            except BaseException:
+                ours.close()
+                raise
+        warden_pidfd = reply.fds[0]
+        warden = _Warden(ours, outside.pid_of(warden_pidfd), warden_pidfd, self._on_exit, self._tasks)
+        box.given(warden)
+        born = await warden.born()
+        return Born(born.packet["pid"], born.fds[0], {"fork": time.perf_counter() - started})
+
+
+@asynccontextmanager
+async def start(
+    runtime: Runtime,
+    preload: Sequence[str],
+    uid_base: int,
+    tasks: TaskGroup,
+    on_exit: OnExit,
+    tree: Tree | None,
+) -> AsyncIterator[BareSite]:
+    """Start a zygote on the machine itself. Raises JailUnavailable where Landlock is too old for that."""
+    if Landlock.abi() < NEEDED_ABI:
+        raise JailUnavailable(
+            "without user namespaces Landlock has to keep guests from signalling and connecting to all that is the "
+            "user's: Linux 6.12 or newer (Landlock ABI 6)"
+        )
+    uids = _uids(uid_base, runtime)
+    program = policy.filter_program(
+        has_memory_cgroup=tree is not None, has_own_network=False, has_own_uid=uids is not None
+    )
+    started = time.perf_counter()
+    ours, theirs = packets.pair()
+    with _home(readable_by_all=uids is not None) as home, ours:
+        with (home / _INSIDE).open("wb") as archive:
+            write_zip(archive)
+            os.fchmod(archive.fileno(), 0o444)
+        places = Places("", "", str(home / "zygote"), str(runtime.path))
+        os.mkdir(places.temporary)
+        command = [str(runtime.python), "-I", "-B", str(home / _INSIDE), "zygote", str(theirs.fileno())]
+        with theirs:
+            process = subprocess.Popen(
+                command,
+                env=policy.zygote_environment(places),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=[theirs.fileno()],
+            )
+        if tree is not None:
+            tree.attach_own(process.pid)
+        try:
+            packets.send(ours, {"preload": list(preload), "filter": program.hex(), "has_boxes": False})
+            ready = await zygote_ready(ours, preload)
+            zygote = PacketChannel(ours, "zygote", on_exit)
+            site = BareSite(home, runtime, zygote, uids, tasks, on_exit)
+            site.laps = {"zygote": time.perf_counter() - started} | ready["laps"]
+            site.preload_failed = ready["failed"]
+            site.zygote_data_bytes = ready["data_bytes"]
+            tasks.start_soon(zygote.run)
+            yield site
+        finally:
+            anyio.notify_closing(ours)
+            process.kill()
+            process.wait()
+
+
+def _uids(uid_base: int, runtime: Runtime) -> int | None:
+    if not outside.has_uid_range(uid_base, UID_COUNT):
+        return None
+    for path in (runtime.path, runtime.base_prefix, Path(tempfile.gettempdir())):
+        if closed := outside.closed_to_others(path):
+            raise JailUnavailable(
+                f"guests have uids of their own, and {closed} keeps them from {path}: `chmod o+x {closed}`, or set "
+                "BELLJAR_RUNTIME to an environment, and TMPDIR to a directory, that all users may reach"
+            )
+    return uid_base
+
+
+@contextmanager
+def _home(*, readable_by_all: bool) -> Iterator[Path]:
+    """A directory on disk for this keeper's sessions. Those of keepers that are dead, and left theirs, are deleted."""
+    _remove_left_over()
+    made = Path(tempfile.mkdtemp(prefix="belljar-new-"))
+    lock = os.open(made / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    # Under this name it is locked from the first moment: without a lock another keeper deletes it.
+    home = made.rename(made.with_name(_PREFIX + made.name.removeprefix("belljar-new-")))
+    try:
+        if readable_by_all:
+            home.chmod(0o711)  # to be passed through, not to be listed
+        yield home
+    finally:
+        disk.remove_tree(home)
+        os.close(lock)
+
+
+def _remove_left_over() -> None:
+    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # somebody else's, or one that is just being made
+            lock = os.open(home / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                disk.remove_tree(home)
+            finally:
+                os.close(lock)

@@ -1,0 +1,121 @@
+"""Talking to our own helpers inside: the boxer, the zygote, and where there are no boxes a session's warden."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from belljar import packets
+from belljar.errors import JailUnavailable, KeeperLost, SessionLost
+
+START_SECONDS = 120
+"""Until the zygote has imported everything."""
+ANSWER_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Reply:
+    packet: dict[str, Any]
+    fds: list[int]
+
+
+class PacketChannel:
+    """Requests with numbers over a packet socket; packets without one go to `on_event`.
+
+    Use as a task: `run` reads until the other end is gone, and then fails every request under way.
+    """
+
+    def __init__(self, sock: socket.socket, name: str, on_event: Callable[[dict[str, Any]], None]) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._name = name
+        self._on_event = on_event
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, tuple[anyio.Event, list[Reply]]] = {}
+        self.is_gone = False
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await anyio.wait_readable(self._sock)
+                packet, fds = packets.receive(self._sock)
+                number = packet.get("id")
+                if number in self._waiting:
+                    event, slot = self._waiting[number]
+                    slot.append(Reply(packet, fds))
+                    event.set()
+                else:
+                    for fd in fds:
+                        os.close(fd)
+                    if number is None:
+                        self._on_event(packet)  # else it answers somebody who has stopped waiting
+        except (EOFError, OSError, anyio.ClosedResourceError):
+            return
+        finally:
+            self.is_gone = True
+            for event, _ in self._waiting.values():
+                event.set()
+
+    async def ask(self, packet: dict[str, Any], fds: Sequence[int] = ()) -> Reply:
+        """Send a request and wait for its answer. Raises KeeperLost when the other end is gone,
+        SessionLost when it refuses."""
+        number = next(self._numbers)
+        event, slot = anyio.Event(), list[Reply]()
+        self._waiting[number] = (event, slot)
+        try:
+            if self.is_gone:
+                raise KeeperLost(f"the {self._name} has ended")
+            with anyio.fail_after(ANSWER_SECONDS):
+                await self._send({**packet, "id": number}, fds)
+                await event.wait()
+        except (OSError, TimeoutError) as error:
+            raise SessionLost(f"the {self._name} does not answer: {error}") from error
+        finally:
+            del self._waiting[number]
+        if not slot:
+            raise KeeperLost(f"the {self._name} has ended")
+        if "error" in slot[0].packet:
+            raise SessionLost(f"the {self._name} failed: {slot[0].packet['error']}")
+        return slot[0]
+
+    async def _send(self, packet: dict[str, Any], fds: Sequence[int]) -> None:
+        while True:
+            try:
+                packets.send(self._sock, packet, fds)
+                return
+            except BlockingIOError:
+                await anyio.wait_writable(self._sock)
+
+
+async def first_answer(sock: socket.socket, event: str) -> dict[str, Any]:
+    """The next packet of a helper that is being started: `event`. Raises JailUnavailable with what it says instead."""
+    sock.setblocking(False)
+    try:
+        with anyio.fail_after(START_SECONDS):
+            await anyio.wait_readable(sock)
+        packet, _ = packets.receive(sock)
+    except (EOFError, OSError, TimeoutError) as error:
+        raise JailUnavailable(f"no word of {event!r} came; standard error says more") from error
+    if packet["event"] != event:
+        raise JailUnavailable(str(packet.get("error", packet)))
+    return packet
+
+
+async def zygote_ready(sock: socket.socket, preload: Sequence[str]) -> dict[str, Any]:
+    """What the zygote says when it has imported everything. Raises JailUnavailable when it cannot be forked."""
+    try:
+        ready = await first_answer(sock, "ready")
+    except JailUnavailable as error:
+        raise JailUnavailable(f"the zygote did not come up: {error}") from error
+    if ready["threads"] != 1:
+        raise JailUnavailable(
+            f"after its imports the zygote has {ready['threads']} threads, and a fork needs one: "
+            f"take the module that starts them out of BELLJAR_PRELOAD ({', '.join(preload)})"
+        )
+    return ready
