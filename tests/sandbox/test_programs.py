@@ -1,0 +1,130 @@
+"""Each program of `programs/` runs as it would anywhere: the jail is not noticed by who does nothing wrong."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from jail import opened, started
+
+from belljar import link
+from belljar.settings import DATA_MODULES
+from belljar.wire.execution import MIB
+
+pytestmark = pytest.mark.anyio
+
+_FOLDER = Path(__file__).parent / "programs"
+_BARE = "reduced without own uid"
+_PLACES = frozenset({"full", "limited", "reduced", _BARE})
+_NO_LOOPBACK = "sockets of AF_INET and AF_INET6 are refused, also on the session's own loopback"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A program that fails where it should not."""
+
+    reason: str
+    where: frozenset[str] = _PLACES
+
+
+_FINDINGS = {
+    "files/copies_by_programs": Finding(
+        "fsetxattr answers EPERM, where libacl goes on to fchmod after ENOTSUP only"
+    ),
+    "files/named_pipes": Finding("mknodat answers EPERM for S_IFIFO too"),
+    "files/walks_through_directories": Finding(
+        "utimensat answers success for a file that is not there, and Path.touch() makes none",
+        frozenset({_BARE}),
+    ),
+    "language/cycles_are_collected": Finding("guests inherit gc.disable() of the zygote"),
+    "network/asyncio_streams_over_tcp": Finding(_NO_LOOPBACK),
+    "network/http_to_itself": Finding(_NO_LOOPBACK),
+    "network/socket_servers": Finding(_NO_LOOPBACK),
+    "network/tcp_on_loopback": Finding(_NO_LOOPBACK),
+    "network/udp_on_loopback": Finding(_NO_LOOPBACK),
+    "network/xmlrpc_to_itself": Finding(_NO_LOOPBACK),
+}
+"""Each is expected to fail, strictly: whoever mends it strikes its line out."""
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    source: str
+    limits: dict[str, int]
+    not_at: dict[str, str]
+    """Where it cannot run, each with the reason."""
+
+
+def _read(path: Path) -> Program:
+    source = path.read_text()
+    described = ast.get_docstring(ast.parse(source)) or ""
+    limits, not_at = {}, {}
+    for line in described.splitlines()[1:]:
+        name, _, value = line.partition(": ")
+        if name == "Limits":
+            for key, number, unit in re.findall(r"(\w+)=(\d+)( MiB)?", value):
+                limits[key] = int(number) * (MIB if unit else 1)
+        elif name == "Not at":
+            place, _, why = value.partition(" - ")
+            not_at[place] = why
+        else:
+            assert not line, (path, line)
+    return Program(str(path.relative_to(_FOLDER).with_suffix("")), source, limits, not_at)
+
+
+PROGRAMS = [_read(path) for path in sorted(_FOLDER.glob("*/*.py"))]
+
+
+@pytest.fixture(scope="module")
+async def preloaded(anyio_backend: str) -> AsyncIterator[link.Keeper]:
+    """A zygote with the libraries in it, as it is in use: what a fork of them breaks would show here."""
+    async with started(preload=DATA_MODULES) as here:
+        assert here.keeper.description.preload_failed == {}
+        yield here.keeper
+
+
+def _where(keeper: link.Keeper) -> set[str]:
+    """The names of what this is, among `_PLACES`."""
+    level = keeper.description.isolation.level
+    has_own_uid = any(
+        layer.name == "own uid" and layer.state == "held" for layer in keeper.description.layers
+    )
+    return {level, _BARE} if level == "reduced" and not has_own_uid else {level}
+
+
+def test_the_programs_have_their_form() -> None:
+    assert len(PROGRAMS) >= 44
+    for program in PROGRAMS:
+        assert ast.get_docstring(ast.parse(program.source)), program.name
+        # One that is cut short says nothing, and one that asserts nothing proves nothing.
+        assert program.source.rstrip().endswith('print("done")'), program.name
+        assert "assert " in program.source, program.name
+        assert set(program.not_at) <= _PLACES, program.name
+        assert all(program.not_at.values()), program.name
+    assert set(_FINDINGS) <= {program.name for program in PROGRAMS}
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+async def test_a_program_does_not_notice(
+    preloaded: link.Keeper, program: Program, request: pytest.FixtureRequest
+) -> None:
+    where = _where(preloaded)
+    cannot_run = where & set(program.not_at)
+    if (finding := _FINDINGS.get(program.name)) and where & finding.where and not cannot_run:
+        mark = pytest.mark.xfail(strict=True, raises=AssertionError, reason=finding.reason)
+        request.applymarker(mark)
+    async with opened(preloaded, **program.limits) as session:
+        result = await session.run(program.source, timeout=50)
+        said = f"{result.outcome}\n{result.stdout}\n{result.stderr}"
+        if cannot_run:
+            # It is told so in Python's own words, and the session goes on.
+            assert result.outcome.status == "raised", said
+            assert await session.says("print('alive')") == "alive"
+        else:
+            assert result.outcome.status == "completed", said
+            assert result.stdout.splitlines()[-1:] == ["done"], said
