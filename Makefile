@@ -2,11 +2,11 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-as-user check format lock clean
+.PHONY: help setup setup-dev demo test fuzz test-as-user test-other-kernel check format lock clean
 export PYTHON
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand --tabs=22
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand --tabs=26
 
 setup: ## make .venv/bin/belljar ready to use, with the runtime that code runs on
 	@scripts/setup
@@ -21,8 +21,15 @@ demo: setup-dev ## set up, start a server and send it the requests of examples/
 test: setup-dev ## set up and run all tests (PYTEST_ARGS="-k name" for some)
 	.venv/bin/pytest $(PYTEST_ARGS)
 
+fuzz: setup-dev ## run the tests of tests/fuzz, of which `make test` takes few examples, with many
+	.venv/bin/pytest tests/fuzz --hypothesis-profile=many $(PYTEST_ARGS)
+
 test-as-user: ## run the tests of the jail as an ordinary user; root runs them on a copy, as another uid
 	scripts/test-as-user
+
+# Not part of `make test`: it needs QEMU and a kernel, says what to install where they lack, and takes some five minutes.
+test-other-kernel: setup-dev ## run tests of the jail in a virtual machine with cgroup version 2 (KERNEL=linux-image-*.deb)
+	scripts/other-kernel "$(KERNEL)" $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 check: setup-dev ## lint, formatting, types and the arrows between the folders
 	.venv/bin/ruff check
