@@ -20,35 +20,6 @@ pytestmark = pytest.mark.anyio
 _FOLDER = Path(__file__).parent / "programs"
 _BARE = "reduced without own uid"
 _PLACES = frozenset({"full", "limited", "reduced", _BARE})
-_NO_LOOPBACK = "sockets of AF_INET and AF_INET6 are refused, also on the session's own loopback"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A program that fails where it should not."""
-
-    reason: str
-    where: frozenset[str] = _PLACES
-
-
-_FINDINGS = {
-    "files/copies_by_programs": Finding(
-        "fsetxattr answers EPERM, where libacl goes on to fchmod after ENOTSUP only"
-    ),
-    "files/named_pipes": Finding("mknodat answers EPERM for S_IFIFO too"),
-    "files/walks_through_directories": Finding(
-        "utimensat answers success for a file that is not there, and Path.touch() makes none",
-        frozenset({_BARE}),
-    ),
-    "language/cycles_are_collected": Finding("guests inherit gc.disable() of the zygote"),
-    "network/asyncio_streams_over_tcp": Finding(_NO_LOOPBACK),
-    "network/http_to_itself": Finding(_NO_LOOPBACK),
-    "network/socket_servers": Finding(_NO_LOOPBACK),
-    "network/tcp_on_loopback": Finding(_NO_LOOPBACK),
-    "network/udp_on_loopback": Finding(_NO_LOOPBACK),
-    "network/xmlrpc_to_itself": Finding(_NO_LOOPBACK),
-}
-"""Each is expected to fail, strictly: whoever mends it strikes its line out."""
 
 
 @dataclass(frozen=True)
@@ -106,18 +77,12 @@ def test_the_programs_have_their_form() -> None:
         assert "assert " in program.source, program.name
         assert set(program.not_at) <= _PLACES, program.name
         assert all(program.not_at.values()), program.name
-    assert set(_FINDINGS) <= {program.name for program in PROGRAMS}
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-async def test_a_program_does_not_notice(
-    preloaded: link.Keeper, program: Program, request: pytest.FixtureRequest
-) -> None:
+async def test_a_program_does_not_notice(preloaded: link.Keeper, program: Program) -> None:
     where = _where(preloaded)
     cannot_run = where & set(program.not_at)
-    if (finding := _FINDINGS.get(program.name)) and where & finding.where and not cannot_run:
-        mark = pytest.mark.xfail(strict=True, raises=AssertionError, reason=finding.reason)
-        request.applymarker(mark)
     async with opened(preloaded, **program.limits) as session:
         result = await session.run(program.source, timeout=50)
         said = f"{result.outcome}\n{result.stdout}\n{result.stderr}"

@@ -71,8 +71,8 @@ def test_what_every_program_needs_is_allowed(answer: Filter, name: str) -> None:
     ptrace process_vm_readv process_vm_writev kcmp mount umount2 pivot_root chroot setns unshare open_tree
     move_mount fsopen fsmount fsconfig fspick mount_setattr open_by_handle_at name_to_handle_at bpf
     perf_event_open keyctl add_key request_key init_module finit_module delete_module reboot swapon swapoff
-    acct sethostname setdomainname settimeofday clock_settime adjtimex syslog quotactl personality mknodat
-    capset seccomp vmsplice userfaultfd setxattr removexattr
+    acct sethostname setdomainname settimeofday clock_settime adjtimex syslog quotactl personality
+    capset seccomp vmsplice userfaultfd setgroups
     """.split(),
 )
 def test_what_attackers_try_is_refused(answer: Filter, name: str) -> None:
@@ -134,13 +134,84 @@ def test_clone_makes_processes_and_threads_but_no_namespaces(answer: Filter, fla
 
 
 @pytest.mark.parametrize("name", ["socket", "socketpair"])
-def test_sockets_are_unix_sockets(answer: Filter, name: str) -> None:
-    assert answer(name, 1) == bpf.ALLOW
-    for family in range(2, 46):
-        assert answer(name, family) == EAFNOSUPPORT, family
-    # AF_INET in the half that the kernel reads, with anything in the other
-    assert answer(name, 2 | 1 << 32) != bpf.ALLOW
-    assert answer(name, 0) != bpf.ALLOW
+def test_sockets_are_unix_sockets_and_those_of_the_loopback(answer: Filter, name: str) -> None:
+    assert answer(name, 1, 1) == bpf.ALLOW
+    for family in set(range(64)) - {1, 2, 10}:
+        for kind in (1, 2, 3, 1 | 0x80000):
+            assert answer(name, family, kind) == EAFNOSUPPORT, family
+    # A family in the half that the kernel reads, with anything in the other
+    assert answer(name, 16 | 1 << 32, 3) != bpf.ALLOW
+    assert answer(name, 1 << 20, 1) != bpf.ALLOW
+
+
+def test_the_internet_families_speak_tcp_and_udp_only(answer: Filter) -> None:
+    flags = 0x80800  # SOCK_CLOEXEC | SOCK_NONBLOCK
+    for family in (2, 10):
+        assert answer("socketpair", family, 1, 0) != bpf.ALLOW
+        for kind in range(16):
+            for protocol in (*range(300), 0x7FFFFFFF):
+                honest = (kind, protocol) in {(1, 0), (1, 6), (2, 0), (2, 17)}
+                for upper in (0, 1 << 32):
+                    said = answer("socket", family | upper, kind | flags, protocol | upper)
+                    assert (said == bpf.ALLOW) == honest, (family, kind, protocol)
+        assert answer("socket", family, 3, 1) == EPERM
+
+
+def test_options_of_sockets_are_those_of_honest_programs(answer: Filter) -> None:
+    for level, option in ((1, 2), (1, 9), (6, 1), (41, 26), (0, 2)):
+        assert answer("setsockopt", 5, level, option) == bpf.ALLOW
+        assert answer("getsockopt", 5, level, option) == bpf.ALLOW
+    refused = {
+        "SO_DEBUG": (1, 1), "SO_BINDTODEVICE": (1, 25), "SO_ATTACH_FILTER": (1, 26), "SO_SNDBUFFORCE": (1, 32),
+        "SO_MARK": (1, 36), "SO_BUSY_POLL": (1, 46), "SO_ATTACH_BPF": (1, 50), "SO_ZEROCOPY": (1, 60),
+        "SO_PEERPIDFD": (1, 77), "IP_ADD_MEMBERSHIP": (0, 35), "IPT_SO_SET_REPLACE": (0, 64), "IP_HDRINCL": (0, 3),
+        "IP6T_SO_SET_REPLACE": (41, 64), "TCP_CONGESTION": (6, 13), "TCP_REPAIR": (6, 19), "TCP_FASTOPEN": (6, 23),
+        "TCP_ULP": (6, 31), "TCP_ZEROCOPY_RECEIVE": (6, 35), "UDP_SEGMENT": (17, 103), "SOL_TLS": (282, 1),
+        "SOL_ALG": (279, 1),
+    }  # fmt: skip
+    for name, (level, option) in refused.items():
+        for upper in (0, 1 << 32):
+            assert answer("setsockopt", 5, level | upper, option | upper) != bpf.ALLOW, name
+            assert answer("getsockopt", 5, level | upper, option | upper) != bpf.ALLOW, name
+
+
+def test_named_pipes_and_plain_files_can_be_made_and_no_devices(answer: Filter) -> None:
+    for kind, said in (
+        (0, bpf.ALLOW), (0o100000, bpf.ALLOW), (0o010000, bpf.ALLOW),
+        (0o020000, EPERM), (0o060000, EPERM), (0o140000, EPERM),
+    ):  # fmt: skip
+        for upper in (0, 1 << 32):
+            assert answer("mknodat", 3, 0, kind | 0o644 | upper) == said, oct(kind)
+
+
+def test_huge_pages_are_the_machines(answer: Filter) -> None:
+    assert answer("mmap", 0, 4096, 3, 0x22) == bpf.ALLOW
+    for flags in (0x40022, 0x40022 | 21 << 26, 0x40022 | 1 << 32):
+        assert answer("mmap", 0, 4096, 3, flags) == bpf.ERRNO | errno.ENOMEM
+    assert answer("memfd_create", 0, 3) == bpf.ALLOW
+    assert answer("memfd_create", 0, 4) == ENOSYS
+
+
+def test_nobody_asks_what_is_in_the_page_cache(answer: Filter) -> None:
+    for flags in (0, 1, 2, 4, 0x10):
+        assert answer("preadv2", 3, 0, 1, 0, 0, flags) == bpf.ALLOW
+    for flags in (8, 9, 0x20, 8 | 1 << 32):  # RWF_NOWAIT; and flags of later kernels
+        assert answer("preadv2", 3, 0, 1, 0, 0, flags) == ENOSYS
+    for name in ("mincore", "cachestat", "readahead"):
+        assert answer(name) == ENOSYS
+
+
+def test_advice_on_memory_reaches_nobody_else(answer: Filter) -> None:
+    for advice in (4, 8, 14):
+        assert answer("madvise", 0, 4096, advice) == bpf.ALLOW
+    for name, advice in {
+        "MERGEABLE": 12,
+        "COLD": 20,
+        "PAGEOUT": 21,
+        "HWPOISON": 100,
+        "SOFT_OFFLINE": 101,
+    }.items():
+        assert answer("madvise", 0, 4096, advice) == ENOSYS, name
 
 
 def test_ioctls_are_those_of_a_terminal_that_only_asks(answer: Filter) -> None:
@@ -277,8 +348,12 @@ def test_on_the_machine_itself_what_landlock_leaves_open_is_refused(answer: Filt
     ):
         assert answer("socketpair", 1, kind, 0) == said, kind
     assert answer("socketpair", 2, 1, 0) == ENOSYS
-    for name in ("fchmod", "fchmodat", "fchownat", "utimensat"):
+    for name in ("fchmod", "fchmodat", "fchownat"):
         assert answer(name) == bpf.ERRNO, name  # success, and nothing done
+    path, times = 0x7F00_0000_0000, 0x7F01_0000_0000
+    assert answer("utimensat", 3, path, times) == bpf.ERRNO
+    assert answer("utimensat", 3, 0, 0) == bpf.ERRNO
+    assert answer("utimensat", 3, path, 0) == EPERM  # Path.touch then makes the file
     assert answer("setpriority", 0, 0, 5) == bpf.ALLOW
     assert answer("setpriority", 0, 77, 5) == ENOSYS
     assert answer("setpriority", 2, 0, 5) == ENOSYS

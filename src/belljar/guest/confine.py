@@ -151,3 +151,4 @@ def _own_state(packet: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(packet["env"])
     time.tzset()
+    gc.enable()

@@ -18,10 +18,11 @@ from typing import Protocol
 from belljar import kernel
 from belljar.keeper import claims
 from belljar.keeper.claims import Claim
-from belljar.wire.execution import Limits
+from belljar.wire.execution import MIB, Limits
 
 NEEDED = ("memory", "pids", "cpu")
 _CPU_PERIOD_US = 100_000
+_NOTABLE_BYTES = 4 * MIB
 _SERVICE = "belljar-service"
 _OUTER = "outer"
 _TRIES = 20
@@ -44,6 +45,12 @@ class Cgroup(Protocol):
 
     def throttled_seconds(self) -> float:
         """How long the session was kept from running for its cpu limit, added up over all processors."""
+
+    def watched_bytes(self) -> int | None:
+        """All that is held, with the buffers of TCP and UDP, where the kernel's limit is not kept for those.
+
+        None where it is. 0 while there are few.
+        """
 
     def reset_peak(self) -> None:
         """Begin a new measurement of the peak."""
@@ -170,6 +177,9 @@ class _TreeV1:
             _write(paths["memory"] / "memory.limit_in_bytes", limits.memory_bytes)
             with contextlib.suppress(FileNotFoundError):  # only with swap accounting
                 _write(paths["memory"] / "memory.memsw.limit_in_bytes", limits.memory_bytes)
+            # Buffers of TCP and UDP are counted apart from all other memory, and not at all before a limit is set,
+            # which not every kernel keeps: see `watched_bytes`.
+            _write(paths["memory"] / "memory.kmem.tcp.limit_in_bytes", limits.memory_bytes)
             _write(paths["pids"] / "pids.max", limits.pids)
             _write(paths["cpu"] / "cpu.cfs_period_us", _CPU_PERIOD_US)
             _write(paths["cpu"] / "cpu.cfs_quota_us", int(limits.cpus * _CPU_PERIOD_US))
@@ -207,6 +217,16 @@ class _CgroupV1:
 
     def throttled_seconds(self) -> float:
         return _value_of(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9
+
+    def watched_bytes(self) -> int | None:
+        memory = self._paths["memory"]
+        network = int((memory / "memory.kmem.tcp.usage_in_bytes").read_text())
+        if network < _NOTABLE_BYTES:
+            return 0
+        kernels_own = int((memory / "memory.kmem.usage_in_bytes").read_text())
+        return (
+            network + kernels_own + sum(_value_of(memory / "memory.stat", name) for name in ("rss", "shmem"))
+        )
 
     def reset_peak(self) -> None:
         _write(self._paths["memory"] / "memory.max_usage_in_bytes", 0)
@@ -327,6 +347,9 @@ class _CgroupV2:
 
     def throttled_seconds(self) -> float:
         return _value_of(self._path / "cpu.stat", "throttled_usec") / 1e6
+
+    def watched_bytes(self) -> int | None:
+        return None
 
     def reset_peak(self) -> None:
         # Since Linux 6.12 a write resets the peak for the descriptor that wrote; before, the file refuses writers.

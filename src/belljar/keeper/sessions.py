@@ -17,8 +17,8 @@ from anyio.abc import TaskGroup
 
 from belljar.errors import InvalidRequest, SessionLost
 from belljar.frames import Message, encode
-from belljar.keeper import boxes, channel, collector, outside, policy
-from belljar.keeper.boxes import Box, Site, Use
+from belljar.keeper import boxes, channel, collector, outside, policy, watch
+from belljar.keeper.boxes import Box, Site
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import PIPE_BYTES, Emit, Guest, Run
 from belljar.keeper.journal import log, milliseconds
@@ -26,7 +26,6 @@ from belljar.keeper.outcomes import Decided, Ending, decide, lost
 from belljar.keeper.workspace import Workspace
 from belljar.wire.execution import Limits
 
-WATCH_SECONDS = 0.05
 DEATH_SECONDS = 10
 """For the kernel to take a killed process apart."""
 _GUEST_FDS = 4  # stdin, stdout, stderr, control
@@ -237,7 +236,7 @@ class Session:
         if run.first_result_at is not None:
             laps["first_result"] = run.first_result_at - started
         cpu = (guest.cpu_seconds if guest.exited.is_set() else self._cpu_seconds()) - cpu_before
-        use = await self._use()
+        use = await anyio.to_thread.run_sync(self._box.use)
         wall = laps["run"]
         ending = Ending(
             stop=run.stop,
@@ -303,8 +302,10 @@ class Session:
         env = request["env"] | {"OUTPUT_DIR": f"{self._box.places.output}/{request['output_dir']}"}
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
         body = json.dumps(asked).encode()
-        if self._cgroup is None:
-            self._tasks.start_soon(self._guarded, self._watch, run, guest)
+        watched = watch.Watched(
+            self._box, guest.pid, self.limits, self._cgroup, has_namespaces=self._site.has_namespaces
+        )
+        self._tasks.start_soon(self._guarded, watch.until_over, run, watched)
         with anyio.move_on_after(request["timeout_seconds"]):
             if self._is_stopped:
                 self._is_stopped = False
@@ -326,31 +327,6 @@ class Session:
         await self._kill_guest()
         return True
 
-    async def _watch(self, run: Run, guest: Guest) -> None:
-        """Without a cgroup: add up what the whole tree has, and stop the run that is over a limit."""
-        baseline = outside.memory_bytes(guest.pid)
-        while run.stop is None and not run.done.is_set():
-            started = time.perf_counter()
-            members = self._box.processes(guest.pid)
-            used = sum(map(outside.memory_bytes, members)) - baseline
-            use = await self._use()
-            if self._site.has_namespaces:
-                used += use.disk_bytes  # its files are in memory
-            run.peak_bytes = max(run.peak_bytes, used)
-            if used > self.limits.memory_bytes:
-                run.ask_to_stop("out_of_memory")
-            elif not self._site.has_namespaces:
-                run.peak_pids = max(run.peak_pids, sum(map(outside.threads, members)))
-                if run.peak_pids > self.limits.pids:
-                    run.ask_to_stop("pids")
-                elif use.full is not None:
-                    run.ask_to_stop(use.full)
-            # A session with many files takes longer to look at, and is not to cost more than others.
-            await anyio.sleep(max(WATCH_SECONDS, 4 * (time.perf_counter() - started)))
-
-    async def _use(self) -> Use:
-        return await anyio.to_thread.run_sync(self._box.use)
-
     def _cpu_seconds(self) -> float:
         """CPU time of the guest and what it has started; what it left to the box's pid 1 is not counted."""
         guest = self._guest
@@ -359,7 +335,7 @@ class Session:
         return sum(map(outside.cpu_seconds, outside.tree(guest.pid)))
 
     def _peak_bytes(self, run: Run) -> int:
-        return self._cgroup.peak_bytes() if self._cgroup is not None else run.peak_bytes
+        return max(run.peak_bytes, self._cgroup.peak_bytes() if self._cgroup is not None else 0)
 
     def interrupt(self) -> None:
         """Have the run under way, if any, end as `interrupted`."""

@@ -46,7 +46,7 @@ def main(control: socket.socket) -> Birth:
     confine.remember_generators()
     gc.collect()
     gc.freeze()
-    gc.disable()  # a collection here would only dirty pages that all guests share
+    gc.disable()  # a collection here would only dirty pages that all guests share; each guest enables it again
     collapsed = kernel.collapse_memory()
     packets.send(
         control,

@@ -3,6 +3,7 @@
 Stopped by: private root, own uid, Landlock, seccomp
 """
 
+import contextlib
 import ctypes
 import glob
 import mmap
@@ -46,7 +47,8 @@ for target in targets:
             pass
         # splice, then vmsplice into the pipe: the way of "Dirty Pipe"
         reading, writing = os.pipe()
-        os.splice(file.fileno(), writing, 1, offset_src=0)
+        with contextlib.suppress(OSError):
+            os.splice(file.fileno(), writing, 1, offset_src=0)
         if libc.vmsplice(writing, 0, 1, 0) >= 0:
             print("ESCAPED: vmsplice")
         os.close(reading)

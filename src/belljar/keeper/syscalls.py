@@ -1,0 +1,282 @@
+"""Which system calls a guest may make, and for which argument values, each line with its reason. Data only.
+
+What is in none of these tables does not exist for a guest (ENOSYS): libraries fall back, and a call that a later
+kernel adds is closed by default. `SEEN` is what the libraries of the runtime and ordinary programs call, as collected
+by `scripts/collect-syscalls` (tests/sandbox/libraries/collected.txt); `UNSEEN` is the little that is allowed besides.
+A test holds both against the collection.
+"""
+
+from __future__ import annotations
+
+import errno
+
+SEEN: dict[str, str] = {
+    # -- descriptors
+    "read write readv writev pread64 pwrite64": "bytes of its own descriptors",
+    "open openat creat close close_range lseek": "files; Landlock and the private root decide which",
+    "dup dup2 pipe2": "redirections and pipes between its own processes",
+    "sendfile copy_file_range fallocate fadvise64": "copies and reservations of files: shutil, cp, pyarrow",
+    "flock fsync fdatasync ftruncate truncate": "databases and logs on its own file system",
+    # -- the tree of files
+    "stat fstat newfstatat statx statfs fstatfs access faccessat2": "what a file is",
+    "readlink readlinkat getcwd chdir fchdir getdents64": "finding one's way",
+    "mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat": "its own files",
+    "chmod fchmod fchmodat chown fchown fchownat lchown umask utimensat": "modes and times of its own files",
+    "getxattr fgetxattr listxattr llistxattr flistxattr": "cp -a and shutil ask for attributes, and may set none",
+    # -- waiting
+    "poll pselect6 epoll_create1 epoll_ctl epoll_wait epoll_pwait": "event loops",
+    "eventfd2": "wake-ups inside of event loops",
+    # -- memory
+    "munmap mremap mprotect brk msync": "memory; cgroup or RLIMIT_DATA bound it",
+    # -- signals and timers, to and for itself
+    "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigpending rt_sigtimedwait sigaltstack": "handlers",
+    "pause alarm getitimer setitimer": "signal.alarm and friends; POSIX timers could send SIGCONT, and are not here",
+    "clock_nanosleep clock_gettime clock_getres times": "clocks",
+    # -- processes and threads
+    "vfork execve execveat exit exit_group wait4 waitid": "subprocesses",
+    "set_tid_address set_robust_list rseq futex": "what libc does for each thread",
+    "getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups": "who am I",
+    "getpgid getpgrp getsid setpgid setsid": "job control of shells",
+    "setresuid setresgid": "to the ids that it has: without capabilities the kernel allows no other",
+    "capget": "what am I able to do: nothing",
+    "getrusage getpriority sched_yield": "what did I use; let others run",
+    "sched_getaffinity sched_getparam sched_getscheduler sched_rr_get_interval": "how many processors are there",
+    "sched_get_priority_max sched_get_priority_min": "constants",
+    "setpriority": "os.nice, of processes in the box; without one, of the caller alone",
+    "sched_setaffinity": "pools pin their workers; not where it is how a session gets its processors",
+    "uname sysinfo getrandom": "facts that the libraries ask for at import",
+    "pidfd_open": "asyncio and subprocess wait for children by it",
+    # -- sockets: which ones can be made stands in SOCKETS
+    "connect bind listen accept4 shutdown getsockname getpeername": "sockets within the box",
+    "sendto recvfrom sendmsg recvmsg": "data, and descriptors among its own processes",
+}
+
+UNSEEN: dict[str, str] = {
+    "fork pipe dup3 accept preadv pwritev nanosleep gettimeofday time getcpu": "other ways to do what is in SEEN",
+    "lstat getdents faccessat utime utimes futimesat epoll_create eventfd": "the same, of older libraries",
+    "select ppoll epoll_pwait2": "the same, of other architectures and newer libraries",
+    "openat2": "open below a directory: more careful than openat",
+    "getrlimit setrlimit": "prlimit64 of older libraries, for itself",
+    "setuid setgid setreuid setregid": "as setresuid: to the ids that it has",
+    "lgetxattr": "as getxattr",
+    "get_robust_list": "debugging aids of libc",
+    "mlock munlock": "libraries of cryptography keep keys from the swap; RLIMIT_MEMLOCK bounds it",
+    "sendmmsg": "getaddrinfo asks for both kinds of address at once",
+    "timerfd_create timerfd_settime timerfd_gettime": "os.timerfd_create, of Python 3.13",
+    "restart_syscall": "the kernel's own: a sleep goes on after a stop",
+}
+
+REFUSED: dict[int, str] = {
+    # Code tries these on purpose: an honest EPERM says more than ENOSYS, which reads as an old kernel.
+    errno.EPERM: """
+        ptrace process_vm_readv process_vm_writev kcmp mount umount2 pivot_root chroot setns unshare
+        open_tree move_mount fsopen fsmount fsconfig fspick mount_setattr open_by_handle_at
+        name_to_handle_at bpf perf_event_open keyctl add_key request_key init_module finit_module
+        delete_module kexec_load reboot swapon swapoff acct sethostname setdomainname settimeofday
+        clock_settime adjtimex syslog quotactl iopl ioperm personality capset seccomp vmsplice
+        userfaultfd setgroups
+    """,
+    # As a file system without attributes has it: cp, tar and libacl then do without. They would be kernel memory.
+    errno.EOPNOTSUPP: "setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr",
+}
+
+_INT = 0xFFFFFFFF
+"""The kernel reads an int where the register has 64 bits."""
+
+# Every CLONE_NEW* flag, CLONE_NEWTIME included; and CLONE_PTRACE, CLONE_PARENT (a child of the zygote would be out of
+# sight) and CLONE_UNTRACED. The low byte is the signal that tells the parent of the end: SIGCONT there would wake a
+# stopped one. clone3 passes its flags in memory, where no filter can look: it stays unknown, and libc falls back.
+_CLONE_REFUSED = 0x7E020080 | 0x00002000 | 0x00008000 | 0x00800000
+_SIGCHLD = 17
+
+_S_IFMT = 0o170000
+_S_IFREG = 0o100000
+_S_IFIFO = 0o010000
+_DEVICES_AND_SOCKETS = (0o020000, 0o060000, 0o140000)
+_RWF_NOWAIT_AND_NEWER = _INT & ~0x17
+"""All flags but HIPRI, DSYNC, SYNC and APPEND: RWF_NOWAIT tells which pages of shared libraries others have read."""
+_MFD_HUGETLB_AND_NEWER = _INT & ~0x1B
+"""All flags but CLOEXEC, ALLOW_SEALING, NOEXEC_SEAL and EXEC: huge pages are few, and the machine's."""
+_MAP_HUGETLB = 0x40000
+
+Condition = tuple[int, int, int]
+"""Of a call: the argument's number, a mask, and what is left below the mask."""
+
+
+def _each(argument: int, *values: int) -> list[list[Condition]]:
+    return [[(argument, _INT, value)] for value in values]
+
+
+_SIGNALS = [number for number in range(65) if number != 18]
+"""Without SIGCONT: the keeper stops a session between runs, and only the keeper lets it go on."""
+
+BY_ARGUMENT: dict[str, list[list[Condition]]] = {
+    "clone": [[(0, _CLONE_REFUSED | 0xFF, signal)] for signal in (0, _SIGCHLD)],
+    # Without MAP_HUGETLB: huge pages are reserved for the machine's own programs, and counted by no limit of ours.
+    "mmap": [[(3, _MAP_HUGETLB, 0)]],
+    "memfd_create": [[(1, _MFD_HUGETLB_AND_NEWER, 0)]],
+    "kill": _each(1, *_SIGNALS),
+    "tgkill": _each(2, *_SIGNALS),
+    # Limits of others are not a guest's business.
+    "prlimit64": _each(0, 0),
+    # Named pipes and plain files; no devices.
+    "mknod": [[(1, _S_IFMT, kind)] for kind in (0, _S_IFREG, _S_IFIFO)],
+    "mknodat": [[(2, _S_IFMT, kind)] for kind in (0, _S_IFREG, _S_IFIFO)],
+    "preadv2": [[(5, _RWF_NOWAIT_AND_NEWER, 0)]],
+    "pwritev2": [[(5, _RWF_NOWAIT_AND_NEWER, 0)]],
+    "arch_prctl": _each(
+        0,
+        0x1002,  # ARCH_SET_FS: the thread's own storage
+        0x1003,  # ARCH_GET_FS
+        0x1021,  # ARCH_GET_XCOMP_SUPP: the tiles of matrix libraries
+        0x1022,  # ARCH_GET_XCOMP_PERM
+        0x1023,  # ARCH_REQ_XCOMP_PERM
+    ),
+    "ioctl": _each(
+        1,
+        0x5401,  # TCGETS: isatty()
+        0x5413,  # TIOCGWINSZ: terminal size
+        0x541B,  # FIONREAD
+        0x5421,  # FIONBIO
+        0x5450,  # FIONCLEX
+        0x5451,  # FIOCLEX
+        0x5452,  # FIOASYNC
+    ),
+    # Without those that choose a signal or its receiver, leases, and larger pipes (which a user has few of).
+    "fcntl": _each(
+        1,
+        *range(8),  # F_DUPFD, descriptor flags, status flags, record locks
+        36,  # F_OFD_GETLK
+        37,  # F_OFD_SETLK
+        38,  # F_OFD_SETLKW
+        1030,  # F_DUPFD_CLOEXEC
+        1032,  # F_GETPIPE_SZ
+        1033,  # F_ADD_SEALS
+        1034,  # F_GET_SEALS
+    ),
+    "prctl": _each(
+        0,
+        2,  # PR_GET_PDEATHSIG
+        3,  # PR_GET_DUMPABLE
+        15,  # PR_SET_NAME
+        16,  # PR_GET_NAME
+        21,  # PR_GET_SECCOMP
+        23,  # PR_CAPBSET_READ
+        29,  # PR_SET_TIMERSLACK
+        30,  # PR_GET_TIMERSLACK
+        38,  # PR_SET_NO_NEW_PRIVS
+        39,  # PR_GET_NO_NEW_PRIVS
+        0x53564D41,  # PR_SET_VMA: names for mappings
+    ),
+    # Without MERGEABLE (pages shared with strangers), COLD and PAGEOUT (shared libraries out of memory), HWPOISON.
+    "madvise": _each(
+        2,
+        *range(5),  # NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED
+        8,  # FREE
+        9,  # REMOVE
+        10,  # DONTFORK
+        11,  # DOFORK
+        14,  # HUGEPAGE: the transparent ones
+        15,  # NOHUGEPAGE
+        16,  # DONTDUMP
+        17,  # DODUMP
+        18,  # WIPEONFORK
+        19,  # KEEPONFORK
+        22,  # POPULATE_READ
+        23,  # POPULATE_WRITE
+        25,  # COLLAPSE
+    ),
+}
+"""Allowed where one of the lists of conditions holds."""
+
+REFUSED_BY_ARGUMENT: dict[str, tuple[int, list[list[Condition]]]] = {
+    # As the kernel has it for who lacks CAP_MKNOD and CAP_NET_RAW.
+    "mknod": (errno.EPERM, [[(1, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
+    "mknodat": (errno.EPERM, [[(2, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
+    # As where none are reserved.
+    "mmap": (errno.ENOMEM, [[(3, _MAP_HUGETLB, _MAP_HUGETLB)]]),
+}
+"""Refused with another answer than ENOSYS where one of the lists of conditions holds."""
+
+# -- sockets -----------------------------------------------------------------------------------------------
+
+_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
+_STREAM, _DGRAM = 1, 2
+_KIND = 0xF
+"""The rest of a socket's type is SOCK_NONBLOCK and SOCK_CLOEXEC."""
+_TCP, _UDP = 6, 17
+
+SOCKETS: list[list[Condition]] = [
+    [(0, _INT, _AF_UNIX)],
+    *(
+        [(0, _INT, family), (1, _KIND, kind), (2, _INT, protocol)]
+        for family in (_AF_INET, _AF_INET6)
+        for kind, protocol in ((_STREAM, 0), (_STREAM, _TCP), (_DGRAM, 0), (_DGRAM, _UDP))
+    ),
+]
+"""Within a network namespace of the box's own, in which there is nothing but its loopback."""
+OTHER_FAMILIES = _each(0, *(family for family in range(64) if family not in (_AF_UNIX, _AF_INET, _AF_INET6)))
+"""Those that there are, and room for more: EAFNOSUPPORT, as from a kernel that was built without them."""
+RAW_SOCKETS: list[list[Condition]] = [[(0, _INT, family), (1, _KIND, 3)] for family in (_AF_INET, _AF_INET6)]
+"""EPERM, as from the kernel."""
+
+_SOL_SOCKET, _SOL_IP, _SOL_IPV6 = 1, 0, 41
+OPTIONS_SET: dict[int, tuple[int, ...]] = {
+    _SOL_SOCKET: (
+        2,  # SO_REUSEADDR
+        6,  # SO_BROADCAST
+        7,  # SO_SNDBUF: within the machine's limit
+        8,  # SO_RCVBUF
+        9,  # SO_KEEPALIVE
+        10,  # SO_OOBINLINE
+        13,  # SO_LINGER
+        15,  # SO_REUSEPORT
+        16,  # SO_PASSCRED
+        18,  # SO_RCVLOWAT
+        20,  # SO_RCVTIMEO
+        21,  # SO_SNDTIMEO
+        66,  # SO_RCVTIMEO, with 64 bits
+        67,  # SO_SNDTIMEO, with 64 bits
+    ),
+    _SOL_IP: (1, 2, 10, 24),  # IP_TOS, IP_TTL, IP_MTU_DISCOVER, IP_BIND_ADDRESS_NO_PORT
+    _SOL_IPV6: (16, 26),  # IPV6_UNICAST_HOPS, IPV6_V6ONLY
+    # TCP_NODELAY, MAXSEG, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, SYNCNT, LINGER2, DEFER_ACCEPT, QUICKACK, USER_TIMEOUT
+    _TCP: (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 18),
+}
+"""By level. Without filters (SO_ATTACH_FILTER), other congestion control, ULP, fast open and multicast."""
+OPTIONS_GET: dict[int, tuple[int, ...]] = {
+    **OPTIONS_SET,
+    _SOL_SOCKET: (
+        *OPTIONS_SET[_SOL_SOCKET],
+        3,  # SO_TYPE
+        4,  # SO_ERROR
+        17,  # SO_PEERCRED: of its own processes, no other is within reach
+        30,  # SO_ACCEPTCONN
+        38,  # SO_PROTOCOL
+        39,  # SO_DOMAIN
+    ),
+    _TCP: (*OPTIONS_SET[_TCP], 11),  # TCP_INFO
+}
+
+# -- on the machine itself ---------------------------------------------------------------------------------
+
+UNREACHABLE = "socket connect bind listen accept accept4 pidfd_open".split()
+"""Where a guest shares the machine's files and network, Landlock does not cover Unix sockets with a path (before
+ABI 9), nor handles of processes."""
+WITHOUT_EFFECT = "chmod fchmod fchmodat chown fchown fchownat lchown utime utimes utimensat futimesat".split()
+"""Landlock does not cover these either, and with the uid of its user a guest could change that user's files. They
+answer success, for programs that only want to be tidy; what they would have changed stays as it is."""
+PAIRS = [[(0, _INT, _AF_UNIX), (1, _KIND, kind)] for kind in (_STREAM, 5)]
+"""A pair of datagram sockets could still send to any path; streams and SOCK_SEQPACKET cannot."""
+OWN_PRIORITY: list[list[Condition]] = [[(0, _INT, 0), (1, _INT, 0)]]
+"""Of setpriority: for a process group or a user the number is another argument, and others are meant."""
+
+
+def names(table: dict[str, str]) -> list[str]:
+    """Every call of a table with reasons."""
+    return [name for line in table for name in line.split()]
+
+
+def options(table: dict[int, tuple[int, ...]]) -> list[list[Condition]]:
+    """The conditions of setsockopt or getsockopt."""
+    return [[(1, _INT, level), (2, _INT, option)] for level, known in table.items() for option in known]

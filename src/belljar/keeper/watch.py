@@ -1,0 +1,67 @@
+"""Looks at a run for the limits that the kernel does not hold by itself, and stops the run that is over one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+
+from belljar.keeper import outside
+from belljar.keeper.boxes import Box
+from belljar.keeper.cgroups import Cgroup
+from belljar.keeper.guests import Run
+from belljar.wire.execution import Limits
+
+WATCH_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What there is to be looked at."""
+
+    box: Box
+    guest_pid: int
+    limits: Limits
+    cgroup: Cgroup | None
+    has_namespaces: bool
+
+
+async def until_over(run: Run, watched: Watched) -> None:
+    """Watch the run until it has ended, or has to be stopped."""
+    if watched.cgroup is None:
+        baseline = outside.memory_bytes(watched.guest_pid)
+    while run.stop is None and not run.done.is_set():
+        started = time.perf_counter()
+        if watched.cgroup is None:
+            await _look_at_tree(run, watched, baseline)
+        elif (used := watched.cgroup.watched_bytes()) is None:
+            return
+        else:
+            _hold_memory(run, watched, used)
+        # A session with many files takes longer to look at, and is not to cost more than others.
+        await anyio.sleep(max(WATCH_SECONDS, 4 * (time.perf_counter() - started)))
+
+
+def _hold_memory(run: Run, watched: Watched, used: int) -> None:
+    run.peak_bytes = max(run.peak_bytes, used)
+    if used > watched.limits.memory_bytes:
+        run.ask_to_stop("out_of_memory")
+
+
+async def _look_at_tree(run: Run, watched: Watched, baseline: int) -> None:
+    """Without a cgroup: add up what the whole tree has."""
+    members = watched.box.processes(watched.guest_pid)
+    used = sum(map(outside.memory_bytes, members)) - baseline
+    use = await anyio.to_thread.run_sync(watched.box.use)
+    if watched.has_namespaces:
+        used += use.disk_bytes  # its files are in memory
+        used += outside.network_bytes(watched.guest_pid)
+    _hold_memory(run, watched, used)
+    if not watched.has_namespaces:
+        run.peak_pids = max(run.peak_pids, sum(map(outside.threads, members)))
+        if run.peak_pids > watched.limits.pids:
+            run.ask_to_stop("pids")
+        elif use.full is not None:
+            run.ask_to_stop(use.full)
