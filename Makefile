@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test fuzz test-as-user test-other-kernel check format lock clean
+.PHONY: help setup setup-dev demo test fuzz soak test-as-user test-other-kernel check format lock clean
 export PYTHON
 
 help: ## this list
@@ -24,7 +24,11 @@ test: setup-dev ## set up and run all tests (PYTEST_ARGS="-k name" for some)
 fuzz: setup-dev ## run the tests of tests/fuzz, of which `make test` takes few examples, with many
 	.venv/bin/pytest tests/fuzz --hypothesis-profile=many $(PYTEST_ARGS)
 
-test-as-user: ## run the tests of the jail as an ordinary user; root runs them on a copy, as another uid
+SESSIONS ?= 10000
+soak: setup-dev ## run SESSIONS sessions, and show that the keeper does not grow (10,000 take some ten minutes)
+	.venv/bin/python bench/soak.py --sessions $(SESSIONS)
+
+test-as-user: ## run the tests of the jail as an ordinary user, then without namespaces; root runs them on a copy
 	scripts/test-as-user
 
 # Not part of `make test`: it needs QEMU and a kernel, says what to install where they lack, and takes some five minutes.

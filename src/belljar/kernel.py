@@ -300,7 +300,7 @@ def install_filter(program: bytes) -> None:
 
 
 class Landlock:
-    """A Landlock ruleset that refuses everything it knows and allows what is added.
+    """A Landlock ruleset that refuses what it is told to, signals to others included, and allows what is added.
 
     Source: the kernel's Documentation/userspace-api/landlock.rst.
     """
@@ -311,14 +311,16 @@ class Landlock:
     READ_DIR = 1 << 3
     MAKE_CHAR = 1 << 6
     MAKE_BLOCK = 1 << 11
+    REFER = 1 << 13
     _OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15  # and truncate, device ioctl
     _PATH_BENEATH = 1
     # How many rights on files each ABI handles: 1-2 (Linux 5.13, 5.19), 3 truncate (6.2), 5 device ioctl (6.10)
     _FILE_RIGHTS: ClassVar[dict[int, int]] = {1: 13, 2: 14, 3: 15, 4: 15}
 
-    def __init__(self, *, refuses_tcp: bool) -> None:
+    def __init__(self, *, refuses_tcp: bool, refuses_files: bool = True) -> None:
         abi = self.abi()
-        self.handled = (1 << self._FILE_RIGHTS.get(abi, 16)) - 1
+        # To move files between directories is refused by every ruleset that does not allow it, asked or not.
+        self.handled = (1 << self._FILE_RIGHTS.get(abi, 16)) - 1 if refuses_files else self.REFER
         network = 3 if refuses_tcp and abi >= 4 else 0  # TCP bind and connect (Linux 6.7)
         scoped = 3 if abi >= 6 else 0  # abstract Unix sockets and signals (Linux 6.12)
         fields = [self.handled]

@@ -44,7 +44,7 @@ class Guest:
         self._main = ModuleType("__main__")
         self._main.__dict__["__builtins__"] = __builtins__
         sys.modules["__main__"] = self._main
-        sys.argv = [""]
+        sys.argv, sys.orig_argv = [""], [sys.executable]
         sys.path[:] = ["", *(entry for entry in sys.path if not entry.endswith("inside.zip") and entry)]
         sys.dont_write_bytecode = True
         sys.stdin = _text(0, "r")

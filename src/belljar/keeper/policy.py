@@ -205,6 +205,8 @@ def environment(cpus: float, places: Places) -> dict[str, str]:
         "TMPDIR": places.temporary,
         "PYTHONDONTWRITEBYTECODE": "1",
         "MPLBACKEND": "Agg",
+        # Of pyarrow, and so of pandas: its own allocators reserve far more than is used, which RLIMIT_DATA counts.
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
         "OPENBLAS_NUM_THREADS": threads,
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
@@ -218,5 +220,5 @@ def zygote_environment(places: Places) -> dict[str, str]:
     single = dict.fromkeys(
         ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
     )
-    single["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # pyarrow's allocator, which pandas imports
+    single["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # begun at import, used or not
     return environment(1, places) | single | {"MPLCONFIGDIR": f"{places.temporary}/matplotlib"}

@@ -107,7 +107,8 @@ def _each(argument: int, *values: int) -> list[list[Condition]]:
     return [[(argument, _INT, value)] for value in values]
 
 
-_SIGNALS = [number for number in range(65) if number != 18]
+_SIGCONT = 18
+_SIGNALS = [number for number in range(65) if number != _SIGCONT]
 """Without SIGCONT: the keeper stops a session between runs, and only the keeper lets it go on."""
 
 BY_ARGUMENT: dict[str, list[list[Condition]]] = {
@@ -190,7 +191,9 @@ BY_ARGUMENT: dict[str, list[list[Condition]]] = {
 """Allowed where one of the lists of conditions holds."""
 
 REFUSED_BY_ARGUMENT: dict[str, tuple[int, list[list[Condition]]]] = {
-    # As the kernel has it for who lacks CAP_MKNOD and CAP_NET_RAW.
+    "kill": (errno.EPERM, _each(1, _SIGCONT)),
+    "tgkill": (errno.EPERM, _each(2, _SIGCONT)),
+    # As the kernel has it for who lacks CAP_MKNOD.
     "mknod": (errno.EPERM, [[(1, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
     "mknodat": (errno.EPERM, [[(2, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
     # As where none are reserved.

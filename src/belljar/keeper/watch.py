@@ -30,16 +30,17 @@ class Watched:
 
 async def until_over(run: Run, watched: Watched) -> None:
     """Watch the run until it has ended, or has to be stopped."""
-    if watched.cgroup is None:
-        baseline = outside.memory_bytes(watched.guest_pid)
+    baseline = outside.memory_bytes(watched.guest_pid) if watched.cgroup is None else 0
     while run.stop is None and not run.done.is_set():
         started = time.perf_counter()
         if watched.cgroup is None:
             await _look_at_tree(run, watched, baseline)
-        elif (used := watched.cgroup.watched_bytes()) is None:
-            return
-        else:
+        elif (used := watched.cgroup.watched_bytes()) is not None:
             _hold_memory(run, watched, used)
+        elif watched.has_namespaces:
+            return  # the kernel holds everything
+        if not watched.has_namespaces:
+            await _look_at_disk(run, watched)
         # A session with many files takes longer to look at, and is not to cost more than others.
         await anyio.sleep(max(WATCH_SECONDS, 4 * (time.perf_counter() - started)))
 
@@ -54,14 +55,20 @@ async def _look_at_tree(run: Run, watched: Watched, baseline: int) -> None:
     """Without a cgroup: add up what the whole tree has."""
     members = watched.box.processes(watched.guest_pid)
     used = sum(map(outside.memory_bytes, members)) - baseline
-    use = await anyio.to_thread.run_sync(watched.box.use)
     if watched.has_namespaces:
-        used += use.disk_bytes  # its files are in memory
+        # Its files are in memory.
+        used += (await anyio.to_thread.run_sync(watched.box.use)).disk_bytes
         used += outside.network_bytes(watched.guest_pid)
-    _hold_memory(run, watched, used)
-    if not watched.has_namespaces:
+    else:
+        # The user's other processes are in the kernel's count.
         run.peak_pids = max(run.peak_pids, sum(map(outside.threads, members)))
         if run.peak_pids > watched.limits.pids:
             run.ask_to_stop("pids")
-        elif use.full is not None:
-            run.ask_to_stop(use.full)
+    _hold_memory(run, watched, used)
+
+
+async def _look_at_disk(run: Run, watched: Watched) -> None:
+    """On the machine itself no file system of its own bounds a session."""
+    use = await anyio.to_thread.run_sync(watched.box.use)
+    if use.full is not None:
+        run.ask_to_stop(use.full)

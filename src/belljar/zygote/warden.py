@@ -2,10 +2,15 @@
 
 It is forked from the zygote, runs none of the user's code, and reads only the keeper's packets. A guest cannot reach
 it: Landlock lets a guest signal nobody outside of its own domain.
+
+Before it forks the guest it enters a domain of its own, in which nothing is refused but signals to others. The guest's
+domain lies within. So kill(-1) reaches the guest and all that descends from it, at one moment and whatever it forks
+meanwhile, and nobody else on the machine, root's warden or not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -22,6 +27,10 @@ def serve(sock: socket.socket, guest_fds: list[int]) -> None:
     """Fork the guest, in which this returns, and serve until the keeper closes the socket: then kill what is left."""
     kernel.set_title("belljar warden")
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    domain = kernel.Landlock(refuses_tcp=False, refuses_files=False)
+    domain.allow("/", domain.REFER)
+    domain.restrict_self()
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     guest = os.fork()
     if guest == 0:
@@ -45,7 +54,7 @@ def serve(sock: socket.socket, guest_fds: list[int]) -> None:
                 else:
                     _answer(sock, guest)
     except (EOFError, OSError):
-        reach.kill(_descendants)
+        _kill()
         os._exit(0)
 
 
@@ -68,14 +77,30 @@ def _answer(sock: socket.socket, guest: int) -> None:
 
 def _signal(op: str, keep: int | None) -> None:
     if op in _SIGNALS:
-        for pid in _descendants():
-            reach.send(pid, _SIGNALS[op])
+        _send_all(_SIGNALS[op])
     elif op == "stop":
-        reach.await_stop(_descendants)
+        _stop()
     elif op == "sweep":
+        _stop()  # who is stopped does not fork
         reach.kill(lambda: [pid for pid in _descendants() if pid != keep])
+        _send_all(signal.SIGCONT)
     else:
-        reach.kill(_descendants)
+        _kill()
+
+
+def _stop() -> None:
+    _send_all(signal.SIGSTOP)
+    reach.await_stop(_descendants)
+
+
+def _kill() -> None:
+    _send_all(signal.SIGKILL)
+    reach.kill(_descendants)
+
+
+def _send_all(number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(-1, number)
 
 
 def _reap(sock: socket.socket, guest: int) -> None:

@@ -13,12 +13,12 @@ import signal
 for number in range(1, 65):
     with contextlib.suppress(OSError, ValueError):
         signal.signal(number, signal.SIG_IGN)
-at = "/files/work"
+at = os.getcwd()
 for _ in range(120):
     at += "/" + "d" * 30
     with contextlib.suppress(OSError):
         os.mkdir(at)
-os.chmod("/files/work", 0)
+os.chmod(os.getcwd(), 0)
 for _ in range(20):
     if os.fork() == 0:
         os.setsid()

@@ -1,6 +1,6 @@
 """Has bash do what bash is asked for: pipelines, here documents, process substitution, jobs, traps, descriptors.
 
-Not at: reduced - /dev/stderr and process substitution are names below /proc
+Not at: reduced without own uid - /dev/stderr and process substitution are names below /proc
 """
 
 import os
