@@ -117,24 +117,33 @@ def _restrict_files(confinement: dict[str, Any], *, has_box: bool) -> None:
     rules.restrict_self()
 
 
-_generators: list[random.Random] = []
+_generators: list[Any] = []
 
 
 def remember_generators() -> None:
     """In the zygote: note every generator of random numbers that a library made when it was imported."""
-    _generators[:] = [thing for thing in gc.get_objects() if isinstance(thing, random.Random)]
+    kinds: tuple[type, ...] = (random.Random,)
+    if numpy_random := sys.modules.get("numpy.random"):
+        kinds += (numpy_random.RandomState, numpy_random.BitGenerator)
+    _generators[:] = [thing for thing in gc.get_objects() if isinstance(thing, kinds)]
+
+
+def renew_generators() -> None:
+    """In the guest: seed them anew, so that no two guests draw the same numbers."""
+    for generator in _generators:
+        if isinstance(generator, random.Random):
+            generator.seed()
+        elif not hasattr(generator, "get_state"):
+            generator.state = type(generator)().state  # a bit generator of numpy's, with fresh entropy
+    for generator in _generators:
+        if hasattr(generator, "get_state"):  # numpy's RandomState, which keeps the second normal of a pair
+            generator.set_state({**generator.get_state(legacy=False), "has_gauss": 0, "gauss": 0.0})
 
 
 def _own_state(packet: dict[str, Any]) -> None:
     """Give the forked interpreter a state that no other guest has."""
-    random.seed()
-    for generator in _generators:
-        generator.seed()
+    renew_generators()
     loaded: Any = sys.modules.get
-    if numpy_random := loaded("numpy.random"):
-        numpy_random.seed(int.from_bytes(os.urandom(4)))
-    if sympy_random := loaded("sympy.core.random"):
-        sympy_random.seed(int.from_bytes(os.urandom(8)))
     if symbol := loaded("sympy.core.symbol"):
         symbol.Dummy._base_dummy_index = symbol.Dummy._prng.randint(10**6, 9 * 10**6)
     if tempfile := loaded("tempfile"):
