@@ -1,5 +1,7 @@
 """Statistics, optimization on several processes, integration, sparse systems, signals and sound files."""
 
+import multiprocessing
+
 import numpy as np
 from scipy import fft, integrate, interpolate, io, linalg, ndimage, optimize, signal, sparse, spatial, stats
 from scipy.sparse.linalg import spsolve
@@ -10,9 +12,11 @@ def bowl(x: np.ndarray) -> float:
 
 
 assert np.allclose(optimize.minimize(bowl, np.zeros(4)).x, 3, atol=1e-3)
-found = optimize.differential_evolution(
-    bowl, [(-10, 10)] * 2, workers=2, updating="deferred", maxiter=20, seed=1
-)
+# By fork: a number of workers starts a fork server, for which functions have to be in a file that can be imported.
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    found = optimize.differential_evolution(
+        bowl, [(-10, 10)] * 2, workers=pool.map, updating="deferred", maxiter=20, seed=1
+    )
 assert np.allclose(found.x, 3, atol=0.1)
 assert abs(integrate.quad(lambda x: np.exp(-x * x), -np.inf, np.inf)[0] - np.sqrt(np.pi)) < 1e-9
 solution = integrate.solve_ivp(lambda t, y: -y, (0, 5), [1.0], rtol=1e-8)
