@@ -114,13 +114,12 @@ async def _in_one_session(keeper: link.Keeper, known: list[Attack], bait: Bait) 
         for program in known:
             if (
                 program.folder in _ONE_AFTER_THE_OTHER
-                and program.name
-                != "strangers/shared_memory"  # the others' files in /tmp are no stranger's here
                 and program.name not in _ONLY_IN_A_FRESH_SESSION
                 and program.succeeds_by == "saying"
                 and program.sessions == 1
                 and program.ends == ("completed",)
                 and program.limits == attacks.DEFAULT_LIMITS
+                and program.is_stopped_at(keeper.description.isolation.level)
             ):
                 result = await session.run(program.code, timeout=20, env={"BAIT": bait.told()})
                 said = [line for line in result.stdout.splitlines() if line.startswith("ESCAPED")]

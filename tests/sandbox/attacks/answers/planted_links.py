@@ -7,7 +7,8 @@ import contextlib
 import json
 import os
 
-os.chdir("/files/work")
+work = os.environ["INPUT_DIR"]
+os.chdir(work)
 secret = json.loads(os.environ["BAIT"])["secret_file"]
 os.symlink(secret, "figure.png")
 os.symlink("/etc/shadow", "report.csv")
@@ -28,10 +29,10 @@ for name in (
     b"x" * 255,
 ):
     with contextlib.suppress(OSError):
-        os.close(os.open(b"/files/work/" + name, os.O_CREAT | os.O_WRONLY))
+        os.close(os.open(os.fsencode(work) + b"/" + name, os.O_CREAT | os.O_WRONLY))
 output = os.environ["OUTPUT_DIR"]
 os.rmdir(output)
 os.symlink(os.path.dirname(secret), output)
-os.rename("/files/work", "/files/moved")
-os.symlink("/usr/lib", "/files/work")
+os.rename(work, f"{os.path.dirname(work)}/moved")
+os.symlink("/usr/lib", work)
 print("tried")

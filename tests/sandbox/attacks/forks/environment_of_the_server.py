@@ -22,11 +22,12 @@ while block and block[index]:
     index += 1
 with contextlib.suppress(OSError), open("/proc/self/environ", "rb") as file:
     found |= set(file.read().split(b"\0"))
-# The strings of exec stand at the end of the stack: environment, arguments, the program's path.
-with open("/proc/self/maps") as file:
-    start, end = next(line.split()[0].split("-") for line in file if "[stack]" in line)
-last = int(end, 16)
-found |= set(ctypes.string_at(last - 16384, 16384).split(b"\0"))
+# The strings of exec stand at the end of the stack: environment, arguments, and last the program's path (AT_EXECFN).
+libc = ctypes.CDLL(None)
+libc.getauxval.restype = ctypes.c_ulong
+path = libc.getauxval(ctypes.c_ulong(31))
+last = path + len(ctypes.string_at(path))
+found |= set(ctypes.string_at(last - 8192, 8192).split(b"\0"))
 for text in sorted(found):
     if TELLING.fullmatch(text):
         print("ESCAPED:", text[:100])

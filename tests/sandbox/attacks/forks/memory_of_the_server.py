@@ -3,6 +3,7 @@
 Stopped by: clean zygote
 """
 
+import contextlib
 import ctypes
 import re
 
@@ -17,7 +18,8 @@ CHUNK, MARGIN = 1 << 20, 256
 data = bytearray(CHUNK + MARGIN)
 buffer = (ctypes.c_char * len(data)).from_buffer(data)
 found = set()
-with open("/proc/self/maps") as file:
+ranges = []
+with contextlib.suppress(PermissionError), open("/proc/self/maps") as file:
     ranges = [line.split() for line in file]
 for edges, rights, _, _, _, *name in ranges:
     if not rights.startswith("rw") or (name and name[0].startswith("[v")):

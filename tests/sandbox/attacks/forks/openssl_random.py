@@ -4,12 +4,14 @@ Stopped by: fork state
 Succeeds by: repeating
 """
 
+import contextlib
 import ctypes
 import ssl
 
 print("VALUE public", ssl.RAND_bytes(16).hex())
 # The second generator, for keys: the library is the one that the module has loaded.
-with open("/proc/self/maps") as file:
+libraries = set()
+with contextlib.suppress(PermissionError), open("/proc/self/maps") as file:
     libraries = {line.split()[-1] for line in file if "libcrypto" in line}
 for path in sorted(libraries):
     private = getattr(ctypes.CDLL(path), "RAND_priv_bytes", None)

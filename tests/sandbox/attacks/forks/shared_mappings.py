@@ -3,9 +3,10 @@
 Stopped by: clean zygote
 """
 
+import contextlib
 import ctypes
 
-with open("/proc/self/maps") as file:
+with contextlib.suppress(PermissionError), open("/proc/self/maps") as file:
     for line in file:
         edges, rights, _, device, inode, *name = line.split()
         if "w" not in rights or "s" not in rights:

@@ -3,6 +3,7 @@
 Stopped by: seccomp, capabilities, Landlock
 """
 
+import contextlib
 import ctypes
 import os
 
@@ -29,6 +30,6 @@ for path in (b"/proc", b"/files", b"/tmp", b"/usr/bin", b"/", b"/dev/null"):
 for number in (428, 429, 430, 432, 433, 442, 467, 468):  # the new mount calls
     if libc.syscall(number, -100, b"/", 1, 0, 0, 0) >= 0:
         print("ESCAPED: mount call", number)
-if os.path.ismount("/sys"):
-    print("ESCAPED: /sys")
+with contextlib.suppress(OSError):
+    print("ESCAPED: /sys has", os.listdir("/sys"))
 print("tried")

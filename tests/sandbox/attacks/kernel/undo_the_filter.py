@@ -3,10 +3,12 @@
 Stopped by: no_new_privs, seccomp
 """
 
+import contextlib
 import ctypes
 import os
 import struct
 import subprocess
+import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 SECCOMP = 317 if hasattr(libc, "arch_prctl") else 277
@@ -20,8 +22,16 @@ for option, value in ((22, 2), (22, 1), (38, 0), (4, 1), (59, 1), (35, 1), (0x59
         print("ESCAPED: prctl", option)
 command = "grep -E '^(Seccomp|NoNewPrivs|CapEff):' /proc/self/status"
 seen = subprocess.run(command, shell=True, capture_output=True, text=True).stdout.split()
-if seen != ["CapEff:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]:
-    print("ESCAPED: after exec", seen)
-if os.path.exists("/proc/sys/kernel/seccomp"):
-    print("ESCAPED: the kernel's settings")
+# Where /proc is closed the answers of prctl have to do: PR_GET_SECCOMP and PR_GET_NO_NEW_PRIVS.
+asked = (
+    "import ctypes; libc = ctypes.CDLL(None); print(libc.prctl(21, 0, 0, 0, 0), libc.prctl(39, 0, 0, 0, 0))"
+)
+told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True).stdout.split()
+if seen not in ([], ["CapEff:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]) or told != [
+    "2",
+    "1",
+]:
+    print("ESCAPED: after exec", seen, told)
+with contextlib.suppress(OSError):
+    print("ESCAPED: the kernel's settings", os.listdir("/proc/sys/kernel/seccomp"))
 print("tried")

@@ -10,6 +10,7 @@ import errno
 import os
 import platform
 import sys
+import tempfile
 
 FCNTL = 72 if platform.machine() == "x86_64" else 25
 NOTIFY = 1026
@@ -34,7 +35,7 @@ def attempt(what, number, *arguments):
     return result
 
 
-for path in (".", "/tmp", os.path.dirname(os.path.realpath(sys.executable))):
+for path in (".", tempfile.gettempdir(), os.path.dirname(os.path.realpath(sys.executable))):
     fd = os.open(path, os.O_RDONLY)
     for upper in (0, 1 << 32):
         attempt(f"a watch on {path}", FCNTL, fd, upper | NOTIFY, ACCESS | MODIFY | CREATE | MULTISHOT)

@@ -7,10 +7,14 @@ import ctypes
 import os
 import struct
 import sys
+import tempfile
 
 libc = ctypes.CDLL(None, use_errno=True)
-for place in ("/usr/bin", sys.prefix, "/etc/passwd", "/tmp", "/"):
-    mount_fd = os.open(place, os.O_RDONLY)
+for place in ("/usr/bin", sys.prefix, "/etc/passwd", tempfile.gettempdir(), "/"):
+    try:
+        mount_fd = os.open(place, os.O_RDONLY)
+    except PermissionError:
+        mount_fd = os.open(place, os.O_PATH)
     for inode in (2, 1, 128, 256):
         handle = struct.pack("=IiII", 8, 1, inode, 0)
         fd = libc.open_by_handle_at(mount_fd, handle, os.O_RDONLY)

@@ -1,6 +1,7 @@
 """Learns which machine this is: its name, its numbers, its boot, its hardware's serial numbers.
 
 Stopped by: uts namespace, private root
+Not at: reduced - the machine's name can be learned
 """
 
 import contextlib

@@ -1,6 +1,7 @@
 """Asks the kernel who is at the other end of the control socket, and reaches for that process.
 
 Stopped by: pid namespace, seccomp
+Not at: reduced - that a process with a certain number exists can be learned
 """
 
 import os

@@ -13,15 +13,13 @@ for pid in (bait, *range(3, 2000)):
     if pid == os.getpid():
         continue
     for place in (f"/proc/{pid}", f"/proc/self/task/{pid}", f"/proc/1/task/{pid}", f"/proc/self/../{pid}"):
-        if not os.path.exists(place):
-            continue
         for name in names:
             with contextlib.suppress(OSError), open(f"{place}/{name}", "rb") as file:
                 print("ESCAPED:", file.name, file.read(60))
                 break
-listed = {int(name) for name in os.listdir("/proc") if name.isdigit()} - {1, os.getpid()}
-if listed:
-    print("ESCAPED: listed", sorted(listed))
+with contextlib.suppress(PermissionError):
+    if listed := {int(name) for name in os.listdir("/proc") if name.isdigit()} - {1, os.getpid()}:
+        print("ESCAPED: listed", sorted(listed))
 for name in ("loadavg", "uptime", "stat", "sched_debug", "timer_list", "locks", "sys/kernel/ns_last_pid"):
     with contextlib.suppress(OSError), open(f"/proc/{name}") as file:
         print("ESCAPED:", name, file.read(60))

@@ -1,6 +1,7 @@
 """Asks about the bait by each call that takes a process number and that nobody thinks of: session, clocks, futexes.
 
 Stopped by: pid namespace
+Not at: reduced - that a process with a certain number exists can be learned, with its group, session and priority
 """
 
 import contextlib

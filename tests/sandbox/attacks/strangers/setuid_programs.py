@@ -33,7 +33,7 @@ for command in asked:
 if os.path.ismount(place):
     print("ESCAPED: a setuid mount")
     output("umount", place)
-own = shutil.copy(os.path.realpath(sys.executable), "/tmp/own")
+own = shutil.copy(os.path.realpath(sys.executable), f"{tempfile.gettempdir()}/own")
 os.chmod(own, 0o6755)
 code = "import os; print(os.geteuid(), os.getegid())"
 if output(own, "-I", "-S", "-c", code).split()[:1] == ["0"]:

@@ -3,6 +3,7 @@
 Stopped by: ipc namespace, seccomp, private root
 """
 
+import contextlib
 import ctypes
 import os
 
@@ -15,9 +16,10 @@ for identifier in range(64):
         print("ESCAPED: a queue or semaphore", identifier)
 if libc.shmget(0x1234, 4096, 0o1666) >= 0:
     print("ESCAPED: a segment that other sessions could attach")
-found = os.listdir("/dev/shm") + os.listdir("/tmp")
-if found:
-    print("ESCAPED: files of others", found)
+for place in ("/dev/shm", "/tmp"):
+    with contextlib.suppress(PermissionError):
+        if found := os.listdir(place):
+            print("ESCAPED: files of others", found)
 librt = ctypes.CDLL("librt.so.1", use_errno=True)
 if librt.mq_open(b"/belljar", os.O_RDWR | os.O_CREAT, 0o666, None) >= 0:
     print("ESCAPED: a message queue")

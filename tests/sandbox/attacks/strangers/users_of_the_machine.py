@@ -1,6 +1,7 @@
 """Finds out who has an account here, who is logged in and who was, from each list that a machine keeps of it.
 
 Stopped by: private root
+Not at: reduced - that a file exists can be learned by asking for its path, and so can the names of users
 """
 
 import contextlib

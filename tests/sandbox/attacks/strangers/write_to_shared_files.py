@@ -9,6 +9,7 @@ import glob
 import mmap
 import os
 import sys
+import tempfile
 
 targets = [
     os.path.realpath(sys.executable),
@@ -22,24 +23,45 @@ targets += (
     + glob.glob("/opt/belljar/runtime/lib/python*/site-packages/*/__init__.py")[:5]
 )
 libc = ctypes.CDLL(None, use_errno=True)
+linked = f"{tempfile.gettempdir()}/linked"
+OPENS = (
+    lambda path: os.open(path, os.O_RDWR),
+    lambda path: os.link(path, linked) or os.open(linked, os.O_RDWR),
+    lambda path: os.setxattr(path, "user.x", b"x"),
+)
+
+
+def facts(path):
+    """What would be different of a file that was changed; nothing of one that is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        status = os.stat(path)
+        return (
+            status.st_ino,
+            status.st_mode,
+            status.st_uid,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
+
+
 for target in targets:
     for attempt in (
-        lambda path: os.open(path, os.O_RDWR),
+        *OPENS,
         lambda path: os.truncate(path, 10),
         lambda path: os.chmod(path, 0o777),
         lambda path: os.chown(path, 1000, 1000),
         lambda path: os.utime(path, (0, 0)),
         lambda path: os.rename(path, path + ".old"),
         lambda path: os.unlink(path),
-        lambda path: os.link(path, "/tmp/linked") or os.open("/tmp/linked", os.O_RDWR),
-        lambda path: os.setxattr(path, "user.x", b"x"),
     ):
-        try:
+        with contextlib.suppress(OSError):
+            before = facts(target)
             attempt(target)
-            print("ESCAPED: changed", target)
-        except OSError:
-            pass
-    with open(target, "rb") as file:
+            # By what has become of it: a call may say that it succeeded and have done nothing.
+            if facts(target) != before or attempt in OPENS:
+                print("ESCAPED: changed", target)
+    with contextlib.suppress(OSError), open(target, "rb") as file:
         try:
             mmap.mmap(file.fileno(), 4096, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
             print("ESCAPED: mapped for writing", target)
