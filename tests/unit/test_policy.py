@@ -287,8 +287,12 @@ def test_the_numbers_are_those_that_the_kernel_reads(answer: Filter) -> None:
 
 def test_rlimits_stand_in_where_there_is_no_cgroup() -> None:
     limits = Limits(memory_bytes=100 * MIB, pids=20, disk_bytes=5 * MIB)
-    with_cgroup = policy.rlimits(limits, has_cgroup=True, baseline_bytes=7 * MIB, other_processes=1)
-    alone = policy.rlimits(limits, has_cgroup=False, baseline_bytes=7 * MIB, other_processes=1)
+    with_cgroup = policy.rlimits(
+        limits, has_cgroup=True, has_own_uid=True, baseline_bytes=7 * MIB, other_processes=1
+    )
+    alone = policy.rlimits(
+        limits, has_cgroup=False, has_own_uid=True, baseline_bytes=7 * MIB, other_processes=1
+    )
     assert with_cgroup["RLIMIT_CORE"] == 0
     assert with_cgroup["RLIMIT_FSIZE"] == 5 * MIB
     assert "RLIMIT_DATA" not in with_cgroup

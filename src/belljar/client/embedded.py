@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -16,6 +18,7 @@ from belljar.settings import Settings
 from belljar.wire.execution import Execution, ExecutionFile, LimitsRequest
 from belljar.wire.media import HEAD_BYTES, extension_of, media_type
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SESSION = "run"
 
 
@@ -115,26 +118,49 @@ async def _keep(
 
 
 def _create(directory: Path, name: str, saved: list[Path]) -> IO[bytes]:
-    """A new file below `directory` for one that the program called `name`: another name where it is taken."""
-    # The program chose the name. It is made of components below one directory, but what a terminal or a shell
-    # would take for something else is replaced.
-    parts = [_harmless(part) for part in name.split("/")]
-    path = directory.joinpath(*parts)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A new file below `directory` for one that the program called `name`: another name where it is taken.
+
+    The program chose the name. It is made of components below one directory, and no link that lies there is followed.
+    """
+    *above, last = [_harmless(part) for part in name.split("/")]
+    with contextlib.ExitStack() as stack:
+        fd = os.open(directory, _DIRECTORY)
+        stack.callback(os.close, fd)
+        for part in above:
+            fd, made = _free(part, lambda name, fd=fd: _enter(name, fd))  # type: ignore[misc]
+            stack.callback(os.close, fd)
+            directory = directory / made
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        file_fd, made = _free(last, lambda name: os.open(name, flags, 0o666, dir_fd=fd))
+    saved.append(directory / made)
+    return open(file_fd, "wb")
+
+
+def _free(name: str, take: Callable[[str], int]) -> tuple[int, str]:
+    """What `take` opens, by this name or by the next that is not another's."""
+    tried = name
     for count in itertools.count(2):
         try:
-            file = path.open("xb")
-        except FileExistsError:
-            path = path.with_name(f"{Path(parts[-1]).stem} ({count}){Path(parts[-1]).suffix}")
-            continue
-        saved.append(path)
-        return file
+            return take(tried), tried
+        except (FileExistsError, NotADirectoryError):
+            tried = f"{Path(name).stem} ({count}){Path(name).suffix}"
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            tried = f"{Path(name).stem} ({count}){Path(name).suffix}"
     raise AssertionError("unreachable")
 
 
+def _enter(name: str, fd: int) -> int:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, dir_fd=fd)
+    return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+
+
 def _harmless(part: str) -> str:
+    """Without what a terminal, a shell or another program would take for something else than a result."""
     clean = "".join("_" if ord(c) < 32 or c in '\\:*?"<>|\x7f' else c for c in part)
-    return f"_{clean}" if clean.strip(".") == "" or clean.startswith("-") else clean
+    return f"_{clean}" if clean.startswith((".", "-")) or not clean else clean
 
 
 def _save_figures(result: link.Result, directory: Path, saved: list[Path]) -> None:

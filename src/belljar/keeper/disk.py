@@ -1,44 +1,65 @@
 """Directories on the machine's own disk that guests wrote into: what they take, and getting rid of them.
 
-Names are the guests' inventions, and nothing is followed. Both go level by level with descriptors, so that neither
-deep trees nor long paths are a matter.
+Names are the guests' inventions, and nothing is followed. To look goes by paths, and ends at what is too deep for them;
+to delete goes level by level with descriptors, so that neither deep trees nor long paths are a matter.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
 
+from belljar import kernel
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def usage(directory_fd: int, most: int) -> dict[int, int]:
-    """The bytes on disk of everything below a directory, by inode. Ends early when it has seen `most` entries."""
+def usage(directory_fd: int, most: int) -> tuple[dict[int, int], int]:
+    """The bytes on disk of everything below a directory, by inode, and how many names there are.
+
+    Ends early when it has seen `most` names. What cannot be reached by a path counts as more than that.
+    """
     found: dict[int, int] = {}
-    pending = [os.dup(directory_fd)]
-    try:
-        while pending and len(found) <= most:
-            fd = pending.pop()
-            try:
-                with os.scandir(fd) as entries:
-                    for entry in entries:
-                        if len(found) > most:
-                            break
-                        with contextlib.suppress(FileNotFoundError):
-                            status = entry.stat(follow_symlinks=False)
-                            found[status.st_ino] = status.st_blocks * 512
-                            # A few hundred descriptors at most: what lies deeper or broader waits its turn here.
-                            if stat.S_ISDIR(status.st_mode) and len(pending) < 256:
-                                with contextlib.suppress(OSError):
-                                    pending.append(os.open(entry.name, _DIRECTORY, dir_fd=fd))
-            finally:
-                os.close(fd)
-    finally:
-        for fd in pending:
+    names = 0
+    pending = [b"."]
+    while pending and names <= most:
+        path = pending.pop()
+        try:
+            fd = _look_into(directory_fd, path)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return found, most + 1
+            continue  # gone, or no directory any more
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    names += 1
+                    if names > most:
+                        break
+                    with contextlib.suppress(FileNotFoundError):
+                        status = entry.stat(follow_symlinks=False)
+                        found[status.st_ino] = status.st_blocks * 512
+                        if stat.S_ISDIR(status.st_mode):
+                            pending.append(path + b"/" + os.fsencode(entry.name))
+        finally:
             os.close(fd)
-    return found
+    return found, names
+
+
+def _look_into(directory_fd: int, path: bytes) -> int:
+    """Open a directory, though it may forbid its owner to look into it."""
+    try:
+        return kernel.openat2(directory_fd, path, _DIRECTORY)
+    except PermissionError:
+        fd = kernel.openat2(directory_fd, path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.chmod(f"/proc/self/fd/{fd}", 0o700)
+        finally:
+            os.close(fd)
+        return kernel.openat2(directory_fd, path, _DIRECTORY)
 
 
 def remove_tree(path: Path) -> None:

@@ -33,6 +33,7 @@ MAX_FINISHED_BYTES = 256 * 1024
 MAX_RUN_BYTES = 64 * 1024 * 1024
 """Of messages of one run, read or not."""
 _GATHER_SECONDS = 0.005
+_CRUMB_BYTES = 4096
 
 Emit = Callable[[Message], Awaitable[None]]
 
@@ -59,6 +60,7 @@ class Run:
         self.displays_left_out = 0
         self.peak_bytes = 0
         self.peak_pids = 0
+        self.peak_locks = 0
         self.first_result_at: float | None = None
         """On the clock of time.perf_counter: when the run first gave something back."""
 
@@ -208,8 +210,12 @@ class Guest:
                 if not data:
                     return
                 (self.run or self._idle).received(len(data))
+                has_message = False
                 for message in self._decoder.feed(data):
+                    has_message = True
                     await self._heard(message)
+                if not has_message and len(data) < _CRUMB_BYTES:
+                    await anyio.sleep(_GATHER_SECONDS)  # who writes byte by byte is not to wake us for each
         except OSError:
             return  # reset: it is gone
         except ProtocolError:

@@ -78,6 +78,12 @@ _STOPS: dict[str, tuple[Status, str | None, str, int]] = {
         1,
     ),
     "pids": ("crashed", "pids", "The run started more than the {value} that a session may have{peak}.", 1),
+    "file_locks": (
+        "crashed",
+        "file_locks",
+        "The run held more than the {value} that a session may have{peak}.",
+        1,
+    ),
     "interrupted": ("interrupted", None, "The run was interrupted by its caller.", 130),
     "protocol": ("crashed", None, "The interpreter's channel to Belljar was broken by the code.", 1),
 }
@@ -90,8 +96,9 @@ def _decide(ending: Ending, values: dict[str, float]) -> Decided:
     after = _LOST if has_gone else _KEPT
     raised = _raised(ending.finished)
     stop = ending.stop
+    # The channel that breaks is a sign of the death; a caller or a limit that ended the run is no such sign.
     if ending.oom_kills and (
-        ending.exit_status == -signal.SIGKILL or (stop and stop != "timed_out" and has_gone)
+        (stop is None and ending.exit_status == -signal.SIGKILL) or (stop == "protocol" and has_gone)
     ):
         stop = "out_of_memory"
     if stop is not None:
@@ -118,7 +125,8 @@ def _amount(name: str, value: float) -> str:
         return f"{value:g} s"
     if name.endswith("_bytes"):
         return f"{value / MIB:.0f} MiB" if value >= MIB else f"{value:.0f} bytes"
-    return f"{value:.0f} {'processes and threads' if name == 'pids' else 'files'}"
+    things = {"pids": "processes and threads", "file_locks": "record locks"}
+    return f"{value:.0f} {things.get(name, 'files')}"
 
 
 def lost(why: str) -> Decided:

@@ -121,10 +121,7 @@ def memory_bytes(pid: int) -> int:
 
     0 when it is gone (Linux 5.14 for the split by kind of page).
     """
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(errors="replace").splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
+    lines = _of_a_live_thread(pid, "smaps_rollup") or _of_a_live_thread(pid, "smaps")
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
 
 
@@ -137,6 +134,31 @@ def network_bytes(pid: int) -> int:
                 sending, _, receiving = line.split()[4].partition(":")
                 total += int(sending, 16) + int(receiving, 16)
     return total
+
+
+def _of_a_live_thread(pid: int, name: str) -> list[str]:
+    """A file of a process that its first thread cannot answer for once that has ended, while others go on."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in [str(pid), *os.listdir(f"/proc/{pid}/task")]:
+            with contextlib.suppress(OSError):
+                if (
+                    lines := Path(f"/proc/{pid}/task/{thread}/{name}")
+                    .read_text(errors="replace")
+                    .splitlines()
+                ):
+                    return lines
+    return []
+
+
+def record_locks(most_bytes: int = 4 * 1024 * 1024) -> dict[int, int]:
+    """How many record locks each process holds, by its pid here, of those in the first `most_bytes` of the list."""
+    held: dict[int, int] = {}
+    with open("/proc/locks", "rb") as file:
+        for line in file.read(most_bytes).splitlines()[:-1]:
+            fields = line.replace(b"-> ", b"").split()
+            if len(fields) > 4:
+                held[int(fields[4])] = held.get(int(fields[4]), 0) + 1
+    return held
 
 
 def deleted_files(pid: int, device: int) -> dict[int, int]:

@@ -30,7 +30,7 @@ def filter_program(*, has_memory_cgroup: bool, has_own_network: bool, has_own_ui
     decided: set[str] = set()
     """What the place decides, and not the tables."""
     if not has_own_network:
-        decided |= {"setpriority", *syscalls.UNREACHABLE, *syscalls.WITHOUT_EFFECT}
+        decided |= {"setpriority", *syscalls.UNREACHABLE, *syscalls.WITHOUT_EFFECT, *syscalls.ATTRIBUTES}
         _restrict_on_the_machine(rules, has_own_uid=has_own_uid)
     if not has_memory_cgroup:
         decided |= {"sched_setaffinity", "memfd_create"}
@@ -66,6 +66,8 @@ def _restrict_on_the_machine(rules: pyseccomp.SyscallFilter, *, has_own_uid: boo
         _add(rules, pyseccomp.ERRNO(errno.EPERM), name)
     _add(rules, pyseccomp.ALLOW, "setpriority", syscalls.OWN_PRIORITY)
     _add(rules, pyseccomp.ALLOW, "socketpair", syscalls.PAIRS)
+    for name in syscalls.ATTRIBUTES:
+        _add(rules, pyseccomp.ERRNO(errno.EOPNOTSUPP), name)
     if has_own_uid:
         for name in syscalls.WITHOUT_EFFECT:
             _add(rules, pyseccomp.ALLOW, name)
@@ -99,7 +101,9 @@ def _add(
             # This architecture, or this libseccomp, has no call of that name: it stays at the default, refused.
 
 
-def rlimits(limits: Limits, *, has_cgroup: bool, baseline_bytes: int, other_processes: int) -> dict[str, int]:
+def rlimits(
+    limits: Limits, *, has_cgroup: bool, has_own_uid: bool, baseline_bytes: int, other_processes: int
+) -> dict[str, int]:
     """The guest's rlimits by name. Without a cgroup they are all that bounds memory and processes.
 
     `baseline_bytes`: private memory of the zygote, which every guest has from birth. `other_processes`: what else is
@@ -107,7 +111,8 @@ def rlimits(limits: Limits, *, has_cgroup: bool, baseline_bytes: int, other_proc
     """
     values = {
         "RLIMIT_CORE": 0,
-        "RLIMIT_NOFILE": 1024,
+        # Where quotas of the kernel are the user's (epoll watches, descriptors in flight) a session has to leave some.
+        "RLIMIT_NOFILE": 1024 if has_own_uid else 256,
         "RLIMIT_MEMLOCK": 64 * 1024,
         "RLIMIT_SIGPENDING": 512,
         "RLIMIT_MSGQUEUE": 0,

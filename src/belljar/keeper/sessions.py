@@ -121,6 +121,7 @@ class Session:
         rlimits = policy.rlimits(
             self.limits,
             has_cgroup=has_cgroup,
+            has_own_uid=self._site.has_own_uids,
             baseline_bytes=self._site.zygote_data_bytes,
             other_processes=self._other_processes(uid),
         )
@@ -252,6 +253,7 @@ class Session:
                 "disk_bytes": use.disk_bytes,
                 "disk_inodes": use.inodes,
                 "pids": run.peak_pids,
+                "file_locks": run.peak_locks,
             },
         )
         if not killed and guest.exited.is_set():
@@ -265,6 +267,7 @@ class Session:
             **self.limits.model_dump(),
             "timeout_seconds": request["timeout_seconds"],
             "disk_inodes": boxes.inodes(self.limits.disk_bytes),
+            "file_locks": watch.MAX_LOCKS,
         }
         decided = decide(ending, values, is_last=request["is_last"])
         files = await self.workspace.changes(before, request["output_dir"])
@@ -322,8 +325,9 @@ class Session:
                 await run.done.wait()
         if run.done.is_set() and not guest.exited.is_set():
             # The interpreter came back; whatever else it had started has not been asked.
-            await self._box.tell("sweep", keep=outside.pid_inside(guest.pid))
-            return False
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+                await self._box.tell("sweep", keep=outside.pid_inside(guest.pid))
+                return False
         await self._kill_guest()
         return True
 

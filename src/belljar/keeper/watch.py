@@ -15,6 +15,8 @@ from belljar.keeper.guests import Run
 from belljar.wire.execution import Limits
 
 WATCH_SECONDS = 0.05
+MAX_LOCKS = 20_000
+"""Record locks of a session: they are the kernel's memory, which no cgroup counts."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,7 @@ async def until_over(run: Run, watched: Watched) -> None:
             await _look_at_tree(run, watched, baseline)
         elif (used := watched.cgroup.watched_bytes()) is not None:
             _hold_memory(run, watched, used)
-        elif watched.has_namespaces:
-            return  # the kernel holds everything
+        await _look_at_locks(run, watched)
         if not watched.has_namespaces:
             await _look_at_disk(run, watched)
         # A session with many files takes longer to look at, and is not to cost more than others.
@@ -58,13 +59,23 @@ async def _look_at_tree(run: Run, watched: Watched, baseline: int) -> None:
     if watched.has_namespaces:
         # Its files are in memory.
         used += (await anyio.to_thread.run_sync(watched.box.use)).disk_bytes
-        used += outside.network_bytes(watched.guest_pid)
+        used += watched.box.network_bytes()
     else:
         # The user's other processes are in the kernel's count.
         run.peak_pids = max(run.peak_pids, sum(map(outside.threads, members)))
         if run.peak_pids > watched.limits.pids:
             run.ask_to_stop("pids")
     _hold_memory(run, watched, used)
+
+
+async def _look_at_locks(run: Run, watched: Watched) -> None:
+    held = outside.record_locks()
+    if sum(held.values()) <= MAX_LOCKS:
+        return  # of all sessions together
+    members = watched.box.processes(watched.guest_pid)
+    run.peak_locks = max(run.peak_locks, sum(held.get(pid, 0) for pid in members))
+    if run.peak_locks > MAX_LOCKS:
+        run.ask_to_stop("file_locks")
 
 
 async def _look_at_disk(run: Run, watched: Watched) -> None:

@@ -155,8 +155,8 @@ def _kill(op: str, keep: int | None) -> None:
         os.kill(-1, _SIGNALS.get(op, signal.SIGKILL))
     except ProcessLookupError:
         return
-    if op == "stop":
-        reach.await_stop(lambda: _others(1))
+    if op == "stop" and not reach.await_stop(lambda: _others(1)):
+        os.kill(-1, signal.SIGKILL)  # what cannot be stopped does not go on behind the end of its run
 
 
 def _others(*but: int) -> list[int]:

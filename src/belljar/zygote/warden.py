@@ -90,7 +90,8 @@ def _signal(op: str, keep: int | None) -> None:
 
 def _stop() -> None:
     _send_all(signal.SIGSTOP)
-    reach.await_stop(_descendants)
+    if not reach.await_stop(_descendants):
+        _kill()  # what cannot be stopped does not go on behind the end of its run
 
 
 def _kill() -> None:

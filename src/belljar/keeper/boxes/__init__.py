@@ -68,6 +68,9 @@ class Box(Protocol):
     def processes(self, guest_pid: int) -> list[int]:
         """The pids, on this machine, of what runs in it."""
 
+    def network_bytes(self) -> int:
+        """What lies in the buffers of TCP and UDP of its own network."""
+
     def use(self) -> Use:
         """What its files take. Runs in a thread."""
 

@@ -89,16 +89,20 @@ class BareBox:
             return []
         return [pid for pid in outside.tree(self._warden.pid) if pid != self._warden.pid]
 
+    def network_bytes(self) -> int:
+        """None: seccomp leaves no such sockets."""
+        return 0
+
     def use(self) -> Use:
         """By adding up: no file system bounds it. What was deleted and is still open counts."""
         most = inodes(self._disk_bytes)
-        seen = disk.usage(self._directory_fd, most)
+        seen, names = disk.usage(self._directory_fd, most)
         device = os.fstat(self._directory_fd).st_dev
         for pid in self.processes(-1):
             seen |= outside.deleted_files(pid, device)
         total = sum(seen.values())
-        full = "disk_bytes" if total > self._disk_bytes else "disk_inodes" if len(seen) > most else None
-        return Use(total, len(seen), full)
+        full = "disk_bytes" if total > self._disk_bytes else "disk_inodes" if names > most else None
+        return Use(total, names, full)
 
     def kill(self) -> None:
         """Close the warden's socket: it kills all that it has, and ends."""
