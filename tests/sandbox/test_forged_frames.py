@@ -235,7 +235,7 @@ async def test_descriptors_that_are_sent_are_dropped(started: Started, session: 
     code = """
 import socket
 sock = socket.socket(fileno=os.dup(3))
-for _ in range(50):
+for _ in range(12):
     null = [os.open("/dev/null", os.O_RDONLY) for _ in range(10)]
     socket.send_fds(sock, [message("finished", run=-1)], null)
     for fd in null: os.close(fd)
