@@ -7,31 +7,33 @@ to delete goes level by level with descriptors, so that neither deep trees nor l
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from pathlib import Path
 
 from belljar import kernel
 
+MAX_DEPTH = 200
+"""Each look at a directory walks to it from the top."""
+_PATH_BYTES = 4096
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def usage(directory_fd: int, most: int) -> tuple[dict[int, int], int]:
     """The bytes on disk of everything below a directory, by inode, and how many names there are.
 
-    Ends early when it has seen `most` names. What cannot be reached by a path counts as more than that.
+    Ends early when it has seen `most` names. What is too deep to be looked at counts as more than that.
     """
     found: dict[int, int] = {}
     names = 0
     pending = [b"."]
     while pending and names <= most:
         path = pending.pop()
+        if path.count(b"/") > MAX_DEPTH or len(path) >= _PATH_BYTES:
+            return found, most + 1
         try:
             fd = _look_into(directory_fd, path)
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                return found, most + 1
+        except OSError:
             continue  # gone, or no directory any more
         try:
             with os.scandir(fd) as entries:

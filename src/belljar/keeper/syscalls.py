@@ -270,7 +270,7 @@ WITHOUT_EFFECT = "chmod fchmod fchmodat chown fchown fchownat lchown utime utime
 """Landlock does not cover these either, and with the uid of its user a guest could change that user's files. They
 answer success, for programs that only want to be tidy; what they would have changed stays as it is."""
 ATTRIBUTES = "getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr".split()
-"""Of files that Landlock keeps from being read they could be asked all the same."""
+"""Of files that Landlock keeps from being read they could be asked all the same: there are none."""
 PAIRS = [[(0, _INT, _AF_UNIX), (1, _KIND, kind)] for kind in (_STREAM, 5)]
 """A pair of datagram sockets could still send to any path; streams and SOCK_SEQPACKET cannot."""
 OWN_PRIORITY: list[list[Condition]] = [[(0, _INT, 0), (1, _INT, 0)]]
