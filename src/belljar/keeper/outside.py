@@ -154,7 +154,10 @@ def record_locks(most_bytes: int = 4 * 1024 * 1024) -> dict[int, int]:
     """How many record locks each process holds, by its pid here, of those in the first `most_bytes` of the list."""
     held: dict[int, int] = {}
     with open("/proc/locks", "rb") as file:
-        for line in file.read(most_bytes).splitlines()[:-1]:
+        for line in file:
+            most_bytes -= len(line)
+            if most_bytes < 0:
+                break
             fields = line.replace(b"-> ", b"").split()
             if len(fields) > 4:
                 held[int(fields[4])] = held.get(int(fields[4]), 0) + 1
