@@ -15,11 +15,6 @@ for top in ("/sys/fs/cgroup", "/cgroup", "/proc/self/cgroup", "/dev/cgroup", "/m
             print("ESCAPED: read", file.name)
         with contextlib.suppress(OSError), open(f"{top}/{name}", "a") as file:
             print("ESCAPED: opened for writing", file.name)
-    for name in ("belljar-own", "memory/belljar-own", "unified/belljar-own"):
-        with contextlib.suppress(OSError):
-            os.mkdir(f"{top}/{name}")
-            print("ESCAPED: made a group of its own", top, name)
-            os.rmdir(f"{top}/{name}")
 with contextlib.suppress(PermissionError), open("/proc/self/cgroup") as file:
     for line in file:
         if ".." in line or "docker" in line or "system" in line.split(":", 2)[2]:

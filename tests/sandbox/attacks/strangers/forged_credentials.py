@@ -14,7 +14,7 @@ SCM_CREDENTIALS = 2
 own = (os.getpid(), os.getuid(), os.getgid())
 claims = [(pid, own[1], own[2]) for pid in (bait["pid"], 1)]
 claims += [(own[0], uid, own[2]) for uid in (0, 1, 65534)] + [(own[0], own[1], gid) for gid in (0, 1, 65534)]
-for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM):
+for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
     try:
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
     except OSError:

@@ -1,11 +1,10 @@
 """Asks the kernel who is at the other end of the control socket, and reaches for that process.
 
-Stopped by: pid namespace, seccomp, Landlock
+Stopped by: pid namespace, seccomp
+Not at: reduced - that a process with a certain number exists can be learned
 """
 
-import contextlib
 import os
-import resource
 import signal
 import socket
 import struct
@@ -14,17 +13,7 @@ sock = socket.socket(fileno=os.dup(3))
 SO_PEERPIDFD, SO_PEERGROUPS = 77, 59
 pid, uid, gid = struct.unpack("=3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
 if pid > 0:
-    # The number alone is another program's business: this is what can be done with it.
-    for name, attempt in (
-        ("signal", lambda: os.kill(pid, 0)),
-        ("limit", lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE)),
-        ("hold", lambda: os.close(os.pidfd_open(pid))),
-        ("renice", lambda: os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid))),
-        ("look into", lambda: os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY))),
-    ):
-        with contextlib.suppress(OSError):
-            attempt()
-            print("ESCAPED: may", name, "the keeper")
+    print("ESCAPED: the peer has the number", pid)
 try:
     (fd,) = struct.unpack("=i", sock.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, 4))
 except OSError:

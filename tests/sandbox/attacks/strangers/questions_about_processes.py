@@ -1,6 +1,7 @@
-"""Asks about the bait by calls that take a process number: signals, limits, waits, handles, futexes, disks.
+"""Asks about the bait by each call that takes a process number and that nobody thinks of: session, clocks, futexes.
 
-Stopped by: pid namespace, seccomp, Landlock
+Stopped by: pid namespace
+Not at: reduced - that a process with a certain number exists can be learned, with its group, session and priority
 """
 
 import contextlib
@@ -9,14 +10,25 @@ import json
 import os
 import resource
 import signal
+import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 IOPRIO_GET, GET_ROBUST_LIST, KCMP = (252, 274, 312) if os.uname().machine == "x86_64" else (31, 100, 272)
+CPUCLOCK_SCHED = 2
 pid = json.loads(os.environ["BAIT"])["pid"]
 questions = {
     "kill": lambda: os.kill(pid, 0),
+    "getpgid": lambda: os.getpgid(pid),
+    "getsid": lambda: os.getsid(pid),
+    "getpriority": lambda: os.getpriority(os.PRIO_PROCESS, pid),
+    "getpriority of the group": lambda: os.getpriority(os.PRIO_PGRP, pid),
+    "sched_getaffinity": lambda: os.sched_getaffinity(pid),
+    "sched_getscheduler": lambda: os.sched_getscheduler(pid),
+    "sched_getparam": lambda: os.sched_getparam(pid),
+    "sched_rr_get_interval": lambda: os.sched_rr_get_interval(pid),
     "prlimit": lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE),
     "pidfd_open": lambda: os.close(os.pidfd_open(pid)),
+    "its CPU time": lambda: time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED),
     "waitid": lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT),
     "kill of the group": lambda: os.killpg(pid, 0),
     "SIGCONT": lambda: os.kill(pid, signal.SIGCONT),

@@ -1,6 +1,7 @@
 """Finds out who has an account here, who is logged in and who was, from each list that a machine keeps of it.
 
-Stopped by: private root, Landlock
+Stopped by: private root
+Not at: reduced - that a file exists can be learned by asking for its path, and so can the names of users
 """
 
 import contextlib
@@ -25,8 +26,8 @@ for path in (
     "/var/lib/systemd/linger", "/run/systemd/users", "/run/systemd/userdb", "/var/spool/cron", "/var/mail",
 ):  # fmt: skip
     with contextlib.suppress(OSError):
-        found = os.listdir(path) if os.path.isdir(path) else os.open(path, os.O_RDONLY)
-        print("ESCAPED: may read", path, found)
+        os.stat(path)
+        print("ESCAPED: there is", path)
 for directory in ("/home", "/root", "/var", "/run/user", "/srv", "/mnt", "/media"):
     with contextlib.suppress(OSError):
         # What is on the way to the interpreter is there for its sake, and holds nothing else.

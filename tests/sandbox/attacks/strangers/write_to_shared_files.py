@@ -15,14 +15,13 @@ targets = [
     os.path.realpath(sys.executable),
     "/usr/bin/env",
     "/etc/passwd",
+    "/opt/belljar/inside.zip",
     os.__file__,
 ]
 targets += (
-    glob.glob("/usr/lib/*/libc.so.6") + glob.glob(f"{sys.prefix}/lib/python*/site-packages/*/__init__.py")[:5]
+    glob.glob("/usr/lib/*/libc.so.6")
+    + glob.glob("/opt/belljar/runtime/lib/python*/site-packages/*/__init__.py")[:5]
 )
-# The archive that we are run from ourselves, wherever it lies.
-ours = {str(getattr(module, "__file__", "")).partition(".zip/") for module in list(sys.modules.values())}
-targets += sorted({f"{path}.zip" for path, is_archive, _ in ours if is_archive})
 libc = ctypes.CDLL(None, use_errno=True)
 linked = f"{tempfile.gettempdir()}/linked"
 OPENS = (
@@ -34,7 +33,7 @@ OPENS = (
 
 def facts(path):
     """What would be different of a file that was changed; nothing of one that is gone."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(FileNotFoundError):
         status = os.stat(path)
         return (
             status.st_ino,
@@ -56,15 +55,12 @@ for target in targets:
         lambda path: os.rename(path, path + ".old"),
         lambda path: os.unlink(path),
     ):
-        before, is_done = facts(target), False
         with contextlib.suppress(OSError):
+            before = facts(target)
             attempt(target)
-            is_done = True
-        # By what has become of it: a call may say that it succeeded and have done nothing.
-        if facts(target) != before or (is_done and attempt in OPENS):
-            print("ESCAPED: changed", target)
-        with contextlib.suppress(OSError):
-            os.unlink(linked)
+            # By what has become of it: a call may say that it succeeded and have done nothing.
+            if facts(target) != before or attempt in OPENS:
+                print("ESCAPED: changed", target)
     with contextlib.suppress(OSError), open(target, "rb") as file:
         try:
             mmap.mmap(file.fileno(), 4096, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
