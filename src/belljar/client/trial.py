@@ -179,7 +179,8 @@ class _Trial:
                 with anyio.fail_after(ANSWER_SECONDS):
                     await self._keeper.open(name, limits)
                 # A list of children that is read while one of them ends may lack others: it is looked at again.
-                if not await _comes_true(sighting.find, GONE_SECONDS):
+                # Of a keeper that has ended there is nothing to be found, and what is asked of it next says so.
+                if not await _comes_true(lambda: sighting.find() or self._keeper.is_lost, GONE_SECONDS):
                     self.harmed.append("a session without processes of its own cannot be watched")
             try:
                 yield name
