@@ -7,6 +7,7 @@ import jail
 import pytest
 
 from belljar import link
+from belljar.settings import DATA_MODULES
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,14 @@ async def started(anyio_backend: str) -> AsyncIterator[jail.Started]:
 @pytest.fixture(scope="module")
 async def keeper(started: jail.Started) -> link.Keeper:
     return started.keeper
+
+
+@pytest.fixture(scope="module")
+async def preloaded(anyio_backend: str) -> AsyncIterator[link.Keeper]:
+    """A zygote with the libraries in it, as it is in use: what a fork of them breaks would show here."""
+    async with jail.started(preload=DATA_MODULES) as here:
+        assert here.keeper.description.preload_failed == {}
+        yield here.keeper
 
 
 @pytest.fixture

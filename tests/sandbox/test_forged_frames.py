@@ -5,23 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from jail import Session, Started, opened, started, status, until
+from jail import SPEAKING, Session, Started, opened, started, status, until
 
 from belljar import link
 
 pytestmark = pytest.mark.anyio
 
-_SAY = """
-import json, os, struct, sys, time
-def frame(kind, payload):
-    return struct.pack("!B3sI", kind, bytes(3), len(payload)) + payload
-def message(kind, body=b"", **head):
-    head = json.dumps({**head, "kind": kind, "body": len(body)}).encode()
-    return frame(1, head) + b"".join(frame(2, body[i:i + 65536]) for i in range(0, len(body), 65536))
-def say(data):
-    view = memoryview(data)
-    while view:
-        view = view[os.write(3, view):]
+_SAY = f"""
+{SPEAKING}
 def wait():
     time.sleep(1000)
 """

@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from jail import opened, started, status
+from jail import SPEAKING, opened, started, status
 
 from belljar.wire.execution import MIB
 
@@ -15,17 +15,8 @@ pytestmark = pytest.mark.anyio
 BOUND_BYTES = 128 * MIB
 """Of one run: a display and what becomes of it on its way, and a listing of 20,000 entries."""
 
-_SAY = """
-import json, os, struct, threading, time
-def frame(kind, payload, length=None):
-    return struct.pack("!B3sI", kind, bytes(3), len(payload) if length is None else length) + payload
-def message(kind, body=b"", **head):
-    head = json.dumps({**head, "kind": kind, "body": len(body)}).encode()
-    return frame(1, head) + b"".join(frame(2, body[i:i + 65536]) for i in range(0, len(body), 65536))
-def say(data):
-    view = memoryview(data)
-    while view:
-        view = view[os.write(3, view):]
+_SAY = f"""
+{SPEAKING}
 def drain():
     def listen():
         while os.read(3, 65536): pass

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from jail import opened, started
+from jail import opened
 
 from belljar import link
-from belljar.settings import DATA_MODULES
 from belljar.wire.execution import MIB
 
 pytestmark = pytest.mark.anyio
 
 LIBRARIES = sorted((Path(__file__).parent / "libraries").glob("*.py"))
-
-
-@pytest.fixture(scope="module")
-async def preloaded(anyio_backend: str) -> AsyncIterator[link.Keeper]:
-    async with started(preload=DATA_MODULES) as here:
-        yield here.keeper
 
 
 def test_there_are_programs_for_the_libraries() -> None:

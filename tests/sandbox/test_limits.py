@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from jail import Session, Started, has_cgroups, opened, status, until
+from jail import Session, Started, has_cgroups, has_own_uids, opened, status, until
 
 from belljar import link
 from belljar.errors import InvalidRequest, NotFound
@@ -371,10 +371,7 @@ async def test_rlimits(session: Session, keeper: link.Keeper) -> None:
     """
     seen = await session.value(code)
     assert seen["CORE"] == [0, 0]
-    has_own_uid = any(
-        layer.name == "own uid" and layer.state == "held" for layer in keeper.description.layers
-    )
-    assert seen["NOFILE"] == ([1024, 1024] if has_own_uid else [256, 256])
+    assert seen["NOFILE"] == ([1024, 1024] if has_own_uids(keeper) else [256, 256])
     assert seen["MEMLOCK"] == [65536, 65536]
     assert seen["FSIZE"] == [512 * MIB, 512 * MIB]
 

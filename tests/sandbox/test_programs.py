@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from jail import opened, started
+from jail import has_own_uids, opened
 
 from belljar import link
-from belljar.settings import DATA_MODULES
 from belljar.wire.execution import MIB
 
 pytestmark = pytest.mark.anyio
@@ -51,21 +49,10 @@ def _read(path: Path) -> Program:
 PROGRAMS = [_read(path) for path in sorted(_FOLDER.glob("*/*.py"))]
 
 
-@pytest.fixture(scope="module")
-async def preloaded(anyio_backend: str) -> AsyncIterator[link.Keeper]:
-    """A zygote with the libraries in it, as it is in use: what a fork of them breaks would show here."""
-    async with started(preload=DATA_MODULES) as here:
-        assert here.keeper.description.preload_failed == {}
-        yield here.keeper
-
-
 def _where(keeper: link.Keeper) -> set[str]:
     """The names of what this is, among `_PLACES`."""
     level = keeper.description.isolation.level
-    has_own_uid = any(
-        layer.name == "own uid" and layer.state == "held" for layer in keeper.description.layers
-    )
-    return {level, _BARE} if level == "reduced" and not has_own_uid else {level}
+    return {level, _BARE} if level == "reduced" and not has_own_uids(keeper) else {level}
 
 
 def test_the_programs_have_their_form() -> None:

@@ -121,7 +121,7 @@ def memory_bytes(pid: int) -> int:
 
     0 when it is gone (Linux 5.14 for the split by kind of page).
     """
-    lines = _of_a_live_thread(pid, "smaps_rollup") or _of_a_live_thread(pid, "smaps")
+    lines = _of_a_live_thread(pid, "smaps_rollup")
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
 
 

@@ -33,7 +33,11 @@ class Watched:
 async def until_over(run: Run, watched: Watched) -> None:
     """Watch the run until it has ended, or has to be stopped."""
     baseline = outside.memory_bytes(watched.guest_pid) if watched.cgroup is None else 0
-    while run.stop is None and not run.done.is_set():
+    pause = WATCH_SECONDS
+    while True:
+        await anyio.sleep(pause)  # first: a short run costs no look
+        if run.stop is not None or run.done.is_set():
+            return
         started = time.perf_counter()
         if watched.cgroup is None:
             await _look_at_tree(run, watched, baseline)
@@ -43,7 +47,7 @@ async def until_over(run: Run, watched: Watched) -> None:
         if not watched.has_namespaces:
             await _look_at_disk(run, watched)
         # A session with many files takes longer to look at, and is not to cost more than others.
-        await anyio.sleep(max(WATCH_SECONDS, 4 * (time.perf_counter() - started)))
+        pause = max(WATCH_SECONDS, 4 * (time.perf_counter() - started))
 
 
 def _hold_memory(run: Run, watched: Watched, used: int) -> None:
@@ -69,7 +73,8 @@ async def _look_at_tree(run: Run, watched: Watched, baseline: int) -> None:
 
 
 async def _look_at_locks(run: Run, watched: Watched) -> None:
-    held = outside.record_locks()
+    # In a thread: who holds many makes the list long, and the other sessions go on.
+    held = await anyio.to_thread.run_sync(outside.record_locks)
     if sum(held.values()) <= MAX_LOCKS:
         return  # of all sessions together
     members = watched.box.processes(watched.guest_pid)

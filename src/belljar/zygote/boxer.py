@@ -15,7 +15,7 @@ from belljar.zygote import reach
 
 _READY = b"k"
 _PID1_FD = 3
-_SIGNALS = {"interrupt": signal.SIGINT, "stop": signal.SIGSTOP, "continue": signal.SIGCONT}
+_SIGNALS = {"interrupt": signal.SIGINT, "continue": signal.SIGCONT}
 
 
 def main(control: socket.socket, config: dict[str, Any]) -> None:
@@ -149,15 +149,13 @@ def _kill(op: str, keep: int | None) -> None:
     kill(-1) reaches every process of this pid namespace but us, and forks cannot race with it: a process that
     has the signal pending does not fork any more.
     """
-    if op == "sweep" and keep is not None and reach.kill(lambda: _others(1, keep)):
-        return
-    try:
-        os.kill(-1, _SIGNALS.get(op, signal.SIGKILL))
-    except ProcessLookupError:
-        return
-    if op == "stop" and not reach.await_stop(lambda: _others(1)):
-        os.kill(-1, signal.SIGKILL)  # what cannot be stopped does not go on behind the end of its run
+    if op == "stop":
+        reach.stop_all(_others)
+    elif op == "sweep" and keep is not None:
+        reach.sweep(_others, keep)
+    else:
+        reach.send_all(_SIGNALS.get(op, signal.SIGKILL))
 
 
-def _others(*but: int) -> list[int]:
-    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in but]
+def _others() -> list[int]:
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != 1]

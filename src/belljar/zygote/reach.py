@@ -57,6 +57,29 @@ def send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
+def send_all(number: int) -> None:
+    """Signal all that we may reach, at one moment: who forks meanwhile does so before, or after it has heard."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(-1, number)
+
+
+def stop_all(look: Look) -> None:
+    """Stop all; what cannot be stopped is killed, so that it does not go on behind the end of its run."""
+    send_all(signal.SIGSTOP)
+    if not await_stop(look):
+        send_all(signal.SIGKILL)
+        kill(look)
+
+
+def sweep(look: Look, keep: int) -> None:
+    """Kill all but `keep`; all of them where that does not come to an end."""
+    stop_all(look)  # who is stopped does not fork: a chain of short lives would be gone wherever one looks
+    if kill(lambda: [pid for pid in look() if pid != keep]):
+        send_all(signal.SIGCONT)
+    else:
+        send_all(signal.SIGKILL)
+
+
 def kill(look: Look) -> bool:
     """Kill all, and those that they start meanwhile. False when there are some still after many rounds."""
     for _ in range(_ROUNDS):

@@ -10,7 +10,6 @@ meanwhile, and nobody else on the machine, root's warden or not.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -77,31 +76,18 @@ def _answer(sock: socket.socket, guest: int) -> None:
 
 def _signal(op: str, keep: int | None) -> None:
     if op in _SIGNALS:
-        _send_all(_SIGNALS[op])
+        reach.send_all(_SIGNALS[op])
     elif op == "stop":
-        _stop()
-    elif op == "sweep":
-        _stop()  # who is stopped does not fork
-        reach.kill(lambda: [pid for pid in _descendants() if pid != keep])
-        _send_all(signal.SIGCONT)
+        reach.stop_all(_descendants)
+    elif op == "sweep" and keep is not None:
+        reach.sweep(_descendants, keep)
     else:
         _kill()
 
 
-def _stop() -> None:
-    _send_all(signal.SIGSTOP)
-    if not reach.await_stop(_descendants):
-        _kill()  # what cannot be stopped does not go on behind the end of its run
-
-
 def _kill() -> None:
-    _send_all(signal.SIGKILL)
+    reach.send_all(signal.SIGKILL)
     reach.kill(_descendants)
-
-
-def _send_all(number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(-1, number)
 
 
 def _reap(sock: socket.socket, guest: int) -> None:
