@@ -150,18 +150,23 @@ def _of_a_live_thread(pid: int, name: str) -> list[str]:
     return []
 
 
-def record_locks(most_bytes: int = 4 * 1024 * 1024) -> dict[int, int]:
-    """How many record locks each process holds, by its pid here, of those in the first `most_bytes` of the list."""
-    held: dict[int, int] = {}
-    with open("/proc/locks", "rb") as file:
+def unreclaimable_bytes() -> int:
+    """What the kernel holds of the machine's memory for objects of its own, and cannot give back."""
+    with open("/proc/meminfo", "rb") as file:
         for line in file:
-            most_bytes -= len(line)
-            if most_bytes < 0:
-                break
-            fields = line.replace(b"-> ", b"").split()
-            if len(fields) > 4:
-                held[int(fields[4])] = held.get(int(fields[4]), 0) + 1
-    return held
+            if line.startswith(b"SUnreclaim:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def record_locks(pid: int) -> int:
+    """How many locks on files a process holds, by its descriptors: to list /proc/locks would stop all who lock."""
+    count = 0
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for name in os.listdir(f"/proc/{pid}/fdinfo"):
+            with contextlib.suppress(OSError):
+                count += Path(f"/proc/{pid}/fdinfo/{name}").read_bytes().count(b"lock:\t")
+    return count
 
 
 def deleted_files(pid: int, device: int) -> dict[int, int]:

@@ -53,6 +53,7 @@ class Session:
         self._grace_seconds = grace_seconds
         self._tasks = tasks
         self.workspace = Workspace(box.files_fd, site.identity(index)[0])
+        self._unreclaimable_bytes = outside.unreclaimable_bytes()
         self._turn = anyio.Lock()
         self._guest: Guest | None = None
         self._run: Run | None = None
@@ -306,7 +307,12 @@ class Session:
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
         body = json.dumps(asked).encode()
         watched = watch.Watched(
-            self._box, guest.pid, self.limits, self._cgroup, has_namespaces=self._site.has_namespaces
+            self._box,
+            guest.pid,
+            self.limits,
+            self._cgroup,
+            has_namespaces=self._site.has_namespaces,
+            unreclaimable_bytes=self._unreclaimable_bytes,
         )
         self._tasks.start_soon(self._guarded, watch.until_over, run, watched)
         with anyio.move_on_after(request["timeout_seconds"]):
