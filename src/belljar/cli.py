@@ -258,6 +258,9 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
             "layers": [json_of(layer) for layer in seen.layers],
             "python": seen.python,
             "laps": laps,
+            "not_stopped": {
+                p.name: p.not_at[1] for p in find_attacks() if p.not_at and not p.is_stopped_at(level)
+            },
         }
         if attack:
             report["attacks"] = {v.attack.name: v.how or v.unclear or "held" for v in verdicts}
@@ -269,7 +272,8 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
         click.echo(f"state       {settings.state_dir}")
         click.echo(f"a session   {laps['session']:.0f} ms until a locked guest; 6 * 7 = {answer}")
         if attack:
-            _print_verdicts(verdicts, level)
+            _print_verdicts(verdicts)
+        _print_not_stopped(level)
     if holes or any(v.unclear for v in verdicts):
         sys.exit(1)
 
@@ -287,16 +291,20 @@ def _print_layers(layers: list[Layer]) -> None:
         click.echo(f"  to mend   {', '.join(names)}: {fix}")
 
 
-def _print_verdicts(verdicts: list[Verdict], level: Level) -> None:
+def _print_verdicts(verdicts: list[Verdict]) -> None:
     click.echo(f"attacks     {len(verdicts)} hostile programs")
     for folder in FOLDERS:
         mine = [v for v in verdicts if v.attack.folder == folder]
         out = sum(bool(v.how) for v in mine)
         click.echo(f"  {folder:<10}{len(mine) - out} of {len(mine)} held")
-    for verdict in verdicts:
-        if verdict.how and not verdict.attack.is_stopped_at(level):
-            assert verdict.attack.not_at is not None
-            click.echo(f"  not stopped at {level}: {verdict.attack.name} ({verdict.attack.not_at[1]})")
+
+
+def _print_not_stopped(level: Level) -> None:
+    """What the level leaves open, from the programs that say so of themselves."""
+    for program in find_attacks():
+        if not program.is_stopped_at(level):
+            assert program.not_at is not None
+            click.echo(f"  not stopped at {level}: {program.name} ({program.not_at[1]})")
 
 
 def _settings(**options: Any) -> Settings:

@@ -312,7 +312,8 @@ class Landlock:
     MAKE_CHAR = 1 << 6
     MAKE_BLOCK = 1 << 11
     REFER = 1 << 13
-    _OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15  # and truncate, device ioctl
+    IOCTL_DEVICE = 1 << 15
+    _OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | IOCTL_DEVICE  # and truncate
     _PATH_BENEATH = 1
     # How many rights on files each ABI handles: 1-2 (Linux 5.13, 5.19), 3 truncate (6.2), 5 device ioctl (6.10)
     _FILE_RIGHTS: ClassVar[dict[int, int]] = {1: 13, 2: 14, 3: 15, 4: 15}

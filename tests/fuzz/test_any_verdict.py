@@ -59,7 +59,14 @@ def test_a_forged_end_changes_nothing_that_was_seen(
 
 
 _NOTHING_SEEN = Ending(
-    stop=None, finished=None, exit_status=None, was_killed=False, oom_kills=0, full=None, peaks={}
+    stop=None,
+    finished=None,
+    exit_status=None,
+    was_killed=False,
+    has_begun=True,
+    oom_kills=0,
+    full=None,
+    peaks={},
 )
 
 
@@ -68,6 +75,8 @@ def test_what_the_keeper_saw_is_what_is_told(ending: Ending, forged: dict[str, A
     status = decide(replace(ending, finished=forged), VALUES).outcome.status
     if ending.stop is not None:
         assert status in _OF_STOPS[ending.stop]
+    elif ending.exit_status is not None and not ending.has_begun:
+        assert status in {"crashed", "out_of_memory"}
     elif ending.exit_status is not None:
         assert status in ({"exited"} if ending.exit_status >= 0 else {"crashed", "out_of_memory"})
     else:

@@ -227,6 +227,8 @@ def test_doctor(belljar: Run) -> None:
     facts = json.loads(belljar("doctor", "--json").stdout)
     assert facts["isolation"]["level"] == level
     assert bool(facts["isolation"]["missing"]) == (level == "limited")
+    assert bool(facts["not_stopped"]) == (level == "limited")
+    assert all(f"not stopped at {level}: {name} (" in seen.stdout for name in facts["not_stopped"])
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["serve"], ["doctor"]])

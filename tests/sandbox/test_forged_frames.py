@@ -251,3 +251,21 @@ except OSError as error:
     result = await forged(session, code)
     assert result.outcome.status == "completed"
     assert result.stdout in ("no 11\n", "no 13\n")
+
+
+async def test_an_interpreter_that_ends_before_the_next_run_is_no_end_of_that_run(session: Session) -> None:
+    code = """
+import gc
+guest = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Guest")
+guest._run = lambda request: os._exit(0)
+"""
+    assert (await forged(session, code)).outcome.status == "completed"
+    result = await session.run("print('never')")
+    assert (result.outcome.status, result.outcome.reason) == ("crashed", "not_begun")
+    assert result.return_code == 1
+    assert result.stdout == ""
+    assert await session.says("print('again')") == "again"
+    # Here it has begun, and its word of that may come after the kernel's of its end.
+    for _ in range(20):
+        result = await session.run("import os; os._exit(0)")
+        assert (result.outcome.status, result.return_code) == ("exited", 0)

@@ -21,6 +21,7 @@ NOTHING = Ending(
     finished=None,
     exit_status=None,
     was_killed=False,
+    has_begun=True,
     oom_kills=0,
     full=None,
     peaks={"memory_bytes": 77 * MIB, "pids": 200, "disk_inodes": 1024},
@@ -52,6 +53,8 @@ def decided(**observed: Any) -> Decided:
         ({"exit_status": -signal.SIGSYS}, ("crashed", "SIGSYS", 159)),
         ({"exit_status": -40}, ("crashed", "signal 40", 168)),
         ({"finished": COMPLETED, "exit_status": 4}, ("exited", "exit", 4)),
+        ({"exit_status": 0, "has_begun": False}, ("crashed", "not_begun", 1)),
+        ({"exit_status": -9, "has_begun": False}, ("crashed", "not_begun", 1)),
         # the kernel's memory limit
         ({"oom_kills": 1, "exit_status": -9}, ("out_of_memory", "memory_bytes", 137)),
         ({"oom_kills": 1, "finished": COMPLETED}, ("completed", "completed", 0)),

@@ -236,7 +236,6 @@ def test_prctl_changes_nothing_of_the_lock(answer: Filter) -> None:
         assert answer("prctl", option) == bpf.ALLOW
     for name, option in {
         "PR_SET_PDEATHSIG": 1,
-        "PR_SET_DUMPABLE": 4,
         "PR_SET_KEEPCAPS": 8,
         "PR_SET_SECCOMP": 22,
         "PR_CAPBSET_DROP": 24,
@@ -248,6 +247,9 @@ def test_prctl_changes_nothing_of_the_lock(answer: Filter) -> None:
         "PR_SET_MDWE": 65,
     }.items():
         assert answer("prctl", option) != bpf.ALLOW, name
+    assert answer("prctl", 4, 0) == bpf.ERRNO  # PR_SET_DUMPABLE: it is not
+    for dumpable in (1, 2, 1 << 32):
+        assert answer("prctl", 4, dumpable) == ENOSYS
 
 
 def test_only_the_keeper_lets_a_stopped_session_go_on(answer: Filter) -> None:
@@ -257,7 +259,8 @@ def test_only_the_keeper_lets_a_stopped_session_go_on(answer: Filter) -> None:
         assert (answer("tgkill", 2, 2, number) == bpf.ALLOW) == (number != sigcont)
         # The kernel reads an int.
         assert (answer("kill", 2, number | 1 << 32) == bpf.ALLOW) == (number != sigcont)
-    for name in ("tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "timer_create"):
+        assert (answer("pidfd_send_signal", 5, number) == bpf.ALLOW) == (number != sigcont)
+    for name in ("tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "timer_create"):
         assert answer(name) != bpf.ALLOW, name
     for command in (8, 10, 15, 1024, 1026):  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY
         assert answer("fcntl", 0, command) != bpf.ALLOW
@@ -272,8 +275,35 @@ def test_memory_in_no_address_space_needs_a_cgroup_that_counts_it() -> None:
 
 
 def test_limits_are_for_oneself(answer: Filter) -> None:
-    assert answer("prlimit64", 0) == bpf.ALLOW
-    assert answer("prlimit64", 1) == ENOSYS
+    pointer, cores = 0x7F0000001000, 4
+    for resource in range(16):
+        assert answer("prlimit64", 0, resource, 0, pointer) == bpf.ALLOW
+        for other in (1, 0x7FFFFFFF, 0xFFFFFFFF):
+            assert answer("prlimit64", other, resource, 0, pointer) == EPERM
+        # A limit of 0 on cores would allow what 1 does not: a program of the machine's that takes them in.
+        expected = EPERM if resource == cores else bpf.ALLOW
+        for address in (pointer, 1 << 40, 8):
+            assert answer("prlimit64", 0, resource, address, 0) == expected
+            assert answer("prlimit64", 0, 1 << 32 | resource, address, 0) == expected
+        if answer.number("setrlimit") > 0:
+            assert answer("setrlimit", resource, pointer) == expected
+
+
+@pytest.mark.parametrize("name", ["clock_gettime", "clock_getres", "clock_nanosleep"])
+@pytest.mark.parametrize("has_own_uid", [True, False])
+def test_clocks_on_the_machine_itself_are_ones_own(name: str, has_own_uid: bool) -> None:
+    program = policy.filter_program(has_memory_cgroup=False, has_own_network=False, has_own_uid=has_own_uid)
+    number = pyseccomp.resolve_syscall(_ARCHES[platform.machine()], name)
+
+    def answer(clock: int) -> int:
+        architecture = bpf.ARCHITECTURES[platform.machine()]
+        return bpf.answer(program, number, clock & 0xFFFFFFFF, architecture=architecture)
+
+    for clock in (0, 1, 2, 3, 11, (~0 << 3) | 2, (~0 << 3) | 6, (~1234 << 3) | 6):
+        assert answer(clock) == bpf.ALLOW, clock
+    for pid in (1, 2, 1234, 1 << 21):
+        for kind in (0, 1, 2, 3):
+            assert answer((~pid << 3) | kind) == ENOSYS
 
 
 def test_the_numbers_are_those_that_the_kernel_reads(answer: Filter) -> None:
@@ -293,7 +323,7 @@ def test_rlimits_stand_in_where_there_is_no_cgroup() -> None:
     alone = policy.rlimits(
         limits, has_cgroup=False, has_own_uid=True, baseline_bytes=7 * MIB, other_processes=1
     )
-    assert with_cgroup["RLIMIT_CORE"] == 0
+    assert with_cgroup["RLIMIT_CORE"] == 1
     assert with_cgroup["RLIMIT_FSIZE"] == 5 * MIB
     assert "RLIMIT_DATA" not in with_cgroup
     assert alone["RLIMIT_DATA"] == 107 * MIB
@@ -318,6 +348,9 @@ def test_the_view_of_an_interpreter_elsewhere_is_its_own_tree(tmp_path: Path) ->
     shown = policy.view(tmp_path / "runtime", base, tmp_path / "inside.zip")
     own = [source for source, _ in shown.binds if source.startswith(str(base))]
     assert own == [f"{base}/bin", f"{base}/lib"]
+    (base / "include").mkdir(parents=True)
+    shown = policy.view(tmp_path / "runtime", base, tmp_path / "inside.zip")
+    assert (f"{base}/include", f"{base}/include") in shown.binds
 
 
 def test_the_environment_holds_nothing_of_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ this file says as the user's own words: it is shown, and decides nothing.
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import io
 import json
@@ -42,7 +43,7 @@ class Guest:
         self._displaying = threading.RLock()
         self._displays = 0
         self._main = ModuleType("__main__")
-        self._main.__dict__["__builtins__"] = __builtins__
+        self._main.__dict__["__builtins__"] = builtins  # the module, as in a script
         sys.modules["__main__"] = self._main
         sys.argv, sys.orig_argv = [""], [sys.executable]
         sys.path[:] = ["", *(entry for entry in sys.path if not entry.endswith("inside.zip") and entry)]

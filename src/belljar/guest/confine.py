@@ -114,6 +114,8 @@ def _restrict_files(confinement: dict[str, Any], *, has_box: bool) -> None:
         rules.allow(directory, rules.handled & ~(Landlock.MAKE_CHAR | Landlock.MAKE_BLOCK))
     for device in _DEVICES:
         rules.allow(device, Landlock.READ_FILE | Landlock.WRITE_FILE)
+    # It is stdin, and says itself that it is no terminal.
+    rules.allow("/dev/null", Landlock.READ_FILE | Landlock.WRITE_FILE | Landlock.IOCTL_DEVICE)
     rules.restrict_self()
 
 

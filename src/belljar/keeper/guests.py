@@ -52,6 +52,8 @@ class Run:
         """Something has to be done about the run: it is over, or it has to be stopped."""
         self.started = anyio.Event()
         """SIGINT would reach the code: before, the guest ignores it."""
+        self.has_begun = False
+        """The guest has said that it begins with the code."""
         self.done = anyio.Event()
         self._messages = 0
         self._received_bytes = 0
@@ -69,6 +71,12 @@ class Run:
         if self.stop is None and not self.done.is_set():
             self.stop = reason
             self.attention.set()
+
+    def hear_of_start(self, message: Message) -> None:
+        """Perhaps the guest's word that it begins with the code."""
+        if message.kind == "started" and message.head.get("run") == self.number:
+            self.has_begun = True
+            self.started.set()
 
     def end(self) -> None:
         """The guest says that it is done, or is no more."""
@@ -132,6 +140,7 @@ class Guest:
         self.complaint = ""
         """What it wrote before it was locked in."""
         self._broke_protocol = False
+        self._is_closed = False
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
@@ -151,6 +160,7 @@ class Guest:
                         tasks.start_soon(self._drain, name)
                     await anyio.sleep_forever()  # what is left in the pipes of a dead guest is still read
         finally:
+            self._is_closed = True
             self._control.close()
             os.close(self._pidfd)
             for fd in self._pipes.values():
@@ -183,7 +193,8 @@ class Guest:
     @property
     def is_spent(self) -> bool:
         """Whether it cannot be given code any more."""
-        return self.exited.is_set() or self._broke_protocol
+        has_ended = self.exited.is_set() or self._is_closed or _is_readable(self._pidfd)
+        return has_ended or self._broke_protocol
 
     async def dead(self, seconds: float) -> None:
         """Wait until the kernel has ended it, and at most so long; the zygote's word on it may come later."""
@@ -191,6 +202,13 @@ class Guest:
             await anyio.wait_readable(self._pidfd)
             with anyio.move_on_after(1):
                 await self.exited.wait()
+
+    async def hear_out(self) -> None:
+        """Wait until the messages have been read that it left when it ended."""
+        for _ in range(100):  # a child may go on writing for ever
+            if self._is_closed or not _is_readable(self._control.fileno()):
+                return
+            await anyio.sleep(_GATHER_SECONDS)
 
     async def flush(self) -> None:
         """Take in what was written before now: it comes before what the guest says next."""
@@ -230,10 +248,11 @@ class Guest:
             self.ready.set()
         elif run is None or run.done.is_set():
             self._idle.count()  # a thread that outlived its run: there is nobody to show this to
+            if run is not None:
+                run.hear_of_start(message)  # the word that it has ended came first
         elif message.kind == "started":
             run.count()
-            if message.head.get("run") == run.number:
-                run.started.set()
+            run.hear_of_start(message)
         elif message.kind == "display":
             run.count()
             run.heard()
@@ -274,6 +293,13 @@ class Guest:
         elif not self.ready.is_set():
             self.complaint += data[:1000].decode("utf-8", "replace")  # no code of the user's has run yet
         return bool(data)
+
+
+def _is_readable(fd: int) -> bool:
+    """Of a descriptor of a process: whether it has ended."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _is_at_end(fd: int) -> bool:

@@ -25,6 +25,8 @@ class Ending:
     exit_status: int | None
     """Of the guest process, when it ended by itself: negative for a signal."""
     was_killed: bool
+    has_begun: bool
+    """The guest has said so, before it began with the code."""
     oom_kills: int
     """How many processes of the session the kernel has killed for its memory limit during the run."""
     full: str | None
@@ -107,7 +109,7 @@ def _decide(ending: Ending, values: dict[str, float]) -> Decided:
         message = f"{_said(said, limit) if limit else said} {after}"
         return _decided(status, name or _REASONS.get(stop, stop), message, code, raised, limit)
     if ending.exit_status is not None:
-        return _gone(ending.exit_status)
+        return _gone(ending.exit_status) if ending.has_begun else _not_begun()
     return _own_word(ending, values, raised)
 
 
@@ -144,6 +146,14 @@ def _gone(status: int) -> Decided:
     except ValueError:
         name = f"signal {-status}"
     return _decided("crashed", name, f"The interpreter was ended by {name}. {_LOST}", 128 - status)
+
+
+def _not_begun() -> Decided:
+    message = (
+        "The code did not run: something that an earlier run had left behind ended the interpreter first. "
+        f"{_LOST} Send the code again."
+    )
+    return _decided("crashed", "not_begun", message, 1)
 
 
 def _own_word(ending: Ending, values: dict[str, float], raised: dict[str, Any] | None) -> Decided:

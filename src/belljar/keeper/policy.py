@@ -31,6 +31,7 @@ def filter_program(*, has_memory_cgroup: bool, has_own_network: bool, has_own_ui
     """What the place decides, and not the tables."""
     if not has_own_network:
         decided |= {"setpriority", *syscalls.UNREACHABLE, *syscalls.WITHOUT_EFFECT, *syscalls.ATTRIBUTES}
+        decided |= set(syscalls.CLOCKS)
         _restrict_on_the_machine(rules, has_own_uid=has_own_uid)
     if not has_memory_cgroup:
         decided |= {"sched_setaffinity", "memfd_create"}
@@ -45,7 +46,7 @@ def filter_program(*, has_memory_cgroup: bool, has_own_network: bool, has_own_ui
     for number, refused in syscalls.REFUSED.items():
         for name in refused.split():
             _add(rules, pyseccomp.ERRNO(number), name)
-    for name, (number, conditions) in syscalls.REFUSED_BY_ARGUMENT.items():
+    for name, number, conditions in syscalls.REFUSED_BY_ARGUMENT:
         _add(rules, pyseccomp.ERRNO(number), name, conditions)
     if has_own_network:
         _add(rules, pyseccomp.ALLOW, "socket", syscalls.SOCKETS)
@@ -65,6 +66,8 @@ def _restrict_on_the_machine(rules: pyseccomp.SyscallFilter, *, has_own_uid: boo
     for name in syscalls.UNREACHABLE:
         _add(rules, pyseccomp.ERRNO(errno.EPERM), name)
     _add(rules, pyseccomp.ALLOW, "setpriority", syscalls.OWN_PRIORITY)
+    for name in syscalls.CLOCKS:
+        _add(rules, pyseccomp.ALLOW, name, syscalls.OWN_CLOCKS)
     _add(rules, pyseccomp.ALLOW, "socketpair", syscalls.PAIRS)
     for name in syscalls.ATTRIBUTES:
         # A list is empty.
@@ -77,10 +80,8 @@ def _restrict_on_the_machine(rules: pyseccomp.SyscallFilter, *, has_own_uid: boo
         if name != "utimensat":
             _add(rules, pyseccomp.ERRNO(0), name)
     # By name and without times: Path.touch asks so first, and makes the file when it is refused.
-    has_name, has_times = pyseccomp.Arg(1, pyseccomp.NE, 0), pyseccomp.Arg(2, pyseccomp.NE, 0)
-    rules.add_rule(pyseccomp.ERRNO(errno.EPERM), "utimensat", has_name, pyseccomp.Arg(2, pyseccomp.EQ, 0))
-    rules.add_rule(pyseccomp.ERRNO(0), "utimensat", has_times)
-    rules.add_rule(pyseccomp.ERRNO(0), "utimensat", pyseccomp.Arg(1, pyseccomp.EQ, 0))
+    _add(rules, pyseccomp.ERRNO(errno.EPERM), "utimensat", [[(1, 0), (2, syscalls.ALL, 0)]])
+    _add(rules, pyseccomp.ERRNO(0), "utimensat", [[(2, 0)], [(1, syscalls.ALL, 0)]])
 
 
 def _add(
@@ -92,7 +93,10 @@ def _add(
     """A rule for a call, for each of the lists of conditions one."""
     for together in conditions:
         arguments = [
-            pyseccomp.Arg(argument, pyseccomp.MASKED_EQ, mask, value) for argument, mask, value in together
+            pyseccomp.Arg(condition[0], pyseccomp.NE, condition[1])
+            if len(condition) == 2
+            else pyseccomp.Arg(condition[0], pyseccomp.MASKED_EQ, *condition[1:])
+            for condition in together
         ]
         try:
             rules.add_rule(action, name, *arguments)
@@ -111,7 +115,8 @@ def rlimits(
     counted under the guest's uid.
     """
     values = {
-        "RLIMIT_CORE": 0,
+        # No core, and none for a program of the machine's either, which 0 does not stop (core(5)).
+        "RLIMIT_CORE": 1,
         # Where quotas of the kernel are the user's (epoll watches, descriptors in flight) a session has to leave some.
         "RLIMIT_NOFILE": 1024 if has_own_uid else 256,
         "RLIMIT_MEMLOCK": 64 * 1024,
@@ -147,6 +152,9 @@ _SHARED = (
     "/usr/bin",
     "/usr/lib",
     "/usr/lib64",
+    "/usr/libexec/coreutils",  # stdbuf
+    "/usr/sbin/ldconfig",  # ctypes.util.find_library asks it
+    "/usr/include",
     "/usr/share/zoneinfo",
     "/usr/share/fonts",
     "/usr/share/locale",
@@ -156,6 +164,10 @@ _SHARED = (
     "/usr/share/perl",
     "/usr/share/perl5",
     "/usr/share/terminfo",
+    "/usr/share/git-core",
+    "/usr/share/python-wheels",  # venv
+    "/usr/share/tcltk",
+    "/etc/ssl/openssl.cnf",
     "/etc/mime.types",
     "/etc/protocols",
     "/etc/services",
@@ -189,11 +201,13 @@ def view(runtime: Path, base_prefix: Path, inside_zip: Path) -> View:
     if base_prefix != Path("/usr"):
         # Its own tree only: /usr/local, say, may hold other things than a Python.
         shown.binds.extend((str(base_prefix / name), str(base_prefix / name)) for name in ("bin", "lib"))
+        if (headers := base_prefix / "include").is_dir():
+            shown.binds.append((str(headers), str(headers)))
     shown.binds.append((str(runtime), layout.RUNTIME))
     shown.binds.append((str(inside_zip), layout.INSIDE))
     shown.binds.extend((f"/dev/{name}", f"/dev/{name}") for name in _DEVICES)
     shown.links.extend(
-        [("/dev/fd", "/proc/self/fd")]
+        [("/dev/fd", "/proc/self/fd"), ("/etc/os-release", "../usr/lib/os-release")]
         + [(f"/dev/std{n}", f"/proc/self/fd/{i}") for i, n in enumerate(("in", "out", "err"))]
     )
     shown.files.extend(_ETC.items())

@@ -235,16 +235,19 @@ class Session:
         started = time.perf_counter()
         killed = await self._until_done(run, guest, request)
         laps["run"] = time.perf_counter() - started
+        if guest.exited.is_set() and not run.has_begun:
+            await guest.hear_out()  # its end came by another way, and may have overtaken its word
         if run.first_result_at is not None:
             laps["first_result"] = run.first_result_at - started
         cpu = (guest.cpu_seconds if guest.exited.is_set() else self._cpu_seconds()) - cpu_before
-        use = await anyio.to_thread.run_sync(self._box.use)
+        use = await self.workspace.in_thread(self._box.use)
         wall = laps["run"]
         ending = Ending(
             stop=run.stop,
             finished=run.finished,
             exit_status=guest.exit_status if guest.exited.is_set() else None,
             was_killed=killed,
+            has_begun=run.has_begun,
             oom_kills=(self._cgroup.oom_kills() - oom_before) if self._cgroup else 0,
             full=use.full,
             peaks={
@@ -308,6 +311,7 @@ class Session:
         body = json.dumps(asked).encode()
         watched = watch.Watched(
             self._box,
+            self.workspace,
             guest.pid,
             self.limits,
             self._cgroup,

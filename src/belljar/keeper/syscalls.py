@@ -56,7 +56,7 @@ UNSEEN: dict[str, str] = {
     "lstat getdents faccessat utime utimes futimesat epoll_create eventfd": "the same, of older libraries",
     "select ppoll epoll_pwait2": "the same, of other architectures and newer libraries",
     "openat2": "open below a directory: more careful than openat",
-    "getrlimit setrlimit": "prlimit64 of older libraries, for itself",
+    "getrlimit": "prlimit64 of older libraries, for itself",
     "setuid setgid setreuid setregid": "as setresuid: to the ids that it has",
     "lgetxattr": "as getxattr",
     "get_robust_list": "debugging aids of libc",
@@ -74,7 +74,7 @@ REFUSED: dict[int, str] = {
         name_to_handle_at bpf perf_event_open keyctl add_key request_key init_module finit_module
         delete_module kexec_load reboot swapon swapoff acct sethostname setdomainname settimeofday
         clock_settime adjtimex syslog quotactl iopl ioperm personality capset seccomp vmsplice
-        userfaultfd setgroups
+        userfaultfd setgroups sched_setscheduler sched_setparam sched_setattr ioprio_set
     """,
     # As a file system without attributes has it: cp, tar and libacl then do without. They would be kernel memory.
     errno.EOPNOTSUPP: "setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr",
@@ -82,6 +82,7 @@ REFUSED: dict[int, str] = {
 
 _INT = 0xFFFFFFFF
 """The kernel reads an int where the register has 64 bits."""
+ALL = (1 << 64) - 1
 
 # Every CLONE_NEW* flag, CLONE_NEWTIME included; and CLONE_PTRACE, CLONE_PARENT (a child of the zygote would be out of
 # sight) and CLONE_UNTRACED. The low byte is the signal that tells the parent of the end: SIGCONT there would wake a
@@ -99,17 +100,26 @@ _MFD_HUGETLB_AND_NEWER = _INT & ~0x1B
 """All flags but CLOEXEC, ALLOW_SEALING, NOEXEC_SEAL and EXEC: huge pages are few, and the machine's."""
 _MAP_HUGETLB = 0x40000
 
-Condition = tuple[int, int, int]
-"""Of a call: the argument's number, a mask, and what is left below the mask."""
+Condition = tuple[int, int, int] | tuple[int, int]
+"""Of a call: the argument's number, a mask, and what is left below the mask; or the number and all 64 bits of what it
+is not."""
 
 
 def _each(argument: int, *values: int) -> list[list[Condition]]:
     return [[(argument, _INT, value)] for value in values]
 
 
+def _both(one: list[list[Condition]], other: list[list[Condition]]) -> list[list[Condition]]:
+    return [[*first, *second] for first in one for second in other]
+
+
 _SIGCONT = 18
 _SIGNALS = [number for number in range(65) if number != _SIGCONT]
 """Without SIGCONT: the keeper stops a session between runs, and only the keeper lets it go on."""
+
+_RLIMIT_CORE = 4
+_OTHER_RLIMITS = [number for number in range(16) if number != _RLIMIT_CORE]
+_PR_SET_DUMPABLE = 4
 
 BY_ARGUMENT: dict[str, list[list[Condition]]] = {
     "clone": [[(0, _CLONE_REFUSED | 0xFF, signal)] for signal in (0, _SIGCHLD)],
@@ -118,8 +128,13 @@ BY_ARGUMENT: dict[str, list[list[Condition]]] = {
     "memfd_create": [[(1, _MFD_HUGETLB_AND_NEWER, 0)]],
     "kill": _each(1, *_SIGNALS),
     "tgkill": _each(2, *_SIGNALS),
-    # Limits of others are not a guest's business.
-    "prlimit64": _each(0, 0),
+    "pidfd_send_signal": _each(1, *_SIGNALS),
+    # Limits of others are not a guest's business; the one on cores can be asked for.
+    "prlimit64": [
+        *_both([[(0, _INT, 0)]], _each(1, *_OTHER_RLIMITS)),
+        [(0, _INT, 0), (1, _INT, _RLIMIT_CORE), (2, ALL, 0)],
+    ],
+    "setrlimit": _each(0, *_OTHER_RLIMITS),
     # Named pipes and plain files; no devices.
     "mknod": [[(1, _S_IFMT, kind)] for kind in (0, _S_IFREG, _S_IFIFO)],
     "mknodat": [[(2, _S_IFMT, kind)] for kind in (0, _S_IFREG, _S_IFIFO)],
@@ -190,16 +205,22 @@ BY_ARGUMENT: dict[str, list[list[Condition]]] = {
 }
 """Allowed where one of the lists of conditions holds."""
 
-REFUSED_BY_ARGUMENT: dict[str, tuple[int, list[list[Condition]]]] = {
-    "kill": (errno.EPERM, _each(1, _SIGCONT)),
-    "tgkill": (errno.EPERM, _each(2, _SIGCONT)),
+REFUSED_BY_ARGUMENT: list[tuple[str, int, list[list[Condition]]]] = [
+    ("kill", errno.EPERM, _each(1, _SIGCONT)),
+    ("tgkill", errno.EPERM, _each(2, _SIGCONT)),
+    ("pidfd_send_signal", errno.EPERM, _each(1, _SIGCONT)),
+    # With a limit of 0, which is less than ours of 1, the machine would start its own program for a core (core(5)).
+    ("prlimit64", errno.EPERM, [[(0, 0)], [(0, _INT, 0), (1, _INT, _RLIMIT_CORE), (2, 0)]]),
+    ("setrlimit", errno.EPERM, _each(0, _RLIMIT_CORE)),
     # As the kernel has it for who lacks CAP_MKNOD.
-    "mknod": (errno.EPERM, [[(1, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
-    "mknodat": (errno.EPERM, [[(2, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
+    ("mknod", errno.EPERM, [[(1, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
+    ("mknodat", errno.EPERM, [[(2, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
     # As where none are reserved.
-    "mmap": (errno.ENOMEM, [[(3, _MAP_HUGETLB, _MAP_HUGETLB)]]),
-}
-"""Refused with another answer than ENOSYS where one of the lists of conditions holds."""
+    ("mmap", errno.ENOMEM, [[(3, _MAP_HUGETLB, _MAP_HUGETLB)]]),
+    # Success, without effect: timeout(1) wants to leave no core, and none is written.
+    ("prctl", 0, [[(0, _INT, _PR_SET_DUMPABLE), (1, ALL, 0)]]),
+]
+"""The call, the answer, which is another than ENOSYS, and when: where one of the lists of conditions holds."""
 
 # -- sockets -----------------------------------------------------------------------------------------------
 
@@ -211,10 +232,12 @@ _TCP, _UDP = 6, 17
 
 SOCKETS: list[list[Condition]] = [
     [(0, _INT, _AF_UNIX)],
-    *(
-        [(0, _INT, family), (1, _KIND, kind), (2, _INT, protocol)]
-        for family in (_AF_INET, _AF_INET6)
-        for kind, protocol in ((_STREAM, 0), (_STREAM, _TCP), (_DGRAM, 0), (_DGRAM, _UDP))
+    *_both(
+        _each(0, _AF_INET, _AF_INET6),
+        [
+            [(1, _KIND, kind), (2, _INT, protocol)]
+            for kind, protocol in ((_STREAM, 0), (_STREAM, _TCP), (_DGRAM, 0), (_DGRAM, _UDP))
+        ],
     ),
 ]
 """Within a network namespace of the box's own, in which there is nothing but its loopback."""
@@ -263,7 +286,7 @@ OPTIONS_GET: dict[int, tuple[int, ...]] = {
 
 # -- on the machine itself ---------------------------------------------------------------------------------
 
-UNREACHABLE = "socket connect bind listen accept accept4 pidfd_open".split()
+UNREACHABLE = "socket connect bind listen accept accept4 pidfd_open pidfd_send_signal".split()
 """Where a guest shares the machine's files and network, Landlock does not cover Unix sockets with a path (before
 ABI 9), nor handles of processes."""
 WITHOUT_EFFECT = "chmod fchmod fchmodat chown fchown fchownat lchown utime utimes utimensat futimesat".split()
@@ -275,6 +298,14 @@ PAIRS = [[(0, _INT, _AF_UNIX), (1, _KIND, kind)] for kind in (_STREAM, 5)]
 """A pair of datagram sockets could still send to any path; streams and SOCK_SEQPACKET cannot."""
 OWN_PRIORITY: list[list[Condition]] = [[(0, _INT, 0), (1, _INT, 0)]]
 """Of setpriority: for a process group or a user the number is another argument, and others are meant."""
+CLOCKS = "clock_gettime clock_getres clock_nanosleep".split()
+_OWN_PROCESS = 0xFFFFFFFA
+OWN_CLOCKS: list[list[Condition]] = [
+    [(0, 0x80000000, 0)],
+    [(0, 0x80000004, 0x80000004)],
+    [(0, _INT, _OWN_PROCESS)],
+]
+"""Of CLOCKS. A negative clock is the processor time of a process, any process; of threads only one's own have one."""
 
 
 def names(table: dict[str, str]) -> list[str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
 
+from belljar.errors import SessionLost
 from belljar.keeper import outside
 from belljar.keeper.boxes import Box
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import Run
+from belljar.keeper.workspace import Workspace
 from belljar.wire.execution import MIB, Limits
 
 WATCH_SECONDS = 0.05
@@ -26,6 +29,7 @@ class Watched:
     """What there is to be looked at."""
 
     box: Box
+    workspace: Workspace
     guest_pid: int
     limits: Limits
     cgroup: Cgroup | None
@@ -35,7 +39,12 @@ class Watched:
 
 
 async def until_over(run: Run, watched: Watched) -> None:
-    """Watch the run until it has ended, or has to be stopped."""
+    """Watch the run until it has ended, or has to be stopped, or its session is closed."""
+    with contextlib.suppress(SessionLost):
+        await _watch(run, watched)
+
+
+async def _watch(run: Run, watched: Watched) -> None:
     baseline = outside.memory_bytes(watched.guest_pid) if watched.cgroup is None else 0
     rested_at = 0.0
     while True:
@@ -79,7 +88,7 @@ async def _look_at_memory(run: Run, watched: Watched, baseline: int) -> None:
     used = sum(map(outside.memory_bytes, members)) - baseline
     if watched.has_namespaces:
         # Its files are in memory.
-        used += (await anyio.to_thread.run_sync(watched.box.use)).disk_bytes
+        used += (await watched.workspace.in_thread(watched.box.use)).disk_bytes
         used += watched.box.network_bytes()
     _hold_memory(run, watched, used)
 
@@ -98,6 +107,6 @@ async def _look_at_locks(run: Run, watched: Watched) -> None:
 
 async def _look_at_disk(run: Run, watched: Watched) -> None:
     """On the machine itself no file system of its own bounds a session."""
-    use = await anyio.to_thread.run_sync(watched.box.use)
+    use = await watched.workspace.in_thread(watched.box.use)
     if use.full is not None:
         run.ask_to_stop(use.full)

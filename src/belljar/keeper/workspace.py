@@ -30,7 +30,8 @@ class Workspace:
         self._is_closed = False
         self._listing: Listing = {}
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Work with the directory. Raises SessionLost when it is closed."""
         # Nobody closes the descriptor while a thread still works with its number.
         async with self._turn:
             if self._is_closed:
@@ -41,7 +42,7 @@ class Workspace:
         """What lies in the run's $OUTPUT_DIR, and in the working directory."""
         top = _output(output_dir)
         # Results first: where there is more than we take in, that is the litter of the working directory.
-        return await self._in_thread(lambda: collector.look(self._files_fd, top, _WORK))
+        return await self.in_thread(lambda: collector.look(self._files_fd, top, _WORK))
 
     async def changes(self, before: Listing, output_dir: str) -> list[dict[str, Any]]:
         """The files that are new or different since `before`, as {path, size_bytes, handle}."""
@@ -73,7 +74,7 @@ class Workspace:
                 raise
 
         try:
-            await self._in_thread(write)
+            await self.in_thread(write)
         except OSError as error:
             raise InvalidRequest(
                 f"{name!r} could not be written into the session: {error.strerror}"
@@ -90,7 +91,7 @@ class Workspace:
             return collector.read(self._files_fd, path, seen, offset, length)
 
         try:
-            return await self._in_thread(look)
+            return await self.in_thread(look)
         except OSError as error:
             raise InvalidRequest("the file has been removed since the run") from error
 

@@ -19,7 +19,7 @@ for path in (
     "/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname",
     "/proc/sys/kernel/domainname", "/sys/class/dmi/id/product_uuid", "/sys/class/dmi/id/board_serial",
     "/sys/class/dmi/id/sys_vendor", "/sys/hypervisor/uuid", "/proc/device-tree/serial-number", "/proc/cmdline",
-    "/etc/os-release", "/etc/issue", "/etc/resolv.conf", "/etc/fstab", "/etc/timezone", "/etc/environment",
+    "/etc/issue", "/etc/resolv.conf", "/etc/fstab", "/etc/timezone", "/etc/environment",
     "/run/cloud-init/instance-data.json", "/.dockerenv", "/run/.containerenv",
 ):  # fmt: skip
     with contextlib.suppress(OSError), open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""Waits for children by descriptors that stand for them.
+"""Waits for children by descriptors that stand for them, and signals them so.
 
 Not at: reduced - the machine's own processes have numbers there too
 """
@@ -15,7 +15,7 @@ held = os.pidfd_open(pid)
 poll = select.poll()
 poll.register(held, select.POLLIN)
 assert poll.poll(0) == []
-os.kill(pid, signal.SIGKILL)
+signal.pidfd_send_signal(held, signal.SIGKILL)
 assert poll.poll(30_000)
 ended = os.waitid(os.P_PIDFD, held, os.WEXITED)
 assert (ended.si_pid, ended.si_status) == (pid, signal.SIGKILL)

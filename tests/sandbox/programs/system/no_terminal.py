@@ -11,10 +11,11 @@ import warnings
 
 assert not sys.stdout.isatty()
 assert not os.isatty(0)
-try:
-    os.get_terminal_size()
-except OSError as error:
-    assert error.strerror == "Inappropriate ioctl for device"
+for fd in (0, 1):
+    try:
+        os.get_terminal_size(fd)
+    except OSError as error:
+        assert error.strerror == "Inappropriate ioctl for device", (fd, error)
 assert shutil.get_terminal_size((123, 45)) == (123, 45)
 for call in (lambda: os.ttyname(1), lambda: os.open("/dev/tty", os.O_RDWR), lambda: os.tcgetpgrp(1)):
     try:
