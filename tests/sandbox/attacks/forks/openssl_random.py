@@ -4,18 +4,16 @@ Stopped by: fork state
 Succeeds by: repeating
 """
 
-import contextlib
+import _ssl
 import ctypes
 import ssl
 
 print("VALUE public", ssl.RAND_bytes(16).hex())
-# The second generator, for keys: the library is the one that the module has loaded.
-libraries = set()
-with contextlib.suppress(PermissionError), open("/proc/self/maps") as file:
-    libraries = {line.split()[-1] for line in file if "libcrypto" in line}
-for path in sorted(libraries):
-    private = getattr(ctypes.CDLL(path), "RAND_priv_bytes", None)
+# The second generator, for keys: of the library that the module has loaded, wherever it lies.
+library = ctypes.CDLL(getattr(_ssl, "__file__", None))
+for name in ("RAND_priv_bytes", "RAND_bytes"):
+    draw = getattr(library, name, None)
     buffer = ctypes.create_string_buffer(16)
-    if private is not None and private(buffer, 16) == 1:
-        print("VALUE private", buffer.raw.hex())
+    if draw is not None and draw(buffer, 16) == 1:
+        print("VALUE", name, buffer.raw.hex())
 print("tried")

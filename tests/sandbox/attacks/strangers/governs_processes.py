@@ -12,9 +12,7 @@ import resource
 libc = ctypes.CDLL(None, use_errno=True)
 IOPRIO_SET = 251 if os.uname().machine == "x86_64" else 30
 bait = json.loads(os.environ["BAIT"])
-for pid in (bait["pid"], 1):
-    if pid == os.getpid():
-        continue
+for pid in {bait["pid"], 1, os.getppid()} - {0, os.getpid()}:
     for what, attempt in {
         "the priority": lambda pid: os.setpriority(
             os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid)

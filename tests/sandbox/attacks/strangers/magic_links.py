@@ -3,10 +3,11 @@
 Stopped by: pid namespace, private root
 """
 
+import json
 import os
 
 own = os.stat("/")
-for pid in range(1, 400):
+for pid in (*range(1, 400), os.getppid(), json.loads(os.environ["BAIT"])["pid"]):
     for name in ("root", "cwd", "exe", "fd/0", "fd/3", "fd/4", "fd/5", "ns/mnt", "ns/user", "ns/net"):
         path = f"/proc/{pid}/{name}"
         try:

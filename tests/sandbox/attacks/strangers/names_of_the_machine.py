@@ -1,15 +1,11 @@
-"""Learns which machine this is: its name, its numbers, its boot, its hardware's serial numbers.
+"""Learns which machine this is, from its files: its name, its numbers, its boot, its hardware's serial numbers.
 
-Stopped by: uts namespace, private root
-Not at: reduced - the machine's name can be learned
+Stopped by: private root, Landlock
 """
 
 import contextlib
-import os
-import platform
-import socket
 
-names = {os.uname().nodename, socket.gethostname(), platform.node(), socket.getfqdn()}
+names = set()
 with contextlib.suppress(OSError), open("/etc/hostname") as file:
     names.add(file.read().strip())
 names -= {"belljar", "localhost", ""}
