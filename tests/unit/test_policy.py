@@ -24,10 +24,15 @@ _ARCHES = {"x86_64": pyseccomp.Arch.X86_64, "aarch64": pyseccomp.Arch.AARCH64}
 class Filter:
     """The filter that guests of one architecture get."""
 
-    def __init__(self, architecture: str, *, has_memory_cgroup: bool = True) -> None:
+    def __init__(
+        self, architecture: str, *, has_memory_cgroup: bool = True, are_cores_piped: bool = False
+    ) -> None:
         self.architecture = architecture
         self.program = policy.filter_program(
-            has_memory_cgroup=has_memory_cgroup, has_own_network=True, has_own_uid=True
+            has_memory_cgroup=has_memory_cgroup,
+            has_own_network=True,
+            has_own_uid=True,
+            are_cores_piped=are_cores_piped,
         )
 
     def __call__(self, name: str | int, *arguments: int) -> int:
@@ -275,12 +280,18 @@ def test_memory_in_no_address_space_needs_a_cgroup_that_counts_it() -> None:
 
 
 def test_limits_are_for_oneself(answer: Filter) -> None:
+    assert answer("prlimit64", 0) == bpf.ALLOW
+    for other in (1, 0x7FFFFFFF, 0xFFFFFFFF):
+        assert answer("prlimit64", other) == EPERM
+
+
+def test_a_limit_on_cores_stays_where_a_program_of_the_machine_takes_them_in(answer: Filter) -> None:
     pointer, cores = 0x7F0000001000, 4
+    answer.program = Filter(answer.architecture, are_cores_piped=True).program
     for resource in range(16):
         assert answer("prlimit64", 0, resource, 0, pointer) == bpf.ALLOW
         for other in (1, 0x7FFFFFFF, 0xFFFFFFFF):
             assert answer("prlimit64", other, resource, 0, pointer) == EPERM
-        # A limit of 0 on cores would allow what 1 does not: a program of the machine's that takes them in.
         expected = EPERM if resource == cores else bpf.ALLOW
         for address in (pointer, 1 << 40, 8):
             assert answer("prlimit64", 0, resource, address, 0) == expected
@@ -292,7 +303,9 @@ def test_limits_are_for_oneself(answer: Filter) -> None:
 @pytest.mark.parametrize("name", ["clock_gettime", "clock_getres", "clock_nanosleep"])
 @pytest.mark.parametrize("has_own_uid", [True, False])
 def test_clocks_on_the_machine_itself_are_ones_own(name: str, has_own_uid: bool) -> None:
-    program = policy.filter_program(has_memory_cgroup=False, has_own_network=False, has_own_uid=has_own_uid)
+    program = policy.filter_program(
+        has_memory_cgroup=False, has_own_network=False, has_own_uid=has_own_uid, are_cores_piped=False
+    )
     number = pyseccomp.resolve_syscall(_ARCHES[platform.machine()], name)
 
     def answer(clock: int) -> int:
@@ -318,17 +331,31 @@ def test_the_numbers_are_those_that_the_kernel_reads(answer: Filter) -> None:
 def test_rlimits_stand_in_where_there_is_no_cgroup() -> None:
     limits = Limits(memory_bytes=100 * MIB, pids=20, disk_bytes=5 * MIB)
     with_cgroup = policy.rlimits(
-        limits, has_cgroup=True, has_own_uid=True, baseline_bytes=7 * MIB, other_processes=1
+        limits,
+        has_cgroup=True,
+        has_own_uid=True,
+        are_cores_piped=False,
+        baseline_bytes=7 * MIB,
+        other_processes=1,
     )
     alone = policy.rlimits(
-        limits, has_cgroup=False, has_own_uid=True, baseline_bytes=7 * MIB, other_processes=1
+        limits,
+        has_cgroup=False,
+        has_own_uid=True,
+        are_cores_piped=False,
+        baseline_bytes=7 * MIB,
+        other_processes=1,
     )
-    assert with_cgroup["RLIMIT_CORE"] == 1
+    assert with_cgroup["RLIMIT_CORE"] == 0
     assert with_cgroup["RLIMIT_FSIZE"] == 5 * MIB
     assert "RLIMIT_DATA" not in with_cgroup
     assert alone["RLIMIT_DATA"] == 107 * MIB
     assert alone["RLIMIT_NPROC"] == 21
     assert with_cgroup.items() <= alone.items()
+    piped = policy.rlimits(
+        limits, has_cgroup=True, has_own_uid=True, are_cores_piped=True, baseline_bytes=0, other_processes=1
+    )
+    assert piped["RLIMIT_CORE"] == 1
 
 
 def test_the_view_shows_programs_and_libraries_only(tmp_path: Path) -> None:
@@ -372,7 +399,9 @@ def test_without_a_cpu_cgroup_sessions_take_processors_in_turn() -> None:
 
 
 def test_on_the_machine_itself_what_landlock_leaves_open_is_refused(answer: Filter) -> None:
-    answer.program = policy.filter_program(has_memory_cgroup=False, has_own_network=False, has_own_uid=False)
+    answer.program = policy.filter_program(
+        has_memory_cgroup=False, has_own_network=False, has_own_uid=False, are_cores_piped=False
+    )
     for name in ("connect", "bind", "listen", "accept4", "pidfd_open", "sched_setaffinity"):
         assert answer(name) == EPERM, name
     assert answer("socket", 1, 1, 0) == EPERM
@@ -397,7 +426,9 @@ def test_on_the_machine_itself_what_landlock_leaves_open_is_refused(answer: Filt
 
 
 def test_with_a_uid_of_its_own_a_guest_may_change_its_own_files(answer: Filter) -> None:
-    answer.program = policy.filter_program(has_memory_cgroup=True, has_own_network=False, has_own_uid=True)
+    answer.program = policy.filter_program(
+        has_memory_cgroup=True, has_own_network=False, has_own_uid=True, are_cores_piped=False
+    )
     assert answer("fchmodat") == bpf.ALLOW
     assert answer("connect") == EPERM
     assert answer("sched_setaffinity") == bpf.ALLOW

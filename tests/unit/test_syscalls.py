@@ -67,7 +67,9 @@ LINES = _lines()
 def program() -> bytes:
     if platform.machine() != "x86_64":
         pytest.skip("the collection was made on x86-64, and is compared with the filter of x86-64")
-    return policy.filter_program(has_memory_cgroup=True, has_own_network=True, has_own_uid=True)
+    return policy.filter_program(
+        has_memory_cgroup=True, has_own_network=True, has_own_uid=True, are_cores_piped=False
+    )
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from pathlib import Path
 
@@ -148,6 +149,12 @@ def _of_a_live_thread(pid: int, name: str) -> list[str]:
                 ):
                     return lines
     return []
+
+
+@functools.cache
+def are_cores_piped() -> bool:
+    """Whether the machine starts a program of its own, as root, for what crashes (core(5)); as it was at first."""
+    return Path("/proc/sys/kernel/core_pattern").read_bytes().startswith(b"|")
 
 
 def unreclaimable_bytes() -> int:

@@ -17,12 +17,14 @@ from belljar.keeper.boxes import Places
 from belljar.wire.execution import Limits
 
 
-def filter_program(*, has_memory_cgroup: bool, has_own_network: bool, has_own_uid: bool) -> bytes:
+def filter_program(
+    *, has_memory_cgroup: bool, has_own_network: bool, has_own_uid: bool, are_cores_piped: bool
+) -> bytes:
     """The seccomp filter as BPF instructions, for `kernel.install_filter`; what it lets pass stands in `syscalls`.
 
     Without a memory cgroup there are no memfds: their pages are in no process that could be counted. Without a network
     of its own a guest has no files of its own either: it stands on the machine, and what Landlock leaves open is
-    refused here.
+    refused here. Where a program of the machine's takes in cores, the limit on them stays what it is.
     """
     rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.ENOSYS))
     # 32-bit and x32 calls have numbers of their own: no honest program here uses them.
@@ -37,6 +39,12 @@ def filter_program(*, has_memory_cgroup: bool, has_own_network: bool, has_own_ui
         decided |= {"sched_setaffinity", "memfd_create"}
         # It is how its processors are given to it.
         _add(rules, pyseccomp.ERRNO(errno.EPERM), "sched_setaffinity")
+    if are_cores_piped:
+        decided |= syscalls.CORES_ALLOWED.keys()
+        for name, conditions in syscalls.CORES_ALLOWED.items():
+            _add(rules, pyseccomp.ALLOW, name, conditions)
+        for name, conditions in syscalls.CORES_REFUSED.items():
+            _add(rules, pyseccomp.ERRNO(errno.EPERM), name, conditions)
     for name in (*syscalls.names(syscalls.SEEN), *syscalls.names(syscalls.UNSEEN)):
         if name not in decided:
             _add(rules, pyseccomp.ALLOW, name)
@@ -107,7 +115,13 @@ def _add(
 
 
 def rlimits(
-    limits: Limits, *, has_cgroup: bool, has_own_uid: bool, baseline_bytes: int, other_processes: int
+    limits: Limits,
+    *,
+    has_cgroup: bool,
+    has_own_uid: bool,
+    are_cores_piped: bool,
+    baseline_bytes: int,
+    other_processes: int,
 ) -> dict[str, int]:
     """The guest's rlimits by name. Without a cgroup they are all that bounds memory and processes.
 
@@ -115,8 +129,8 @@ def rlimits(
     counted under the guest's uid.
     """
     values = {
-        # No core, and none for a program of the machine's either, which 0 does not stop (core(5)).
-        "RLIMIT_CORE": 1,
+        # A byte is no core, and keeps the machine's own program for cores from being started, which 0 does not.
+        "RLIMIT_CORE": 1 if are_cores_piped else 0,
         # Where quotas of the kernel are the user's (epoll watches, descriptors in flight) a session has to leave some.
         "RLIMIT_NOFILE": 1024 if has_own_uid else 256,
         "RLIMIT_MEMLOCK": 64 * 1024,

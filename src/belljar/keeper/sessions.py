@@ -123,6 +123,7 @@ class Session:
             self.limits,
             has_cgroup=has_cgroup,
             has_own_uid=self._site.has_own_uids,
+            are_cores_piped=outside.are_cores_piped(),
             baseline_bytes=self._site.zygote_data_bytes,
             other_processes=self._other_processes(uid),
         )

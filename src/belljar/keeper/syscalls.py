@@ -56,7 +56,7 @@ UNSEEN: dict[str, str] = {
     "lstat getdents faccessat utime utimes futimesat epoll_create eventfd": "the same, of older libraries",
     "select ppoll epoll_pwait2": "the same, of other architectures and newer libraries",
     "openat2": "open below a directory: more careful than openat",
-    "getrlimit": "prlimit64 of older libraries, for itself",
+    "getrlimit setrlimit": "prlimit64 of older libraries, for itself",
     "setuid setgid setreuid setregid": "as setresuid: to the ids that it has",
     "lgetxattr": "as getxattr",
     "get_robust_list": "debugging aids of libc",
@@ -116,9 +116,6 @@ def _both(one: list[list[Condition]], other: list[list[Condition]]) -> list[list
 _SIGCONT = 18
 _SIGNALS = [number for number in range(65) if number != _SIGCONT]
 """Without SIGCONT: the keeper stops a session between runs, and only the keeper lets it go on."""
-
-_RLIMIT_CORE = 4
-_OTHER_RLIMITS = [number for number in range(16) if number != _RLIMIT_CORE]
 _PR_SET_DUMPABLE = 4
 
 BY_ARGUMENT: dict[str, list[list[Condition]]] = {
@@ -129,12 +126,8 @@ BY_ARGUMENT: dict[str, list[list[Condition]]] = {
     "kill": _each(1, *_SIGNALS),
     "tgkill": _each(2, *_SIGNALS),
     "pidfd_send_signal": _each(1, *_SIGNALS),
-    # Limits of others are not a guest's business; the one on cores can be asked for.
-    "prlimit64": [
-        *_both([[(0, _INT, 0)]], _each(1, *_OTHER_RLIMITS)),
-        [(0, _INT, 0), (1, _INT, _RLIMIT_CORE), (2, ALL, 0)],
-    ],
-    "setrlimit": _each(0, *_OTHER_RLIMITS),
+    # Limits of others are not a guest's business.
+    "prlimit64": _each(0, 0),
     # Named pipes and plain files; no devices.
     "mknod": [[(1, _S_IFMT, kind)] for kind in (0, _S_IFREG, _S_IFIFO)],
     "mknodat": [[(2, _S_IFMT, kind)] for kind in (0, _S_IFREG, _S_IFIFO)],
@@ -209,9 +202,7 @@ REFUSED_BY_ARGUMENT: list[tuple[str, int, list[list[Condition]]]] = [
     ("kill", errno.EPERM, _each(1, _SIGCONT)),
     ("tgkill", errno.EPERM, _each(2, _SIGCONT)),
     ("pidfd_send_signal", errno.EPERM, _each(1, _SIGCONT)),
-    # With a limit of 0, which is less than ours of 1, the machine would start its own program for a core (core(5)).
-    ("prlimit64", errno.EPERM, [[(0, 0)], [(0, _INT, 0), (1, _INT, _RLIMIT_CORE), (2, 0)]]),
-    ("setrlimit", errno.EPERM, _each(0, _RLIMIT_CORE)),
+    ("prlimit64", errno.EPERM, [[(0, 0)]]),
     # As the kernel has it for who lacks CAP_MKNOD.
     ("mknod", errno.EPERM, [[(1, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
     ("mknodat", errno.EPERM, [[(2, _S_IFMT, kind)] for kind in _DEVICES_AND_SOCKETS]),
@@ -283,6 +274,23 @@ OPTIONS_GET: dict[int, tuple[int, ...]] = {
     ),
     _TCP: (*OPTIONS_SET[_TCP], 11),  # TCP_INFO
 }
+
+# -- where a program of the machine's takes in the cores (core(5): core_pattern is a pipe) --------------------
+
+_RLIMIT_CORE = 4
+_OTHER_RLIMITS = [number for number in range(16) if number != _RLIMIT_CORE]
+CORES_ALLOWED: dict[str, list[list[Condition]]] = {
+    "prlimit64": [
+        *_both([[(0, _INT, 0)]], _each(1, *_OTHER_RLIMITS)),
+        [(0, _INT, 0), (1, _INT, _RLIMIT_CORE), (2, ALL, 0)],
+    ],
+    "setrlimit": _each(0, *_OTHER_RLIMITS),
+}
+CORES_REFUSED: dict[str, list[list[Condition]]] = {
+    "prlimit64": [[(0, _INT, 0), (1, _INT, _RLIMIT_CORE), (2, 0)]],
+    "setrlimit": _each(0, _RLIMIT_CORE),
+}
+"""A limit of 1 keeps that program from being started for a guest, as root and outside; a limit of 0 does not."""
 
 # -- on the machine itself ---------------------------------------------------------------------------------
 

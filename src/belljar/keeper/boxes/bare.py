@@ -230,7 +230,10 @@ async def start(
         )
     uids = _uids(uid_base, runtime)
     program = policy.filter_program(
-        has_memory_cgroup=tree is not None, has_own_network=False, has_own_uid=uids is not None
+        has_memory_cgroup=tree is not None,
+        has_own_network=False,
+        has_own_uid=uids is not None,
+        are_cores_piped=outside.are_cores_piped(),
     )
     started = time.perf_counter()
     ours, theirs = packets.pair()

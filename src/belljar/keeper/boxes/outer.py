@@ -165,7 +165,10 @@ async def start(
     zygote does not come up.
     """
     program = policy.filter_program(
-        has_memory_cgroup=tree is not None, has_own_network=True, has_own_uid=True
+        has_memory_cgroup=tree is not None,
+        has_own_network=True,
+        has_own_uid=True,
+        are_cores_piped=outside.are_cores_piped(),
     )
     ours, theirs = packets.pair()
     zygote_ours, zygote_theirs = packets.pair()

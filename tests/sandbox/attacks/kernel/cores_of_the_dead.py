@@ -6,7 +6,6 @@ Weak box: root
 
 # What the kernel starts for a core runs as the machine's root, outside: systemd's and Ubuntu's were both holed in 2025.
 
-import contextlib
 import os
 import resource
 import signal
@@ -20,11 +19,6 @@ for name in ("RLIMIT_CORE", "RLIMIT_FSIZE"):
         print("ESCAPED: more of", name)
     except (OSError, ValueError):
         pass
-with contextlib.suppress(OSError, ValueError):
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
-    # The smallest of all, and yet more than 1: what the machine starts to take in a core is then started (core(5)).
-    print("ESCAPED: no limit on programs that take in a core")
 for dying in (signal.SIGSEGV, signal.SIGQUIT, signal.SIGABRT, signal.SIGSYS):
     code = f"import os; os.kill(os.getpid(), {int(dying)})"
     child = subprocess.Popen([sys.executable, "-I", "-S", "-c", code])

@@ -25,7 +25,7 @@ for fd in range(10, 64):
     except OSError:
         continue
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-assert resource.getrlimit(resource.RLIMIT_CORE) == (1, 1)  # a byte: no core
+assert max(resource.getrlimit(resource.RLIMIT_CORE)) <= 1  # a byte: no core
 
 code = "x = bytearray(512 * 1024 * 1024)"
 cap = 256 * 1024 * 1024
