@@ -278,7 +278,7 @@ async def settled(keeper: link.Keeper, parked: int) -> None:
 
 async def soak(sessions: int, at_once: int, preload: bool) -> list[str]:
     """Run it all; returns what is wrong, in sentences."""
-    settings = Settings(grace_seconds=0.2) if preload else Settings(grace_seconds=0.2, preload=())
+    settings = Settings(grace_seconds=0.2) if preload else Settings(grace_seconds=0.2, preload={})
     draw = random.Random(SEED).choices  # noqa: S311 - the same mix each time
     chosen = draw(ENDS, [end.weight for end in ENDS], k=sessions)
     ended: Counter[str] = Counter()

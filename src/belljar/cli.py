@@ -230,7 +230,7 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
 
     With --attack, ends with exit code 1 when a hostile program got out that this level has to stop.
     """
-    settings = _settings(preload=(), parked=0, require=require)
+    settings = _settings(preload={}, parked=0, require=require)
     verdicts: list[Verdict] = []
 
     def told(verdict: Verdict) -> None:

@@ -18,7 +18,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -116,6 +116,16 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Tier:
+    """A zygote that sessions are forked from, by what it has imported (`Settings.preload`)."""
+
+    name: str
+    state: Literal["warming", "ready", "failed"]
+    why: str
+    """Why it failed; or which of its modules could not be imported or used ahead, and why: code will see the same."""
+
+
+@dataclass(frozen=True)
 class Description:
     """The keeper's word on this machine."""
 
@@ -125,8 +135,6 @@ class Description:
     """The runtime's version, as `3.11.7`."""
     packages: dict[str, str]
     """What the runtime has installed, by distribution name."""
-    preload_failed: dict[str, str]
-    """Modules that could not be imported ahead, and why; code that imports them will see the same."""
     laps: dict[str, float]
 
 
@@ -143,15 +151,32 @@ class Keeper:
         self.pid = pid
         """Of the keeper's process."""
         self.lost = anyio.Event()
+        self.tiers: list[Tier] = []
+        """What is there to fork sessions from, as the keeper has last said."""
+        self._told = anyio.Event()
 
     @property
     def is_lost(self) -> bool:
         """Whether the keeper has ended. Whoever wants to be woken by it waits for `lost`."""
         return self.lost.is_set()
 
-    async def open(self, session: str, limits: Limits) -> dict[str, float]:
-        """Make a session named `session` (any new id). Returns its laps in milliseconds."""
-        answer = await self._ask(Message("open", {"session": session, "limits": limits.model_dump()}))
+    async def warm(self) -> None:
+        """Wait until every tier is ready, or has failed. Raises KeeperLost."""
+        while not self.tiers or any(tier.state == "warming" for tier in self.tiers):
+            if self.is_lost:
+                raise errors.KeeperLost("the keeper has ended; its sessions are gone")
+            await self._told.wait()
+
+    async def open(
+        self, session: str, limits: Limits, imports: Sequence[str] | None = None
+    ) -> dict[str, float]:
+        """Make a session named `session` (any new id). Returns its laps in milliseconds.
+
+        `imports` are the names that its code will import, as far as is known, or None where nothing is known: they
+        choose the tier, and so what is imported already when the code begins.
+        """
+        head = {"session": session, "limits": limits.model_dump(), "imports": imports}
+        answer = await self._ask(Message("open", head))
         laps: dict[str, float] = answer.head["laps"]
         return laps
 
@@ -250,18 +275,29 @@ class Keeper:
             raise _error(request.answer)
         return request.answer
 
+    def _take(self, message: Message) -> None:
+        request = self._requests.get(message.head["id"])
+        if request is not None:
+            request.take(message)
+        elif message.kind == "tiers":
+            self.tiers = [Tier(**tier) for tier in json.loads(message.body)]
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told.set()
+        self._told = anyio.Event()
+
     async def _listen(self) -> None:
         """Hand every message to its request, until the keeper is gone."""
         try:
             while True:
                 for message in self._decoder.feed(await self._stream.receive(262144)):
-                    request = self._requests.get(message.head["id"])
-                    if request is not None:
-                        request.take(message)
+                    self._take(message)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ProtocolError):
             return
         finally:
             self.lost.set()
+            self._tell()
             for request in self._requests.values():
                 request.done.set()
 
@@ -394,7 +430,10 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
     try:
         async with await SocketStream.from_socket(ours) as stream:
             decoder = Decoder(_KEEPER_BODY_BYTES)
-            keeper = Keeper(stream, decoder, await _configure(stream, decoder, settings), process.pid)
+            description, more = await _configure(stream, decoder, settings)
+            keeper = Keeper(stream, decoder, description, process.pid)
+            for message in more:
+                keeper._take(message)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keeper._listen)
                 try:
@@ -427,10 +466,15 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-async def _configure(stream: SocketStream, decoder: Decoder, settings: Settings) -> Description:
+async def _configure(
+    stream: SocketStream, decoder: Decoder, settings: Settings
+) -> tuple[Description, list[Message]]:
+    """Tell the keeper what it is for. Returns its word on the machine, and what it has said since."""
     config = {
         "runtime": str(settings.runtime),
-        "preload": list(settings.preload),
+        "preload": settings.preload,
+        "zygote_sessions": settings.zygote_sessions,
+        "zygote_seconds": settings.zygote_seconds,
         "parked": settings.parked,
         "limits": settings.limits().model_dump(),
         "uid_base": settings.uid_base,
@@ -440,10 +484,12 @@ async def _configure(stream: SocketStream, decoder: Decoder, settings: Settings)
     try:
         await stream.send(encode(Message("configure", {}, json.dumps(config).encode())))
         while True:
-            for message in decoder.feed(await stream.receive()):
-                if message.kind != "ready":
-                    raise _error(message)
-                return _described(json.loads(message.body))
+            messages = list(decoder.feed(await stream.receive()))
+            if messages:
+                first, *more = messages
+                if first.kind != "ready":
+                    raise _error(first)
+                return _described(json.loads(first.body)), more
     except (anyio.EndOfStream, anyio.BrokenResourceError) as error:
         raise errors.JailUnavailable("the keeper ended while it started; standard error says why") from error
 
@@ -454,6 +500,5 @@ def _described(facts: dict[str, Any]) -> Description:
         layers=[Layer.model_validate(layer) for layer in facts["layers"]],
         python=facts["python"],
         packages=facts["packages"],
-        preload_failed=facts["preload_failed"],
         laps=facts["laps"],
     )

@@ -12,18 +12,34 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from belljar.wire.execution import MIB, Level, Limits, LimitsRequest
 
-DATA_MODULES = (
-    "numpy",
-    "pandas",
-    "matplotlib.pyplot",
-    "matplotlib.backends.backend_agg",
-    "scipy.stats",
-    "scipy.optimize",
-    "scipy.integrate",
-    "sympy",
-    "seaborn",
-    "openpyxl",
-)
+DATA_TIERS: dict[str, tuple[str, ...]] = {
+    "bare": (
+        "base64",
+        "csv",
+        "datetime",
+        "decimal",
+        "hashlib",
+        "itertools",
+        "math",
+        "pathlib",
+        "random",
+        "statistics",
+        "string",
+        "subprocess",
+        "textwrap",
+    ),
+    "tables": ("numpy", "pandas"),
+    "charts": ("matplotlib.pyplot", "matplotlib.backends.backend_agg"),
+    "everything": (
+        "scipy.stats",
+        "scipy.optimize",
+        "scipy.integrate",
+        "sympy",
+        "seaborn",
+        "openpyxl",
+    ),
+}
+"""A fork costs what its parent has in memory, and an import costs more: so there is a zygote for each."""
 
 
 def _default_state_dir() -> Path:
@@ -64,10 +80,14 @@ class Settings(BaseSettings):
     # the jail
     runtime: Path = Field(default_factory=_default_runtime)
     """The Python environment in which code runs: a directory with `bin/python`."""
-    preload: tuple[str, ...] = DATA_MODULES
-    """Modules that the zygote imports ahead."""
-    parked: int = Field(2, ge=0, le=1024)
-    """Sessions with the default limits that are made ahead, so that a request finds one ready."""
+    preload: dict[str, tuple[str, ...]] = DATA_TIERS
+    """Modules that zygotes import ahead: a tier each, by name, which has those of the tiers before it as well."""
+    zygote_sessions: int = Field(10_000, gt=0)
+    """A zygote is replaced after so many: what is forked from one has the layout of its memory in common."""
+    zygote_seconds: float = Field(6 * 3600, gt=0)
+    """It is replaced at this age, too."""
+    parked: int = Field(8, ge=0, le=1024)
+    """Sessions with the default limits that are made ahead, at most, so that a request finds one ready."""
     uid_base: int = Field(1_900_000_000, ge=65536, le=4_000_000_000)
     """As root: the first of 65,536 host uids that belong to guests and to nobody else."""
     require: Level = "limited"

@@ -32,7 +32,7 @@ def _blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    environment = _environment(BELLJAR_STATE_DIR=str(tmp_path_factory.mktemp("state")), BELLJAR_PRELOAD="[]")
+    environment = _environment(BELLJAR_STATE_DIR=str(tmp_path_factory.mktemp("state")), BELLJAR_PRELOAD="{}")
     command = [BELLJAR, "serve", "--port", "0", "--upstream", f"scripted:{SCRIPT}"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     watchdog = threading.Timer(120, process.kill)

@@ -29,6 +29,7 @@ _endings = st.builds(
     exit_status=st.none() | st.integers(-64, 255),
     was_killed=st.booleans(),
     oom_kills=st.integers(0, 2),
+    pids_refused=st.integers(0, 2),
     full=st.sampled_from([None, "disk_bytes", "disk_inodes"]),
     peaks=st.just({}),
 )
@@ -65,6 +66,7 @@ _NOTHING_SEEN = Ending(
     was_killed=False,
     has_begun=True,
     oom_kills=0,
+    pids_refused=0,
     full=None,
     peaks={},
 )

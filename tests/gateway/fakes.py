@@ -5,7 +5,7 @@ It is checked against the real one by the tests over HTTP, which use no other.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from belljar import errors, link
 from belljar.settings import Settings
 from belljar.wire.execution import Isolation, Limits, Outcome, Truncated, Usage
 
-ABOUT = link.Description(Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {}, {})
+ABOUT = link.Description(Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {})
 
 
 def result(stdout: str = "", return_code: int = 0, status: str = "completed", **more: object) -> link.Result:
@@ -40,6 +40,7 @@ class FakeKeeper:
 
     def __init__(self) -> None:
         self.description = ABOUT
+        self.tiers = [link.Tier("bare", "ready", "")]
         self.lost = anyio.Event()
         self.sessions: dict[str, list[str]] = {}
         self.release = anyio.Event()
@@ -55,7 +56,9 @@ class FakeKeeper:
         if session not in self.sessions:
             raise errors.NotFound(f"no session {session}")
 
-    async def open(self, session: str, limits: Limits) -> dict[str, float]:
+    async def open(
+        self, session: str, limits: Limits, imports: Sequence[str] | None = None
+    ) -> dict[str, float]:
         self.sessions[session] = []
         self._check(session)
         return {"fork": 1.0}

@@ -42,7 +42,10 @@ def serving(state: Path, **settings: object) -> Iterator[Server]:
     wanted = {
         "state_dir": state,
         "port": 0,
-        "preload": ["numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg"],
+        "preload": {
+            "bare": [],
+            "charts": ["numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg"],
+        },
         **settings,
     }
     for name, value in wanted.items():

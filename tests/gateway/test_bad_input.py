@@ -253,7 +253,7 @@ def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:
         port = unused.getsockname()[1]
         upstream = f"anthropic:http://user:secret@127.0.0.1:{port}/base"
         with (
-            serving(tmp_path, upstream=upstream, preload=[]) as server,
+            serving(tmp_path, upstream=upstream, preload={}) as server,
             httpx2.Client(base_url=server.url) as http,
         ):
             for stream in (False, True):

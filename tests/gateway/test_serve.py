@@ -24,7 +24,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = 60) -> No
 
 @pytest.fixture
 def own_server(tmp_path: Path, model: Model) -> object:
-    with serving(tmp_path, upstream=f"anthropic:{model.url}", preload=[]) as server:
+    with serving(tmp_path, upstream=f"anthropic:{model.url}", preload={}) as server:
         yield server
 
 

@@ -7,7 +7,7 @@ import jail
 import pytest
 
 from belljar import link
-from belljar.settings import DATA_MODULES
+from belljar.settings import DATA_TIERS
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +39,9 @@ async def keeper(started: jail.Started) -> link.Keeper:
 @pytest.fixture(scope="module")
 async def preloaded(anyio_backend: str) -> AsyncIterator[link.Keeper]:
     """A zygote with the libraries in it, as it is in use: what a fork of them breaks would show here."""
-    async with jail.started(preload=DATA_MODULES) as here:
-        assert here.keeper.description.preload_failed == {}
+    async with jail.started(preload=DATA_TIERS) as here:
+        await here.keeper.warm()
+        assert all(tier.state == "ready" and not tier.why for tier in here.keeper.tiers)
         yield here.keeper
 
 

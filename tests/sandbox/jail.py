@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 
 def settings(**changed: Any) -> Settings:
     """Nothing preloaded and nothing parked: a keeper of these starts in a fraction of a second."""
-    return Settings(**{"preload": (), "parked": 0, "grace_seconds": 1} | changed)
+    return Settings(**{"preload": {}, "parked": 0, "grace_seconds": 1} | changed)
 
 
 @dataclass

@@ -19,8 +19,9 @@ async def started(anyio_backend: str, request: pytest.FixtureRequest) -> AsyncIt
     modules = (
         ("matplotlib.pyplot", "matplotlib.backends.backend_agg") if request.param == "imported ahead" else ()
     )
-    async with jail.started(preload=modules) as started:
-        assert started.keeper.description.preload_failed == {}
+    async with jail.started(preload={"charts": modules}) as started:
+        await started.keeper.warm()
+        assert all(tier.state == "ready" and not tier.why for tier in started.keeper.tiers)
         yield started
 
 

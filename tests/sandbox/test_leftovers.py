@@ -174,7 +174,7 @@ import anyio, sys
 from belljar import link
 from belljar.settings import Settings
 async def main():
-    async with link.start(Settings(preload=(), parked=2)) as keeper:
+    async with link.start(Settings(preload={}, parked=2)) as keeper:
         await keeper.open("s", Settings().limits())
         print("up", flush=True)
         await keeper.execute("s", link.Run("import signal; signal.signal(2, 1)\\nwhile True: pass", 3600))

@@ -452,3 +452,68 @@ async def test_memory_that_no_process_maps_counts(keeper: link.Keeper) -> None:
             timeout=60,
         )
         assert result.outcome.status in ("out_of_memory", "raised")
+
+
+async def test_memory_that_is_taken_bit_by_bit_counts(keeper: link.Keeper) -> None:
+    """Each run is shorter than it takes to look; what they hold together is over the limit."""
+    code = """
+import mmap
+held = globals().setdefault("held", [])
+piece = mmap.mmap(-1, 24 * 2**20, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+piece.madvise(23)  # MADV_POPULATE_WRITE
+held.append(piece)
+"""
+    async with opened(keeper, memory_bytes=128 * MIB) as session:
+        for _ in range(12):
+            result = await session.run(code)
+            if result.outcome.status != "completed":
+                break
+        assert (result.outcome.status, result.outcome.reason) == ("out_of_memory", "memory_bytes")
+        assert await session.says("print('again')") == "again"
+
+
+async def test_a_fork_bomb_that_raises_names_its_limit(keeper: link.Keeper) -> None:
+    if not has_cgroups(keeper):
+        pytest.skip("the kernel counts what it refused in a cgroup only")
+    code = "import os, time\nfor _ in range(100):\n    if os.fork() == 0: time.sleep(60)"
+    async with opened(keeper, pids=20) as session:
+        result = await session.run(code, timeout=20)
+        assert (result.outcome.status, result.outcome.reason) == ("raised", "BlockingIOError")
+        assert result.outcome.limit is not None
+        assert (result.outcome.limit.name, result.outcome.limit.value) == ("pids", 20)
+
+
+async def test_a_working_directory_that_was_moved_is_made_again(session: Session) -> None:
+    await session.run(
+        "import os; open('kept', 'w').write('x'); os.rename('/files/work', '/files/w2'); os._exit(1)"
+    )
+    assert await session.says("import os; print(os.listdir('.'), os.listdir('/files/w2'))") == "[] ['kept']"
+    await session.run(
+        "import os; os.rename('/files/work', '/files/w3'); open('/files/work', 'w'); os._exit(1)"
+    )
+    assert await session.says("import os; print(os.getcwd())") == "/files/work"
+
+
+async def test_memory_that_is_taken_in_the_time_of_grace_ends_it(keeper: link.Keeper) -> None:
+    code = """
+import mmap, signal, time
+held = []
+def take(*_):
+    for _ in range(40):
+        piece = mmap.mmap(-1, 32 * 2**20, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+        piece.madvise(23)  # MADV_POPULATE_WRITE
+        held.append(piece)
+        print(len(held) * 32, flush=True)
+        time.sleep(0.02)
+    time.sleep(30)
+signal.signal(signal.SIGINT, take)
+time.sleep(30)
+"""
+    async with opened(keeper, memory_bytes=128 * MIB) as session:
+        result = await session.run(code, timeout=1)
+        assert result.outcome.status in ("timed_out", "out_of_memory")
+        assert "files are kept" not in result.outcome.message.partition("variables are lost")[0]
+        held = [int(line) for line in result.stdout.split()]
+        # A look takes a while at the level `limited`, and more is taken meanwhile.
+        assert max(held, default=0) <= 128 + 10 * 32
+        assert await session.says("print('again')") == "again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from jail import Session, has_cgroups, opened
+from jail import SPEAKING, Session, has_cgroups, opened
 
 from belljar import link
 from belljar.wire.execution import MIB, Truncated
@@ -429,3 +429,33 @@ async def test_usage_is_of_this_run(session: Session, keeper: link.Keeper) -> No
     result = await session.run("pass")
     assert result.usage.cpu_seconds < 0.2
     assert result.usage.peak_memory_bytes < 100 * MIB
+
+
+@pytest.mark.parametrize(
+    "how", ["os.link('f0', f'f{n}')", "os.truncate(os.open(f'f{n}', os.O_CREAT | os.O_RDWR), 9 << 20)"]
+)
+async def test_files_come_back_as_large_as_the_disk_and_no_larger(keeper: link.Keeper, how: str) -> None:
+    """Many names of one file, and files with holes, could be many times what a session may have."""
+    code = f"""
+import os
+open('f0', 'wb').write(bytes(9 << 20))
+for n in range(1, 40): {how}
+open('z', 'w').write('small')
+"""
+    async with opened(keeper, disk_bytes=32 * MIB) as session:
+        result = await session.run(code)
+        assert sum(file.size_bytes for file in result.files) <= 32 * MIB
+        assert result.files_left_out == 41 - len(result.files) > 30
+        assert "Left out" in result.stderr
+        assert any(file.path == "z" for file in result.files)
+
+
+async def test_much_text_in_displays_is_left_out(session: Session) -> None:
+    program = f"""
+{SPEAKING}
+for _ in range(3):
+    say(message("display", b"\\1" * (6 << 20), type="display_data", parts=[["text/html", 6 << 20]], number=0))
+"""
+    result = await session.run(program)
+    assert result.displays_left_out == 2
+    assert len(result.outputs) == 1 + bool(result.stdout)

@@ -226,7 +226,7 @@ def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with (
-            serving(tmp_path, upstream=f"anthropic:{url}", preload=[]) as server,
+            serving(tmp_path, upstream=f"anthropic:{url}", preload={}) as server,
             anthropic.Anthropic(base_url=server.url, api_key="mine", max_retries=0) as client,
             pytest.raises(anthropic.InternalServerError, match=url),
         ):
@@ -241,7 +241,7 @@ def test_the_callers_key_where_the_server_has_none(client: anthropic.Anthropic, 
 
 def test_without_a_model(tmp_path: Path) -> None:
     with (
-        serving(tmp_path, upstream="direct", preload=[]) as server,
+        serving(tmp_path, upstream="direct", preload={}) as server,
         anthropic.Anthropic(base_url=server.url, api_key="mine") as client,
     ):
         told = create(client)

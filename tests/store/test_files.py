@@ -91,9 +91,10 @@ async def test_what_expired_is_swept(tmp_path: Path) -> None:
 async def test_old_blobs_without_a_record_are_removed(place: tuple[Files, Path]) -> None:
     files, blobs = place
     saved = await files.keep("a", b"x", container_id=None)
-    for name in ("file_old", "file_young"):
+    # The last is what a server that was killed was just writing.
+    for name in ("file_old", "file_young", "file_written#1"):
         (blobs / name).write_bytes(b"y")
-    for name in ("file_old", saved.file.id):
+    for name in ("file_old", "file_written#1", saved.file.id):
         os.utime(blobs / name, (1, 1))
     await files.remove_orphans()
     assert {path.name for path in blobs.iterdir()} == {saved.file.id, "file_young"}

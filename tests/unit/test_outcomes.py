@@ -23,6 +23,7 @@ NOTHING = Ending(
     was_killed=False,
     has_begun=True,
     oom_kills=0,
+    pids_refused=0,
     full=None,
     peaks={"memory_bytes": 77 * MIB, "pids": 200, "disk_inodes": 1024},
 )

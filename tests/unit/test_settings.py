@@ -28,10 +28,10 @@ def test_the_limits_without_any_setting() -> None:
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BELLJAR_PORT", "9")
     monkeypatch.setenv("BELLJAR_STATE_DIR", str(tmp_path))
-    monkeypatch.setenv("BELLJAR_PRELOAD", '["json"]')
+    monkeypatch.setenv("BELLJAR_PRELOAD", '{"bare": ["json"]}')
     monkeypatch.setenv("BELLJAR_MEMORY_BYTES", str(80 * MIB))
     settings = Settings()
-    assert (settings.port, settings.state_dir, settings.preload) == (9, tmp_path, ("json",))
+    assert (settings.port, settings.state_dir, settings.preload) == (9, tmp_path, {"bare": ("json",)})
     assert settings.limits().memory_bytes == 80 * MIB
 
 

@@ -16,6 +16,8 @@ COLLECTED = Path(__file__).parents[1] / "sandbox" / "libraries" / "collected.txt
 REFUSED_ON_PURPOSE = {
     "clone3": "its flags lie in memory; libc falls back to clone, which the collection could see only so",
     "mbind": "where memory lies is not a guest's business; OpenBLAS goes on without",
+    "fsync": "files of a box are in memory: it is answered, and nothing is flushed",
+    "fdatasync": "as fsync",
     "sync": "of all disks of the machine; os.sync() has no result",
     "timer_create": "it could send SIGCONT; timeout(1) falls back to alarm",
     "timer_settime": "as timer_create",

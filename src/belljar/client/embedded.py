@@ -40,7 +40,7 @@ async def run(
     """
     _check(inputs, output_dir)
     # One program does not pay back the import of libraries that it may not use: the guest imports them itself.
-    async with link.start(settings.model_copy(update={"preload": (), "parked": 0})) as keeper:
+    async with link.start(settings.model_copy(update={"preload": {}, "parked": 0})) as keeper:
         laps = await keeper.open(_SESSION, settings.limits(limits))
         for path in inputs:
             await keeper.put(_SESSION, path.name, _pieces(path))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio.to_thread
 import obstore
 from obstore.store import LocalStore
 
 _CHUNK_BYTES = 1024 * 1024
-_ORPHAN_AGE = timedelta(hours=1)
+_ORPHAN_AGE_SECONDS = 3600
 """A blob is written before its record: a young one without may belong to a server beside us."""
 
 
@@ -19,6 +21,7 @@ class Blobs:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._directory = directory
         self._store = LocalStore(prefix=directory)
 
     async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
@@ -40,13 +43,20 @@ class Blobs:
         except FileNotFoundError:
             return
 
-    async def orphans(self, known: set[str]) -> list[str]:
-        """Keys of blobs that nobody knows and that are too old to be on their way."""
-        before = datetime.now(UTC) - _ORPHAN_AGE
-        found: list[str] = []
-        async for batch in obstore.list(self._store):
-            found += [m["path"] for m in batch if m["path"] not in known and m["last_modified"] < before]
-        return found
+    async def remove_orphans(self, known: set[str]) -> list[str]:
+        """Delete what nobody knows and what is too old to be on its way. Returns the names."""
+        return await anyio.to_thread.run_sync(self._remove_orphans, known)
+
+    def _remove_orphans(self, known: set[str]) -> list[str]:
+        # The directory itself: the store does not list what a server was writing when it was killed.
+        before = time.time() - _ORPHAN_AGE_SECONDS
+        removed = []
+        for path in self._directory.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.name not in known and path.is_file() and path.stat().st_mtime < before:
+                    path.unlink()
+                    removed.append(path.name)
+        return removed
 
 
 async def _pieces(found: obstore.GetResult) -> AsyncIterator[bytes]:

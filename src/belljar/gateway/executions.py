@@ -10,6 +10,7 @@ from belljar import document, errors, link
 from belljar.gateway import attachments
 from belljar.gateway.attachments import Attachment
 from belljar.gateway.envelope import Activity, from_validation
+from belljar.gateway.imports import imported
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
 from belljar.gateway.store import File
@@ -30,6 +31,9 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
     limits = _limits(parts, asked.limits)
     inputs = [await _input(parts, file, f"files.{index}") for index, file in enumerate(asked.files)]
     _check_names(inputs)
+    imports = None
+    if asked.container is None:
+        imports = imported(asked.code, {file.name: file.body for file in inputs})
     async with AsyncExitStack() as stack:
         if asked.container is not None:
             container = parts.placement.find(asked.container)
@@ -38,7 +42,7 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
             container = await parts.placement.create(limits)
             stack.push_async_callback(parts.placement.discard, container.id, "it was made for one execution")
         activity.container_id = container.id
-        session = await stack.enter_async_context(parts.placement.use(container.id))
+        session = await stack.enter_async_context(parts.placement.use(container.id, imports))
         for file in inputs:
             await session.put(file.name, file.digest, file.body)
         activity.has_run_code = True

@@ -113,9 +113,8 @@ class Files:
 
     async def remove_orphans(self) -> None:
         """Delete blobs without a record: a server that was killed between the two leaves them."""
-        for key in await self._blobs.orphans(await self._store.all_file_ids()):
+        for key in await self._blobs.remove_orphans(await self._store.all_file_ids()):
             log.info("blob without a record removed", key=key)
-            await self._blobs.remove(key)
 
     async def _forget(self, file: File) -> None:
         # The record first: a record without a blob would be a promise that cannot be kept.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ from belljar.wire.resources import (
     Health,
     RuntimeHealth,
     SessionsHealth,
+    TierHealth,
     rfc3339,
 )
 
@@ -126,7 +128,11 @@ async def health(request: Request) -> Response:
         status="ok" if parts.placement.is_ready else "degraded",
         version=belljar.__version__,
         isolation=about.isolation,
-        runtime=RuntimeHealth(python=about.python, ready=parts.placement.is_ready),
+        runtime=RuntimeHealth(
+            python=about.python,
+            ready=parts.placement.is_ready,
+            tiers=[TierHealth(**asdict(tier)) for tier in parts.placement.tiers],
+        ),
         sessions=SessionsHealth(live=load.live, max=load.most),
         upstream=parts.upstream.kind,
     )

@@ -46,7 +46,7 @@ class Guest:
         self._main.__dict__["__builtins__"] = builtins  # the module, as in a script
         sys.modules["__main__"] = self._main
         sys.argv, sys.orig_argv = [""], [sys.executable]
-        sys.path[:] = ["", *(entry for entry in sys.path if not entry.endswith("inside.zip") and entry)]
+        sys.path[:] = ["", *filter(None, sys.path)]
         sys.dont_write_bytecode = True
         sys.stdin = _text(0, "r")
         # By the line, so that a kill loses little, and so that what is shown while it runs is current.

@@ -136,7 +136,9 @@ def renew_generators() -> None:
         if isinstance(generator, random.Random):
             generator.seed()
         elif not hasattr(generator, "get_state"):
-            generator.state = type(generator)().state  # a bit generator of numpy's, with fresh entropy
+            # A bit generator of numpy's: with fresh entropy, also for those that it will spawn.
+            fresh = type(generator)()
+            generator.__setstate__((fresh.state, fresh.seed_seq))
     for generator in _generators:
         if hasattr(generator, "get_state"):  # numpy's RandomState, which keeps the second normal of a pair
             generator.set_state({**generator.get_state(legacy=False), "has_gauss": 0, "gauss": 0.0})

@@ -43,6 +43,9 @@ class Cgroup(Protocol):
     def pids_refused(self) -> int:
         """How often the kernel has refused the session a process or thread for its limit of pids."""
 
+    def cpu_seconds(self) -> float | None:
+        """Processor time that the session has taken; None where this is not counted."""
+
     def throttled_seconds(self) -> float:
         """How long the session was kept from running for its cpu limit, added up over all processors."""
 
@@ -215,6 +218,11 @@ class _CgroupV1:
     def pids_refused(self) -> int:
         return _value_of(self._paths["pids"] / "pids.events", "max")
 
+    def cpu_seconds(self) -> float | None:
+        with contextlib.suppress(FileNotFoundError):  # where the two controllers are one, as is usual
+            return int((self._paths["cpu"] / "cpuacct.usage").read_text()) / 1e9
+        return None
+
     def throttled_seconds(self) -> float:
         return _value_of(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9
 
@@ -344,6 +352,9 @@ class _CgroupV2:
 
     def pids_refused(self) -> int:
         return _value_of(self._path / "pids.events", "max")
+
+    def cpu_seconds(self) -> float | None:
+        return _value_of(self._path / "cpu.stat", "usage_usec") / 1e6
 
     def throttled_seconds(self) -> float:
         return _value_of(self._path / "cpu.stat", "throttled_usec") / 1e6

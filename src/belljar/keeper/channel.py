@@ -62,6 +62,12 @@ class PacketChannel:
             for event, _ in self._waiting.values():
                 event.set()
 
+    def close(self) -> None:
+        """Let go of the socket, which tells the other end to end; `run` returns."""
+        if self._sock.fileno() >= 0:
+            anyio.notify_closing(self._sock)
+            self._sock.close()
+
     async def ask(self, packet: dict[str, Any], fds: Sequence[int] = ()) -> Reply:
         """Send a request and wait for its answer. Raises KeeperLost when the other end is gone,
         SessionLost when it refuses."""

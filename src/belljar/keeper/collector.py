@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from belljar import kernel
 
@@ -89,6 +90,19 @@ def changed(before: Listing, after: Listing) -> list[tuple[bytes, Seen]]:
     return [(path, seen) for path, seen in after.items() if before.get(path) != seen]
 
 
+def within(files: list[dict[str, Any]], most_bytes: int) -> list[dict[str, Any]]:
+    """As many of the files, {size_bytes, …}, as one run gives back.
+
+    Together they are no larger than the session's disk: several names of one file, and files with holes, could be.
+    """
+    kept: list[dict[str, Any]] = []
+    for file in files:
+        if len(kept) < MAX_FILES and file["size_bytes"] <= most_bytes:
+            most_bytes -= file["size_bytes"]
+            kept.append(file)
+    return kept
+
+
 def read(files_fd: int, path: bytes, seen: Seen, offset: int, length: int) -> bytes:
     """Part of a file that `look` saw: at most what it held then, whatever it has grown to.
 
@@ -107,6 +121,19 @@ def read(files_fd: int, path: bytes, seen: Seen, offset: int, length: int) -> by
 def is_ours(name: bytes) -> bool:
     """Whether a file is one of ours on its way in, and no result."""
     return name.startswith(INCOMING)
+
+
+def mend(files_fd: int, directories: Iterable[bytes], *, owner: int) -> None:
+    """Have each of `directories` be one: what is there instead gets another name."""
+    with _as(owner):
+        for name in directories:
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISDIR(os.stat(name, dir_fd=files_fd, follow_symlinks=False).st_mode):
+                    continue
+                os.rename(
+                    name, name + b"-" + os.urandom(4).hex().encode(), src_dir_fd=files_fd, dst_dir_fd=files_fd
+                )
+            os.mkdir(name, 0o755, dir_fd=files_fd)
 
 
 def rename(files_fd: int, directory: bytes, old: bytes, new: bytes, *, owner: int) -> None:

@@ -23,6 +23,8 @@ from belljar.wire.execution import Limits
 MAX_DISPLAY_BYTES = 16 * 1024 * 1024
 """Of one display, and so of what the keeper holds of it."""
 MAX_RUN_DISPLAY_BYTES = 32 * 1024 * 1024
+MAX_RUN_TEXT_BYTES = 8 * 1024 * 1024
+"""Of what is no picture: as JSON it can become six times as long."""
 MAX_RUN_DISPLAYS = 256
 MAX_RUN_MESSAGES = 10_000
 """Past this the guest only wants to keep the keeper busy."""
@@ -55,10 +57,15 @@ class Run:
         self.has_begun = False
         """The guest has said that it begins with the code."""
         self.done = anyio.Event()
+        self.settled = anyio.Event()
+        """Done, or not to be waited for any longer."""
+        self.is_over = False
+        """Everything in the session has been stopped or killed: nothing of the run goes on."""
         self._messages = 0
         self._received_bytes = 0
         self._displays = 0
         self._display_bytes = 0
+        self._text_bytes = 0
         self.displays_left_out = 0
         self.peak_bytes = 0
         self.peak_pids = 0
@@ -72,6 +79,13 @@ class Run:
             self.stop = reason
             self.attention.set()
 
+    def exceeded(self, limit: str) -> None:
+        """It is over a limit: have it stopped, and where it is being stopped already, give it no more time."""
+        if self.stop is None and not self.done.is_set():
+            self.ask_to_stop(limit)
+        else:
+            self.settled.set()
+
     def hear_of_start(self, message: Message) -> None:
         """Perhaps the guest's word that it begins with the code."""
         if message.kind == "started" and message.head.get("run") == self.number:
@@ -82,6 +96,7 @@ class Run:
         """The guest says that it is done, or is no more."""
         self.started.set()
         self.done.set()
+        self.settled.set()
         self.attention.set()
 
     def heard(self) -> None:
@@ -102,11 +117,17 @@ class Run:
     async def display(self, message: Message) -> None:
         """A rich value."""
         kind, parts = message.head.get("type"), message.head.get("parts")
-        if kind not in ("display_data", "execute_result") or not _are_parts(parts, len(message.body)):
+        if kind not in ("display_data", "execute_result"):
             raise ProtocolError("a display that is none")
+        sizes = _parts(parts, len(message.body))
         self._displays += 1
         self._display_bytes += len(message.body)
-        if self._displays > MAX_RUN_DISPLAYS or self._display_bytes > MAX_RUN_DISPLAY_BYTES:
+        self._text_bytes += sum(size for mime, size in sizes if not mime.startswith("image/"))
+        if (
+            self._displays > MAX_RUN_DISPLAYS
+            or self._display_bytes > MAX_RUN_DISPLAY_BYTES
+            or self._text_bytes > MAX_RUN_TEXT_BYTES
+        ):
             self.displays_left_out += 1
         else:
             await self.emit(Message("display", {"type": kind, "parts": parts}, message.body))
@@ -312,16 +333,19 @@ async def _nobody(message: Message) -> None:
     """Where what is written between runs goes."""
 
 
-def _are_parts(parts: Any, size: int) -> bool:
+def _parts(parts: Any, size: int) -> list[tuple[str, int]]:
+    """The media types of a display and how many of its `size` bytes each has. Raises ProtocolError."""
     if not isinstance(parts, list) or len(parts) > 16:
-        return False
-    total = 0
+        raise ProtocolError("a display of too many parts")
+    found = []
     for part in parts:
         if not (
             isinstance(part, list) and len(part) == 2 and isinstance(part[0], str) and type(part[1]) is int
         ):
-            return False
+            raise ProtocolError("a part of a display that is none")
         if part[1] < 0 or len(part[0]) > 100:
-            return False
-        total += part[1]
-    return total == size
+            raise ProtocolError("a part of a display that cannot be")
+        found.append((part[0], part[1]))
+    if sum(length for _, length in found) != size:
+        raise ProtocolError("parts that are not the whole of a display")
+    return found

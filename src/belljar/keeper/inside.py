@@ -7,7 +7,7 @@ import subprocess
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import belljar
 from belljar.errors import JailUnavailable
@@ -36,6 +36,25 @@ class Runtime:
     base_prefix: Path
     packages: dict[str, str]
 
+    def ask_for_packages(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """For each name that can be imported the distributions it comes from; for each of these, what it requires."""
+        owners, requires = _asked(self.python, _PACKAGES)
+        return owners, requires
+
+
+_PACKAGES = """
+import importlib.metadata as metadata, json, re
+def plain(name):
+    return re.sub("[-_.]+", "-", name).lower()
+owners = {name: [plain(owner) for owner in own] for name, own in metadata.packages_distributions().items()}
+requires = {
+    plain(dist.name): [
+        plain(re.match(r"[\\w.-]+", line)[0]) for line in dist.requires or () if "extra ==" not in line
+    ]
+    for dist in metadata.distributions()
+}
+print(json.dumps([owners, requires]))
+"""
 
 _QUESTION = """
 import importlib.metadata, json, platform, sys
@@ -58,12 +77,16 @@ def inspect_runtime(path: Path) -> Runtime:
             "and BELLJAR_RUNTIME names another Python environment"
         )
     try:
-        asked = [str(python), "-I", "-c", _QUESTION]
-        answer = subprocess.run(asked, capture_output=True, check=True, timeout=60, text=True, env={})
-        facts = json.loads(answer.stdout)
+        facts = _asked(python, _QUESTION)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or error
         raise JailUnavailable(f"the runtime's Python at {python} does not run: {detail}") from error
     if facts["implementation"] != "cpython" or tuple(map(int, facts["version"].split(".")[:2])) < (3, 11):
         raise JailUnavailable(f"the runtime at {path} is {facts['version']}; CPython 3.11 or newer is needed")
     return Runtime(path, python, facts["version"], Path(facts["base_prefix"]), facts["packages"])
+
+
+def _asked(python: Path, question: str) -> Any:
+    asked = [str(python), "-I", "-c", question]
+    answer = subprocess.run(asked, capture_output=True, check=True, timeout=60, text=True, env={})
+    return json.loads(answer.stdout)

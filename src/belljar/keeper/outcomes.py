@@ -29,6 +29,8 @@ class Ending:
     """The guest has said so, before it began with the code."""
     oom_kills: int
     """How many processes of the session the kernel has killed for its memory limit during the run."""
+    pids_refused: int
+    """How many processes or threads the kernel has refused the session for its limit during the run."""
     full: str | None
     """`disk_bytes` or `disk_inodes`, where there is no more of it after the run."""
     peaks: dict[str, float]
@@ -162,18 +164,18 @@ def _own_word(ending: Ending, values: dict[str, float], raised: dict[str, Any] |
     code = code if type(code) is int and 0 <= code <= 255 else 1
     status = finished.get("status")
     # The kernel chose a child of the interpreter: the code goes on as it likes, but the reader is to know.
-    memory = _limit("memory_bytes", values, ending) if ending.oom_kills else None
+    reached = _limit("memory_bytes", values, ending) if ending.oom_kills else None
     also = ""
-    if memory is not None:
+    if reached is not None:
         ended = "a process" if ending.oom_kills == 1 else f"{ending.oom_kills} processes"
         also = _said(
-            f" The kernel ended {ended}: the session's {{value}} of memory were used up{{peak}}.", memory
+            f" The kernel ended {ended}: the session's {{value}} of memory were used up{{peak}}.", reached
         )
     if status == "completed":
-        return _decided("completed", "completed", f"The code ran to its end.{also}", 0, limit=memory)
+        return _decided("completed", "completed", f"The code ran to its end.{also}", 0, limit=reached)
     if status == "exited":
         return _decided(
-            "exited", "exit", f"The code called sys.exit({code}).{also} {_KEPT}", code, limit=memory
+            "exited", "exit", f"The code called sys.exit({code}).{also} {_KEPT}", code, limit=reached
         )
     name = raised["ename"] if raised else "unknown"
     if ending.full is not None:
@@ -186,7 +188,11 @@ def _own_word(ending: Ending, values: dict[str, float], raised: dict[str, Any] |
         )
         message = f"{used_up}, and the code raised {name}.{also} {_KEPT}"
         return _decided("disk_full", ending.full, message, 1, raised, limit)
-    return _decided("raised", name, f"The code raised {name}.{also} {_KEPT}", 1, raised, memory)
+    if ending.pids_refused:
+        pids = _limit("pids", values, ending)
+        also += _said(" The session had the {value} that it may have{peak}.", pids)
+        reached = reached or pids
+    return _decided("raised", name, f"The code raised {name}.{also} {_KEPT}", 1, raised, reached)
 
 
 def _decided(

@@ -118,12 +118,13 @@ def tree(*roots: int) -> list[int]:
 
 
 def memory_bytes(pid: int) -> int:
-    """A process's share of private and shared-memory pages: what several share counts once among them.
+    """A process's share of private and shared-memory pages, what several share counts once; and its page tables.
 
     0 when it is gone (Linux 5.14 for the split by kind of page).
     """
-    lines = _of_a_live_thread(pid, "smaps_rollup")
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+    lines = _of_a_live_thread(pid, "smaps_rollup") + _of_a_live_thread(pid, "status")
+    counted = ("Pss_Anon:", "Pss_Shmem:", "VmPTE:")  # the last is what the kernel needs to map the others
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(counted))
 
 
 def network_bytes(pid: int) -> int:
@@ -151,6 +152,16 @@ def _of_a_live_thread(pid: int, name: str) -> list[str]:
     return []
 
 
+def available_share() -> float:
+    """How much of the machine's memory is there for the taking, from 0 to 1."""
+    sizes = {}
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name in ("MemTotal", "MemAvailable"):
+            sizes[name] = int(value.split()[0])
+    return sizes["MemAvailable"] / sizes["MemTotal"]
+
+
 @functools.cache
 def are_cores_piped() -> bool:
     """Whether the machine starts a program of its own, as root, for what crashes (core(5)); as it was at first."""
@@ -168,12 +179,16 @@ def unreclaimable_bytes() -> int:
 
 def record_locks(pid: int) -> int:
     """How many locks on files a process holds, by its descriptors: to list /proc/locks would stop all who lock."""
-    count = 0
+    seen: set[bytes] = set()
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        for name in os.listdir(f"/proc/{pid}/fdinfo"):
+        # Of each thread: the first may have ended, and one may have descriptors of its own.
+        for thread in os.listdir(f"/proc/{pid}/task"):
             with contextlib.suppress(OSError):
-                count += Path(f"/proc/{pid}/fdinfo/{name}").read_bytes().count(b"lock:\t")
-    return count
+                for name in os.listdir(f"/proc/{pid}/task/{thread}/fdinfo"):
+                    with contextlib.suppress(OSError):
+                        lines = Path(f"/proc/{pid}/task/{thread}/fdinfo/{name}").read_bytes().splitlines()
+                        seen.update(line.partition(b": ")[2] for line in lines if line.startswith(b"lock:\t"))
+    return len(seen)
 
 
 def deleted_files(pid: int, device: int) -> dict[int, int]:

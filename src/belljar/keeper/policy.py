@@ -39,6 +39,10 @@ def filter_program(
         decided |= {"sched_setaffinity", "memfd_create"}
         # It is how its processors are given to it.
         _add(rules, pyseccomp.ERRNO(errno.EPERM), "sched_setaffinity")
+    if has_own_network:
+        decided |= set(syscalls.FLUSHES)
+        for name in syscalls.FLUSHES:
+            _add(rules, pyseccomp.ERRNO(0), name)
     if are_cores_piped:
         decided |= syscalls.CORES_ALLOWED.keys()
         for name, conditions in syscalls.CORES_ALLOWED.items():

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,7 @@ from belljar.keeper.guests import PIPE_BYTES, Emit, Guest, Run
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
 from belljar.keeper.workspace import Workspace
+from belljar.keeper.zygotes import Zygote, Zygotes
 from belljar.wire.execution import Limits
 
 DEATH_SECONDS = 10
@@ -38,6 +40,8 @@ class Session:
     def __init__(
         self,
         site: Site,
+        zygotes: Zygotes,
+        tier: int,
         box: Box,
         index: int,
         limits: Limits,
@@ -48,12 +52,17 @@ class Session:
         self.index = index
         self.limits = limits
         self._site = site
+        self._zygotes = zygotes
+        self._tier = tier
         self._box = box
         self._cgroup = cgroup
         self._grace_seconds = grace_seconds
         self._tasks = tasks
         self.workspace = Workspace(box.files_fd, site.identity(index)[0])
         self._unreclaimable_bytes = outside.unreclaimable_bytes()
+        self._baseline_bytes = 0
+        self._pids_refused = 0
+        """So far in the session's life."""
         self._turn = anyio.Lock()
         self._guest: Guest | None = None
         self._run: Run | None = None
@@ -61,24 +70,28 @@ class Session:
         self._is_stopped = False
         self._is_closed = False
         self._is_forking = False
+        self.zygote: Zygote | None = None
+        """What its present guest was forked from."""
         self._guests: dict[int, Guest] = {}
         self._early: dict[int, tuple[int, float]] = {}
         """Ends of guests that we did not know yet: one may be over before we hear that it was born."""
 
-    async def live(self) -> dict[str, float]:
-        """Fork the first guest. Returns the laps in seconds."""
-        return self._box.laps | await self._fork()
+    async def live(self, *, rehearse: bool = False) -> dict[str, float]:
+        """Fork the first guest, and have it rehearse. Returns the laps in seconds."""
+        return self._box.laps | await self._fork(rehearse=rehearse)
 
     # -- the guest -----------------------------------------------------------------------------------------
 
-    async def _fork(self) -> dict[str, float]:
+    async def _fork(self, *, rehearse: bool = False) -> dict[str, float]:
         """Fork a guest, and wait until it is locked in. Returns the laps in seconds; raises SessionLost."""
         started = time.perf_counter()
         uid, gid = self._site.identity(self.index)
+        if self._runs > 1:
+            await self.workspace.mend()
         self._early.clear()
         self._is_forking = True
         try:
-            guest, laps = await self._born(uid, gid)
+            guest, laps = await self._born(uid, gid, rehearse=rehearse)
         finally:
             self._is_forking = False
         self._guest = self._guests[guest.number] = guest
@@ -108,6 +121,8 @@ class Session:
                 has_bounding_set=not (has_namespaces or self._site.has_own_uids),
             ):
                 raise SessionLost(f"a guest is not locked in: {'; '.join(wrong)}")
+            if self._cgroup is None:
+                self._baseline_bytes = outside.memory_bytes(guest.pid)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._kill_guest()
@@ -116,15 +131,16 @@ class Session:
         laps["guest"] = time.perf_counter() - started
         return laps
 
-    async def _born(self, uid: int, gid: int) -> tuple[Guest, dict[str, float]]:
+    async def _born(self, uid: int, gid: int, *, rehearse: bool) -> tuple[Guest, dict[str, float]]:
         """Have the zygote fork, and hold the near ends of the guest's descriptors."""
+        zygote = self.zygote = await self._zygotes.pick(self._tier)
         has_cgroup = self._cgroup is not None
         rlimits = policy.rlimits(
             self.limits,
             has_cgroup=has_cgroup,
             has_own_uid=self._site.has_own_uids,
             are_cores_piped=outside.are_cores_piped(),
-            baseline_bytes=self._site.zygote_data_bytes,
+            baseline_bytes=zygote.data_bytes,
             other_processes=self._other_processes(uid),
         )
         packet = {
@@ -132,6 +148,7 @@ class Session:
             "cwd": self._box.places.work,
             "env": policy.environment(self.limits.cpus, self._box.places),
             "rlimits": rlimits,
+            "rehearse": rehearse,
             "processors": []
             if has_cgroup
             else policy.processors(self.limits.cpus, self.index, os.sched_getaffinity(0)),
@@ -151,7 +168,7 @@ class Session:
             with contextlib.suppress(OSError):  # only for speed, and past the user's quota it is refused
                 fcntl.fcntl(pipes[0][0], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             fds = [theirs.fileno(), *(write for _, write in pipes)]
-            born = await self._site.fork_guest(self._box, packet, fds)
+            born = await self._site.fork_guest(zygote.fork, self._box, packet, fds)
             near.callback(os.close, born.pidfd)
             guest = Guest(born.number, born.pidfd, ours, pipes[0][0], pipes[1][0])
             near.pop_all()  # they are the guest's now
@@ -172,6 +189,12 @@ class Session:
             guest.end(status, cpu_seconds)
         elif self._is_forking:
             self._early[number] = (status, cpu_seconds)
+
+    def zygote_lost(self, zygote: Zygote) -> None:
+        """It has died, and with it what was forked from it; nobody will say so of our guest."""
+        guest = self._guest
+        if guest is not None and self.zygote is zygote and not guest.exited.is_set():
+            guest.end(-signal.SIGKILL, 0.0)
 
     async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Whatever a guest makes one of its readers stumble over ends its session, and no other."""
@@ -229,18 +252,42 @@ class Session:
     async def _observe(
         self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
     ) -> dict[str, Any]:
+        try:
+            return await self._observed(run, guest, request, laps)
+        finally:
+            run.is_over = True
+
+    async def _observed(
+        self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
+    ) -> dict[str, Any]:
         before = await self.workspace.look(request["output_dir"])
         cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
         if self._cgroup is not None:
             self._cgroup.reset_peak()
         started = time.perf_counter()
+        watched = watch.Watched(
+            self._box,
+            self.workspace,
+            guest.pid,
+            self.limits,
+            self._cgroup,
+            has_namespaces=self._site.has_namespaces,
+            baseline_bytes=self._baseline_bytes,
+            unreclaimable_bytes=self._unreclaimable_bytes,
+        )
+        self._tasks.start_soon(self._guarded, watch.until_over, run, watched)
         killed = await self._until_done(run, guest, request)
         laps["run"] = time.perf_counter() - started
         if guest.exited.is_set() and not run.has_begun:
             await guest.hear_out()  # its end came by another way, and may have overtaken its word
         if run.first_result_at is not None:
             laps["first_result"] = run.first_result_at - started
-        cpu = (guest.cpu_seconds if guest.exited.is_set() else self._cpu_seconds()) - cpu_before
+        if not killed and not guest.exited.is_set():
+            killed = await self._stop(run, watched)
+        has_counter = self._cgroup is not None and self._cgroup.cpu_seconds() is not None
+        is_gone = guest.exited.is_set() and not has_counter
+        cpu = (guest.cpu_seconds if is_gone else self._cpu_seconds()) - cpu_before
+        refused = self._cgroup.pids_refused() if self._cgroup else 0
         use = await self.workspace.in_thread(self._box.use)
         wall = laps["run"]
         ending = Ending(
@@ -250,6 +297,7 @@ class Session:
             was_killed=killed,
             has_begun=run.has_begun,
             oom_kills=(self._cgroup.oom_kills() - oom_before) if self._cgroup else 0,
+            pids_refused=refused - self._pids_refused,
             full=use.full,
             peaks={
                 "timeout_seconds": wall,
@@ -257,17 +305,14 @@ class Session:
                 "output_bytes": max(capture.total_bytes for capture in run.captures.values()),
                 "disk_bytes": use.disk_bytes,
                 "disk_inodes": use.inodes,
-                "pids": run.peak_pids,
+                "pids": max(run.peak_pids, self.limits.pids if refused > self._pids_refused else 0),
                 "file_locks": run.peak_locks,
             },
         )
+        self._pids_refused = refused
         if not killed and guest.exited.is_set():
             await self._kill_guest()
-        elif not killed:
-            # Between runs nothing runs: no thread or child that outlives its run, and no code behind a forged
-            # end of it, and nobody who changes files while we look at them.
-            await self._box.tell("stop")
-            self._is_stopped = True
+        run.is_over = True
         values = {
             **self.limits.model_dump(),
             "timeout_seconds": request["timeout_seconds"],
@@ -277,6 +322,18 @@ class Session:
         decided = decide(ending, values, is_last=request["is_last"])
         files = await self.workspace.changes(before, request["output_dir"])
         return await self._report(run, decided, files, cpu, laps)
+
+    async def _stop(self, run: Run, watched: watch.Watched) -> bool:
+        """Have nothing run between runs: no thread or child that outlives its run, no code behind a forged end of it,
+        and nobody who changes files while we look at them. True when it had to be killed instead."""
+        await self._box.tell("stop")
+        self._is_stopped = True
+        # What a short run has taken, nobody has seen yet.
+        if await watch.look_at_memory(run, watched) <= 1:
+            return False
+        run.stop = run.stop or "out_of_memory"
+        await self._kill_guest()
+        return True
 
     async def _report(
         self,
@@ -289,14 +346,15 @@ class Session:
         for name, capture in run.captures.items():
             if rest := capture.finish():
                 await run.emit(Message("stream", {"name": name}, rest.encode()))
+        kept = collector.within(files, self.limits.disk_bytes)
         return {
             "outcome": decided.outcome.model_dump(),
             "return_code": decided.return_code,
             "raised": decided.raised,
             "truncated": {name: capture.is_truncated for name, capture in run.captures.items()},
             "displays_left_out": run.displays_left_out,
-            "files": files[: collector.MAX_FILES],
-            "files_left_out": max(0, len(files) - collector.MAX_FILES),
+            "files": kept,
+            "files_left_out": len(files) - len(kept),
             "usage": {
                 "wall_seconds": laps.get("run", 0.0),
                 "cpu_seconds": max(0.0, cpu_seconds),
@@ -310,16 +368,6 @@ class Session:
         env = request["env"] | {"OUTPUT_DIR": f"{self._box.places.output}/{request['output_dir']}"}
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
         body = json.dumps(asked).encode()
-        watched = watch.Watched(
-            self._box,
-            self.workspace,
-            guest.pid,
-            self.limits,
-            self._cgroup,
-            has_namespaces=self._site.has_namespaces,
-            unreclaimable_bytes=self._unreclaimable_bytes,
-        )
-        self._tasks.start_soon(self._guarded, watch.until_over, run, watched)
         with anyio.move_on_after(request["timeout_seconds"]):
             if self._is_stopped:
                 self._is_stopped = False
@@ -333,7 +381,7 @@ class Session:
             with anyio.move_on_after(self._grace_seconds):
                 await run.started.wait()
                 await self._box.tell("interrupt")
-                await run.done.wait()
+                await run.settled.wait()
         if run.done.is_set() and not guest.exited.is_set():
             # The interpreter came back; whatever else it had started has not been asked.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
@@ -343,11 +391,12 @@ class Session:
         return True
 
     def _cpu_seconds(self) -> float:
-        """CPU time of the guest and what it has started; what it left to the box's pid 1 is not counted."""
+        """CPU time of everything in the session; where no cgroup counts it, without what was left to pid 1 and died."""
+        counted = self._cgroup.cpu_seconds() if self._cgroup is not None else None
+        if counted is not None:
+            return counted
         guest = self._guest
-        if guest is None:
-            return 0.0
-        return sum(map(outside.cpu_seconds, outside.tree(guest.pid)))
+        return sum(map(outside.cpu_seconds, self._box.processes(guest.pid))) if guest is not None else 0.0
 
     def _peak_bytes(self, run: Run) -> int:
         return max(run.peak_bytes, self._cgroup.peak_bytes() if self._cgroup is not None else 0)

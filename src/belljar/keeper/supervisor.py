@@ -10,13 +10,14 @@ import secrets
 import signal
 import socket
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
+import anyio.to_thread
 from anyio.abc import ByteStream, TaskGroup
 
 from belljar import kernel
@@ -26,10 +27,11 @@ from belljar.keeper import cgroups, layers
 from belljar.keeper.boxes import UID_COUNT, NoNamespaces, Site, bare, outer
 from belljar.keeper.inside import Runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
+from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
+from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
 from belljar.wire.execution import Layer, Level, Limits
 
-_PARK_AGAIN_SECONDS = 5
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
 
 Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], bytes]]]
@@ -47,16 +49,20 @@ class Supervisor:
         self._sessions: dict[str, Session] = {}
         self._living: set[Session] = set()
         """Every session that is not gone yet, named or not."""
-        self._parked: deque[tuple[Session, dict[str, float]]] = deque()
+        self._lot: Lot
         self._parked_limits = Limits.model_validate(config["limits"])
-        self._is_low = anyio.Event()
-        self._ending = anyio.Event()
+        self._changed = anyio.Event()
+        self._running = 0
+        """Runs under way."""
         self._used_indexes: set[int] = set()
         self._next_index = 0
         self._work: TaskGroup
         """Requests, parking and ends of sessions. The readers of guests live in `tasks`, and longer."""
         self._tree: cgroups.Tree | None = None
-        self._site: Site | None = None
+        self._site: Site
+        self._zygotes: Zygotes
+        self._needs: dict[str, int] = {}
+        """The tier that has ready what code with an import wants."""
 
     async def serve(self, decoder: Decoder) -> None:
         """Make a place for sessions, tell the owner what this machine gives, and answer until the owner is gone."""
@@ -82,14 +88,33 @@ class Supervisor:
                         f"this machine reaches the level {level}; missing: {'; '.join(layers.missing(found))}. "
                         "`belljar doctor` says what would mend it"
                     )
+                self._zygotes = Zygotes(
+                    site,
+                    self._config["preload"],
+                    self._tasks,
+                    most_sessions=self._config["zygote_sessions"],
+                    most_seconds=self._config["zygote_seconds"],
+                    on_exit=self._guest_exited,
+                    on_loss=self._zygote_lost,
+                    on_change=self._tiers_changed,
+                )
+                self._lot = Lot(
+                    self._zygotes,
+                    self._config["parked"],
+                    self._park,
+                    lambda session: self._work.start_soon(self._end, session),
+                    lambda: self._running == 0,
+                )
                 try:
+                    laps = site.laps | await self._zygotes.start()
                     # What is under way ends in here, half-made sessions included: before their cgroups' parent.
                     async with anyio.create_task_group() as self._work:
-                        if self._config["parked"]:
-                            self._work.start_soon(self._park)
-                        await self.send(Message("ready", {}, _description(runtime, site, level, found)))
+                        await self.send(Message("ready", {}, _description(runtime, laps, level, found)))
+                        self._work.start_soon(self._zygotes.run)
+                        self._work.start_soon(self._lot.run)
+                        self._work.start_soon(self._learn, runtime)
+                        self._work.start_soon(self._tell_of_tiers)
                         await self._answer(decoder)
-                        self._ending.set()
                         self._work.cancel_scope.cancel()
                 finally:
                     with anyio.CancelScope(shield=True):
@@ -98,6 +123,7 @@ class Supervisor:
                         async with anyio.create_task_group() as deaths:
                             for session in list(self._living):
                                 deaths.start_soon(self._end, session)
+                        self._zygotes.close()
         finally:
             if self._tree is not None:
                 self._tree.close()
@@ -105,18 +131,12 @@ class Supervisor:
     @asynccontextmanager
     async def _site_of(self, runtime: Runtime) -> AsyncIterator[tuple[Site, str]]:
         """The best that this machine gives, found by trying, and why it has no namespaces where it has none."""
-        arguments = (
-            runtime,
-            self._config["preload"],
-            self._config["uid_base"],
-            self._tasks,
-            self._guest_exited,
-        )
+        arguments = (runtime, self._config["uid_base"], self._tasks, self._tree)
         async with AsyncExitStack() as stack:
             site: Site
             reason = ""
             try:
-                site = await stack.enter_async_context(outer.start(*arguments, self._tree))
+                site = await stack.enter_async_context(outer.start(*arguments))
             except NoNamespaces as error:
                 reason = str(error)
                 if self._config["require"] != "reduced":
@@ -124,7 +144,7 @@ class Supervisor:
                         f"this machine gives no boxes of namespaces ({reason}). Allow them: {layers.ALLOW_NAMESPACES}. "
                         "Or accept a weaker jail without them, for one tenant: BELLJAR_REQUIRE=reduced"
                     ) from error
-                site = await stack.enter_async_context(bare.start(*arguments, self._tree))
+                site = await stack.enter_async_context(bare.start(*arguments, self._guest_exited))
             yield site, reason
 
     async def _answer(self, decoder: Decoder) -> None:
@@ -161,6 +181,27 @@ class Supervisor:
         for session in self._living:
             session.guest_exited(packet["pid"], packet["status"], packet["cpu_seconds"])
 
+    def _zygote_lost(self, zygote: Zygote) -> None:
+        for session in self._living:
+            session.zygote_lost(zygote)
+
+    def _tiers_changed(self) -> None:
+        self._changed.set()
+        self._lot.wake()
+
+    async def _tell_of_tiers(self) -> None:
+        while True:
+            self._changed = anyio.Event()
+            tiers = [asdict(tier) for tier in self._zygotes.tiers]
+            await self.send(Message("tiers", {"id": 0}, json.dumps(tiers).encode()))
+            await self._changed.wait()
+
+    async def _learn(self, runtime: Runtime) -> None:
+        """Find out what builds on what is imported ahead."""
+        if len(self._config["preload"]) > 1:
+            owners, requires = await anyio.to_thread.run_sync(runtime.ask_for_packages)
+            self._needs = needs_of(self._config["preload"], owners, requires)
+
     def _session(self, message: Message) -> Session:
         name = message.head["session"]
         if name not in self._sessions:
@@ -183,20 +224,28 @@ class Supervisor:
         if name in self._sessions:
             raise InvalidRequest(f"there is a session {name} already")
         started = time.perf_counter()
-        if self._parked and limits == self._parked_limits:
+        imports = message.head["imports"]
+        top = self._zygotes.top()
+        # Where it is not known what will run, anything may.
+        tier = top if imports is None else min(top, tier_of(imports, self._needs))
+        parked = self._lot.take(tier) if limits == self._parked_limits else None
+        if parked is not None:
             # It has waited outside of any request, locked in and checked; it serves this session and no other.
-            self._sessions[name], laps = self._parked.popleft()
-            self._is_low.set()
-            laps = {f"parked.{lap}": seconds for lap, seconds in laps.items()}
+            self._sessions[name] = parked.session
+            laps = {f"parked.{lap}": seconds for lap, seconds in parked.laps.items()}
         else:
-            session, laps = await self._make(limits)
+            session, laps = await self._make(limits, tier)
             self._sessions[name] = session
         laps["session"] = time.perf_counter() - started
         return {"laps": milliseconds(laps)}, b""
 
-    async def _make(self, limits: Limits) -> tuple[Session, dict[str, float]]:
+    async def _park(self, tier: int, rehearse: bool) -> tuple[Session, dict[str, float]]:
+        return await self._make(self._parked_limits, tier, rehearse=rehearse)
+
+    async def _make(
+        self, limits: Limits, tier: int, *, rehearse: bool = False
+    ) -> tuple[Session, dict[str, float]]:
         """A session whose guest is locked in and waits for code; its laps in seconds."""
-        assert self._site is not None
         index = self._take_index()
         started = time.perf_counter()
         cgroup = None
@@ -209,28 +258,24 @@ class Supervisor:
                 cgroup.remove()
             self._used_indexes.discard(index)
             raise
-        session = Session(self._site, box, index, limits, cgroup, self._config["grace_seconds"], self._tasks)
+        session = Session(
+            self._site,
+            self._zygotes,
+            tier,
+            box,
+            index,
+            limits,
+            cgroup,
+            self._config["grace_seconds"],
+            self._tasks,
+        )
         self._living.add(session)
         try:
-            laps = await session.live()
+            laps = await session.live(rehearse=rehearse)
         except BaseException:
             await self._end(session)
             raise
         return session, laps | {"cgroup": made - started}
-
-    async def _park(self) -> None:
-        """Keep sessions with the default limits ready, made while nobody waits for them."""
-        while True:
-            while len(self._parked) < self._config["parked"] and not self._ending.is_set():
-                try:
-                    self._parked.append(await self._make(self._parked_limits))
-                except Exception as error:  # noqa: BLE001 - without parked sessions requests make their own
-                    if self._ending.is_set():
-                        return
-                    log("no session could be parked", error)
-                    await anyio.sleep(_PARK_AGAIN_SECONDS)
-            self._is_low = anyio.Event()
-            await self._is_low.wait()
 
     async def _end(self, session: Session) -> None:
         try:
@@ -262,7 +307,11 @@ class Supervisor:
         async def emit(event: Message) -> None:
             await self.send(Message(event.kind, {**event.head, "id": number}, event.body))
 
-        result = await self._session(message).execute(json.loads(message.body), emit)
+        self._running += 1
+        try:
+            result = await self._session(message).execute(json.loads(message.body), emit)
+        finally:
+            self._running -= 1
         return {}, json.dumps(result).encode()
 
     async def _interrupt(self, message: Message) -> tuple[dict[str, Any], bytes]:
@@ -287,14 +336,13 @@ class Supervisor:
     }
 
 
-def _description(runtime: Runtime, site: Site, level: Level, found: list[Layer]) -> bytes:
+def _description(runtime: Runtime, laps: dict[str, float], level: Level, found: list[Layer]) -> bytes:
     facts = {
         "isolation": {"level": level, "missing": layers.missing(found)},
         "layers": [layer.model_dump() for layer in found],
         "python": runtime.version,
         "packages": runtime.packages,
-        "preload_failed": site.preload_failed,
-        "laps": milliseconds(site.laps),
+        "laps": milliseconds(laps),
     }
     return json.dumps(facts).encode()
 

@@ -15,8 +15,8 @@ SEEN: dict[str, str] = {
     "read write readv writev pread64 pwrite64": "bytes of its own descriptors",
     "open openat creat close close_range lseek": "files; Landlock and the private root decide which",
     "dup dup2 pipe2": "redirections and pipes between its own processes",
-    "sendfile copy_file_range fallocate fadvise64": "copies and reservations of files: shutil, cp, pyarrow",
-    "flock fsync fdatasync ftruncate truncate": "databases and logs on its own file system",
+    "sendfile copy_file_range fallocate": "copies and reservations of files: shutil, cp, pyarrow",
+    "flock ftruncate truncate": "databases and logs on its own file system",
     # -- the tree of files
     "stat fstat newfstatat statx statfs fstatfs access faccessat2": "what a file is",
     "readlink readlinkat getcwd chdir fchdir getdents64": "finding one's way",
@@ -48,7 +48,8 @@ SEEN: dict[str, str] = {
     "pidfd_open": "asyncio and subprocess wait for children by it",
     # -- sockets: which ones can be made stands in SOCKETS
     "connect bind listen accept4 shutdown getsockname getpeername": "sockets within the box",
-    "sendto recvfrom sendmsg recvmsg": "data, and descriptors among its own processes",
+    "recvfrom recvmsg": "data, and descriptors among its own processes",
+    "fsync fdatasync": "databases ask for it; in a box they are answered, since its files are in memory",
 }
 
 UNSEEN: dict[str, str] = {
@@ -61,7 +62,6 @@ UNSEEN: dict[str, str] = {
     "lgetxattr": "as getxattr",
     "get_robust_list": "debugging aids of libc",
     "mlock munlock": "libraries of cryptography keep keys from the swap; RLIMIT_MEMLOCK bounds it",
-    "sendmmsg": "getaddrinfo asks for both kinds of address at once",
     "timerfd_create timerfd_settime timerfd_gettime": "os.timerfd_create, of Python 3.13",
     "restart_syscall": "the kernel's own: a sleep goes on after a stop",
 }
@@ -99,6 +99,7 @@ _RWF_NOWAIT_AND_NEWER = _INT & ~0x17
 _MFD_HUGETLB_AND_NEWER = _INT & ~0x1B
 """All flags but CLOEXEC, ALLOW_SEALING, NOEXEC_SEAL and EXEC: huge pages are few, and the machine's."""
 _MAP_HUGETLB = 0x40000
+_MSG_MORE = 0x8000
 
 Condition = tuple[int, int, int] | tuple[int, int]
 """Of a call: the argument's number, a mask, and what is left below the mask; or the number and all 64 bits of what it
@@ -131,6 +132,12 @@ BY_ARGUMENT: dict[str, list[list[Condition]]] = {
     # Named pipes and plain files; no devices.
     "mknod": [[(1, _S_IFMT, kind)] for kind in (0, _S_IFREG, _S_IFIFO)],
     "mknodat": [[(2, _S_IFMT, kind)] for kind in (0, _S_IFREG, _S_IFIFO)],
+    # Without MSG_MORE: what waits for more in a UDP socket is counted by no limit.
+    "sendto": [[(3, _MSG_MORE, 0)]],
+    "sendmsg": [[(2, _MSG_MORE, 0)]],
+    "sendmmsg": [[(3, _MSG_MORE, 0)]],  # getaddrinfo asks for both kinds of address at once
+    # Without DONTNEED, which is answered below.
+    "fadvise64": _each(3, 0, 1, 2, 3, 5),
     "preadv2": [[(5, _RWF_NOWAIT_AND_NEWER, 0)]],
     "pwritev2": [[(5, _RWF_NOWAIT_AND_NEWER, 0)]],
     "arch_prctl": _each(
@@ -151,13 +158,11 @@ BY_ARGUMENT: dict[str, list[list[Condition]]] = {
         0x5451,  # FIOCLEX
         0x5452,  # FIOASYNC
     ),
-    # Without those that choose a signal or its receiver, leases, and larger pipes (which a user has few of).
+    # Without those that choose a signal or its receiver, leases, larger pipes (which a user has few of), and locks of
+    # descriptors, which could be held by ones that are on their way through a socket, where nobody can count them.
     "fcntl": _each(
         1,
         *range(8),  # F_DUPFD, descriptor flags, status flags, record locks
-        36,  # F_OFD_GETLK
-        37,  # F_OFD_SETLK
-        38,  # F_OFD_SETLKW
         1030,  # F_DUPFD_CLOEXEC
         1032,  # F_GETPIPE_SZ
         1033,  # F_ADD_SEALS
@@ -209,6 +214,8 @@ REFUSED_BY_ARGUMENT: list[tuple[str, int, list[list[Condition]]]] = [
     # As where none are reserved.
     ("mmap", errno.ENOMEM, [[(3, _MAP_HUGETLB, _MAP_HUGETLB)]]),
     # Success, without effect: timeout(1) wants to leave no core, and none is written.
+    # It would put libraries that all sessions share out of memory; of its own files there is nowhere to put them.
+    ("fadvise64", 0, _each(3, 4)),
     ("prctl", 0, [[(0, _INT, _PR_SET_DUMPABLE), (1, ALL, 0)]]),
 ]
 """The call, the answer, which is another than ENOSYS, and when: where one of the lists of conditions holds."""
@@ -297,6 +304,8 @@ CORES_REFUSED: dict[str, list[list[Condition]]] = {
 UNREACHABLE = "socket connect bind listen accept accept4 pidfd_open pidfd_send_signal".split()
 """Where a guest shares the machine's files and network, Landlock does not cover Unix sockets with a path (before
 ABI 9), nor handles of processes."""
+FLUSHES = "fsync fdatasync".split()
+"""In a box they answer success: its files are in memory, and those of the machine are not for it to flush."""
 WITHOUT_EFFECT = "chmod fchmod fchmodat chown fchown fchownat lchown utime utimes utimensat futimesat".split()
 """Landlock does not cover these either, and with the uid of its user a guest could change that user's files. They
 answer success, for programs that only want to be tidy; what they would have changed stays as it is."""

@@ -22,6 +22,8 @@ MAX_LOCKS = 20_000
 """Record locks of a session: they are the kernel's memory, which no cgroup counts."""
 _NOTABLE_BYTES = 4 * MIB
 """Some 20,000 of them take so much."""
+_NEAR = 0.5
+"""The share of its memory from which on a session is looked at more often."""
 
 
 @dataclass(frozen=True)
@@ -34,38 +36,61 @@ class Watched:
     limits: Limits
     cgroup: Cgroup | None
     has_namespaces: bool
+    baseline_bytes: int
+    """What a guest has of memory from birth, where no cgroup counts."""
     unreclaimable_bytes: int
     """Of the machine, when the session was made."""
 
 
 async def until_over(run: Run, watched: Watched) -> None:
-    """Watch the run until it has ended, or has to be stopped, or its session is closed."""
-    with contextlib.suppress(SessionLost):
-        await _watch(run, watched)
-
-
-async def _watch(run: Run, watched: Watched) -> None:
-    baseline = outside.memory_bytes(watched.guest_pid) if watched.cgroup is None else 0
+    """Watch the run until its session has been stopped, killed or closed: also while it has time to end itself."""
     rested_at = 0.0
-    while True:
-        await anyio.sleep(WATCH_SECONDS)  # first: a short run costs no look
-        if run.stop is not None or run.done.is_set():
-            return
-        started = time.perf_counter()
-        if watched.cgroup is None and not watched.has_namespaces:
-            _count_processes(run, watched)
-        await _look_at_locks(run, watched)
-        if run.stop is not None or started < rested_at:
-            continue
-        if watched.cgroup is None:
-            await _look_at_memory(run, watched, baseline)
-        elif (used := watched.cgroup.watched_bytes()) is not None:
-            _hold_memory(run, watched, used)
-        if not watched.has_namespaces:
-            await _look_at_disk(run, watched)
-        # A session with many processes or files takes longer to look at, and is not to cost more than others.
-        now = time.perf_counter()
-        rested_at = now + 4 * (now - started)
+    with contextlib.suppress(SessionLost):
+        while True:
+            await anyio.sleep(WATCH_SECONDS)
+            if run.is_over:
+                return
+            started = time.perf_counter()
+            if watched.cgroup is None and not watched.has_namespaces:
+                _count_processes(run, watched)
+            if started < rested_at:
+                continue
+            await _look_at_locks(run, watched)
+            share = await look_at_memory(run, watched)
+            if not watched.has_namespaces:
+                await _look_at_disk(run, watched)
+            # A session with many processes or files takes longer to look at, and is not to cost more than others;
+            # but one that is near its limit is not left alone for long.
+            now = time.perf_counter()
+            rested_at = now + (4 if share < _NEAR else 1) * (now - started)
+
+
+async def look_at_memory(run: Run, watched: Watched) -> float:
+    """Where the kernel keeps no limit on all of it: add it up, and stop a run that is over.
+
+    Returns the share that is used, as far as it is known. Raises SessionLost when the session has been closed.
+    """
+    if watched.cgroup is None:
+        used = await _added_up(watched)
+    elif (counted := watched.cgroup.watched_bytes()) is not None:
+        used = counted
+    else:
+        return 0.0
+    run.peak_bytes = max(run.peak_bytes, used)
+    if used > watched.limits.memory_bytes:
+        run.exceeded("out_of_memory")
+    return used / watched.limits.memory_bytes
+
+
+async def _added_up(watched: Watched) -> int:
+    members = watched.box.processes(watched.guest_pid)
+    # In a thread: a process with much memory makes it long, and the other sessions go on.
+    used = await anyio.to_thread.run_sync(lambda: sum(map(outside.memory_bytes, members)))
+    if watched.has_namespaces:
+        # Its files are in memory.
+        used += (await watched.workspace.in_thread(watched.box.use)).disk_bytes
+        used += watched.box.network_bytes()
+    return used - watched.baseline_bytes
 
 
 def _count_processes(run: Run, watched: Watched) -> None:
@@ -73,24 +98,7 @@ def _count_processes(run: Run, watched: Watched) -> None:
     members = watched.box.processes(watched.guest_pid)
     run.peak_pids = max(run.peak_pids, sum(map(outside.threads, members)))
     if run.peak_pids > watched.limits.pids:
-        run.ask_to_stop("pids")
-
-
-def _hold_memory(run: Run, watched: Watched, used: int) -> None:
-    run.peak_bytes = max(run.peak_bytes, used)
-    if used > watched.limits.memory_bytes:
-        run.ask_to_stop("out_of_memory")
-
-
-async def _look_at_memory(run: Run, watched: Watched, baseline: int) -> None:
-    """Without a cgroup: add up what the whole tree has."""
-    members = watched.box.processes(watched.guest_pid)
-    used = sum(map(outside.memory_bytes, members)) - baseline
-    if watched.has_namespaces:
-        # Its files are in memory.
-        used += (await watched.workspace.in_thread(watched.box.use)).disk_bytes
-        used += watched.box.network_bytes()
-    _hold_memory(run, watched, used)
+        run.exceeded("pids")
 
 
 async def _look_at_locks(run: Run, watched: Watched) -> None:
@@ -102,11 +110,11 @@ async def _look_at_locks(run: Run, watched: Watched) -> None:
     held = await anyio.to_thread.run_sync(lambda: sum(map(outside.record_locks, members)))
     run.peak_locks = max(run.peak_locks, held)
     if held > MAX_LOCKS:
-        run.ask_to_stop("file_locks")
+        run.exceeded("file_locks")
 
 
 async def _look_at_disk(run: Run, watched: Watched) -> None:
     """On the machine itself no file system of its own bounds a session."""
     use = await watched.workspace.in_thread(watched.box.use)
     if use.full is not None:
-        run.ask_to_stop(use.full)
+        run.exceeded(use.full)

@@ -95,12 +95,17 @@ class Workspace:
         except OSError as error:
             raise InvalidRequest("the file has been removed since the run") from error
 
+    async def mend(self) -> None:
+        """Make the directories again that code may have moved or deleted: a guest cannot begin without."""
+        await self.in_thread(lambda: collector.mend(self._files_fd, (_WORK, b"output"), owner=self._owner))
+
     async def close(self) -> None:
         """Let go of the directory, after what is under way."""
         async with self._turn:
             if not self._is_closed:
                 self._is_closed = True
-                os.close(self._files_fd)
+                # In a thread: with the last descriptor the kernel takes a whole file system apart.
+                await anyio.to_thread.run_sync(os.close, self._files_fd)
 
 
 def _output(output_dir: str) -> bytes:

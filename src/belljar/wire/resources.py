@@ -64,9 +64,17 @@ class ContainerDeleted(BaseModel):
     type: Literal["container_deleted"] = "container_deleted"
 
 
+class TierHealth(BaseModel):
+    name: str
+    state: Literal["warming", "ready", "failed"]
+    why: str
+
+
 class RuntimeHealth(BaseModel):
     python: str
     ready: bool
+    tiers: list[TierHealth]
+    """What sessions are forked from: each has imported more than the one before."""
 
 
 class SessionsHealth(BaseModel):

@@ -1,4 +1,4 @@
-"""Pid 1 of the outer box: starts the fork server, and makes a box for each request of the keeper."""
+"""Pid 1 of the outer box: starts fork servers, and makes boxes, as the keeper asks for them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,6 @@ def main(control: socket.socket, config: dict[str, Any]) -> None:
         # With the default action the kernel protects pid 1 from what is sent inside its namespace.
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
-    packet, fds = packets.receive(control)
-    _start_fork_server(packet, fds[0])
-    os.close(fds[0])
     # The zip that we came in, and whatever else: of what we hold, every box's pid 1 is born with a copy.
     kernel.close_range(3, control.fileno() - 1)
     kernel.close_range(control.fileno() + 1)
@@ -38,14 +35,24 @@ def main(control: socket.socket, config: dict[str, Any]) -> None:
         except EOFError:
             os._exit(0)
         try:
-            pid, pidfd = _make_box(packet, fds[0])
-            packets.send(control, {"event": "box", "id": packet["id"], "pid": pid}, [pidfd])
-            os.close(pidfd)
+            _answer(control, packet, fds[0])
         except OSError as error:
-            packets.send(control, {"event": "box", "id": packet["id"], "error": str(error)})
+            packets.send(control, {"event": "failed", "id": packet["id"], "error": str(error)})
         finally:
             for fd in fds:
                 os.close(fd)
+
+
+def _answer(control: socket.socket, packet: dict[str, Any], sock_fd: int) -> None:
+    if packet["op"] == "zygote":
+        _start_fork_server(packet, sock_fd)
+        packets.send(control, {"event": "zygote", "id": packet["id"]})
+        return
+    pid, pidfd = _make_box(packet, sock_fd)
+    try:
+        packets.send(control, {"event": "box", "id": packet["id"], "pid": pid}, [pidfd])
+    finally:
+        os.close(pidfd)
 
 
 def _start_fork_server(packet: dict[str, Any], sock_fd: int) -> None:

@@ -1,7 +1,8 @@
 """The zygote: imports the libraries once, then forks a guest for each request of the keeper.
 
 It has one thread, an empty environment and one descriptor, the socket to the keeper. Nothing of a request
-runs here: a request only names a box.
+runs here: a request only names a box. There are several, in tiers: one more is forked from the one before it, so that
+they share memory, and imports more.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from belljar import kernel, packets
-from belljar.guest import cell, confine, display
+from belljar.guest import cell, confine, display, warm
 from belljar.zygote import warden
 
 
@@ -34,13 +35,37 @@ class Birth:
     started: float
 
 
+@dataclass(frozen=True)
+class _Growth:
+    """What a new tier begins with, in a process of its own."""
+
+    control: socket.socket
+    preload: list[str]
+
+
 def main(control: socket.socket) -> Birth:
-    """Preload, report, and serve until the keeper is gone. Returns in a guest only, with its birth alone."""
+    """Serve until the keeper is gone. Returns in a guest only, with its birth alone."""
     kernel.set_title("belljar zygote")
-    config, _ = packets.receive(control)
-    started = time.perf_counter()
     display.hook_pyplot()
-    failed = _preload(config["preload"])
+    # All of ours is loaded; what looks for packages is not to find, and to hold open, the archive that it came in.
+    sys.path[:] = [entry for entry in sys.path if not entry.endswith("inside.zip")]
+    config, _ = packets.receive(control)
+    program, has_boxes, preload = bytes.fromhex(config["filter"]), config["has_boxes"], config["preload"]
+    while True:
+        _get_ready(control, preload)
+        came = _Server(control, program, has_boxes=has_boxes).serve()
+        if isinstance(came, Birth):
+            return came
+        control, preload = came.control, came.preload
+
+
+def _get_ready(control: socket.socket, preload: list[str]) -> None:
+    """Import, use a little of what was imported, and leave the memory as it is best forked; then report."""
+    started = time.perf_counter()
+    failed = _preload(preload)
+    imported = time.perf_counter()
+    cold = warm.prepare() if preload else {}
+    warmed = time.perf_counter()
     _forget_the_host()
     threads = len(os.listdir("/proc/self/task"))
     confine.remember_generators()
@@ -53,16 +78,16 @@ def main(control: socket.socket) -> Birth:
         {
             "event": "ready",
             "failed": failed,
+            "cold": cold,
             "threads": threads,
             "data_bytes": _data_bytes(),
             "huge_bytes": collapsed,
-            "laps": {"preload": time.perf_counter() - started},
+            "laps": {"preload": imported - started, "warm": warmed - imported},
         },
     )
     if threads != 1:
         # setns(CLONE_NEWUSER) needs one thread, and a lock held by another would stay locked in every guest
         os._exit(1)
-    return _Server(control, config).serve()
 
 
 def _preload(modules: list[str]) -> dict[str, str]:
@@ -94,16 +119,18 @@ def _data_bytes() -> int:
 
 
 class _Server:
-    def __init__(self, control: socket.socket, config: dict[str, Any]) -> None:
+    def __init__(self, control: socket.socket, program: bytes, *, has_boxes: bool) -> None:
         self._control = control
-        self._filter = bytes.fromhex(config["filter"])
-        self._has_boxes = config["has_boxes"]
+        self._filter = program
+        self._has_boxes = has_boxes
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        self._guests: dict[int, int] = {}  # pidfd: pid
+        self._children: dict[int, int] = {}
+        """Guests, wardens, the next tier: pidfd and pid."""
         self._poll = select.epoll()
         self._poll.register(control, select.EPOLLIN)
 
-    def serve(self) -> Birth:
+    def serve(self) -> Birth | _Growth:
+        """Fork on request. Returns in children only."""
         while True:
             for fd, _ in self._poll.poll():
                 if fd != self._control.fileno():
@@ -113,11 +140,12 @@ class _Server:
                     packet, fds = packets.receive(self._control)
                 except EOFError:
                     os._exit(0)
-                if birth := self._fork(packet, fds):
-                    return birth
+                came = self._grow(packet, fds[0]) if packet["op"] == "grow" else self._fork(packet, fds)
+                if came:
+                    return came
 
     def _reap(self, pidfd: int) -> None:
-        pid = self._guests.pop(pidfd)
+        pid = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _, status, used = os.wait4(pid, 0)
@@ -152,23 +180,47 @@ class _Server:
             packets.send(
                 self._control, {"event": "guest", "id": packet["id"], "pid": pid, "laps": laps}, [pidfd]
             )
-            self._guests[pidfd] = pid
-            self._poll.register(pidfd, select.EPOLLIN)
+            self._keep(pidfd, pid)
         except OSError as error:
             packets.send(self._control, {"event": "guest", "id": packet["id"], "error": str(error)})
         for fd in fds:
             os.close(fd)
         return None
 
+    def _keep(self, pidfd: int, pid: int) -> None:
+        self._children[pidfd] = pid
+        self._poll.register(pidfd, select.EPOLLIN)
+
+    def _grow(self, packet: dict[str, Any], sock_fd: int) -> _Growth | None:
+        """Fork the next tier, which serves on `sock_fd` what we cannot."""
+        try:
+            pid = os.fork()
+            if pid == 0:
+                kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+                self._forget()
+                return _Growth(socket.socket(fileno=sock_fd), packet["preload"])
+            self._keep(os.pidfd_open(pid), pid)
+            packets.send(self._control, {"event": "grown", "id": packet["id"]})
+        except OSError as error:
+            packets.send(self._control, {"event": "grown", "id": packet["id"], "error": str(error)})
+        os.close(sock_fd)
+        return None
+
+    def _forget(self) -> None:
+        """In a child that is to be no copy of this server: close what it serves with."""
+        self._poll.close()
+        for fd in (self._control.detach(), self._own_pid_namespace, *self._children):
+            os.close(fd)
+
     def _born(self, packet: dict[str, Any], fds: list[int], started: float) -> Birth:
         """In the child. It never gets back into the server's loop: that would be a zygote with a user's code."""
         first, *others = fds
         try:
-            self._poll.close()
-            control = self._control.detach()
-            if not self._has_boxes:
-                for fd in (control, self._own_pid_namespace, *self._guests):
-                    os.close(fd)
+            if self._has_boxes:
+                self._poll.close()  # the guest closes all that it does not know, and needs no list for that
+                self._control.detach()
+            else:
+                self._forget()
                 warden.serve(socket.socket(fileno=first), others)
             box = first if self._has_boxes else None
             return Birth(packet, self._filter, others, box, started)
@@ -186,6 +238,10 @@ def _live(birth: Birth) -> None:
         confine.descriptors(sock, out, err, birth.box)
         laps = confine.lock(birth.packet, birth.program, has_box=birth.box is not None)
         laps["forked"] = forked - birth.started
+        if birth.packet["rehearse"]:
+            begun = time.perf_counter()
+            warm.rehearse()
+            laps["rehearsed"] = time.perf_counter() - begun
         guest = cell.Guest(socket.socket(fileno=confine.CONTROL_FD), birth.packet["env"]["TMPDIR"])
         del birth
         guest.serve(laps)

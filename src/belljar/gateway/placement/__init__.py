@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -63,6 +63,10 @@ class Placement(Protocol):
         """The machine's own word. Of the first keeper, where there are several."""
 
     @property
+    def tiers(self) -> list[link.Tier]:
+        """What there is to fork sessions from."""
+
+    @property
     def is_ready(self) -> bool:
         """Whether code can run now."""
 
@@ -78,8 +82,13 @@ class Placement(Protocol):
     def hold(self, container_id: str) -> AbstractAsyncContextManager[Container]:
         """Keep the container from expiring and from giving way, for as long as a request needs it."""
 
-    def use(self, container_id: str) -> AbstractAsyncContextManager[Session]:
-        """Have its session alone, opened if need be. Others wait in turn."""
+    def use(
+        self, container_id: str, imports: Sequence[str] | None = None
+    ) -> AbstractAsyncContextManager[Session]:
+        """Have its session alone, opened if need be. Others wait in turn.
+
+        `imports` are the names that its code will import; None where more code will come, that may import anything.
+        """
 
     async def delete(self, container_id: str, why: str) -> None:
         """End it and everything in it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +24,8 @@ KeeperStart = Callable[[Settings], AbstractAsyncContextManager[link.Keeper]]
 _REMEMBERED = 1000
 """Containers that are gone, and of which we can still say why."""
 _EXPIRED = "it was not used for too long and expired"
+_MOST_NAMES = 4096
+"""Of files in a container, that are kept in mind so that an attachment gets another one."""
 _RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60
 _START_SECONDS = 60
@@ -71,7 +73,8 @@ class _Session:
         if result.outcome.status == "lost":
             await self._owner.discard(self.container_id, "its session was lost")
         for file in result.files:
-            self._given.setdefault(file.path, "")
+            if len(self._given) < _MOST_NAMES:
+                self._given.setdefault(file.path, "")
         return result
 
     async def read(self, file: link.WorkFile) -> AsyncIterator[bytes]:
@@ -97,6 +100,10 @@ class LocalPlacement:
         if self._description is None:
             raise errors.KeeperLost("The keeper has not started yet.")
         return self._description
+
+    @property
+    def tiers(self) -> list[link.Tier]:
+        return self._keeper.tiers if self._keeper is not None else []
 
     @property
     def is_ready(self) -> bool:
@@ -129,7 +136,7 @@ class LocalPlacement:
             self._touch(entry)
 
     @asynccontextmanager
-    async def use(self, container_id: str) -> AsyncIterator[_Session]:
+    async def use(self, container_id: str, imports: Sequence[str] | None = None) -> AsyncIterator[_Session]:
         async with self.hold(container_id):
             entry = self._entry(container_id)
             async with entry.lock:
@@ -138,7 +145,7 @@ class LocalPlacement:
                 self._entry(container_id)
                 entry.container.state = "running"
                 try:
-                    laps = await self._open(keeper, entry)
+                    laps = await self._open(keeper, entry, imports)
                     yield _Session(self, keeper, entry, laps)
                 finally:
                     entry.container.state = "idle"
@@ -257,12 +264,14 @@ class LocalPlacement:
             longest = min(idle, key=lambda container: container.last_used_at)
             await self.discard(longest.id, "it had been idle longest when a new one needed its place")
 
-    async def _open(self, keeper: link.Keeper, entry: _Entry) -> dict[str, float]:
+    async def _open(
+        self, keeper: link.Keeper, entry: _Entry, imports: Sequence[str] | None
+    ) -> dict[str, float]:
         if entry.is_open:
             return {}
         # Shielded: given up half-way, it would be open there and not here. It takes milliseconds.
         with self.watching(entry.container.id), anyio.CancelScope(shield=True):
-            laps = await keeper.open(entry.container.id, entry.container.limits)
+            laps = await keeper.open(entry.container.id, entry.container.limits, imports)
             entry.is_open = True
         return laps
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from belljar.errors import JailUnavailable
+from belljar.keeper.channel import Reply
 
 UID_COUNT = 65536
+
+Fork = Callable[[dict[str, Any], Sequence[int]], Awaitable[Reply]]
+"""How a zygote is asked for a guest."""
 
 OnExit = Callable[[dict[str, Any]], None]
 """Told of each guest's end: {pid, status, cpu_seconds}."""
@@ -27,6 +32,15 @@ class Places:
     output: str
     temporary: str
     runtime: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """A fork server that was just exec'd, and waits to be told what to import."""
+
+    sock: socket.socket
+    end: Callable[[], None]
+    """Make sure that it is no more, once its socket is closed."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +102,8 @@ class Site(Protocol):
     has_own_uids: bool
     """Another uid for each session, from a range that nobody else has."""
     laps: dict[str, float]
-    preload_failed: dict[str, str]
-    zygote_data_bytes: int
+    program: bytes
+    """The seccomp filter of its guests."""
 
     def identity(self, index: int) -> tuple[int, int]:
         """The uid and gid, on this machine, of the guest of session number `index` (1 to 65,535)."""
@@ -97,8 +111,11 @@ class Site(Protocol):
     async def make_box(self, index: int, disk_bytes: int) -> Box:
         """A box whose guest has the identity `index`. Raises SessionLost when the kernel refuses."""
 
-    async def fork_guest(self, box: Any, packet: dict[str, Any], fds: Sequence[int]) -> Born:
-        """Fork a guest into the box, with `fds` = (control, stdout, stderr)."""
+    async def start_zygote(self) -> Started:
+        """Exec a fork server, to be told what it imports. Raises SessionLost when that cannot be done."""
+
+    async def fork_guest(self, fork: Fork, box: Any, packet: dict[str, Any], fds: Sequence[int]) -> Born:
+        """Have a zygote's `fork` make a guest in the box, with `fds` = (control, stdout, stderr)."""
 
 
 def identity(uid_base: int | None, index: int) -> tuple[int, int]:

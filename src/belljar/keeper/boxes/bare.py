@@ -27,9 +27,9 @@ from anyio.abc import TaskGroup
 from belljar import packets
 from belljar.errors import JailUnavailable, SessionLost
 from belljar.keeper import disk, outside, policy
-from belljar.keeper.boxes import UID_COUNT, Born, OnExit, Places, Use, identity, inodes
+from belljar.keeper.boxes import UID_COUNT, Born, Fork, OnExit, Places, Started, Use, identity, inodes
 from belljar.keeper.cgroups import Tree
-from belljar.keeper.channel import PacketChannel, Reply, zygote_ready
+from belljar.keeper.channel import PacketChannel, Reply
 from belljar.keeper.inside import Runtime, write_zip
 from belljar.kernel import Landlock
 
@@ -160,22 +160,22 @@ class BareSite:
         self,
         home: Path,
         runtime: Runtime,
-        zygote: PacketChannel,
+        program: bytes,
         uid_base: int | None,
+        tree: Tree | None,
         tasks: TaskGroup,
         on_exit: OnExit,
     ) -> None:
         self._home = home
-        self._runtime = str(runtime.path)
+        self._runtime = runtime
+        self.program = program
+        self._tree = tree
         self._reads = policy.readable(runtime.path, runtime.base_prefix, home / _INSIDE)
-        self._zygote = zygote
         self._uid_base = uid_base
         self._tasks = tasks
         self._on_exit = on_exit
         self.has_own_uids = uid_base is not None
         self.laps: dict[str, float] = {}
-        self.preload_failed: dict[str, str] = {}
-        self.zygote_data_bytes = 0
 
     def identity(self, index: int) -> tuple[int, int]:
         """The uid and gid, on this machine, of the guest of session number `index` (1 to 65,535)."""
@@ -191,17 +191,44 @@ class BareSite:
             "writes": [str(directory / "files"), str(directory / "tmp")],
         }
         try:
-            return BareBox(directory, owner, self._runtime, confinement, disk_bytes)
+            return BareBox(directory, owner, str(self._runtime.path), confinement, disk_bytes)
         except OSError as error:
             raise SessionLost(f"a session's directory could not be made: {error}") from error
 
-    async def fork_guest(self, box: BareBox, packet: dict[str, Any], fds: Sequence[int]) -> Born:
-        """Fork a warden and its guest for the box, with `fds` = (control, stdout, stderr)."""
+    async def start_zygote(self) -> Started:
+        """Exec one as our own child."""
+        ours, theirs = packets.pair()
+        temporary = str(self._home / "zygote")
+        os.makedirs(temporary, exist_ok=True)
+        places = Places("", "", temporary, str(self._runtime.path))
+        command = [
+            str(self._runtime.python), "-I", "-B", str(self._home / _INSIDE), "zygote", str(theirs.fileno())
+        ]  # fmt: skip
+        with theirs:
+            process = subprocess.Popen(
+                command,
+                env=policy.zygote_environment(places),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=[theirs.fileno()],
+            )
+        if self._tree is not None:
+            self._tree.attach_own(process.pid)
+
+        def end() -> None:
+            process.kill()
+            process.wait()
+
+        return Started(ours, end)
+
+    async def fork_guest(self, fork: Fork, box: BareBox, packet: dict[str, Any], fds: Sequence[int]) -> Born:
+        """Have a zygote's `fork` make a warden and its guest for the box, with `fds` = (control, stdout, stderr)."""
         ours, theirs = packets.pair()
         started = time.perf_counter()
         with theirs:
             try:
-                reply = await self._zygote.ask({"op": "fork", **packet}, [theirs.fileno(), *fds])
+                reply = await fork(packet, [theirs.fileno(), *fds])
                 ours.setblocking(False)
             except BaseException:
                 ours.close()
@@ -216,13 +243,12 @@ class BareSite:
 @asynccontextmanager
 async def start(
     runtime: Runtime,
-    preload: Sequence[str],
     uid_base: int,
     tasks: TaskGroup,
-    on_exit: OnExit,
     tree: Tree | None,
+    on_exit: OnExit,
 ) -> AsyncIterator[BareSite]:
-    """Start a zygote on the machine itself. Raises JailUnavailable where Landlock is too old for that."""
+    """Make a place on the machine itself. Raises JailUnavailable where Landlock is too old for that."""
     if Landlock.abi() < NEEDED_ABI:
         raise JailUnavailable(
             "without user namespaces Landlock has to keep guests from signalling and connecting to all that is the "
@@ -235,40 +261,11 @@ async def start(
         has_own_uid=uids is not None,
         are_cores_piped=outside.are_cores_piped(),
     )
-    started = time.perf_counter()
-    ours, theirs = packets.pair()
-    with _home(readable_by_all=uids is not None) as home, ours:
+    with _home(readable_by_all=uids is not None) as home:
         with (home / _INSIDE).open("wb") as archive:
             write_zip(archive)
             os.fchmod(archive.fileno(), 0o444)
-        places = Places("", "", str(home / "zygote"), str(runtime.path))
-        os.mkdir(places.temporary)
-        command = [str(runtime.python), "-I", "-B", str(home / _INSIDE), "zygote", str(theirs.fileno())]
-        with theirs:
-            process = subprocess.Popen(
-                command,
-                env=policy.zygote_environment(places),
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=[theirs.fileno()],
-            )
-        if tree is not None:
-            tree.attach_own(process.pid)
-        try:
-            packets.send(ours, {"preload": list(preload), "filter": program.hex(), "has_boxes": False})
-            ready = await zygote_ready(ours, preload)
-            zygote = PacketChannel(ours, "zygote", on_exit)
-            site = BareSite(home, runtime, zygote, uids, tasks, on_exit)
-            site.laps = {"zygote": time.perf_counter() - started} | ready["laps"]
-            site.preload_failed = ready["failed"]
-            site.zygote_data_bytes = ready["data_bytes"]
-            tasks.start_soon(zygote.run)
-            yield site
-        finally:
-            anyio.notify_closing(ours)
-            process.kill()
-            process.wait()
+        yield BareSite(home, runtime, program, uids, tree, tasks, on_exit)
 
 
 def _uids(uid_base: int, runtime: Runtime) -> int | None:

@@ -21,12 +21,15 @@ from anyio.abc import TaskGroup
 from belljar import kernel, layout, packets
 from belljar.errors import JailUnavailable, SessionLost
 from belljar.keeper import outside, policy
-from belljar.keeper.boxes import UID_COUNT, Born, NoNamespaces, OnExit, Places, Use, identity, inodes
+from belljar.keeper.boxes import UID_COUNT, Born, Fork, NoNamespaces, Places, Started, Use, identity, inodes
 from belljar.keeper.cgroups import Tree
-from belljar.keeper.channel import ANSWER_SECONDS, PacketChannel, first_answer, zygote_ready
+from belljar.keeper.channel import ANSWER_SECONDS, PacketChannel, first_answer
 from belljar.keeper.inside import Runtime, write_zip
 
 STOP_SECONDS = 5
+_ARCHIVE = "belljar-inside-"
+_LEFT_OVER_SECONDS = 600
+"""It is needed for the first second of a keeper's life."""
 PLACES = Places(layout.WORK, layout.OUTPUT, "/tmp", layout.RUNTIME)
 
 
@@ -95,14 +98,12 @@ class OuterBox:
 
     has_namespaces = True
 
-    def __init__(self, boxer: PacketChannel, zygote: PacketChannel, *, uid_base: int | None) -> None:
+    def __init__(self, boxer: PacketChannel, program: bytes, *, uid_base: int | None) -> None:
         self._boxer = boxer
-        self._zygote = zygote
+        self.program = program
         self._uid_base = uid_base
         self.has_own_uids = uid_base is not None
         self.laps: dict[str, float] = {}
-        self.preload_failed: dict[str, str] = {}
-        self.zygote_data_bytes = 0
 
     def identity(self, index: int) -> tuple[int, int]:
         """The uid and gid, on this machine, of the guest of session number `index` (1 to 65,535)."""
@@ -144,39 +145,43 @@ class OuterBox:
         }
         return InnerBox(pidfd, ours, fds[0], {"namespaces": namespaces, **ready["laps"]}, confinement)
 
-    async def fork_guest(self, box: InnerBox, packet: dict[str, Any], fds: Sequence[int]) -> Born:
-        """Fork a guest into the box, with `fds` = (control, stdout, stderr)."""
-        reply = await self._zygote.ask({"op": "fork", **packet}, [box.pidfd, *fds])
+    async def start_zygote(self) -> Started:
+        """Have the boxer exec one. It ends when its socket is closed."""
+        ours, theirs = packets.pair()
+        with theirs:
+            try:
+                await self._boxer.ask({"op": "zygote", **_zygote_command()}, [theirs.fileno()])
+            except BaseException:
+                ours.close()
+                raise
+        return Started(ours, lambda: None)
+
+    async def fork_guest(self, fork: Fork, box: InnerBox, packet: dict[str, Any], fds: Sequence[int]) -> Born:
+        """Have a zygote's `fork` make a guest in the box, with `fds` = (control, stdout, stderr)."""
+        reply = await fork(packet, [box.pidfd, *fds])
         return Born(reply.packet["pid"], reply.fds[0], reply.packet["laps"])
 
 
 @asynccontextmanager
 async def start(
     runtime: Runtime,
-    preload: Sequence[str],
     uid_base: int,
     tasks: TaskGroup,
-    on_exit: OnExit,
     tree: Tree | None,
 ) -> AsyncIterator[OuterBox]:
-    """Start the outer box, its boxer and its zygote.
-
-    Raises NoNamespaces, with the step that failed, where the machine does not allow one; JailUnavailable when the
-    zygote does not come up.
-    """
+    """Start the outer box and its boxer. Raises NoNamespaces, with the step that failed, where there can be none."""
     program = policy.filter_program(
         has_memory_cgroup=tree is not None,
         has_own_network=True,
         has_own_uid=True,
         are_cores_piped=outside.are_cores_piped(),
     )
+    _remove_left_over()
     ours, theirs = packets.pair()
-    zygote_ours, zygote_theirs = packets.pair()
     with (
         contextlib.ExitStack() as stack,
         ours,
-        zygote_ours,
-        tempfile.NamedTemporaryFile(prefix="belljar-inside-", suffix=".zip") as archive,
+        tempfile.NamedTemporaryFile(prefix=_ARCHIVE, suffix=".zip") as archive,
     ):
         write_zip(archive)
         archive.flush()
@@ -204,22 +209,14 @@ async def start(
         try:
             try:
                 laps = await _enter(ours, process.pid, view, uid_base if has_range else None)
-                with zygote_theirs:
-                    packets.send(ours, _zygote_command(), [zygote_theirs.fileno()])
                 await first_answer(ours, "ready")
             except JailUnavailable as error:
                 raise NoNamespaces(str(error)) from error
             archive.close()  # mounted by now: a name on disk would only be left over if we were killed
-            packets.send(zygote_ours, {"preload": list(preload), "filter": program.hex(), "has_boxes": True})
-            ready = await zygote_ready(zygote_ours, preload)
             boxer = PacketChannel(ours, "boxer", lambda packet: None)
-            zygote = PacketChannel(zygote_ours, "zygote", on_exit)
-            outer = OuterBox(boxer, zygote, uid_base=uid_base if has_range else None)
-            outer.laps = laps | ready["laps"]
-            outer.preload_failed = ready["failed"]
-            outer.zygote_data_bytes = ready["data_bytes"]
+            outer = OuterBox(boxer, program, uid_base=uid_base if has_range else None)
+            outer.laps = laps
             tasks.start_soon(boxer.run)
-            tasks.start_soon(zygote.run)
             yield outer
         finally:
             # Without its keeper the boxer ends, and as pid 1 it takes the outer box with it; its parent reaps it.
@@ -230,6 +227,14 @@ async def start(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _remove_left_over() -> None:
+    """A keeper that was killed in its first moments has left its archive."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_ARCHIVE}*.zip"):
+        with contextlib.suppress(OSError):  # somebody else's
+            if path.stat().st_mtime < time.time() - _LEFT_OVER_SECONDS:
+                path.unlink()
 
 
 def _zygote_command() -> dict[str, Any]:

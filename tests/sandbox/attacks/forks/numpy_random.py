@@ -15,4 +15,7 @@ else:
     print("VALUE integers", bytes(numpy.random.randint(0, 256, 16).tolist()).hex())
     print("VALUE order", bytes(numpy.random.permutation(60).tolist()).hex())
     print("VALUE new", numpy.random.default_rng().bytes(16).hex())
+    bits = numpy.random.get_bit_generator()
+    print("VALUE seed", bits.seed_seq.entropy)
+    print("VALUE spawned", bits.spawn(1)[0].random_raw(2).tobytes().hex())
 print("tried")

@@ -2,7 +2,6 @@
 
 Stopped by: cgroup
 Ends: out_of_memory, completed
-Not at: limited - page tables are the kernel's own memory, which only a cgroup counts
 """
 
 import contextlib

@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import struct
 from pathlib import Path
 
 Path("lock").write_bytes(b"0" * 100)
@@ -32,19 +31,14 @@ def record(fd):
     fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 50)
 
 
-def open_record(fd):
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 80, 10, 0))
-
-
 with open("lock", "r+b") as file:
-    for take in (exclusive, record, open_record):
+    for take in (exclusive, record):
         take(file.fileno())
         assert attempt(take) in (errno.EAGAIN, errno.EACCES), take
     fcntl.flock(file, fcntl.LOCK_UN)
     fcntl.lockf(file, fcntl.LOCK_UN, 10, 50)
     assert attempt(exclusive) == 0
     assert attempt(record) == 0
-assert attempt(open_record) == 0  # the open file is gone, and its locks with it
 
 pids = []
 for number in range(5):

@@ -1,7 +1,4 @@
-"""Compiles C to a shared library and calls it, where the machine has a compiler; else it has nothing to do.
-
-Not at: reduced - a compiler's own files may lie where guests cannot read
-"""
+"""Compiles C to a shared library and calls it, where the machine has a compiler; else it has nothing to do."""
 
 import ctypes
 import shutil

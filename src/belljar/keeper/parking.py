@@ -1,0 +1,147 @@
+"""Sessions made ahead: boxed, forked, locked in and checked, they wait outside of any request; each serves one.
+
+How many wait in each tier follows what was asked for of late. They are made one after the other; what is asked for
+while none is there is made on demand, as it would be without any of this.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from belljar.keeper import outside
+from belljar.keeper.journal import log
+from belljar.keeper.zygotes import Zygotes
+
+if TYPE_CHECKING:
+    from belljar.keeper.sessions import Session
+
+AGAIN_SECONDS = 5
+"""After a session could not be made."""
+LOOK_SECONDS = 10
+"""Between looks at whether fewer would do."""
+MEMORY_SECONDS = 60
+"""How long what was asked for counts."""
+BURST_SECONDS = 0.25
+"""What comes within so short a time finds nothing that was made meanwhile."""
+_SPARE_SHARE = 0.1
+"""Of the machine's memory, which parked sessions leave alone."""
+
+
+@dataclass
+class Parked:
+    """A session that waits."""
+
+    session: Session
+    laps: dict[str, float]
+    is_rehearsed: bool
+
+
+Make = Callable[[int, bool], Awaitable[tuple["Session", dict[str, float]]]]
+"""Make a session of a tier, rehearsed or not; its laps in seconds."""
+
+
+class Lot:
+    """The parked sessions of every tier."""
+
+    def __init__(
+        self,
+        zygotes: Zygotes,
+        most: int,
+        make: Make,
+        end: Callable[[Session], object],
+        is_idle: Callable[[], bool],
+    ) -> None:
+        self._zygotes = zygotes
+        self._most = most
+        self._make = make
+        self._end = end
+        self._is_idle = is_idle
+        self._waiting: list[list[Parked]] = [[] for _ in zygotes.tiers]
+        self._taken: list[deque[float]] = [deque() for _ in zygotes.tiers]
+        self._wake = anyio.Event()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting))
+
+    def wake(self) -> None:
+        """Something has changed: look again at how many there have to be."""
+        self._wake.set()
+
+    def take(self, tier: int) -> Parked | None:
+        """One that waits in that tier, rehearsed where there is such a one; None where nobody waits."""
+        self._taken[tier].append(time.monotonic())
+        waiting = self._waiting[tier]
+        self.wake()
+        if not waiting:
+            return None
+        best = next((n for n, parked in enumerate(waiting) if parked.is_rehearsed), 0)
+        return waiting.pop(best)
+
+    async def run(self) -> None:
+        """Keep as many ready as there have to be, for as long as the keeper lives."""
+        while True:
+            self._wake = anyio.Event()
+            self._let_go()
+            while (tier := self._next()) is not None:
+                if not await self._park(tier):
+                    await anyio.sleep(AGAIN_SECONDS)
+                self._let_go()
+            with anyio.move_on_after(LOOK_SECONDS):
+                await self._wake.wait()
+
+    async def _park(self, tier: int) -> bool:
+        try:
+            is_rehearsed = self._is_idle()
+            session, laps = await self._make(tier, is_rehearsed)
+        except Exception as error:  # noqa: BLE001 - without parked sessions requests make their own
+            log("no session could be parked", error)
+            return False
+        self._waiting[tier].append(Parked(session, laps, is_rehearsed))
+        return True
+
+    def _let_go(self) -> None:
+        """End those that are more than are needed, and those of zygotes that were replaced."""
+        for tier, waiting in enumerate(self._waiting):
+            gone = [parked for parked in waiting if not self._zygotes.is_current(parked.session.zygote)]
+            kept = [parked for parked in waiting if parked not in gone]
+            most = self._wanted(tier)
+            self._waiting[tier] = kept[:most]
+            for parked in (*gone, *kept[most:]):
+                self._end(parked.session)
+
+    def _next(self) -> int | None:
+        """The tier that lacks most; None where all have enough."""
+        if len(self) >= self._most or outside.available_share() < _SPARE_SHARE:
+            return None
+        lacking = {
+            tier: len(waiting) / wanted
+            for tier, waiting in enumerate(self._waiting)
+            if len(waiting) < (wanted := self._wanted(tier))
+        }
+        return min(lacking, key=lacking.__getitem__) if lacking else None
+
+    def _wanted(self, tier: int) -> int:
+        """How many to have ready: as many as came at once, and one."""
+        if tier > self._zygotes.top():
+            return 0
+        taken = self._taken[tier]
+        while taken and taken[0] < time.monotonic() - MEMORY_SECONDS:
+            taken.popleft()
+        return min(self._most, _burst(taken) + 1)
+
+
+def _burst(times: deque[float]) -> int:
+    """The most of `times`, which are in order, that lie within BURST_SECONDS."""
+    most, first = 0, 0
+    listed = list(times)
+    for last, at in enumerate(listed):
+        while listed[first] < at - BURST_SECONDS:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
