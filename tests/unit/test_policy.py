@@ -273,6 +273,28 @@ def test_only_the_keeper_lets_a_stopped_session_go_on(answer: Filter) -> None:
         assert answer("fcntl", 0, command) == bpf.ALLOW
 
 
+def test_what_no_limit_counts_is_not_to_be_had(answer: Filter) -> None:
+    more, dontwait = 0x8000, 0x40
+    for name, place in {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}.items():
+        arguments = [0] * 6
+        for flags in (0, dontwait):
+            arguments[place] = flags
+            assert answer(name, *arguments) == bpf.ALLOW
+        for flags in (more, more | dontwait, 1 << 32 | more):
+            arguments[place] = flags
+            assert answer(name, *arguments) == ENOSYS
+    for command in (36, 37, 38):  # F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW
+        assert answer("fcntl", 0, command) == ENOSYS
+
+
+def test_what_others_share_is_not_flushed_or_forgotten(answer: Filter) -> None:
+    for name in ("fsync", "fdatasync"):
+        assert answer(name, 3) == bpf.ERRNO  # it says that it did
+    assert answer("fadvise64", 3, 0, 0, 4) == bpf.ERRNO  # POSIX_FADV_DONTNEED
+    for advice in (0, 1, 2, 3, 5):
+        assert answer("fadvise64", 3, 0, 0, advice) == bpf.ALLOW
+
+
 def test_memory_in_no_address_space_needs_a_cgroup_that_counts_it() -> None:
     machine = platform.machine()
     assert Filter(machine, has_memory_cgroup=True)("memfd_create") == bpf.ALLOW

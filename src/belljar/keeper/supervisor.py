@@ -61,7 +61,7 @@ class Supervisor:
         self._tree: cgroups.Tree | None = None
         self._site: Site
         self._zygotes: Zygotes
-        self._needs: dict[str, int] = {}
+        self._needs = needs_of(config["preload"], {}, {})
         """The tier that has ready what code with an import wants."""
 
     async def serve(self, decoder: Decoder) -> None:
