@@ -26,9 +26,8 @@ def execution(
     container: str | None,
     files: Sequence[ExecutionFile],
     isolation: Isolation,
-    laps: dict[str, float],
 ) -> Execution:
-    """The document of `result`; `laps` are those of making its session, in milliseconds."""
+    """The document of `result`."""
     return Execution(
         id=new_id("exec"),
         container=container,
@@ -41,7 +40,7 @@ def execution(
         files=list(files),
         usage=result.usage,
         isolation=isolation,
-        laps=laps | result.laps,
+        laps=result.laps,
     )
 
 

@@ -18,9 +18,10 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import anyio
@@ -94,6 +95,14 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """A session that is to be made: see `Keeper.open`."""
+
+    limits: Limits
+    imports: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """How a run ended and what it left behind. `outputs` is in order and within the limits.
 
@@ -113,6 +122,9 @@ class Result:
     """Rich values beyond the limits on how many and how large one run may give back."""
     usage: Usage
     laps: dict[str, float]
+    """Milliseconds for each step, also of making the session where it was made for this run."""
+    is_closed: bool = False
+    """The session has been closed, as was asked for."""
 
 
 @dataclass(frozen=True)
@@ -195,9 +207,19 @@ class Keeper:
         await self._ask(_put(session, name, held, is_first=is_first, is_last=True))
 
     async def execute(
-        self, session: str, run: Run, on_event: Callable[[Event], None] | None = None
+        self,
+        session: str,
+        run: Run,
+        on_event: Callable[[Event], None] | None = None,
+        *,
+        opening: Opening | None = None,
+        files: Mapping[str, bytes] = MappingProxyType({}),
+        closes: bool = False,
     ) -> Result:
         """Run code in the session; one run at a time in a session.
+
+        In the same message, to save a way: with `opening` the session is made first, `files` are put (small ones, as
+        by `put`), and with `closes` the session is closed when it has made no file that could be read.
 
         Cancelling interrupts the code (SIGINT, then SIGKILL after the grace time). Raises NotFound when there
         is no such session.
@@ -211,12 +233,17 @@ class Keeper:
             "is_last": run.is_last,
             "output_dir": secrets.token_hex(8),
         }
+        request = json.dumps(asked).encode()
+        head: dict[str, Any] = {"session": session, "size": len(request), "closes": closes}
+        head["files"] = [[name, len(body)] for name, body in files.items()]
+        if opening is not None:
+            head["open"] = {"limits": opening.limits.model_dump(), "imports": opening.imports}
         answer = await self._ask(
-            Message("execute", {"session": session}, json.dumps(asked).encode()),
+            Message("execute", head, b"".join((request, *files.values()))),
             outputs.take,
             give_up=Message("interrupt", {"session": session}),
         )
-        return outputs.result(json.loads(answer.body))
+        return outputs.result(json.loads(answer.body), is_closed=answer.head["is_closed"])
 
     async def read(self, session: str, file: WorkFile) -> AsyncIterator[bytes]:
         """The content of a file of the last result, in pieces; at most `file.size_bytes`."""
@@ -359,7 +386,7 @@ class _Outputs:
         if self._on_event is not None:
             self._on_event(event)
 
-    def result(self, facts: dict[str, Any]) -> Result:
+    def result(self, facts: dict[str, Any], *, is_closed: bool) -> Result:
         stderr = "".join(self._texts["stderr"])
         if facts["raised"] is not None:
             raised = Raised(**facts["raised"])
@@ -381,6 +408,7 @@ class _Outputs:
             displays_left_out=facts["displays_left_out"],
             usage=Usage.model_validate(facts["usage"]),
             laps=facts["laps"],
+            is_closed=is_closed,
         )
 
 

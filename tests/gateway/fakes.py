@@ -5,9 +5,10 @@ It is checked against the real one by the tests over HTTP, which use no other.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import anyio
 
@@ -68,8 +69,19 @@ class FakeKeeper:
         self.sessions[session].append(name)
 
     async def execute(
-        self, session: str, run: link.Run, on_event: Callable[[link.Event], None] | None = None
+        self,
+        session: str,
+        run: link.Run,
+        on_event: Callable[[link.Event], None] | None = None,
+        *,
+        opening: link.Opening | None = None,
+        files: Mapping[str, bytes] = MappingProxyType({}),
+        closes: bool = False,
     ) -> link.Result:
+        if opening is not None:
+            await self.open(session, opening.limits, opening.imports)
+        for name, body in files.items():
+            await self.put(session, name, body)
         self._check(session)
         if run.code == "dies":
             self.lost.set()
@@ -77,7 +89,9 @@ class FakeKeeper:
             self.running.set()
             await self.release.wait()
         self._check(session)
-        return result(run.code)
+        if closes:
+            await self.close(session)
+        return result(run.code, laps={"fork": 1.0} if opening else {}, is_closed=closes)
 
     async def read(self, session: str, file: link.WorkFile) -> AsyncIterator[bytes]:
         yield b""

@@ -29,9 +29,11 @@ async def test_a_session_is_opened_when_it_is_needed(tmp_path: Path) -> None:
         assert placement.load.live == 0
         async with placement.use(container.id) as session:
             assert container.state == "running"
-            assert session.laps == {"fork": 1.0}
+            assert placement.load.live == 0
+            assert (await session.execute(link.Run("1", 30))).laps == {"fork": 1.0}
+            assert (await session.execute(link.Run("1", 30))).laps == {}
         async with placement.use(container.id) as session:
-            assert session.laps == {}
+            assert (await session.execute(link.Run("1", 30))).laps == {}
         assert container.state == "idle"
         assert placement.load.live == 1
         await placement.delete(container.id, "it was deleted")
@@ -45,10 +47,38 @@ async def test_a_file_is_given_once(tmp_path: Path) -> None:
     async with open_placement(settings(tmp_path), keepers.start) as placement:
         container = await placement.create(LIMITS)
         async with placement.use(container.id) as session:
+            await session.execute(link.Run("1", 30))
             for digest in ("one", "one", "two"):
                 await session.give("a.csv", digest, b"")
         assert keepers.all[0].sessions[container.id] == ["a.csv", "a.csv"]
         assert container.given == {"a.csv": "two"}
+
+
+async def test_files_travel_with_the_first_run_or_by_themselves(tmp_path: Path) -> None:
+    keepers = Keepers()
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        for size, is_held in ((10, True), (2**20 + 1, False)):
+            container = await placement.create(LIMITS)
+            async with placement.use(container.id) as session:
+                await session.put("a", "1", bytes(size))
+                assert (container.id not in keepers.all[0].sessions) == is_held
+                await session.execute(link.Run("1", 30))
+                assert keepers.all[0].sessions[container.id] == ["a"]
+        # Without a run they are put all the same.
+        container = await placement.create(LIMITS)
+        async with placement.use(container.id) as session:
+            await session.put("a", "1", b"x")
+        assert keepers.all[0].sessions[container.id] == ["a"]
+
+
+async def test_a_session_for_one_run_is_closed_with_it(tmp_path: Path) -> None:
+    keepers = Keepers()
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        container = await placement.create(LIMITS)
+        async with placement.use(container.id) as session:
+            await session.execute(link.Run("1", 30, is_last=True))
+        assert keepers.all[0].sessions == {}
+        assert placement.load.live == 0
 
 
 async def test_the_longest_idle_gives_way(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ either = pytest.mark.parametrize("kind", ["sysctl", "docker"])
 
 def belljar(kind: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), kind, "--", str(BELLJAR), *arguments]
-    env = os.environ | {"BELLJAR_PRELOAD": "[]", "BELLJAR_REQUIRE": "reduced"} | environment
+    env = os.environ | {"BELLJAR_PRELOAD": "{}", "BELLJAR_REQUIRE": "reduced"} | environment
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=90)
 
 

@@ -31,9 +31,7 @@ FILE = ExecutionFile(file_id=None, filename="a.csv", path="d/a.csv", mime_type="
 
 
 def test_a_result_as_a_document() -> None:
-    made = document.execution(
-        RESULT, container=None, files=[FILE], isolation=Isolation(level="limited"), laps={"session": 3.0}
-    )
+    made = document.execution(RESULT, container=None, files=[FILE], isolation=Isolation(level="limited"))
     data = json_of(made)
     assert data.pop("id").startswith("exec_")
     assert data == {
@@ -76,6 +74,6 @@ def test_a_result_as_a_document() -> None:
         ],
         "usage": {"wall_seconds": 1.5, "cpu_seconds": 0.5, "peak_memory_bytes": 10},
         "isolation": {"level": "limited", "missing": []},
-        "laps": {"session": 3.0, "run": 1500.0},
+        "laps": {"run": 1500.0},
     }
     json.dumps(data, allow_nan=False)

@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -51,8 +52,9 @@ async def run(
             files.append(await _keep(keeper, file, output_dir, saved))
         if output_dir is not None:
             _save_figures(result, output_dir, saved)
+        result = replace(result, laps=laps | result.laps)
         answer = document.execution(
-            result, container=None, files=files, isolation=keeper.description.isolation, laps=laps
+            result, container=None, files=files, isolation=keeper.description.isolation
         )
     return answer, saved
 

@@ -59,7 +59,6 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
         container=asked.container,
         files=[_file(file) for file in ran.files],
         isolation=parts.placement.description.isolation,
-        laps=session.laps,
     )
 
 

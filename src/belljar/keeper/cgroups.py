@@ -43,6 +43,9 @@ class Cgroup(Protocol):
     def pids_refused(self) -> int:
         """How often the kernel has refused the session a process or thread for its limit of pids."""
 
+    def tasks(self) -> int:
+        """How many processes and threads are in it, by the kernel's own count: dead ones too, until they are reaped."""
+
     def cpu_seconds(self) -> float | None:
         """Processor time that the session has taken; None where this is not counted."""
 
@@ -111,12 +114,30 @@ def _write(path: Path, value: str | int) -> None:
     kernel.write_file(path, str(value))
 
 
-def _value_of(path: Path, key: str) -> int:
-    for line in path.read_text().splitlines():
-        name, _, value = line.partition(" ")
-        if name == key:
-            return int(value)
-    return 0
+class _Files:
+    """Files of a cgroup that are read again and again: opened once."""
+
+    def __init__(self) -> None:
+        self._fds: dict[Path, int] = {}
+
+    def text(self, path: Path) -> str:
+        """All of it. Raises FileNotFoundError."""
+        fd = self._fds.get(path)
+        if fd is None:
+            fd = self._fds[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(fd, 65536, 0).decode()
+
+    def value_of(self, path: Path, key: str) -> int:
+        """What stands behind `key` in a list of keys and numbers; 0 where it is not there."""
+        for line in self.text(path).splitlines():
+            name, _, value = line.partition(" ")
+            if name == key:
+                return int(value)
+        return 0
+
+    def close(self) -> None:
+        while self._fds:
+            os.close(self._fds.popitem()[1])
 
 
 def _mounts() -> Iterator[tuple[str, Path, Path, set[str]]]:
@@ -204,6 +225,7 @@ class _TreeV1:
 class _CgroupV1:
     def __init__(self, paths: dict[str, Path]) -> None:
         self._paths = paths
+        self._files = _Files()
 
     def attach(self, pid: int) -> None:
         for path in set(self._paths.values()):
@@ -213,36 +235,42 @@ class _CgroupV1:
         claims.kill(self._paths["pids"])
 
     def oom_kills(self) -> int:
-        return _value_of(self._paths["memory"] / "memory.oom_control", "oom_kill")
+        return self._files.value_of(self._paths["memory"] / "memory.oom_control", "oom_kill")
 
     def pids_refused(self) -> int:
-        return _value_of(self._paths["pids"] / "pids.events", "max")
+        return self._files.value_of(self._paths["pids"] / "pids.events", "max")
+
+    def tasks(self) -> int:
+        return int(self._files.text(self._paths["pids"] / "pids.current"))
 
     def cpu_seconds(self) -> float | None:
         with contextlib.suppress(FileNotFoundError):  # where the two controllers are one, as is usual
-            return int((self._paths["cpu"] / "cpuacct.usage").read_text()) / 1e9
+            return int(self._files.text(self._paths["cpu"] / "cpuacct.usage")) / 1e9
         return None
 
     def throttled_seconds(self) -> float:
-        return _value_of(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9
+        return self._files.value_of(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9
 
     def watched_bytes(self) -> int | None:
         memory = self._paths["memory"]
-        network = int((memory / "memory.kmem.tcp.usage_in_bytes").read_text())
+        network = int(self._files.text(memory / "memory.kmem.tcp.usage_in_bytes"))
         if network < _NOTABLE_BYTES:
             return 0
         kernels_own = int((memory / "memory.kmem.usage_in_bytes").read_text())
         return (
-            network + kernels_own + sum(_value_of(memory / "memory.stat", name) for name in ("rss", "shmem"))
+            network
+            + kernels_own
+            + sum(self._files.value_of(memory / "memory.stat", name) for name in ("rss", "shmem"))
         )
 
     def reset_peak(self) -> None:
         _write(self._paths["memory"] / "memory.max_usage_in_bytes", 0)
 
     def peak_bytes(self) -> int:
-        return int((self._paths["memory"] / "memory.max_usage_in_bytes").read_text())
+        return int(self._files.text(self._paths["memory"] / "memory.max_usage_in_bytes"))
 
     def remove(self) -> None:
+        self._files.close()
         for path in set(self._paths.values()):
             claims.remove(path)
 
@@ -340,6 +368,7 @@ class _CgroupV2:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._peak: int | None = None
+        self._files = _Files()
 
     def attach(self, pid: int) -> None:
         _write(self._path / "cgroup.procs", pid)
@@ -348,16 +377,19 @@ class _CgroupV2:
         claims.kill(self._path)
 
     def oom_kills(self) -> int:
-        return _value_of(self._path / "memory.events", "oom_kill")
+        return self._files.value_of(self._path / "memory.events", "oom_kill")
 
     def pids_refused(self) -> int:
-        return _value_of(self._path / "pids.events", "max")
+        return self._files.value_of(self._path / "pids.events", "max")
+
+    def tasks(self) -> int:
+        return int(self._files.text(self._path / "pids.current"))
 
     def cpu_seconds(self) -> float | None:
-        return _value_of(self._path / "cpu.stat", "usage_usec") / 1e6
+        return self._files.value_of(self._path / "cpu.stat", "usage_usec") / 1e6
 
     def throttled_seconds(self) -> float:
-        return _value_of(self._path / "cpu.stat", "throttled_usec") / 1e6
+        return self._files.value_of(self._path / "cpu.stat", "throttled_usec") / 1e6
 
     def watched_bytes(self) -> int | None:
         return None
@@ -380,6 +412,7 @@ class _CgroupV2:
         return 0
 
     def remove(self) -> None:
+        self._files.close()
         claims.remove(self._path)
         if self._peak is not None:
             os.close(self._peak)

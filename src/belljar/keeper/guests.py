@@ -6,8 +6,10 @@ the run; nothing else follows from it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -35,6 +37,8 @@ MAX_FINISHED_BYTES = 256 * 1024
 MAX_RUN_BYTES = 64 * 1024 * 1024
 """Of messages of one run, read or not."""
 _GATHER_SECONDS = 0.005
+_LOOKS = 20
+"""At whether it has stopped: each takes some ten microseconds, and so does the kernel."""
 _CRUMB_BYTES = 4096
 
 Emit = Callable[[Message], Awaitable[None]]
@@ -186,6 +190,18 @@ class Guest:
             os.close(self._pidfd)
             for fd in self._pipes.values():
                 os.close(fd)
+
+    def stop_alone(self) -> bool:
+        """Stop it where it is the only process of its session; False where that does not come true at once."""
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
+            return any(outside.is_stopped(self.pid) for _ in range(_LOOKS))
+        return False
+
+    def go_on(self) -> None:
+        """Let it go on, where `stop_alone` has stopped it."""
+        with contextlib.suppress(OSError):  # it has ended: its run will say so
+            signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
 
     def close(self) -> None:
         """Stop reading. The guest is dead, or about to be."""

@@ -203,6 +203,15 @@ def deleted_files(pid: int, device: int) -> dict[int, int]:
     return found
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a process of one thread has been stopped by a signal."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read(512).rpartition(b") ")[2][:1] == b"T"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def cpu_seconds(pid: int) -> float:
     """CPU time of a process and of its children that have ended; 0 when it is gone."""
     try:

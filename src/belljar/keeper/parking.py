@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS = 5
 """After a session could not be made."""
+PATIENCE_SECONDS = 0.1
+"""How long parking waits for runs that are under way."""
 LOOK_SECONDS = 10
 """Between looks at whether fewer would do."""
 MEMORY_SECONDS = 60
@@ -89,11 +91,19 @@ class Lot:
             self._wake = anyio.Event()
             self._let_go()
             while (tier := self._next()) is not None:
+                await self._let_pass()
                 if not await self._park(tier):
                     await anyio.sleep(AGAIN_SECONDS)
                 self._let_go()
             with anyio.move_on_after(LOOK_SECONDS):
                 await self._wake.wait()
+
+    async def _let_pass(self) -> None:
+        """What runs now comes first; but not for ever."""
+        if not self._is_idle():
+            with anyio.move_on_after(PATIENCE_SECONDS):
+                await self._wake.wait()
+                self._wake = anyio.Event()
 
     async def _park(self, tier: int) -> bool:
         try:

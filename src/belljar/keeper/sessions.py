@@ -68,6 +68,9 @@ class Session:
         self._run: Run | None = None
         self._runs = 0
         self._is_stopped = False
+        """By the box, all that is in it."""
+        self._is_alone = False
+        """Stopped by us, being the only process."""
         self._is_closed = False
         self._is_forking = False
         self.zygote: Zygote | None = None
@@ -207,7 +210,7 @@ class Session:
     async def _kill_guest(self) -> None:
         """Kill everything in the box but its pid 1: files stay, variables go."""
         guest, self._guest = self._guest, None
-        self._is_stopped = False
+        self._is_alone = self._is_stopped = False
         if guest is not None:
             try:
                 await self._box.tell("kill")
@@ -283,12 +286,16 @@ class Session:
         if run.first_result_at is not None:
             laps["first_result"] = run.first_result_at - started
         if not killed and not guest.exited.is_set():
-            killed = await self._stop(run, watched)
+            killed = await self._stop(run, guest, watched)
         has_counter = self._cgroup is not None and self._cgroup.cpu_seconds() is not None
         is_gone = guest.exited.is_set() and not has_counter
         cpu = (guest.cpu_seconds if is_gone else self._cpu_seconds()) - cpu_before
         refused = self._cgroup.pids_refused() if self._cgroup else 0
-        use = await self.workspace.in_thread(self._box.use)
+        use = (
+            self.workspace.at_once(self._box.use)
+            if self._site.has_namespaces
+            else await self.workspace.in_thread(self._box.use)
+        )
         wall = laps["run"]
         ending = Ending(
             stop=run.stop,
@@ -323,11 +330,19 @@ class Session:
         files = await self.workspace.changes(before, request["output_dir"])
         return await self._report(run, decided, files, cpu, laps)
 
-    async def _stop(self, run: Run, watched: watch.Watched) -> bool:
+    def _count(self) -> int:
+        """Processes and threads of the session, by the kernel's own count; 0 where there is none."""
+        return self._cgroup.tasks() if self._cgroup is not None else 0
+
+    async def _stop(self, run: Run, guest: Guest, watched: watch.Watched) -> bool:
         """Have nothing run between runs: no thread or child that outlives its run, no code behind a forged end of it,
         and nobody who changes files while we look at them. True when it had to be killed instead."""
-        await self._box.tell("stop")
-        self._is_stopped = True
+        # By itself where it is alone, as is usual: by the kernel's count, taken again when it cannot fork any more.
+        if self._count() == 1 and guest.stop_alone() and self._count() == 1:
+            self._is_alone = True
+        else:
+            await self._box.tell("stop")
+            self._is_stopped = True
         # What a short run has taken, nobody has seen yet.
         if await watch.look_at_memory(run, watched) <= 1:
             return False
@@ -369,9 +384,11 @@ class Session:
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
         body = json.dumps(asked).encode()
         with anyio.move_on_after(request["timeout_seconds"]):
-            if self._is_stopped:
-                self._is_stopped = False
+            if self._is_alone:
+                guest.go_on()
+            elif self._is_stopped:
                 await self._box.tell("continue")
+            self._is_alone = self._is_stopped = False
             await guest.send(encode(Message("execute", {}, body)))
             await run.attention.wait()
         if run.done.is_set():
@@ -396,7 +413,10 @@ class Session:
         if counted is not None:
             return counted
         guest = self._guest
-        return sum(map(outside.cpu_seconds, self._box.processes(guest.pid))) if guest is not None else 0.0
+        if guest is None:
+            return 0.0
+        members = [guest.pid] if self._count() == 1 else self._box.processes(guest.pid)
+        return sum(map(outside.cpu_seconds, members))
 
     def _peak_bytes(self, run: Run) -> int:
         return max(run.peak_bytes, self._cgroup.peak_bytes() if self._cgroup is not None else 0)

@@ -50,6 +50,8 @@ class Supervisor:
         self._living: set[Session] = set()
         """Every session that is not gone yet, named or not."""
         self._lot: Lot
+        self._half_open: set[str] = set()
+        """Names of sessions that are being made for a run, for as long as that is still wanted."""
         self._parked_limits = Limits.model_validate(config["limits"])
         self._changed = anyio.Event()
         self._running = 0
@@ -220,11 +222,15 @@ class Supervisor:
     # -- operations ----------------------------------------------------------------------------------------
 
     async def _open(self, message: Message) -> tuple[dict[str, Any], bytes]:
-        name, limits = message.head["session"], Limits.model_validate(message.head["limits"])
+        laps = await self._opened(message.head["session"], message.head)
+        return {"laps": milliseconds(laps)}, b""
+
+    async def _opened(self, name: str, asked: dict[str, Any]) -> dict[str, float]:
+        """Make the session `name`; returns its laps in seconds."""
+        limits, imports = Limits.model_validate(asked["limits"]), asked["imports"]
         if name in self._sessions:
             raise InvalidRequest(f"there is a session {name} already")
         started = time.perf_counter()
-        imports = message.head["imports"]
         top = self._zygotes.top()
         # Where it is not known what will run, anything may.
         tier = top if imports is None else min(top, tier_of(imports, self._needs))
@@ -237,7 +243,7 @@ class Supervisor:
             session, laps = await self._make(limits, tier)
             self._sessions[name] = session
         laps["session"] = time.perf_counter() - started
-        return {"laps": milliseconds(laps)}, b""
+        return laps
 
     async def _park(self, tier: int, rehearse: bool) -> tuple[Session, dict[str, float]]:
         return await self._make(self._parked_limits, tier, rehearse=rehearse)
@@ -302,29 +308,62 @@ class Supervisor:
         return {}, await self._session(message).workspace.read(head["handle"], head["offset"], head["length"])
 
     async def _execute(self, message: Message) -> tuple[dict[str, Any], bytes]:
-        number = message.head["id"]
+        head, number = message.head, message.head["id"]
+        name = head["session"]
 
         async def emit(event: Message) -> None:
             await self.send(Message(event.kind, {**event.head, "id": number}, event.body))
 
         self._running += 1
         try:
-            result = await self._session(message).execute(json.loads(message.body), emit)
+            laps: dict[str, float] = {}
+            if "open" in head:
+                laps = await self._opened_for_a_run(name, head["open"])
+            session = self._session(message)
+            at = head["size"]
+            for file, size in head["files"]:
+                await session.workspace.put(file, message.body[at : at + size], is_first=True, is_last=True)
+                at += size
+            result = await session.execute(json.loads(message.body[: head["size"]]), emit)
         finally:
             self._running -= 1
-        return {}, json.dumps(result).encode()
+            if self._running == 0:
+                self._lot.wake()
+        result["laps"] = milliseconds(laps) | result["laps"]
+        is_closed = head["closes"] and not result["files"]
+        if is_closed:
+            self._let_go(name)
+        return {"is_closed": is_closed}, json.dumps(result).encode()
+
+    async def _opened_for_a_run(self, name: str, asked: dict[str, Any]) -> dict[str, float]:
+        self._half_open.add(name)
+        try:
+            laps = await self._opened(name, asked)
+        finally:
+            is_wanted = name in self._half_open
+            self._half_open.discard(name)
+        if not is_wanted:
+            raise InvalidRequest("the caller went away before the run began")
+        return laps
 
     async def _interrupt(self, message: Message) -> tuple[dict[str, Any], bytes]:
-        self._session(message).interrupt()
+        name = message.head["session"]
+        if name in self._half_open:
+            self._half_open.discard(name)
+        else:
+            self._session(message).interrupt()
         return {}, b""
 
     async def _close(self, message: Message) -> tuple[dict[str, Any], bytes]:
-        session = self._sessions.pop(message.head["session"], None)
+        self._let_go(message.head["session"])
+        return {}, b""
+
+    def _let_go(self, name: str) -> None:
+        """End a session, if there is one of that name. Nobody waits for the milliseconds that the kernel takes."""
+        session = self._sessions.pop(name, None)
         if session is not None:
             session.kill()
-            # The kernel takes milliseconds to take it apart: nobody has to wait for that.
             self._work.start_soon(self._end, session)
-        return {}, b""
 
     _OPERATIONS: ClassVar[dict[str, Operation]] = {
         "open": _open,

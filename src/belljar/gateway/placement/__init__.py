@@ -37,8 +37,6 @@ class Session(Protocol):
     """A container's session, while it is ours alone."""
 
     container_id: str
-    laps: dict[str, float]
-    """Milliseconds for each step of opening it; empty where it was open already."""
 
     async def put(self, name: str, digest: str, body: bytes) -> None:
         """Write a file into the working directory, in place of one of that name."""
@@ -85,7 +83,7 @@ class Placement(Protocol):
     def use(
         self, container_id: str, imports: Sequence[str] | None = None
     ) -> AbstractAsyncContextManager[Session]:
-        """Have its session alone, opened if need be. Others wait in turn.
+        """Have its session alone; it is made when something is asked of it. Others wait in turn.
 
         `imports` are the names that its code will import; None where more code will come, that may import anything.
         """

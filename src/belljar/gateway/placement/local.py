@@ -24,6 +24,8 @@ KeeperStart = Callable[[Settings], AbstractAsyncContextManager[link.Keeper]]
 _REMEMBERED = 1000
 """Containers that are gone, and of which we can still say why."""
 _EXPIRED = "it was not used for too long and expired"
+_HELD_BYTES = 1024 * 1024
+"""Of files that travel with a run, and not by themselves."""
 _MOST_NAMES = 4096
 """Of files in a container, that are kept in mind so that an attachment gets another one."""
 _RESTARTS = 5
@@ -45,32 +47,52 @@ class _Entry:
 
 
 class _Session:
-    """See `placement.Session`."""
+    """See `placement.Session`. It is opened by what is first asked of it: where that is a run, in the same message."""
 
     def __init__(
-        self, owner: LocalPlacement, keeper: link.Keeper, entry: _Entry, laps: dict[str, float]
+        self, owner: LocalPlacement, keeper: link.Keeper, entry: _Entry, imports: Sequence[str] | None
     ) -> None:
         self._owner = owner
         self._keeper = keeper
+        self._entry = entry
         self._given = entry.container.given
+        self._imports = imports
+        self._held: dict[str, bytes] = {}
+        """Files that go with the first run."""
         self.container_id = entry.container.id
-        self.laps = laps
 
     async def give(self, name: str, digest: str, body: bytes) -> None:
         if self._given.get(name) != digest:
             await self.put(name, digest, body)
 
     async def put(self, name: str, digest: str, body: bytes) -> None:
-        with self._owner.watching(self.container_id):
-            await self._keeper.put(self.container_id, name, body)
+        held = sum(map(len, self._held.values())) + len(body)
+        if not self._entry.is_open and held <= _HELD_BYTES:
+            self._held[name] = body
+        else:
+            await self._open()
+            with self._owner.watching(self.container_id):
+                await self._keeper.put(self.container_id, name, body)
         self._given[name] = digest
 
     async def execute(
         self, run: link.Run, on_event: Callable[[link.Event], None] | None = None
     ) -> link.Result:
+        opening = None if self._entry.is_open else self._opening()
+        files, self._held = self._held, {}
         with self._owner.watching(self.container_id):
-            result = await self._keeper.execute(self.container_id, run, on_event)
-        if result.outcome.status == "lost":
+            self._entry.is_open = True  # from now on it may be, and has to be closed
+            try:
+                result = await self._keeper.execute(
+                    self.container_id, run, on_event, opening=opening, files=files, closes=run.is_last
+                )
+            except errors.BelljarError:
+                for name in files:
+                    self._given.pop(name, None)
+                raise
+        if result.is_closed:
+            self._entry.is_open = False
+        elif result.outcome.status == "lost":
             await self._owner.discard(self.container_id, "its session was lost")
         for file in result.files:
             if len(self._given) < _MOST_NAMES:
@@ -81,6 +103,27 @@ class _Session:
         with self._owner.watching(self.container_id):
             async for piece in self._keeper.read(self.container_id, file):
                 yield piece
+
+    def _opening(self) -> link.Opening:
+        return link.Opening(self._entry.container.limits, self._imports)
+
+    async def _open(self) -> None:
+        if not self._entry.is_open:
+            opening = self._opening()
+            # Shielded: given up half-way, it would be open there and not here. It takes milliseconds.
+            with self._owner.watching(self.container_id), anyio.CancelScope(shield=True):
+                await self._keeper.open(self.container_id, opening.limits, opening.imports)
+                self._entry.is_open = True
+        await self.put_held()
+
+    async def put_held(self) -> None:
+        """Put what no run has taken along."""
+        if self._held and not self._entry.is_open:
+            await self._open()
+        held, self._held = self._held, {}
+        for name, body in held.items():
+            with self._owner.watching(self.container_id):
+                await self._keeper.put(self.container_id, name, body)
 
 
 class LocalPlacement:
@@ -145,8 +188,9 @@ class LocalPlacement:
                 self._entry(container_id)
                 entry.container.state = "running"
                 try:
-                    laps = await self._open(keeper, entry, imports)
-                    yield _Session(self, keeper, entry, laps)
+                    session = _Session(self, keeper, entry, imports)
+                    yield session
+                    await session.put_held()
                 finally:
                     entry.container.state = "idle"
 
@@ -263,17 +307,6 @@ class LocalPlacement:
                 )
             longest = min(idle, key=lambda container: container.last_used_at)
             await self.discard(longest.id, "it had been idle longest when a new one needed its place")
-
-    async def _open(
-        self, keeper: link.Keeper, entry: _Entry, imports: Sequence[str] | None
-    ) -> dict[str, float]:
-        if entry.is_open:
-            return {}
-        # Shielded: given up half-way, it would be open there and not here. It takes milliseconds.
-        with self.watching(entry.container.id), anyio.CancelScope(shield=True):
-            laps = await keeper.open(entry.container.id, entry.container.limits, imports)
-            entry.is_open = True
-        return laps
 
     async def _running_keeper(self) -> link.Keeper:
         with anyio.move_on_after(_START_SECONDS):
