@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test fuzz soak test-as-user test-other-kernel check format lock clean
+.PHONY: help setup setup-dev demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
 export PYTHON
 
 help: ## this list
@@ -23,6 +23,10 @@ test: setup-dev ## set up and run all tests (PYTEST_ARGS="-k name" for some)
 
 fuzz: setup-dev ## run the tests of tests/fuzz, of which `make test` takes few examples, with many
 	.venv/bin/pytest tests/fuzz --hypothesis-profile=many $(PYTEST_ARGS)
+
+bench: ## measure beside cold python, bubblewrap and Jupyter, and print tables (BENCH_ARGS=--quick for a short one)
+	@scripts/setup bench
+	.venv/bin/python bench/compare.py $(BENCH_ARGS)
 
 SESSIONS ?= 10000
 soak: setup-dev ## run SESSIONS sessions, and show that the keeper does not grow (10,000 take some ten minutes)

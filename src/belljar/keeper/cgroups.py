@@ -226,6 +226,8 @@ class _CgroupV1:
     def __init__(self, paths: dict[str, Path]) -> None:
         self._paths = paths
         self._files = _Files()
+        # Where the two controllers are one, as is usual.
+        self._has_cpu_counter = (paths["cpu"] / "cpuacct.usage").exists()
 
     def attach(self, pid: int) -> None:
         for path in set(self._paths.values()):
@@ -244,9 +246,9 @@ class _CgroupV1:
         return int(self._files.text(self._paths["pids"] / "pids.current"))
 
     def cpu_seconds(self) -> float | None:
-        with contextlib.suppress(FileNotFoundError):  # where the two controllers are one, as is usual
-            return int(self._files.text(self._paths["cpu"] / "cpuacct.usage")) / 1e9
-        return None
+        if not self._has_cpu_counter:
+            return None
+        return int(self._files.text(self._paths["cpu"] / "cpuacct.usage")) / 1e9
 
     def throttled_seconds(self) -> float:
         return self._files.value_of(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9

@@ -37,8 +37,10 @@ MAX_FINISHED_BYTES = 256 * 1024
 MAX_RUN_BYTES = 64 * 1024 * 1024
 """Of messages of one run, read or not."""
 _GATHER_SECONDS = 0.005
-_LOOKS = 20
-"""At whether it has stopped: each takes some ten microseconds, and so does the kernel."""
+_LOOKS = 5
+"""At whether it has stopped."""
+_LOOK_SECONDS = 20e-6
+"""Between these, and what the kernel adds to it."""
 _CRUMB_BYTES = 4096
 
 Emit = Callable[[Message], Awaitable[None]]
@@ -195,7 +197,10 @@ class Guest:
         """Stop it where it is the only process of its session; False where that does not come true at once."""
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
-            return any(outside.is_stopped(self.pid) for _ in range(_LOOKS))
+            for _ in range(_LOOKS):
+                if outside.is_stopped(self.pid):
+                    return True
+                time.sleep(_LOOK_SECONDS)  # not as a task: it may have to run on our processor to be stopped
         return False
 
     def go_on(self) -> None:

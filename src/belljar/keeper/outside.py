@@ -11,9 +11,21 @@ NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def _text(path: str) -> str:
+    """A file of /proc, all of it, without what open() asks besides."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(fd, 65536):
+            pieces.append(piece)
+        return b"".join(pieces).decode("utf-8", "replace")
+    finally:
+        os.close(fd)
+
+
 def pid_of(pidfd: int) -> int:
     """The pid, in our own namespace, of the process that a pidfd stands for; -1 when it is gone."""
-    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text(errors="replace").splitlines():
+    for line in _text(f"/proc/self/fdinfo/{pidfd}").splitlines():
         if line.startswith("Pid:"):
             return int(line.split()[1])
     return -1
@@ -22,7 +34,7 @@ def pid_of(pidfd: int) -> int:
 def status(pid: int) -> dict[str, str]:
     """The fields of /proc/PID/status. Raises FileNotFoundError or ProcessLookupError when it is gone."""
     fields = {}
-    for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
+    for line in _text(f"/proc/{pid}/status").splitlines():
         name, _, value = line.partition(":")
         fields[name] = value.strip()
     return fields
@@ -108,9 +120,7 @@ def tree(*roots: int) -> list[int]:
         pid = pending.pop()
         try:
             for task in os.listdir(f"/proc/{pid}/task"):
-                pending += map(
-                    int, Path(f"/proc/{pid}/task/{task}/children").read_text(errors="replace").split()
-                )
+                pending += map(int, _text(f"/proc/{pid}/task/{task}/children").split())
         except (FileNotFoundError, ProcessLookupError):
             continue
         found.append(pid)
@@ -132,7 +142,7 @@ def network_bytes(pid: int) -> int:
     total = 0
     for name in ("tcp", "tcp6", "udp", "udp6"):
         with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{pid}/net/{name}").read_text(errors="replace").splitlines()[1:]:
+            for line in _text(f"/proc/{pid}/net/{name}").splitlines()[1:]:
                 sending, _, receiving = line.split()[4].partition(":")
                 total += int(sending, 16) + int(receiving, 16)
     return total
@@ -143,11 +153,7 @@ def _of_a_live_thread(pid: int, name: str) -> list[str]:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for thread in [str(pid), *os.listdir(f"/proc/{pid}/task")]:
             with contextlib.suppress(OSError):
-                if (
-                    lines := Path(f"/proc/{pid}/task/{thread}/{name}")
-                    .read_text(errors="replace")
-                    .splitlines()
-                ):
+                if lines := _text(f"/proc/{pid}/task/{thread}/{name}").splitlines():
                     return lines
     return []
 
@@ -155,7 +161,7 @@ def _of_a_live_thread(pid: int, name: str) -> list[str]:
 def available_share() -> float:
     """How much of the machine's memory is there for the taking, from 0 to 1."""
     sizes = {}
-    for line in Path("/proc/meminfo").read_text().splitlines():
+    for line in _text("/proc/meminfo").splitlines():
         name, _, value = line.partition(":")
         if name in ("MemTotal", "MemAvailable"):
             sizes[name] = int(value.split()[0])
@@ -170,11 +176,7 @@ def are_cores_piped() -> bool:
 
 def unreclaimable_bytes() -> int:
     """What the kernel holds of the machine's memory for objects of its own, and cannot give back."""
-    with open("/proc/meminfo", "rb") as file:
-        for line in file:
-            if line.startswith(b"SUnreclaim:"):
-                return int(line.split()[1]) * 1024
-    return 0
+    return int(_text("/proc/meminfo").partition("\nSUnreclaim:")[2].split()[0]) * 1024
 
 
 def record_locks(pid: int) -> int:
@@ -206,8 +208,7 @@ def deleted_files(pid: int, device: int) -> dict[int, int]:
 def is_stopped(pid: int) -> bool:
     """Whether a process of one thread has been stopped by a signal."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read(512).rpartition(b") ")[2][:1] == b"T"
+        return _text(f"/proc/{pid}/stat").rpartition(") ")[2][:1] == "T"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -215,7 +216,7 @@ def is_stopped(pid: int) -> bool:
 def cpu_seconds(pid: int) -> float:
     """CPU time of a process and of its children that have ended; 0 when it is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()
+        fields = _text(f"/proc/{pid}/stat").rpartition(") ")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
     return sum(map(int, fields[11:15])) / _TICKS

@@ -89,11 +89,12 @@ class Lot:
         """Keep as many ready as there have to be, for as long as the keeper lives."""
         while True:
             self._wake = anyio.Event()
+            await self._let_pass()
             self._let_go()
             while (tier := self._next()) is not None:
-                await self._let_pass()
                 if not await self._park(tier):
                     await anyio.sleep(AGAIN_SECONDS)
+                await self._let_pass()
                 self._let_go()
             with anyio.move_on_after(LOOK_SECONDS):
                 await self._wake.wait()

@@ -50,6 +50,8 @@ class Supervisor:
         self._living: set[Session] = set()
         """Every session that is not gone yet, named or not."""
         self._lot: Lot
+        self._afterwards: dict[int, Callable[[], None]] = {}
+        """What is to be done when a request has been answered, by its number."""
         self._half_open: set[str] = set()
         """Names of sessions that are being made for a run, for as long as that is still wanted."""
         self._parked_limits = Limits.model_validate(config["limits"])
@@ -178,6 +180,9 @@ class Supervisor:
                 "error", {"id": number, "error": "SessionLost", "message": f"the keeper failed: {error}"}
             )
         await self.send(answer)
+        # Only now: the end of a session, and a new one in its place, are nothing that its caller waits for.
+        if afterwards := self._afterwards.pop(number, None):
+            afterwards()
 
     def _guest_exited(self, packet: dict[str, Any]) -> None:
         for session in self._living:
@@ -314,25 +319,28 @@ class Supervisor:
         async def emit(event: Message) -> None:
             await self.send(Message(event.kind, {**event.head, "id": number}, event.body))
 
-        self._running += 1
-        try:
-            laps: dict[str, float] = {}
-            if "open" in head:
-                laps = await self._opened_for_a_run(name, head["open"])
-            session = self._session(message)
-            at = head["size"]
-            for file, size in head["files"]:
-                await session.workspace.put(file, message.body[at : at + size], is_first=True, is_last=True)
-                at += size
-            result = await session.execute(json.loads(message.body[: head["size"]]), emit)
-        finally:
+        is_closed = False
+
+        def afterwards() -> None:
             self._running -= 1
+            if is_closed:
+                self._let_go(name)
             if self._running == 0:
                 self._lot.wake()
+
+        self._running += 1
+        self._afterwards[number] = afterwards
+        laps: dict[str, float] = {}
+        if "open" in head:
+            laps = await self._opened_for_a_run(name, head["open"])
+        session = self._session(message)
+        at = head["size"]
+        for file, size in head["files"]:
+            await session.workspace.put(file, message.body[at : at + size], is_first=True, is_last=True)
+            at += size
+        result = await session.execute(json.loads(message.body[: head["size"]]), emit)
         result["laps"] = milliseconds(laps) | result["laps"]
         is_closed = head["closes"] and not result["files"]
-        if is_closed:
-            self._let_go(name)
         return {"is_closed": is_closed}, json.dumps(result).encode()
 
     async def _opened_for_a_run(self, name: str, asked: dict[str, Any]) -> dict[str, float]:

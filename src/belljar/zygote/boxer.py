@@ -83,6 +83,8 @@ def _make_box(packet: dict[str, Any], sock_fd: int) -> tuple[int, int]:
             os.dup2(sock_fd, _PID1_FD)
             kernel.close_range(_PID1_FD + 1)
             _pid1(packet, socket.socket(fileno=_PID1_FD))
+        except BrokenPipeError:
+            pass  # the keeper has gone meanwhile
         except BaseException as error:
             print(f"belljar box: {error}", file=sys.stderr, flush=True)
         finally:

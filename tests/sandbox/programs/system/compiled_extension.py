@@ -1,4 +1,7 @@
-"""Compiles C to a shared library and calls it, where the machine has a compiler; else it has nothing to do."""
+"""Compiles C to a shared library and calls it, where the machine has a compiler; else it has nothing to do.
+
+Not at: reduced without own uid - what was compiled cannot be made executable, since modes stay as they are
+"""
 
 import ctypes
 import shutil
