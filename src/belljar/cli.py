@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -18,12 +19,13 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from belljar import __version__, link
+from belljar.batch import lines_of
 from belljar.client import embedded, trial
 from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.settings import Settings
-from belljar.wire.execution import MIB, Layer, Level, LimitsRequest, json_of
+from belljar.wire.execution import MIB, BatchLine, Layer, Level, LimitsRequest, json_of
 
 ENGINE_ERROR = 125
 """Exit code when the program did not run or its end is not known, as `docker run` has it."""
@@ -179,6 +181,57 @@ def _print_event(event: link.Event) -> None:
     except OSError as error:
         print(f"belljar: the output cannot be written: {error.strerror}", file=sys.stderr, flush=True)
         os._exit(ENGINE_ERROR)
+
+
+@main.command()
+@click.argument("source", metavar="FILE")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the answers into this new file [default: standard output].",
+)
+@click.option(
+    "-j",
+    "--at-once",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Programs under way at the same time [default: two for each processor].",
+)
+def batch(source: str, output: Path | None, at_once: int | None) -> None:
+    """Run many programs: JSON lines in (FILE, or `-` for standard input), JSON lines out as they finish.
+
+    Each line is a request of POST /v1/executions, with a `custom_id` if you like. Ends with exit code 1 when a line
+    could not be run; what a program does by itself is in its answer.
+    """
+    from belljar.client import batch as batches
+
+    lines = lines_of(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    failed = 0
+    with contextlib.ExitStack() as stack:
+        target = stack.enter_context(output.open("x", encoding="utf-8")) if output else sys.stdout
+        progress = stack.enter_context(_progress())
+        task = progress.add_task("programs", total=len(lines))
+
+        def told(line: BatchLine) -> None:
+            nonlocal failed
+            failed += line.error is not None
+            target.write(json.dumps(json_of(line), ensure_ascii=False, separators=(",", ":")) + "\n")
+            target.flush()
+            progress.advance(task)
+
+        anyio.run(batches.run, _settings(), lines, at_once or 2 * (os.cpu_count() or 1), told)
+    sys.exit(1 if failed else 0)
+
+
+def _progress() -> Any:
+    """A bar on standard error, where that is a terminal."""
+    from rich.console import Console  # not for `run` to pay
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 @main.command()

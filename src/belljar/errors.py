@@ -37,11 +37,26 @@ class RequestTooLarge(BelljarError):
     kind = "request_too_large"
 
 
-class Overloaded(BelljarError):
-    """Every place for a session is taken by one that is running code."""
+class _Later(BelljarError):
+    """The same request can succeed later: in so many seconds, at a guess."""
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = None if retry_after is None else str(retry_after)
+
+
+class Overloaded(_Later):
+    """Every place for a session was taken, for as long as the caller could wait."""
 
     status = 529
     kind = "overloaded_error"
+
+
+class RateLimited(_Later):
+    """The caller has too many requests waiting already."""
+
+    status = 429
+    kind = "rate_limit_error"
 
 
 class JailUnavailable(BelljarError):

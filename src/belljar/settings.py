@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     """Files that results named can be fetched for so long."""
     max_sessions: int = Field(64, gt=0)
     """Live sessions at once; for a new one the container that idles longest gives way."""
+    queue_seconds: float = Field(30, gt=0, le=3600)
+    """How long a request waits for a place when every session is in use; then it is refused with 529."""
+    max_queued: int = Field(1000, gt=0)
+    """Requests of one tenant that may wait at once; one more is refused with 429."""
 
     # the jail
     runtime: Path = Field(default_factory=_default_runtime)

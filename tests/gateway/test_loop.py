@@ -125,8 +125,10 @@ async def test_a_keeper_that_dies_under_a_conversation(tmp_path: Path) -> None:
 
 
 async def test_no_place_for_a_session(tmp_path: Path) -> None:
-    async with parts_with(tmp_path, Played([code("one")]), Keepers(), max_sessions=1) as parts:
-        taken = await parts.placement.create(parts.settings.limits())
+    async with parts_with(
+        tmp_path, Played([code("one")]), Keepers(), max_sessions=1, queue_seconds=0.2
+    ) as parts:
+        taken = await parts.placement.create(parts.settings.limits(), "default")
         async with parts.placement.hold(taken.id):
             with pytest.raises(errors.Overloaded):
                 await send(parts, [{"role": "user", "content": "Go."}])

@@ -25,7 +25,7 @@ async def execute(placement: LocalPlacement, container_id: str, code: str = "1")
 async def test_a_session_is_opened_when_it_is_needed(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
-        container = await placement.create(LIMITS)
+        container = await placement.create(LIMITS, "default")
         assert placement.load.live == 0
         async with placement.use(container.id) as session:
             assert container.state == "running"
@@ -45,7 +45,7 @@ async def test_a_session_is_opened_when_it_is_needed(tmp_path: Path) -> None:
 async def test_a_file_is_given_once(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
-        container = await placement.create(LIMITS)
+        container = await placement.create(LIMITS, "default")
         async with placement.use(container.id) as session:
             await session.execute(link.Run("1", 30))
             for digest in ("one", "one", "two"):
@@ -58,14 +58,14 @@ async def test_files_travel_with_the_first_run_or_by_themselves(tmp_path: Path) 
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
         for size, is_held in ((10, True), (2**20 + 1, False)):
-            container = await placement.create(LIMITS)
+            container = await placement.create(LIMITS, "default")
             async with placement.use(container.id) as session:
                 await session.put("a", "1", bytes(size))
                 assert (container.id not in keepers.all[0].sessions) == is_held
                 await session.execute(link.Run("1", 30))
                 assert keepers.all[0].sessions[container.id] == ["a"]
         # Without a run they are put all the same.
-        container = await placement.create(LIMITS)
+        container = await placement.create(LIMITS, "default")
         async with placement.use(container.id) as session:
             await session.put("a", "1", b"x")
         assert keepers.all[0].sessions[container.id] == ["a"]
@@ -74,7 +74,7 @@ async def test_files_travel_with_the_first_run_or_by_themselves(tmp_path: Path) 
 async def test_a_session_for_one_run_is_closed_with_it(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
-        container = await placement.create(LIMITS)
+        container = await placement.create(LIMITS, "default")
         async with placement.use(container.id) as session:
             await session.execute(link.Run("1", 30, is_last=True))
         assert keepers.all[0].sessions == {}
@@ -82,23 +82,25 @@ async def test_a_session_for_one_run_is_closed_with_it(tmp_path: Path) -> None:
 
 
 async def test_the_longest_idle_gives_way(tmp_path: Path) -> None:
-    async with open_placement(settings(tmp_path, max_sessions=2), Keepers().start) as placement:
-        first, second = await placement.create(LIMITS), await placement.create(LIMITS)
+    async with open_placement(
+        settings(tmp_path, max_sessions=2, queue_seconds=0.2), Keepers().start
+    ) as placement:
+        first, second = await placement.create(LIMITS, "default"), await placement.create(LIMITS, "default")
         await execute(placement, second.id)
         await execute(placement, first.id)
-        third = await placement.create(LIMITS)
+        third = await placement.create(LIMITS, "default")
         with pytest.raises(errors.NotFound, match="longest"):
             placement.find(second.id)
         async with placement.hold(first.id), placement.hold(third.id):
             with pytest.raises(errors.Overloaded):
-                await placement.create(LIMITS)
-        await placement.create(LIMITS)
+                await placement.create(LIMITS, "default")
+        await placement.create(LIMITS, "default")
 
 
 async def test_what_is_not_used_expires(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
-        container = await placement.create(LIMITS)
+        container = await placement.create(LIMITS, "default")
         async with placement.use(container.id):
             container.expires_at = 0
             await placement.sweep()
@@ -116,13 +118,16 @@ async def test_what_is_not_used_expires(tmp_path: Path) -> None:
 async def test_a_keeper_that_dies_is_started_again(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
-        bystander, unlucky = await placement.create(LIMITS), await placement.create(LIMITS)
+        bystander, unlucky = (
+            await placement.create(LIMITS, "default"),
+            await placement.create(LIMITS, "default"),
+        )
         with pytest.raises(errors.KeeperLost):
             await execute(placement, unlucky.id, "dies")
         for container in (bystander, unlucky):
             with pytest.raises(errors.NotFound, match="keeper"):
                 placement.find(container.id)
-        fresh = await placement.create(LIMITS)
+        fresh = await placement.create(LIMITS, "default")
         with anyio.fail_after(10):
             assert (await execute(placement, fresh.id, "lives")).stdout == "lives"
         assert len(keepers.all) == 2
@@ -131,12 +136,12 @@ async def test_a_keeper_that_dies_is_started_again(tmp_path: Path) -> None:
 async def test_a_keeper_that_died_unseen(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
-        container = await placement.create(LIMITS)
+        container = await placement.create(LIMITS, "default")
         keepers.all[0].lost.set()
         assert not placement.is_ready
         with anyio.fail_after(10), pytest.raises(errors.NotFound, match="keeper"):
             await execute(placement, container.id)
-        container = await placement.create(LIMITS)
+        container = await placement.create(LIMITS, "default")
         with anyio.fail_after(10):
             assert (await execute(placement, container.id, "lives")).stdout == "lives"
 
@@ -144,7 +149,7 @@ async def test_a_keeper_that_died_unseen(tmp_path: Path) -> None:
 async def test_deleting_while_it_runs(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
-        container = await placement.create(LIMITS)
+        container = await placement.create(LIMITS, "default")
         failures: list[errors.NotFound] = []
 
         async def run() -> None:

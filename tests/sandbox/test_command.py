@@ -231,7 +231,45 @@ def test_doctor(belljar: Run) -> None:
     assert all(f"not stopped at {level}: {name} (" in seen.stdout for name in facts["not_stopped"])
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["serve"], ["doctor"]])
+def test_batch(belljar: Run, tmp_path: Path) -> None:
+    items = [
+        {
+            "code": "print(open('a.txt').read())",
+            "files": [{"name": "a.txt", "data": "aGk="}],
+            "custom_id": "first",
+        },
+        {"code": "open('made', 'w').write('x'); 1 / 0"},
+        {"code": 1},
+        {"code": "print(1)", "container": "container_x"},
+        {"code": "print(1)", "files": [{"name": "a", "data": "*"}]},
+    ]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, items)))
+    seen = belljar("batch", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl"))
+    assert (seen.returncode, seen.stdout, seen.stderr) == (1, "", "")
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    by_index = {line["index"]: line for line in lines}
+    assert sorted(by_index) == [0, 1, 2, 3, 4]
+    assert (by_index[0]["custom_id"], by_index[0]["execution"]["stdout"]) == ("first", "hi\n")
+    assert by_index[1]["execution"]["outcome"]["reason"] == "ZeroDivisionError"
+    assert [file["filename"] for file in by_index[1]["execution"]["files"]] == ["made"]
+    assert all(by_index[n]["error"]["type"] == "invalid_request_error" for n in (2, 3, 4))
+    # What is there is not written over.
+    again = belljar("batch", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl"))
+    assert again.returncode == 125
+    assert "out.jsonl" in again.stderr
+
+
+def test_batch_from_standard_input(belljar: Run) -> None:
+    seen = belljar("batch", "-", "-j", "3", stdin="".join(f'{{"code": "print({n})"}}\n' for n in range(10)))
+    assert seen.returncode == 0, seen.stderr
+    lines = [json.loads(line) for line in seen.stdout.splitlines()]
+    assert {line["index"]: line["execution"]["stdout"] for line in lines} == {n: f"{n}\n" for n in range(10)}
+    empty = belljar("batch", "-", stdin="\n")
+    assert empty.returncode == 125
+    assert "JSON lines" in empty.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["batch"], ["serve"], ["doctor"]])
 def test_help(belljar: Run, command: list[str]) -> None:
     for option in ("--help", "-h"):
         seen = belljar(*command, option)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belljar.gateway.imports import MAX_CHARACTERS, imported
+from belljar.imports import MAX_CHARACTERS, imported
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from belljar import document, errors, link
 from belljar.gateway import attachments
 from belljar.gateway.attachments import Attachment
 from belljar.gateway.envelope import Activity, from_validation
-from belljar.gateway.imports import imported
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
-from belljar.gateway.store import File
+from belljar.gateway.store import TENANT, File
 from belljar.gateway.tools.code_execution import run_and_keep
+from belljar.imports import imported
 from belljar.wire.execution import (
     Execution,
     ExecutionFile,
@@ -39,7 +39,7 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
             container = parts.placement.find(asked.container)
             _check_limits(container, asked.limits)
         else:
-            container = await parts.placement.create(limits)
+            container = await parts.placement.create(limits, TENANT)
             stack.push_async_callback(parts.placement.discard, container.id, "it was made for one execution")
         activity.container_id = container.id
         session = await stack.enter_async_context(parts.placement.use(container.id, imports))
@@ -63,7 +63,7 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
 
 
 async def create_container(parts: Parts, asked: ContainerRequest) -> ContainerDocument:
-    container = await parts.placement.create(_limits(parts, asked.limits))
+    container = await parts.placement.create(_limits(parts, asked.limits), TENANT)
     return _document(parts, container)
 
 

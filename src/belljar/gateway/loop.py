@@ -17,6 +17,7 @@ from belljar.gateway.files import Files
 from belljar.gateway.placement import Container, Placement
 from belljar.gateway.profiles import Profile
 from belljar.gateway.sse import Emit, Event
+from belljar.gateway.store import TENANT
 from belljar.gateway.tools import code_execution
 from belljar.gateway.turn import Rewriter, Use, added_usage, whole_block
 from belljar.gateway.upstream import Caller, Upstream
@@ -131,7 +132,7 @@ async def _hold(now: _Answer, container: Container) -> Container:
 
 async def _make(now: _Answer) -> Container:
     """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
-    container = await now.parts.placement.create(now.parts.settings.limits())
+    container = await now.parts.placement.create(now.parts.settings.limits(), TENANT)
 
     async def end_unless_told() -> None:
         if not now.is_finished:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
@@ -14,8 +15,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 import belljar
+from belljar.batch import lines_of
 from belljar.errors import InvalidRequest
-from belljar.gateway import executions, loop, profiles
+from belljar.gateway import batch, executions, loop, profiles
 from belljar.gateway.envelope import ThreadUnsupported, activity_of, from_validation
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.sse import EventStream
@@ -82,6 +84,23 @@ async def create_execution(request: Request) -> Response:
     return _json(json_of(done))
 
 
+async def create_batch(request: Request) -> ASGIApp:
+    parts = _parts(request)
+    lines = lines_of(await request.body())
+    at_once = _at_once(request.query_params.get("at_once"), parts.settings.max_sessions)
+    activity = activity_of(request.scope)
+    return batch.LineStream(lambda emit: batch.answer(parts, lines, at_once, activity, emit))
+
+
+def _at_once(asked: str | None, most: int) -> int:
+    """How many programs of a batch run at once: as asked, and as many as there are places for."""
+    if asked is None:
+        return min(most, 2 * (os.cpu_count() or 1))
+    if not asked.isdigit() or not 1 <= int(asked) <= most:
+        raise InvalidRequest(f"at_once: it has to be a number from 1 to {most} (BELLJAR_MAX_SESSIONS)")
+    return int(asked)
+
+
 async def create_container(request: Request) -> Response:
     asked = _validated(ContainerRequest, await _document(request, may_be_empty=True))
     return _json(json_of(await executions.create_container(_parts(request), asked)))
@@ -133,7 +152,7 @@ async def health(request: Request) -> Response:
             ready=parts.placement.is_ready,
             tiers=[TierHealth(**asdict(tier)) for tier in parts.placement.tiers],
         ),
-        sessions=SessionsHealth(live=load.live, max=load.most),
+        sessions=SessionsHealth(live=load.live, max=load.most, waiting=load.waiting),
         upstream=parts.upstream.kind,
     )
     return _json(json_of(answer))
@@ -143,6 +162,7 @@ def routes() -> list[Route]:
     return [
         Route("/v1/messages", messages, methods=["POST"]),
         Route("/v1/executions", create_execution, methods=["POST"]),
+        Route("/v1/executions/batch", create_batch, methods=["POST"]),
         Route("/v1/containers", create_container, methods=["POST"]),
         Route("/v1/containers/{id}", read_container, methods=["GET"]),
         Route("/v1/containers/{id}", delete_container, methods=["DELETE"]),

@@ -192,6 +192,24 @@ class Execution(BaseModel):
     """Milliseconds for each step of making the session and of the run."""
 
 
+class BatchItem(ExecutionRequest):
+    """A line of the body of POST /v1/executions/batch, and of what `belljar batch` reads."""
+
+    custom_id: Annotated[str, Field(max_length=200)] | None = None
+    """Comes back with the answer, for the caller to know it by."""
+
+
+class BatchLine(BaseModel):
+    """A line of the answer. They come in the order in which they finish."""
+
+    index: int
+    """The item's place in the batch, from 0."""
+    custom_id: str | None
+    execution: Execution | None = None
+    error: dict[str, Any] | None = None
+    """{type, message} where the item could not be run; else null."""
+
+
 def json_of(model: BaseModel) -> dict[str, Any]:
     """The model as JSON-ready data, with every field of the contract present."""
     return model.model_dump(mode="json")

@@ -80,6 +80,8 @@ class RuntimeHealth(BaseModel):
 class SessionsHealth(BaseModel):
     live: int
     max: int
+    waiting: int
+    """Requests that wait for a place."""
 
 
 class Health(BaseModel):

@@ -31,6 +31,8 @@ class Load:
 
     live: int
     most: int
+    waiting: int
+    """Requests that wait for a place."""
 
 
 class Session(Protocol):
@@ -74,8 +76,11 @@ class Placement(Protocol):
     def find(self, container_id: str) -> Container:
         """The container, unused by this."""
 
-    async def create(self, limits: Limits) -> Container:
-        """A new container. Raises Overloaded where every place is taken by one that is in use."""
+    async def create(self, limits: Limits, tenant: str) -> Container:
+        """A new container. Waits in turn while every place is taken by one that is in use.
+
+        Raises Overloaded when that takes too long, RateLimited where too many of the tenant wait.
+        """
 
     def hold(self, container_id: str) -> AbstractAsyncContextManager[Container]:
         """Keep the container from expiring and from giving way, for as long as a request needs it."""

@@ -13,6 +13,7 @@ import structlog
 from belljar import errors, link
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container, Load
+from belljar.gateway.placement.queue import FairQueue
 from belljar.settings import Settings
 from belljar.wire.execution import Limits
 from belljar.wire.ids import new_id
@@ -136,6 +137,9 @@ class LocalPlacement:
         self._gone: dict[str, str] = {}
         self._keeper: link.Keeper | None = None
         self._up = anyio.Event()
+        self._queue = FairQueue(settings.max_queued, settings.queue_seconds)
+        self._freed = anyio.Event()
+        """A place has become free, or a container that can give way."""
         self._description: link.Description | None = None
 
     @property
@@ -154,14 +158,19 @@ class LocalPlacement:
 
     @property
     def load(self) -> Load:
-        return Load(sum(entry.is_open for entry in self._entries.values()), self._settings.max_sessions)
+        live = sum(entry.is_open for entry in self._entries.values())
+        return Load(live, self._settings.max_sessions, len(self._queue))
 
     def find(self, container_id: str) -> Container:
         return self._live_entry(container_id).container
 
-    async def create(self, limits: Limits) -> Container:
-        self.notice_loss()
-        await self._make_room()
+    async def create(self, limits: Limits, tenant: str) -> Container:
+        async with self._queue.turn(tenant):
+            self.notice_loss()
+            await self._make_room()
+            return self._added(limits)
+
+    def _added(self, limits: Limits) -> Container:
         now = now_microseconds()
         container = Container(new_id("container"), limits, now, now, now + self._idle_microseconds())
         self._entries[container.id] = _Entry(container)
@@ -177,6 +186,7 @@ class LocalPlacement:
         finally:
             entry.holders -= 1
             self._touch(entry)
+            self._freed.set()
 
     @asynccontextmanager
     async def use(self, container_id: str, imports: Sequence[str] | None = None) -> AsyncIterator[_Session]:
@@ -294,6 +304,7 @@ class LocalPlacement:
 
     def _forget(self, container_id: str, why: str) -> None:
         self._entries.pop(container_id, None)
+        self._freed.set()
         self._gone[container_id] = why
         while len(self._gone) > _REMEMBERED:
             self._gone.pop(next(iter(self._gone)))
@@ -302,9 +313,9 @@ class LocalPlacement:
         while len(self._entries) >= self._settings.max_sessions:
             idle = [entry.container for entry in self._entries.values() if not entry.is_used]
             if not idle:
-                raise errors.Overloaded(
-                    f"All {self._settings.max_sessions} sessions are in use. Try again when one has finished."
-                )
+                self._freed = anyio.Event()
+                await self._freed.wait()
+                continue
             longest = min(idle, key=lambda container: container.last_used_at)
             await self.discard(longest.id, "it had been idle longest when a new one needed its place")
 

@@ -1,0 +1,96 @@
+"""Run programs by the thousand in a keeper of one's own."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+from collections.abc import Callable
+
+import anyio
+
+from belljar import document, link
+from belljar.batch import item_of
+from belljar.errors import BelljarError, InvalidRequest
+from belljar.imports import imported
+from belljar.settings import Settings
+from belljar.wire.execution import BatchItem, BatchLine, Execution, ExecutionFile
+from belljar.wire.media import media_type
+
+_names = itertools.count(1)
+
+
+async def run(
+    settings: Settings, lines: list[bytes], at_once: int, on_answer: Callable[[BatchLine], None]
+) -> None:
+    """Run each line in a session of its own, `at_once` at a time; `on_answer` gets the answers as they finish.
+
+    Files that programs make are named in the answers, and not kept. Raises JailUnavailable.
+    """
+    async with link.start(settings) as keeper:
+        numbered = iter(enumerate(lines))
+
+        async def work() -> None:
+            for index, line in numbered:
+                on_answer(await _answered(keeper, settings, index, line))
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(min(at_once, len(lines))):
+                    tasks.start_soon(work)
+        except BaseExceptionGroup as group:
+            raise link.only(group) from None
+
+
+async def _answered(keeper: link.Keeper, settings: Settings, index: int, line: bytes) -> BatchLine:
+    custom_id: str | None = None
+    try:
+        item = item_of(line)
+        custom_id = item.custom_id
+        return BatchLine(index=index, custom_id=custom_id, execution=await _executed(keeper, settings, item))
+    except BelljarError as error:
+        if keeper.is_lost:
+            raise
+        failed = {"type": error.kind, "message": str(error)}
+        return BatchLine(index=index, custom_id=custom_id, error=failed)
+
+
+async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) -> Execution:
+    if item.container is not None:
+        raise InvalidRequest(
+            "container: there are none here: each program of a batch has a session of its own"
+        )
+    files = {}
+    for number, file in enumerate(item.files):
+        if file.data is None:
+            raise InvalidRequest(f"files.{number}: give `data` (base64): there are no kept files here")
+        try:
+            files[file.name] = base64.b64decode(file.data, validate=True)
+        except binascii.Error as error:
+            raise InvalidRequest(f"files.{number}.data: not valid base64: {error}") from error
+    program = link.Run(
+        item.code,
+        item.timeout_seconds or settings.timeout_seconds,
+        item.stdin or "",
+        item.env,
+        is_last=True,
+    )
+    session = f"batch-{next(_names)}"
+    opening = link.Opening(settings.limits(item.limits), imported(item.code, files))
+    try:
+        result = await keeper.execute(session, program, opening=opening, files=files, closes=True)
+    finally:
+        if not keeper.is_lost:
+            with anyio.CancelScope(shield=True):
+                await keeper.close(session)
+    made = [
+        ExecutionFile(
+            file_id=None,
+            filename=file.path.rpartition("/")[2],
+            path=file.path,
+            mime_type=media_type(file.path, b""),
+            size_bytes=file.size_bytes,
+        )
+        for file in result.files
+    ]
+    return document.execution(result, container=None, files=made, isolation=keeper.description.isolation)

@@ -1,0 +1,77 @@
+"""Many programs in one request: JSON lines in, JSON lines out, each as it finishes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+
+import anyio
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from belljar.batch import item_of
+from belljar.errors import BelljarError
+from belljar.gateway import executions
+from belljar.gateway.envelope import Activity, envelope
+from belljar.gateway.loop import Parts
+from belljar.wire.execution import BatchLine, json_of
+
+log = structlog.get_logger("belljar.gateway")
+
+Emit = Callable[[BatchLine], Awaitable[None]]
+
+
+async def answer(parts: Parts, lines: list[bytes], at_once: int, activity: Activity, emit: Emit) -> None:
+    """Run each line in a session of its own, `at_once` at a time; `emit` gets the answers as they finish.
+
+    A slow reader holds up what has not begun: no more than `at_once` answers wait for it. Cancelling interrupts all.
+    """
+    numbered = iter(enumerate(lines))
+    sending = anyio.Lock()
+
+    async def work() -> None:
+        for index, line in numbered:
+            answered = await _answered(parts, index, line, activity)
+            async with sending:
+                await emit(answered)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(min(at_once, len(lines))):
+            tasks.start_soon(work)
+
+
+async def _answered(parts: Parts, index: int, line: bytes, activity: Activity) -> BatchLine:
+    custom_id: str | None = None
+    try:
+        item = item_of(line)
+        custom_id = item.custom_id
+        asked = item.model_copy(update={"custom_id": None})
+        own = Activity(activity.request_id, activity.what)
+        done = await executions.run(parts, asked, own)
+        activity.has_run_code = True
+        return BatchLine(index=index, custom_id=custom_id, execution=done)
+    except BelljarError as error:
+        failed = envelope(error, activity.request_id)["error"]
+    except Exception:  # the boundary of one line: the others go on
+        log.exception("a line of a batch failed", request_id=activity.request_id, index=index)
+        failed = {"type": "api_error", "message": "Internal server error; the server's log has the details."}
+    return BatchLine(index=index, custom_id=custom_id, error=failed)
+
+
+class LineStream:
+    """An ASGI answer of JSON lines that `produce(emit)` makes."""
+
+    def __init__(self, produce: Callable[[Emit], Awaitable[None]]) -> None:
+        self._produce = produce
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-cache")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+        async def emit(line: BatchLine) -> None:
+            text = json.dumps(json_of(line), ensure_ascii=False, separators=(",", ":"))
+            body = text.encode("utf-8", "replace") + b"\n"
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
+        await self._produce(emit)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
