@@ -108,7 +108,9 @@ class Lot:
 
     async def _park(self, tier: int) -> bool:
         try:
-            is_rehearsed = self._is_idle()
+            # Not in the highest of the tiers: sessions that live on come from there, and are to take little memory.
+            is_highest = 0 < tier == len(self._waiting) - 1
+            is_rehearsed = self._is_idle() and not is_highest
             session, laps = await self._make(tier, is_rehearsed)
         except Exception as error:  # noqa: BLE001 - without parked sessions requests make their own
             log("no session could be parked", error)
