@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import functools
 import os
 import platform
 import socket
@@ -79,6 +80,7 @@ MOUNT_ATTR_NODEV = 4
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
+PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
@@ -212,13 +214,21 @@ def prctl(option: int, *arguments: int) -> int:
 
 def drop_bounding_set() -> None:
     """Take away what exec could ever gain. Needs CAP_SETPCAP, so it comes before `drop_capabilities`."""
+    for capability in range(capabilities()):
+        prctl(PR_CAPBSET_DROP, capability)
+
+
+@functools.cache
+def capabilities() -> int:
+    """How many capabilities the kernel knows. A fork server asks ahead, for all that it forks."""
     for capability in range(64):
         try:
-            prctl(PR_CAPBSET_DROP, capability)
+            prctl(PR_CAPBSET_READ, capability)
         except OSError as error:
-            if error.errno == errno.EINVAL and capability:
-                return  # the kernel knows no further capability
-            raise
+            if error.errno != errno.EINVAL or not capability:
+                raise
+            return capability
+    return 64
 
 
 def drop_capabilities() -> None:
@@ -233,13 +243,19 @@ def set_title(title: str) -> None:
 
     Needs /proc (proc(5): arg_start and arg_end are fields 48 and 49 of stat).
     """
-    with open("/proc/self/stat") as stat:
-        fields = stat.read().rpartition(") ")[2].split()
-    start, end = int(fields[45]), int(fields[46])
+    start, end = _command_line()
     text = title.encode()[: end - start - 1]
     ctypes.memmove(start, text.ljust(end - start, b"\0"), end - start)
     name = ctypes.create_string_buffer(title.removeprefix("belljar ").encode()[:15])
     prctl(PR_SET_NAME, ctypes.addressof(name))
+
+
+@functools.cache
+def _command_line() -> tuple[int, int]:
+    """Where it lies in memory: in what is forked at the same place, and so asked for once."""
+    with open("/proc/self/stat") as stat:
+        fields = stat.read().rpartition(") ")[2].split()
+    return int(fields[45]), int(fields[46])
 
 
 def write_file(path: str | os.PathLike[str], text: str) -> None:

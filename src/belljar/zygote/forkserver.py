@@ -46,6 +46,7 @@ class _Growth:
 def main(control: socket.socket) -> Birth:
     """Serve until the keeper is gone. Returns in a guest only, with its birth alone."""
     kernel.set_title("belljar zygote")
+    kernel.capabilities()
     display.hook_pyplot()
     # All of ours is loaded; what looks for packages is not to find, and to hold open, the archive that it came in.
     sys.path[:] = [entry for entry in sys.path if not entry.endswith("inside.zip")]
