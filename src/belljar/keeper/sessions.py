@@ -94,7 +94,12 @@ class Session:
         self._early.clear()
         self._is_forking = True
         try:
-            guest, laps = await self._born(uid, gid, rehearse=rehearse)
+            try:
+                guest, laps = await self._born(uid, gid, rehearse=rehearse)
+            except SessionLost:
+                if self.zygote is None or not self.zygote.is_lost:
+                    raise
+                guest, laps = await self._born(uid, gid, rehearse=rehearse)  # from its successor
         finally:
             self._is_forking = False
         self._guest = self._guests[guest.number] = guest
