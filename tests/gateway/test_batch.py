@@ -79,7 +79,7 @@ def test_more_than_there_are_places_wait_their_turn(http: httpx2.Client) -> None
     [
         (b"", {}, "JSON lines"),
         (b" \n\n", {}, "JSON lines"),
-        *[(b"{}", {"at_once": value}, "at_once") for value in ("0", "x", "100000")],
+        *[(b"{}", {"at_once": value}, "at_once") for value in ("0", "x", "100000", "²", "9" * 5000)],
     ],
 )
 def test_a_batch_that_cannot_be_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -86,7 +87,10 @@ def _sessions(base: Path) -> list[Path]:
 
 
 def traces(pid: int) -> Traces:
-    links = [Path(os.readlink(link)) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    links = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it is at work
+            links.append(Path(os.readlink(link)))
     return Traces(
         processes=[(one, at) for one in [pid, *descendants(pid)] if (at := _started_at(one))],
         cgroups=_cgroups(pid),
@@ -185,11 +189,16 @@ anyio.run(main)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_an_owner_that_is_killed_takes_all_with_it(number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", _OWNER], stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        with anyio.fail_after(60):
-            assert await anyio.to_thread.run_sync(owner.stdout.readline) == "up\n"
-        (keeper,) = children(owner.pid)
-        seen = traces(keeper)
+        try:
+            assert owner.stdout is not None
+            with anyio.fail_after(60):
+                assert await anyio.to_thread.run_sync(owner.stdout.readline) == "up\n"
+            (keeper,) = children(owner.pid)
+            await anyio.sleep(0.5)  # until it has parked what it will
+            seen = traces(keeper)
+        except BaseException:
+            owner.kill()
+            raise
         owner.send_signal(number)
     await until(lambda: seen.remaining() == [])
     assert mounts() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from jail import Session, opened
 
 from belljar import link
 from belljar.errors import InvalidRequest, NotFound
-from belljar.wire.execution import MIB
+from belljar.wire.execution import MIB, Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -295,3 +296,43 @@ async def test_files_outlive_the_interpreter(session: Session) -> None:
     result = await session.run("open('a', 'w').write('a'); import os; os._exit(1)")
     assert await session.content(result.files[0]) == b"a"
     assert await session.says("print(open('a').read())") == "a"
+
+
+async def test_a_tree_that_is_closed_to_its_own_user(keeper: link.Keeper) -> None:
+    """It may end its session, and leaves nothing that nobody could close."""
+    async with opened(keeper) as session:
+        await session.run("import os; os.chmod('/files', 0); os._exit(0)")
+        result = await session.run("print('again')")
+        assert result.outcome.status in ("completed", "lost")
+    async with opened(keeper) as other:
+        assert await other.says("print('fine')") == "fine"
+
+
+async def test_files_and_code_in_the_message_that_makes_the_session(keeper: link.Keeper) -> None:
+    opening = link.Opening(Limits(), [])
+    program = link.Run("print(open('a').read(), open('b').read())", 10, is_last=True)
+    result = await keeper.execute(
+        "fused", program, opening=opening, files={"a": b"1", "b": b"2"}, closes=True
+    )
+    assert (result.stdout, result.is_closed) == ("1 2\n", True)
+    with pytest.raises(NotFound):
+        await keeper.execute("fused", program)
+    kept = await keeper.execute(
+        "fused", link.Run("open('c', 'w').write('x')", 10), opening=opening, closes=True
+    )
+    assert not kept.is_closed  # there is a file to be read
+    assert b"".join([piece async for piece in keeper.read("fused", kept.files[0])]) == b"x"
+    await keeper.close("fused")
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.01, 0.03, 0.1])
+async def test_a_caller_that_goes_away_while_its_session_is_made(keeper: link.Keeper, seconds: float) -> None:
+    """Whenever that is, nothing runs on, and the name is free again."""
+    files = {f"f{n}": bytes(1000) for n in range(100)}
+    program, opening = link.Run("import time; time.sleep(60)", 60), link.Opening(Limits(), [])
+    with anyio.move_on_after(seconds):
+        await keeper.execute("gone", program, opening=opening, files=files)
+    await keeper.close("gone")
+    with anyio.fail_after(20):
+        await keeper.open("gone", Limits())
+        await keeper.close("gone")

@@ -162,6 +162,24 @@ async def test_zygotes_are_replaced_at_an_age() -> None:
         )
 
 
+async def test_random_numbers_differ_whichever_tier_a_session_is_forked_from() -> None:
+    code = """
+import json, random
+import numpy
+rng = numpy.random.get_bit_generator()
+print(json.dumps([numpy.random.rand(), rng.seed_seq.entropy, rng.spawn(1)[0].random_raw(), random.random()]))
+"""
+    tiers = {"bare": ("random",), "tables": ("numpy", "numpy.random"), "more": ("json.tool",)}
+    async with jail.started(preload=tiers) as here:
+        await here.keeper.warm()
+        for imports in (["numpy"], None):
+            seen = []
+            for n in range(2):
+                await here.keeper.open(f"{imports}{n}", Limits(), imports)
+                seen.append(await Session(here.keeper, f"{imports}{n}").value(code))
+            assert all(one != two for one, two in zip(*seen, strict=True)), (imports, seen)
+
+
 # -- parked sessions ---------------------------------------------------------------------------------------
 
 

@@ -59,6 +59,8 @@ def test_attached_modules_are_followed_once() -> None:
         "import numpy\n" + "[" * 5000 + "]" * 5000,
         "import numpy\n" + "a.b" * 200_000,
         "import numpy\nx = " + "1 + " * 50_000 + "1",
+        "import numpy\n(\nfrom " + "a" * 250_000,
+        "import numpy\n(\nfrom " + "a." * 100_000 + " import",
     ],
 )
 def test_code_that_is_hard_to_read_is_read_in_part(code: str) -> None:

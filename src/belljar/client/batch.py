@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable
 
 import anyio
+from pydantic import ValidationError
 
 from belljar import document, link
 from belljar.batch import item_of
@@ -39,7 +40,17 @@ async def run(
                 for _ in range(min(at_once, len(lines))):
                     tasks.start_soon(work)
         except BaseExceptionGroup as group:
-            raise link.only(group) from None
+            # With the keeper's end all that is under way fails, each for the same reason.
+            known, others = group.split(BelljarError)
+            raise (others or _first(known)) from None
+
+
+def _first(group: BaseExceptionGroup[BaseException] | None) -> BaseException:
+    error: BaseException | None = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert error is not None
+    return error
 
 
 async def _answered(keeper: link.Keeper, settings: Settings, index: int, line: bytes) -> BatchLine:
@@ -76,7 +87,11 @@ async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) ->
         is_last=True,
     )
     session = f"batch-{next(_names)}"
-    opening = link.Opening(settings.limits(item.limits), imported(item.code, files))
+    try:
+        limits = settings.limits(item.limits)
+    except ValidationError as error:
+        raise InvalidRequest(f"limits: {error.errors()[0]['msg']}") from error
+    opening = link.Opening(limits, imported(item.code, files))
     try:
         result = await keeper.execute(session, program, opening=opening, files=files, closes=True)
     finally:

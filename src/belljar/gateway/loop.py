@@ -220,7 +220,7 @@ async def _run_code(now: _Answer, use: Use) -> code_execution.Outcome:
         async with parts.placement.use(container.id) as session:
             now.asked.activity.has_run_code = True
             return await code_execution.run(session, code, settings.timeout_seconds, parts.files, now.put)
-    except errors.Overloaded as error:
+    except (errors.Overloaded, errors.RateLimited) as error:
         if not now.asked.activity.has_run_code:
             raise
         return code_execution.Failed("too_many_requests", str(error))

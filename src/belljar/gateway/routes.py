@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
@@ -96,7 +97,7 @@ def _at_once(asked: str | None, most: int) -> int:
     """How many programs of a batch run at once: as asked, and as many as there are places for."""
     if asked is None:
         return min(most, 2 * (os.cpu_count() or 1))
-    if not asked.isdigit() or not 1 <= int(asked) <= most:
+    if not re.fullmatch("[0-9]{1,6}", asked) or not 1 <= int(asked) <= most:
         raise InvalidRequest(f"at_once: it has to be a number from 1 to {most} (BELLJAR_MAX_SESSIONS)")
     return int(asked)
 

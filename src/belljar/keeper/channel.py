@@ -81,6 +81,8 @@ class PacketChannel:
                 await self._send({**packet, "id": number}, fds)
                 await event.wait()
         except (OSError, TimeoutError) as error:
+            if isinstance(error, ConnectionError):
+                self.is_gone = True  # what is read will say so as well
             raise SessionLost(f"the {self._name} does not answer: {error}") from error
         finally:
             del self._waiting[number]

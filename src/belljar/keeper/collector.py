@@ -137,14 +137,13 @@ def is_ours(name: bytes) -> bool:
 
 def mend(files_fd: int, directories: Iterable[bytes], *, owner: int) -> None:
     """Have each of `directories` be one: what is there instead gets another name."""
-    with _as(owner):
-        for name in directories:
-            with contextlib.suppress(FileNotFoundError):
-                if stat.S_ISDIR(os.stat(name, dir_fd=files_fd, follow_symlinks=False).st_mode):
-                    continue
-                os.rename(
-                    name, name + b"-" + os.urandom(4).hex().encode(), src_dir_fd=files_fd, dst_dir_fd=files_fd
-                )
+    for name in directories:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.stat(name, dir_fd=files_fd, follow_symlinks=False).st_mode):
+                continue
+            aside = name + b"-" + os.urandom(4).hex().encode()
+            os.rename(name, aside, src_dir_fd=files_fd, dst_dir_fd=files_fd)
+        with _as(owner):
             os.mkdir(name, 0o755, dir_fd=files_fd)
 
 

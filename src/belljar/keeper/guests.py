@@ -128,7 +128,7 @@ class Run:
         sizes = _parts(parts, len(message.body))
         self._displays += 1
         self._display_bytes += len(message.body)
-        self._text_bytes += sum(size for mime, size in sizes if not mime.startswith("image/"))
+        self._text_bytes += sum(size for mime, size in sizes if _is_text(mime))
         if (
             self._displays > MAX_RUN_DISPLAYS
             or self._display_bytes > MAX_RUN_DISPLAY_BYTES
@@ -352,6 +352,10 @@ def _is_at_end(fd: int) -> bool:
 
 async def _nobody(message: Message) -> None:
     """Where what is written between runs goes."""
+
+
+def _is_text(mime: str) -> bool:
+    return not mime.startswith("image/") or mime.startswith("image/svg")
 
 
 def _parts(parts: Any, size: int) -> list[tuple[str, int]]:

@@ -51,7 +51,7 @@ requires = {
     plain(dist.name): [
         plain(re.match(r"[\\w.-]+", line)[0]) for line in dist.requires or () if "extra ==" not in line
     ]
-    for dist in metadata.distributions()
+    for dist in metadata.distributions() if dist.name
 }
 print(json.dumps([owners, requires]))
 """

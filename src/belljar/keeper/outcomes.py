@@ -152,8 +152,8 @@ def _gone(status: int) -> Decided:
 
 def _not_begun() -> Decided:
     message = (
-        "The code did not run: something that an earlier run had left behind ended the interpreter first. "
-        f"{_LOST} Send the code again."
+        "The code did not run: the interpreter ended before it began, by what an earlier run had left behind or with "
+        f"the process that it was forked from. Send the code again. {_LOST}"
     )
     return _decided("crashed", "not_begun", message, 1)
 

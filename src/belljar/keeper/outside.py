@@ -88,6 +88,14 @@ def unlocked(
     return wrong
 
 
+def parent(pid: int) -> int:
+    """Of a process; 0 when it is gone."""
+    try:
+        return int(status(pid)["PPid"])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def pid_inside(pid: int) -> int:
     """The same process's pid in its own pid namespace. Raises FileNotFoundError or ProcessLookupError."""
     return int(status(pid)["NSpid"].split()[-1])

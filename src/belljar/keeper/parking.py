@@ -88,6 +88,14 @@ class Lot:
     async def run(self) -> None:
         """Keep as many ready as there have to be, for as long as the keeper lives."""
         while True:
+            try:
+                await self._keep()
+            except Exception as error:  # noqa: BLE001 - without parked sessions requests make their own
+                log("parking", error)
+                await anyio.sleep(AGAIN_SECONDS)
+
+    async def _keep(self) -> None:
+        while True:
             self._wake = anyio.Event()
             await self._let_pass()
             self._let_go()

@@ -60,7 +60,7 @@ class Session:
         self._tasks = tasks
         self.workspace = Workspace(box.files_fd, site.identity(index)[0])
         self._unreclaimable_bytes = outside.unreclaimable_bytes()
-        self._baseline_bytes = 0
+        self._zygote_pid = 0
         self._pids_refused = 0
         """So far in the session's life."""
         self._turn = anyio.Lock()
@@ -129,8 +129,9 @@ class Session:
                 has_bounding_set=not (has_namespaces or self._site.has_own_uids),
             ):
                 raise SessionLost(f"a guest is not locked in: {'; '.join(wrong)}")
-            if self._cgroup is None:
-                self._baseline_bytes = outside.memory_bytes(guest.pid)
+            self._zygote_pid = outside.parent(guest.pid)
+            if not has_namespaces:
+                self._zygote_pid = outside.parent(self._zygote_pid)  # between the two is the warden
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._kill_guest()
@@ -203,6 +204,13 @@ class Session:
         guest = self._guest
         if guest is not None and self.zygote is zygote and not guest.exited.is_set():
             guest.end(-signal.SIGKILL, 0.0)
+            self._tasks.start_soon(self._guarded, self._clear)
+
+    async def _clear(self) -> None:
+        """Kill what a guest that died between runs has left: it may have been woken by that death."""
+        async with self._turn:
+            if self._guest is not None and self._guest.is_spent and not self._is_closed:
+                await self._kill_guest()
 
     async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Whatever a guest makes one of its readers stumble over ends its session, and no other."""
@@ -253,7 +261,7 @@ class Session:
                 return await self._observe(run, guest, request, laps)
             finally:
                 guest.run = None
-        except SessionLost as error:
+        except (SessionLost, OSError) as error:
             self.kill()
             return await self._report(run, lost(str(error)), [], 0.0, laps)
 
@@ -280,7 +288,7 @@ class Session:
             self.limits,
             self._cgroup,
             has_namespaces=self._site.has_namespaces,
-            baseline_bytes=self._baseline_bytes,
+            zygote_pid=self._zygote_pid,
             unreclaimable_bytes=self._unreclaimable_bytes,
         )
         self._tasks.start_soon(self._guarded, watch.until_over, run, watched)

@@ -9,8 +9,9 @@ import resource
 import secrets
 import signal
 import socket
+import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -52,8 +53,8 @@ class Supervisor:
         self._lot: Lot
         self._afterwards: dict[int, Callable[[], None]] = {}
         """What is to be done when a request has been answered, by its number."""
-        self._half_open: set[str] = set()
-        """Names of sessions that are being made for a run, for as long as that is still wanted."""
+        self._begun_for: set[str] = set()
+        """Names of sessions that are being made ready, for as long as somebody wants them."""
         self._parked_limits = Limits.model_validate(config["limits"])
         self._changed = anyio.Event()
         self._running = 0
@@ -206,7 +207,11 @@ class Supervisor:
     async def _learn(self, runtime: Runtime) -> None:
         """Find out what builds on what is imported ahead."""
         if len(self._config["preload"]) > 1:
-            owners, requires = await anyio.to_thread.run_sync(runtime.ask_for_packages)
+            try:
+                owners, requires = await anyio.to_thread.run_sync(runtime.ask_for_packages)
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
+                log("what the runtime's packages build on", error)  # the tiers' own names still choose
+                return
             self._needs = needs_of(self._config["preload"], owners, requires)
 
     def _session(self, message: Message) -> Session:
@@ -227,8 +232,25 @@ class Supervisor:
     # -- operations ----------------------------------------------------------------------------------------
 
     async def _open(self, message: Message) -> tuple[dict[str, Any], bytes]:
-        laps = await self._opened(message.head["session"], message.head)
+        name = message.head["session"]
+        with self._begun(name):
+            laps = await self._opened(name, message.head)
+            self._check_wanted(name)
         return {"laps": milliseconds(laps)}, b""
+
+    @contextlib.contextmanager
+    def _begun(self, name: str) -> Iterator[None]:
+        """A block in which a session is made ready, and its caller may go away: see `_check_wanted`."""
+        self._begun_for.add(name)
+        try:
+            yield
+        finally:
+            self._begun_for.discard(name)
+
+    def _check_wanted(self, name: str) -> None:
+        if name not in self._begun_for:
+            self._let_go(name)
+            raise InvalidRequest("the caller went away before the run began")
 
     async def _opened(self, name: str, asked: dict[str, Any]) -> dict[str, float]:
         """Make the session `name`; returns its laps in seconds."""
@@ -331,38 +353,40 @@ class Supervisor:
         self._running += 1
         self._afterwards[number] = afterwards
         laps: dict[str, float] = {}
-        if "open" in head:
-            laps = await self._opened_for_a_run(name, head["open"])
-        session = self._session(message)
-        at = head["size"]
-        for file, size in head["files"]:
-            await session.workspace.put(file, message.body[at : at + size], is_first=True, is_last=True)
-            at += size
-        result = await session.execute(json.loads(message.body[: head["size"]]), emit)
+        try:
+            if "open" in head:
+                with self._begun(name):
+                    laps = await self._opened(name, head["open"])
+                    await self._put_all(message)
+                    self._check_wanted(name)
+            else:
+                await self._put_all(message)
+            result = await self._session(message).execute(json.loads(message.body[: head["size"]]), emit)
+        except (SessionLost, OSError):
+            is_closed = True  # nobody can use it any more, and nobody would close it
+            raise
         result["laps"] = milliseconds(laps) | result["laps"]
         is_closed = head["closes"] and not result["files"]
         return {"is_closed": is_closed}, json.dumps(result).encode()
 
-    async def _opened_for_a_run(self, name: str, asked: dict[str, Any]) -> dict[str, float]:
-        self._half_open.add(name)
-        try:
-            laps = await self._opened(name, asked)
-        finally:
-            is_wanted = name in self._half_open
-            self._half_open.discard(name)
-        if not is_wanted:
-            raise InvalidRequest("the caller went away before the run began")
-        return laps
+    async def _put_all(self, message: Message) -> None:
+        """The files that came with a run."""
+        at = message.head["size"]
+        for file, size in message.head["files"]:
+            workspace = self._session(message).workspace
+            await workspace.put(file, message.body[at : at + size], is_first=True, is_last=True)
+            at += size
 
     async def _interrupt(self, message: Message) -> tuple[dict[str, Any], bytes]:
         name = message.head["session"]
-        if name in self._half_open:
-            self._half_open.discard(name)
+        if name in self._begun_for:
+            self._begun_for.discard(name)
         else:
             self._session(message).interrupt()
         return {}, b""
 
     async def _close(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        self._begun_for.discard(message.head["session"])
         self._let_go(message.head["session"])
         return {}, b""
 

@@ -36,8 +36,8 @@ class Watched:
     limits: Limits
     cgroup: Cgroup | None
     has_namespaces: bool
-    baseline_bytes: int
-    """What a guest has of memory from birth, where no cgroup counts."""
+    zygote_pid: int
+    """It shares memory with its guests, which is not theirs: where no cgroup counts, its own share tells how much."""
     unreclaimable_bytes: int
     """Of the machine, when the session was made."""
 
@@ -85,12 +85,14 @@ async def look_at_memory(run: Run, watched: Watched) -> float:
 async def _added_up(watched: Watched) -> int:
     members = watched.box.processes(watched.guest_pid)
     # In a thread: a process with much memory makes it long, and the other sessions go on.
-    used = await anyio.to_thread.run_sync(lambda: sum(map(outside.memory_bytes, members)))
+    used, born_with = await anyio.to_thread.run_sync(
+        lambda: (sum(map(outside.memory_bytes, members)), outside.memory_bytes(watched.zygote_pid))
+    )
     if watched.has_namespaces:
         # Its files are in memory.
         used += (await watched.workspace.in_thread(watched.box.use)).disk_bytes
         used += watched.box.network_bytes()
-    return used - watched.baseline_bytes
+    return used - born_with
 
 
 def _count_processes(run: Run, watched: Watched) -> None:

@@ -25,6 +25,9 @@ from belljar.keeper.journal import log
 AGAIN_SECONDS = 5
 """Between tries to start a generation that does not come up."""
 
+MOST_OLD = 3
+"""Generations that wait for their last guest, before no further one is begun for the number of its sessions."""
+
 OnLoss = Callable[["Zygote"], None]
 """Told of a zygote that has died, and its guests with it."""
 
@@ -82,6 +85,12 @@ class _Generation:
     @property
     def forks(self) -> int:
         return sum(zygote.forks for zygote in self.zygotes)
+
+    def renew(self) -> None:
+        """Count its age and its forks from now on."""
+        self.born_at, self.worn = time.monotonic(), anyio.Event()
+        for zygote in self.zygotes:
+            zygote.forks = 0
 
     @property
     def is_lost(self) -> bool:
@@ -168,8 +177,10 @@ class Zygotes:
         if self._current.zygotes[0].is_lost:
             self._switch(generation)
         await self._grow(generation)
-        if generation is not self._current and generation.is_lost:
+        is_shorter = len(generation.zygotes) < len(self._current.zygotes) and not self._current.is_lost
+        if generation is not self._current and (generation.is_lost or is_shorter):
             self._end(generation)
+            self._current.renew()  # it has to do for as long again
         elif generation is not self._current:
             self._switch(generation)
 
@@ -178,6 +189,8 @@ class Zygotes:
         self._tasks.start_soon(self._retire, old)
         self._switched.set()
         self._switched = anyio.Event()
+        for tier in self.tiers[len(generation.zygotes) :]:
+            tier.state, tier.why = "warming", ""
         for index, zygote in enumerate(generation.zygotes):
             self._note(index, zygote)
 
@@ -204,21 +217,28 @@ class Zygotes:
         """Fork the further tiers, one from the other."""
         for index, modules in list(enumerate(self._preloads))[1:]:
             parent = generation.zygotes[-1]
-            ours, theirs = packets.pair()
+            try:
+                ours, theirs = packets.pair()
+            except OSError as error:
+                self._note_failure(generation, index, error)
+                return
             try:
                 with theirs:
                     await parent.channel.ask({"op": "grow", "preload": list(modules)}, [theirs.fileno()])
                 zygote = await self._add(generation, ours, modules)
-            except BelljarError as error:
+            except (BelljarError, OSError) as error:
                 ours.close()
-                log(f"the tier {self.tiers[index].name}", error)
-                if generation is self._current:
-                    for tier in self.tiers[index:]:
-                        tier.state, tier.why = "failed", str(error)
-                    self._on_change()
+                self._note_failure(generation, index, error)
                 return
             if generation is self._current:
                 self._note(index, zygote)
+
+    def _note_failure(self, generation: _Generation, index: int, error: Exception) -> None:
+        log(f"the tier {self.tiers[index].name}", error)
+        if generation is self._current:
+            for tier in self.tiers[index:]:
+                tier.state, tier.why = "failed", str(error)
+            self._on_change()
 
     async def _add(self, generation: _Generation, sock: Any, modules: Sequence[str]) -> Zygote:
         ready = await zygote_ready(sock, modules)
@@ -247,7 +267,8 @@ class Zygotes:
         self._on_change()
 
     def _wear(self, generation: _Generation) -> None:
-        if generation.forks >= self._most_sessions:
+        # Not while several old ones wait for their last guests: each is as large as the libraries.
+        if generation.forks >= self._most_sessions and len(self._old) < MOST_OLD:
             generation.worn.set()
 
     async def _until_worn(self, generation: _Generation) -> None:
@@ -258,7 +279,8 @@ class Zygotes:
     async def _retire(self, generation: _Generation) -> None:
         """End a generation when nobody lives in it any more."""
         self._old.append(generation)
-        while not generation.is_lost and any(zygote.living for zygote in generation.zygotes):
+        # The guests of one that has died are dead; those of the others are not.
+        while any(zygote.living for zygote in generation.zygotes if not zygote.is_lost):
             generation.idle = anyio.Event()
             await generation.idle.wait()
         self._old.remove(generation)

@@ -63,6 +63,7 @@ def main(control: socket.socket) -> Birth:
 def _get_ready(control: socket.socket, preload: list[str]) -> None:
     """Import, use a little of what was imported, and leave the memory as it is best forked; then report."""
     started = time.perf_counter()
+    gc.unfreeze()  # what the tier before had is looked through for generators, and frozen, once more
     failed = _preload(preload)
     imported = time.perf_counter()
     cold = warm.prepare() if preload else {}
@@ -170,12 +171,14 @@ class _Server:
         try:
             if self._has_boxes:
                 kernel.setns(fds[0], kernel.CLONE_NEWPID)
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError:
+                self._go_home()
+                raise
             if pid == 0:
                 return self._born(packet, fds, started)
-            if self._has_boxes:
-                # Back home: only our next child is born elsewhere, and only when we ask for it.
-                kernel.setns(self._own_pid_namespace, kernel.CLONE_NEWPID)
+            self._go_home()
             pidfd = os.pidfd_open(pid)
             laps = {"fork": time.perf_counter() - started}
             packets.send(
@@ -187,6 +190,11 @@ class _Server:
         for fd in fds:
             os.close(fd)
         return None
+
+    def _go_home(self) -> None:
+        """Only our next child is born elsewhere, and only when that is asked for."""
+        if self._has_boxes:
+            kernel.setns(self._own_pid_namespace, kernel.CLONE_NEWPID)
 
     def _keep(self, pidfd: int, pid: int) -> None:
         self._children[pidfd] = pid

@@ -58,39 +58,33 @@ class _Session:
         self._entry = entry
         self._given = entry.container.given
         self._imports = imports
-        self._held: dict[str, bytes] = {}
+        self._held: dict[str, tuple[str, bytes]] = {}
         """Files that go with the first run."""
         self.container_id = entry.container.id
 
     async def give(self, name: str, digest: str, body: bytes) -> None:
-        if self._given.get(name) != digest:
+        held = self._held.get(name)
+        if (held[0] if held else self._given.get(name)) != digest:
             await self.put(name, digest, body)
 
     async def put(self, name: str, digest: str, body: bytes) -> None:
-        held = sum(map(len, self._held.values())) + len(body)
-        if not self._entry.is_open and held <= _HELD_BYTES:
-            self._held[name] = body
-        else:
-            await self._open()
-            with self._owner.watching(self.container_id):
-                await self._keeper.put(self.container_id, name, body)
-        self._given[name] = digest
+        held = sum(len(other) for _, other in self._held.values()) + len(body)
+        self._held[name] = (digest, body)
+        if self._entry.is_open or held > _HELD_BYTES:
+            await self.put_held()
 
     async def execute(
         self, run: link.Run, on_event: Callable[[link.Event], None] | None = None
     ) -> link.Result:
         opening = None if self._entry.is_open else self._opening()
-        files, self._held = self._held, {}
+        held, self._held = self._held, {}
+        files = {name: body for name, (_, body) in held.items()}
         with self._owner.watching(self.container_id):
             self._entry.is_open = True  # from now on it may be, and has to be closed
-            try:
-                result = await self._keeper.execute(
-                    self.container_id, run, on_event, opening=opening, files=files, closes=run.is_last
-                )
-            except errors.BelljarError:
-                for name in files:
-                    self._given.pop(name, None)
-                raise
+            result = await self._keeper.execute(
+                self.container_id, run, on_event, opening=opening, files=files, closes=run.is_last
+            )
+        self._given.update({name: digest for name, (digest, _) in held.items()})
         if result.is_closed:
             self._entry.is_open = False
         elif result.outcome.status == "lost":
@@ -113,18 +107,18 @@ class _Session:
             opening = self._opening()
             # Shielded: given up half-way, it would be open there and not here. It takes milliseconds.
             with self._owner.watching(self.container_id), anyio.CancelScope(shield=True):
-                await self._keeper.open(self.container_id, opening.limits, opening.imports)
                 self._entry.is_open = True
-        await self.put_held()
+                await self._keeper.open(self.container_id, opening.limits, opening.imports)
 
     async def put_held(self) -> None:
         """Put what no run has taken along."""
-        if self._held and not self._entry.is_open:
+        if self._held:
             await self._open()
-        held, self._held = self._held, {}
-        for name, body in held.items():
+        while self._held:
+            name, (digest, body) = self._held.popitem()
             with self._owner.watching(self.container_id):
                 await self._keeper.put(self.container_id, name, body)
+            self._given[name] = digest
 
 
 class LocalPlacement:
