@@ -142,7 +142,8 @@ def mend(files_fd: int, directories: Iterable[bytes], *, owner: int) -> None:
             if stat.S_ISDIR(os.stat(name, dir_fd=files_fd, follow_symlinks=False).st_mode):
                 continue
             aside = name + b"-" + os.urandom(4).hex().encode()
-            os.rename(name, aside, src_dir_fd=files_fd, dst_dir_fd=files_fd)
+            with _as(owner):
+                os.rename(name, aside, src_dir_fd=files_fd, dst_dir_fd=files_fd)
         with _as(owner):
             os.mkdir(name, 0o755, dir_fd=files_fd)
 

@@ -12,8 +12,8 @@ import time
 with tempfile.TemporaryFile("w+") as file:
 
     def written():
-        file.seek(0)
-        return file.read()
+        # Not by the file's own place, at which the report is being written.
+        return os.pread(file.fileno(), 65536, 0).decode()
 
     event = threading.Event()
     thread = threading.Thread(target=event.wait)
@@ -22,6 +22,7 @@ with tempfile.TemporaryFile("w+") as file:
     assert written().count("(most recent call first)") >= 2
     event.set()
     thread.join()
+    file.seek(0)
     file.truncate(0)
     faulthandler.dump_traceback_later(0.02, file=file)
     deadline = time.monotonic() + 30
@@ -29,6 +30,7 @@ with tempfile.TemporaryFile("w+") as file:
         time.sleep(0.01)
     assert "Timeout" in written()
     faulthandler.cancel_dump_traceback_later()
+    file.seek(0)
     file.truncate(0)
     faulthandler.register(signal.SIGUSR1, file=file)
     os.kill(os.getpid(), signal.SIGUSR1)
