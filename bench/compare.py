@@ -74,8 +74,8 @@ class Client:
 
 
 @contextlib.contextmanager
-def server(**settings: object) -> Iterator[tuple[str, int, float]]:
-    """A server with its state in a directory of its own; its URL, pid, and seconds until it answered."""
+def server(**settings: object) -> Iterator[tuple[str, float]]:
+    """A server with its state in a directory of its own; its URL, and seconds until it answered."""
     with tempfile.TemporaryDirectory() as state:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLJAR_")}
         environment |= {f"BELLJAR_{name.upper()}": str(value) for name, value in settings.items()}
@@ -94,7 +94,7 @@ def server(**settings: object) -> Iterator[tuple[str, int, float]]:
         try:
             if not line.startswith("Belljar listens on "):
                 sys.exit("the server does not start: run `belljar doctor`")
-            yield line.split()[-1], process.pid, taken
+            yield line.split()[-1], taken
         finally:
             process.terminate()
             process.wait(30)
@@ -182,22 +182,22 @@ def cells(client: Client, count: int) -> list[list[str]]:
     return [[str(count), f"{middle:.2f}", f"{late:.2f}", *beside]]
 
 
-def idle_memory(client: Client, pid: int, count: int) -> list[list[str]]:
+def idle_memory(client: Client, count: int) -> list[list[str]]:
     """What a session with the libraries has for itself, when it has run a cell and waits."""
     workload = Workload("import", "import numpy, pandas, matplotlib.pyplot, scipy.stats, sympy, seaborn")
-    before = _private(pid)
+    before = _private()
     containers = [client.ask("POST", "/v1/containers", {})[1]["id"] for _ in range(count)]
     for container in containers:
         client.run(workload, container)
     time.sleep(1)
-    taken = (_private(pid) - before) / count
+    taken = (_private() - before) / count
     for container in containers:
         client.ask("DELETE", f"/v1/containers/{container}")
     return [[str(count), f"{taken / 1024:.1f}"]]
 
 
-def _private(pid: int) -> int:
-    """KiB that guests and their boxes have for themselves."""
+def _private() -> int:
+    """KiB that all guests of this machine and their boxes have for themselves."""
     total = 0
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -267,7 +267,7 @@ def main() -> None:
     rounds, many = (2, 16) if asked.quick else (asked.rounds, 400)
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(f"{os.cpu_count()} processors, Linux {platform.release()}, times in ms (medians)")
-    with server() as (url, pid, boot):
+    with server() as (url, boot):
         client = Client(url)
         first = time.perf_counter()
         client.run(WORKLOADS[0])
@@ -301,7 +301,7 @@ def main() -> None:
             console,
             "Memory of an idle session, all libraries imported",
             ["sessions", "MiB of its own"],
-            idle_memory(client, pid, 4 if asked.quick else 10),
+            idle_memory(client, 4 if asked.quick else 10),
         )
         _show(console, "Seconds from the start", ["listens", "first result", "all tiers"], [boot_row])
 

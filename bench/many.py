@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=1000)
     count = parser.parse_args().sessions
-    with server(max_sessions=count) as (url, _, _):
+    with server(max_sessions=count) as (url, _):
         client = Client(url)
         until_warm(client)
         time.sleep(2)

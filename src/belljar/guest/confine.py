@@ -29,7 +29,7 @@ from belljar.kernel import Landlock
 CONTROL_FD = 3
 BOX_FD = 4
 ATTACHED = b"a"
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_DEVICES = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
 def descriptors(sock: int, out: int, err: int, box: int | None) -> None:
@@ -114,7 +114,7 @@ def _restrict_files(confinement: dict[str, Any], *, has_box: bool) -> None:
         rules.allow(directory, rules.handled & ~(Landlock.MAKE_CHAR | Landlock.MAKE_BLOCK))
     for device in _DEVICES:
         rules.allow(device, Landlock.READ_FILE | Landlock.WRITE_FILE)
-    # It is stdin, and says itself that it is no terminal.
+    # Asked whether it is a terminal, stdin says itself that it is none.
     rules.allow("/dev/null", Landlock.READ_FILE | Landlock.WRITE_FILE | Landlock.IOCTL_DEVICE)
     rules.restrict_self()
 

@@ -43,9 +43,8 @@ def prepare() -> dict[str, str]:
     _done.update(name for name, (module, _) in new.items() if module in sys.modules)
     failed = _run(new)
     if ssl := sys.modules.get("_ssl"):
-        ssl.RAND_bytes(
-            1
-        )  # OpenSSL finds and sets up its parts now; that each fork draws anew it knows itself
+        # OpenSSL finds and sets up its parts now; that each fork has to draw anew it knows itself.
+        ssl.RAND_bytes(1)
     gc.collect()
     if left := _open_files() - before:
         failed["descriptors"] = f"a guest has none of what was left open: {', '.join(sorted(left))}"
