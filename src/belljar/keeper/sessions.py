@@ -59,7 +59,7 @@ class Session:
         self._grace_seconds = grace_seconds
         self._tasks = tasks
         self.workspace = Workspace(box.files_fd, site.identity(index)[0])
-        self._unreclaimable_bytes = outside.unreclaimable_bytes()
+        self._locks = watch.Locks()
         self._zygote_pid = 0
         self._pids_refused = 0
         """So far in the session's life."""
@@ -289,7 +289,7 @@ class Session:
             self._cgroup,
             has_namespaces=self._site.has_namespaces,
             zygote_pid=self._zygote_pid,
-            unreclaimable_bytes=self._unreclaimable_bytes,
+            locks=self._locks,
         )
         self._tasks.start_soon(self._guarded, watch.until_over, run, watched)
         killed = await self._until_done(run, guest, request)
@@ -299,7 +299,7 @@ class Session:
         if run.first_result_at is not None:
             laps["first_result"] = run.first_result_at - started
         if not killed and not guest.exited.is_set():
-            killed = await self._stop(run, guest, watched)
+            killed = await self._stop(run, guest, watched, is_last=request["is_last"])
         has_counter = self._cgroup is not None and self._cgroup.cpu_seconds() is not None
         is_gone = guest.exited.is_set() and not has_counter
         cpu = (guest.cpu_seconds if is_gone else self._cpu_seconds()) - cpu_before
@@ -347,7 +347,7 @@ class Session:
         """Processes and threads of the session, by the kernel's own count; 0 where there is none."""
         return self._cgroup.tasks() if self._cgroup is not None else 0
 
-    async def _stop(self, run: Run, guest: Guest, watched: watch.Watched) -> bool:
+    async def _stop(self, run: Run, guest: Guest, watched: watch.Watched, *, is_last: bool) -> bool:
         """Have nothing run between runs: no thread or child that outlives its run, no code behind a forged end of it,
         and nobody who changes files while we look at them. True when it had to be killed instead."""
         # By itself where it is alone, as is usual: by the kernel's count, taken again when it cannot fork any more.
@@ -357,9 +357,12 @@ class Session:
             await self._box.tell("stop")
             self._is_stopped = True
         # What a short run has taken, nobody has seen yet.
-        if await watch.look_at_memory(run, watched) <= 1:
+        if await watch.look_at_memory(run, watched) > 1:
+            run.stop = run.stop or "out_of_memory"
+        elif not is_last and await watched.locks.are_too_many(run, watched.processes, may_wait=True):
+            run.stop = run.stop or "file_locks"
+        else:
             return False
-        run.stop = run.stop or "out_of_memory"
         await self._kill_guest()
         return True
 

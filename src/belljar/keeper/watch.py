@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import anyio
@@ -22,8 +23,33 @@ MAX_LOCKS = 20_000
 """Record locks of a session: they are the kernel's memory, which no cgroup counts."""
 _NOTABLE_BYTES = 4 * MIB
 """Some 20,000 of them take so much."""
+_COUNT_LOCKS_SECONDS = 1.0
 _NEAR = 0.5
 """The share of its memory from which on a session is looked at more often."""
+
+
+class Locks:
+    """Counts the record locks of a session, which is dear: at once when so much of the machine's memory went where they
+    are, whoever took it, and now and then in any case, since others give such memory back meanwhile."""
+
+    def __init__(self) -> None:
+        self._lowest_bytes = outside.unreclaimable_bytes()
+        self._due_at = 0.0
+
+    async def are_too_many(self, run: Run, members: Callable[[], Iterable[int]], *, may_wait: bool) -> bool:
+        """Whether a run holds too many. Where it `may_wait`, only the machine's memory makes us count."""
+        unreclaimable = outside.unreclaimable_bytes()
+        self._lowest_bytes = min(self._lowest_bytes, unreclaimable)
+        started = time.perf_counter()
+        if unreclaimable - self._lowest_bytes < _NOTABLE_BYTES and (may_wait or started < self._due_at):
+            return False
+        processes = list(members())
+        # In a thread: who holds many makes the lists long, and the other sessions go on.
+        held = await anyio.to_thread.run_sync(lambda: sum(map(outside.record_locks, processes)))
+        took = time.perf_counter() - started
+        self._due_at = started + max(_COUNT_LOCKS_SECONDS, 20 * took)
+        run.peak_locks = max(run.peak_locks, held)
+        return held > MAX_LOCKS
 
 
 @dataclass(frozen=True)
@@ -38,8 +64,10 @@ class Watched:
     has_namespaces: bool
     zygote_pid: int
     """It shares memory with its guests, which is not theirs: where no cgroup counts, its own share tells how much."""
-    unreclaimable_bytes: int
-    """Of the machine, when the session was made."""
+    locks: Locks
+
+    def processes(self) -> list[int]:
+        return list(self.box.processes(self.guest_pid))
 
 
 async def until_over(run: Run, watched: Watched) -> None:
@@ -55,7 +83,8 @@ async def until_over(run: Run, watched: Watched) -> None:
                 _count_processes(run, watched)
             if started < rested_at:
                 continue
-            await _look_at_locks(run, watched)
+            if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
+                run.exceeded("file_locks")
             share = await look_at_memory(run, watched)
             if not watched.has_namespaces:
                 await _look_at_disk(run, watched)
@@ -83,7 +112,7 @@ async def look_at_memory(run: Run, watched: Watched) -> float:
 
 
 async def _added_up(watched: Watched) -> int:
-    members = watched.box.processes(watched.guest_pid)
+    members = watched.processes()
     # In a thread: a process with much memory makes it long, and the other sessions go on.
     used, born_with = await anyio.to_thread.run_sync(
         lambda: (sum(map(outside.memory_bytes, members)), outside.memory_bytes(watched.zygote_pid))
@@ -97,22 +126,10 @@ async def _added_up(watched: Watched) -> int:
 
 def _count_processes(run: Run, watched: Watched) -> None:
     """The user's other processes are in the kernel's count, which is a wall far behind this one."""
-    members = watched.box.processes(watched.guest_pid)
+    members = watched.processes()
     run.peak_pids = max(run.peak_pids, sum(map(outside.threads, members)))
     if run.peak_pids > watched.limits.pids:
         run.exceeded("pids")
-
-
-async def _look_at_locks(run: Run, watched: Watched) -> None:
-    """Counting them is dear, so only when so much of the machine's memory went where they are, whoever took it."""
-    if outside.unreclaimable_bytes() - watched.unreclaimable_bytes < _NOTABLE_BYTES:
-        return
-    members = watched.box.processes(watched.guest_pid)
-    # In a thread: who holds many makes the lists long, and the other sessions go on.
-    held = await anyio.to_thread.run_sync(lambda: sum(map(outside.record_locks, members)))
-    run.peak_locks = max(run.peak_locks, held)
-    if held > MAX_LOCKS:
-        run.exceeded("file_locks")
 
 
 async def _look_at_disk(run: Run, watched: Watched) -> None:

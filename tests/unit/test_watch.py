@@ -1,0 +1,72 @@
+"""Record locks are counted, whatever else the machine's memory does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from belljar.keeper import outside, watch
+from belljar.keeper.guests import Run
+from belljar.link import Message
+from belljar.wire.execution import Limits
+
+HOLD = """
+import fcntl, sys
+with open(sys.argv[1], "w") as file:
+    for place in range(int(sys.argv[2]), 0, -1):
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, 2 * place)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "locked"), str(request.param)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process.pid
+        process.communicate("")
+
+
+async def _nobody(message: Message) -> None:
+    pass
+
+
+def _looks(pid: int, *ways: bool) -> list[int]:
+    """What is known of the locks after one look after the other, each of which may wait or not."""
+
+    async def look() -> list[int]:
+        locks, run, known = watch.Locks(), Run(1, _nobody, Limits()), []
+        for may_wait in ways:
+            is_over = await locks.are_too_many(run, lambda: [pid], may_wait=may_wait)
+            assert is_over is (run.peak_locks > watch.MAX_LOCKS)
+            known.append(run.peak_locks)
+        return known
+
+    return asyncio.run(look())
+
+
+@pytest.mark.parametrize("holder", [200], indirect=True)
+def test_they_are_counted_though_the_machine_gives_back_more_than_they_take(
+    holder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = iter(range(100 * 2**20, 0, -(2**20)))
+    monkeypatch.setattr(outside, "unreclaimable_bytes", lambda: next(memory))
+    assert _looks(holder, True, False) == [0, 200]
+
+
+@pytest.mark.parametrize("holder", [watch.MAX_LOCKS + 1], indirect=True)
+def test_they_are_counted_at_once_when_the_machine_has_less_than_it_had_at_best(
+    holder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mib = 2**20
+    memory = iter([100 * mib, 50 * mib, 53 * mib, 55 * mib])
+    monkeypatch.setattr(outside, "unreclaimable_bytes", lambda: next(memory))
+    assert _looks(holder, True, True, True) == [0, 0, watch.MAX_LOCKS + 1]
