@@ -378,9 +378,10 @@ async def test_the_machines_paths_and_devices_are_in_no_list_of_mounts(session: 
         import glob
         for name in ("mountinfo", "mounts"):
             for path in glob.glob("/proc/[0-9]*/" + name) + ["/proc/self/" + name]:
-                print(open(path).read(), end="")
+                print([line.split(" - ")[-1].split()[:2] for line in open(path)])
     """
-    assert await session.says(code) == ""
+    # Of pid 1 an empty directory, and nothing of the guest's own.
+    assert await session.says(code) == "[['tmpfs', 'belljar']]\n[]\n[]\n[['belljar', '/']]\n[]\n[]"
 
 
 async def test_control_groups_are_seen_from_the_sessions_own(session: Session) -> None:
@@ -536,6 +537,9 @@ async def test_no_namespace_is_shared(started: Started, keeper: link.Keeper) -> 
         kinds = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
         return {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in kinds}
 
+    def inside(pid: int) -> str:
+        return status(pid)["NSpid"].split()[-1]
+
     before = started.processes()
     async with opened(keeper):
         one = started.processes() - before
@@ -545,6 +549,8 @@ async def test_no_namespace_is_shared(started: Started, keeper: link.Keeper) -> 
                 for second in two:
                     a, b, ours = namespaces(first), namespaces(second), namespaces(os.getpid())
                     for kind in ours:
+                        if kind == "mnt" and "1" in (inside(first), inside(second)):
+                            continue  # an empty one, for all who are pid 1
                         assert len({a[kind], b[kind], ours[kind]}) == 3, kind
 
 

@@ -1,6 +1,7 @@
 """Lock the guest down, from inside, in the one order that works. After `lock` there is no way back.
 
-1. join the box             namespaces: its processes, its mounts, its (empty) network; where there are boxes
+1. join the box             namespaces: its processes, its mounts, its (empty) network; where there are boxes.
+                            Its first guest furnishes it
 2. descriptors              nothing but stdin (empty), stdout, stderr and the control socket
    attached                 wait until the keeper has put us into our cgroup
 3. identity                 a uid of its own, no capability, then the parent-death signal
@@ -24,28 +25,25 @@ import time
 from typing import Any
 
 from belljar import kernel
+from belljar.guest.furnish import furnish
 from belljar.kernel import Landlock
 
 CONTROL_FD = 3
 BOX_FD = 4
+ROOT_FD = 5
 ATTACHED = b"a"
 _DEVICES = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
-def descriptors(sock: int, out: int, err: int, box: int | None) -> None:
-    """Put the guest's descriptors in their places, the box at `BOX_FD`, and close all others."""
+def descriptors(out: int, err: int, control: int, *box: int) -> None:
+    """Put the guest's descriptors in their places, its box (a pidfd of its pid 1, and its root where it has had a guest
+    before) behind `CONTROL_FD`, and close all others."""
     # First out of the way of the numbers that they are to have, whatever numbers they came with.
-    sock, out, err = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in (sock, out, err))
-    if box is not None:
-        box = fcntl.fcntl(box, fcntl.F_DUPFD_CLOEXEC, 64)
-    null = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    os.dup2(sock, CONTROL_FD, inheritable=False)
-    if box is not None:
-        os.dup2(box, BOX_FD, inheritable=False)
-    kernel.close_range(BOX_FD if box is None else BOX_FD + 1)
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in (out, err, control, *box)]
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+    for place, fd in enumerate(moved, 1):
+        os.dup2(fd, place, inheritable=place < CONTROL_FD)
+    kernel.close_range(len(moved) + 1)
 
 
 def lock(packet: dict[str, Any], program: bytes, *, has_box: bool) -> dict[str, float]:
@@ -61,9 +59,16 @@ def lock(packet: dict[str, Any], program: bytes, *, has_box: bool) -> dict[str, 
         at = now
 
     if has_box:
-        kernel.setns(BOX_FD, kernel.NAMESPACES & ~kernel.CLONE_NEWPID)
+        kernel.setns(BOX_FD, kernel.HELD_BY_PID1 & ~kernel.CLONE_NEWPID)
         os.close(BOX_FD)
-        kernel.hide_mounts()
+        kernel.unshare(kernel.CLONE_NEWNS)
+        lap("namespaces")
+        if furniture := confinement["furniture"]:
+            furnish(furniture)
+            kernel.hide_mounts()
+        else:
+            kernel.enter_root(ROOT_FD)
+        lap("furniture")
     os.setsid()
     os.chdir(packet["cwd"])
     os.umask(0o022)

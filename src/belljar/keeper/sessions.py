@@ -58,7 +58,9 @@ class Session:
         self._cgroup = cgroup
         self._grace_seconds = grace_seconds
         self._tasks = tasks
-        self.workspace = Workspace(box.files_fd, site.identity(index)[0])
+        self.workspace: Workspace
+        """Once its first guest is there, which furnishes the box."""
+        self._has_files = False
         self._locks = watch.Locks()
         self._zygote_pid = 0
         self._pids_refused = 0
@@ -81,7 +83,12 @@ class Session:
 
     async def live(self, *, rehearse: bool = False) -> dict[str, float]:
         """Fork the first guest, and have it rehearse. Returns the laps in seconds."""
-        return self._box.laps | await self._fork(rehearse=rehearse)
+        laps = await self._fork(rehearse=rehearse)
+        assert self._guest is not None
+        files_fd = self._box.furnished(self._guest.pid)
+        self.workspace = Workspace(files_fd, self._site.identity(self.index)[0])
+        self._has_files = True
+        return self._box.laps | laps
 
     # -- the guest -----------------------------------------------------------------------------------------
 
@@ -176,7 +183,7 @@ class Session:
                 pipes.append((read, write))
             with contextlib.suppress(OSError):  # only for speed, and past the user's quota it is refused
                 fcntl.fcntl(pipes[0][0], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-            fds = [theirs.fileno(), *(write for _, write in pipes)]
+            fds = [*(write for _, write in pipes), theirs.fileno()]
             born = await self._site.fork_guest(zygote.fork, self._box, packet, fds)
             near.callback(os.close, born.pidfd)
             guest = Guest(born.number, born.pidfd, ours, pipes[0][0], pipes[1][0])
@@ -186,7 +193,7 @@ class Session:
     def _other_processes(self, uid: int) -> int:
         """What RLIMIT_NPROC counts beside the guest's own processes."""
         if self._site.has_namespaces:
-            return 1  # since Linux 5.14 each user namespace has its own count: the box's pid 1
+            return 2  # since Linux 5.14 each user namespace has its own count: the box's pid 1 and a warden
         # The warden has our uid. With the guests' uid our own and the user's other processes are in the count, which
         # goes up and down: what is over the limit is for the watcher to see, and this is the wall behind it.
         return 0 if self._site.has_own_uids else outside.tasks_of(uid) + 4 * self.limits.pids
@@ -459,7 +466,8 @@ class Session:
             if guest is not None:
                 await guest.dead(DEATH_SECONDS)
                 guest.close()
-            await self.workspace.close()
+            if self._has_files:
+                await self.workspace.close()
             await self._box.close()
         if self._cgroup is None:
             return True

@@ -30,8 +30,9 @@ class Birth:
     packet: dict[str, Any]
     program: bytes
     fds: list[int]
-    """Control, stdout, stderr."""
-    box: int | None
+    """Stdout, stderr, control."""
+    box: list[int]
+    """A pidfd of its pid 1, and its root where it has had a guest before; empty without boxes."""
     started: float
 
 
@@ -163,22 +164,16 @@ class _Server:
             os._exit(0)  # the keeper is gone
 
     def _fork(self, packet: dict[str, Any], fds: list[int]) -> Birth | None:
-        """Fork a guest into the box that `fds` begin with; without boxes a warden, to which that is the socket.
+        """Fork a guest with `fds` = (stdout, stderr, control) into the box that they go on with; without boxes a
+        warden, to which that is the socket.
 
         Returns the birth in the guest: the server's own frames are gone from its stack when it runs code.
         """
         started = time.perf_counter()
         try:
-            if self._has_boxes:
-                kernel.setns(fds[0], kernel.CLONE_NEWPID)
-            try:
-                pid = os.fork()
-            except OSError:
-                self._go_home()
-                raise
+            pid = kernel.fork_into(fds[3], self._own_pid_namespace) if self._has_boxes else os.fork()
             if pid == 0:
                 return self._born(packet, fds, started)
-            self._go_home()
             pidfd = os.pidfd_open(pid)
             laps = {"fork": time.perf_counter() - started}
             packets.send(
@@ -190,11 +185,6 @@ class _Server:
         for fd in fds:
             os.close(fd)
         return None
-
-    def _go_home(self) -> None:
-        """Only our next child is born elsewhere, and only when that is asked for."""
-        if self._has_boxes:
-            kernel.setns(self._own_pid_namespace, kernel.CLONE_NEWPID)
 
     def _keep(self, pidfd: int, pid: int) -> None:
         self._children[pidfd] = pid
@@ -223,16 +213,15 @@ class _Server:
 
     def _born(self, packet: dict[str, Any], fds: list[int], started: float) -> Birth:
         """In the child. It never gets back into the server's loop: that would be a zygote with a user's code."""
-        first, *others = fds
+        others, place = fds[:3], fds[3:]
         try:
             if self._has_boxes:
                 self._poll.close()  # the guest closes all that it does not know, and needs no list for that
                 self._control.detach()
             else:
                 self._forget()
-                warden.serve(socket.socket(fileno=first), others)
-            box = first if self._has_boxes else None
-            return Birth(packet, self._filter, others, box, started)
+                warden.serve(socket.socket(fileno=place.pop()), others)
+            return Birth(packet, self._filter, others, place, started)
         except BaseException as error:
             os.write(2, f"belljar guest: {type(error).__name__}: {error}\n".encode())
             os._exit(1)
@@ -243,9 +232,8 @@ def _live(birth: Birth) -> None:
     try:
         forked = time.perf_counter()
         kernel.set_title("belljar guest")
-        sock, out, err = birth.fds
-        confine.descriptors(sock, out, err, birth.box)
-        laps = confine.lock(birth.packet, birth.program, has_box=birth.box is not None)
+        confine.descriptors(*birth.fds, *birth.box)
+        laps = confine.lock(birth.packet, birth.program, has_box=bool(birth.box))
         laps["forked"] = forked - birth.started
         if birth.packet["rehearse"]:
             begun = time.perf_counter()

@@ -1,11 +1,15 @@
-"""A guest's parent where there are no namespaces: to it the kernel gives whatever the guest starts and abandons.
+"""Signals all that runs in a session, at one moment and whatever it forks meanwhile, by kill(-1).
 
-It is forked from the zygote, runs none of the user's code, and reads only the keeper's packets. A guest cannot reach
-it: Landlock lets a guest signal nobody outside of its own domain.
+It runs none of the user's code, and reads only the keeper's packets.
 
-Before it forks the guest it enters a domain of its own, in which nothing is refused but signals to others. The guest's
-domain lies within. So kill(-1) reaches the guest and all that descends from it, at one moment and whatever it forks
-meanwhile, and nobody else on the machine, root's warden or not.
+In a box its reach is the box's pid namespace. The boxer forks it for one signal, when there is more to be signalled
+than a lone guest, which the keeper does itself. A guest that has its uid, and that no Landlock keeps from signalling
+it, may be quicker: then its session ends.
+
+Where there are no namespaces it is the guest's parent, forked from the zygote: to it the kernel gives whatever the
+guest starts and abandons. Before it forks the guest it enters a Landlock domain of its own, in which nothing is refused
+but signals to others. The guest's domain lies within. So kill(-1) reaches the guest and all that descends from it, and
+nobody else on the machine, root's warden or not; and a guest may signal nobody outside of its own domain.
 """
 
 from __future__ import annotations
@@ -20,6 +24,21 @@ from belljar import kernel, packets
 from belljar.zygote import reach
 
 _SIGNALS = {"interrupt": signal.SIGINT, "continue": signal.SIGCONT}
+
+
+def signal_box(packet: dict[str, Any], box: int, root: int, sock: socket.socket) -> None:
+    """Take power over a box, by a pidfd of its pid 1, and stand in its root; signal all others in it and say so."""
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.set_title("belljar warden")
+    kernel.setns(box, kernel.CLONE_NEWUSER)
+    kernel.enter_root(root)  # for its /proc
+    _signal(packet["signal"], packet["keep"], _others)
+    packets.send(sock, {"event": "done"})
+
+
+def _others() -> list[int]:
+    """All in the box but its pid 1 and ourselves."""
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in (1, os.getpid())]
 
 
 def serve(sock: socket.socket, guest_fds: list[int]) -> None:
@@ -53,7 +72,7 @@ def serve(sock: socket.socket, guest_fds: list[int]) -> None:
                 else:
                     _answer(sock, guest)
     except (EOFError, OSError):
-        _kill()
+        _kill(_descendants)
         os._exit(0)
 
 
@@ -68,26 +87,27 @@ def _answer(sock: socket.socket, guest: int) -> None:
         except ProcessLookupError:
             reply["error"] = "the guest ended at once"
     else:
-        _signal(packet["op"], packet["keep"])
+        _signal(packet["op"], packet["keep"], _descendants)
     packets.send(sock, reply, fds)
     for fd in fds:
         os.close(fd)
 
 
-def _signal(op: str, keep: int | None) -> None:
+def _signal(op: str, keep: int | None, look: reach.Look) -> None:
+    """Signal all: `interrupt` (SIGINT), `stop`, `continue` or `kill`; `sweep` kills all but `keep`."""
     if op in _SIGNALS:
         reach.send_all(_SIGNALS[op])
     elif op == "stop":
-        reach.stop_all(_descendants)
+        reach.stop_all(look)
     elif op == "sweep" and keep is not None:
-        reach.sweep(_descendants, keep)
+        reach.sweep(look, keep)
     else:
-        _kill()
+        _kill(look)
 
 
-def _kill() -> None:
+def _kill(look: reach.Look) -> None:
     reach.send_all(signal.SIGKILL)
-    reach.kill(_descendants)
+    reach.kill(look)
 
 
 def _reap(sock: socket.socket, guest: int) -> None:

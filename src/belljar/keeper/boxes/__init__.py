@@ -64,13 +64,18 @@ class Use:
 
 
 class Box(Protocol):
-    """One session's place. `close` lets go of it; the descriptor of its files is for whoever takes that over."""
+    """One session's place. `close` lets go of it."""
 
-    files_fd: int
     laps: dict[str, float]
     places: Places
     confinement: dict[str, Any]
     """How its guests lock themselves in, for `guest.confine`."""
+
+    def furnished(self, guest_pid: int) -> int:
+        """Its first guest is locked in. Returns a descriptor of its files, for the caller to close.
+
+        Raises SessionLost.
+        """
 
     async def tell(self, op: str, keep: int | None = None) -> None:
         """Signal everything in the box, and return when all have taken notice.
@@ -115,7 +120,7 @@ class Site(Protocol):
         """Exec a fork server, to be told what it imports. Raises SessionLost when that cannot be done."""
 
     async def fork_guest(self, fork: Fork, box: Any, packet: dict[str, Any], fds: Sequence[int]) -> Born:
-        """Have a zygote's `fork` make a guest in the box, with `fds` = (control, stdout, stderr)."""
+        """Have a zygote's `fork` make a guest in the box, with `fds` = (stdout, stderr, control)."""
 
 
 def identity(uid_base: int | None, index: int) -> tuple[int, int]:

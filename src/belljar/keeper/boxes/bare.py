@@ -67,9 +67,12 @@ class BareBox:
             str(directory / "tmp"),
             runtime,
         )
-        self.files_fd = os.open(directory / "files", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._warden: _Warden | None = None
+
+    def furnished(self, guest_pid: int) -> int:
+        """Which it was before."""
+        return os.open(self._directory / "files", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def given(self, warden: _Warden) -> None:
         """A guest was forked; the warden before has ended with its own."""
@@ -189,6 +192,7 @@ class BareSite:
             "identity": owner[0] if self.has_own_uids else None,
             "reads": self._reads,
             "writes": [str(directory / "files"), str(directory / "tmp")],
+            "furniture": None,
         }
         try:
             return BareBox(directory, owner, str(self._runtime.path), confinement, disk_bytes)
@@ -223,12 +227,12 @@ class BareSite:
         return Started(ours, end)
 
     async def fork_guest(self, fork: Fork, box: BareBox, packet: dict[str, Any], fds: Sequence[int]) -> Born:
-        """Have a zygote's `fork` make a warden and its guest for the box, with `fds` = (control, stdout, stderr)."""
+        """Have a zygote's `fork` make a warden and its guest for the box, with `fds` = (stdout, stderr, control)."""
         ours, theirs = packets.pair()
         started = time.perf_counter()
         with theirs:
             try:
-                reply = await fork(packet, [theirs.fileno(), *fds])
+                reply = await fork(packet, [*fds, theirs.fileno()])
                 ours.setblocking(False)
             except BaseException:
                 ours.close()

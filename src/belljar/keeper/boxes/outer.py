@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,36 +32,56 @@ _LEFT_OVER_SECONDS = 600
 PLACES = Places(layout.WORK, layout.OUTPUT, "/tmp", layout.RUNTIME)
 
 
-@dataclass
 class InnerBox:
     """A `Box` of namespaces: its pid 1, as the keeper holds it, and a descriptor of its files."""
 
-    pidfd: int
-    sock: socket.socket
-    files_fd: int
-    laps: dict[str, float]
-    confinement: dict[str, Any]
-    places: Places = PLACES
+    places = PLACES
 
-    def __post_init__(self) -> None:
-        self._turn = anyio.Lock()
-        self.pid = outside.pid_of(self.pidfd)
+    def __init__(
+        self, boxer: PacketChannel, pidfd: int, furniture: dict[str, int], *, has_own_uid: bool
+    ) -> None:
+        self._boxer = boxer
+        self.pidfd = pidfd
+        self.pid = outside.pid_of(pidfd)
+        self.laps: dict[str, float] = {}
+        self._files_fd = self._root_fd = -1
+        self.confinement: dict[str, Any] = {
+            "identity": layout.GUEST_ID if has_own_uid else None,
+            "reads": ["/"],
+            "writes": [layout.FILES, "/tmp", "/dev/shm"],
+            "furniture": furniture,
+        }
+
+    def furnished(self, guest_pid: int) -> int:
+        """Reached by the guest's root, before it has run any code."""
+        try:
+            self._root_fd = os.open(f"/proc/{guest_pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            path = layout.FILES.lstrip("/")
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root_fd)
+        except OSError as error:
+            raise SessionLost(f"a box's files cannot be reached: {error.strerror}") from error
+        self._files_fd = fd
+        self.confinement["furniture"] = None
+        return fd
+
+    def place(self) -> list[int]:
+        """Where a guest is to go: a pidfd of pid 1, and the root where there is one already."""
+        return [self.pidfd] if self._root_fd < 0 else [self.pidfd, self._root_fd]
 
     async def tell(self, op: str, keep: int | None = None) -> None:
-        """Have pid 1 signal everything in the box (see `Box`)."""
-        # Not to be left between the request and its answer: the next one would get this one's.
-        with anyio.CancelScope(shield=True):
-            async with self._turn:
-                await self._tell(op, keep)
-
-    async def _tell(self, op: str, keep: int | None) -> None:
-        try:
-            packets.send(self.sock, {"op": op, "keep": keep})
-            with anyio.fail_after(ANSWER_SECONDS):
-                await anyio.wait_readable(self.sock)
-            packets.receive(self.sock)
-        except (OSError, EOFError, TimeoutError) as error:
-            raise SessionLost("the session's box has ended") from error
+        """Have a warden signal everything in the box (see `Box`)."""
+        ours, theirs = packets.pair()
+        with ours, anyio.CancelScope(shield=True):  # what comes next relies on its effect
+            with theirs:
+                request = {"op": "warden", "signal": op, "keep": keep}
+                await self._boxer.ask(request, [self.pidfd, self._root_fd, theirs.fileno()])
+            try:
+                with anyio.fail_after(ANSWER_SECONDS):
+                    await anyio.wait_readable(ours)
+                    packets.receive(ours)
+                    await anyio.wait_readable(ours)  # it has ended, and nobody sees it any more
+            except (OSError, EOFError, TimeoutError) as error:
+                raise SessionLost("the session's box has ended") from error
 
     def processes(self, guest_pid: int) -> list[int]:
         """What descends from the guest, and what was left to pid 1."""
@@ -74,7 +93,7 @@ class InnerBox:
 
     def use(self) -> Use:
         """Of its file system, which is bounded by the kernel."""
-        status = os.fstatvfs(self.files_fd)
+        status = os.fstatvfs(self._files_fd)
         full = "disk_inodes" if status.f_ffree == 0 else "disk_bytes" if status.f_bfree == 0 else None
         return Use(
             (status.f_blocks - status.f_bfree) * status.f_frsize, status.f_files - status.f_ffree, full
@@ -88,9 +107,9 @@ class InnerBox:
     async def close(self) -> None:
         """Kill the box, and let go of it."""
         self.kill()
-        anyio.notify_closing(self.sock)
-        self.sock.close()
         os.close(self.pidfd)
+        if self._root_fd >= 0:
+            os.close(self._root_fd)
 
 
 class OuterBox:
@@ -111,39 +130,13 @@ class OuterBox:
 
     async def make_box(self, index: int, disk_bytes: int) -> InnerBox:
         """A box whose guest has the identity `index`. Raises SessionLost when the kernel refuses."""
-        ours, theirs = packets.pair()
         started = time.perf_counter()
         mapped = f"0 0 1\n{layout.GUEST_ID} {index} 1\n" if self.has_own_uids else f"{layout.GUEST_ID} 0 1\n"
-        with theirs:
-            request = {
-                "op": "box",
-                "map": mapped,
-                "has_root": self.has_own_uids,
-                "guest_id": layout.GUEST_ID,
-                "disk_bytes": disk_bytes,
-                "inodes": inodes(disk_bytes),
-            }
-            try:
-                reply = await self._boxer.ask(request, [theirs.fileno()])
-            except BaseException:
-                ours.close()
-                raise
-        pidfd = reply.fds[0]
-        namespaces = time.perf_counter() - started
-        try:
-            with anyio.fail_after(ANSWER_SECONDS):
-                await anyio.wait_readable(ours)
-            ready, fds = packets.receive(ours)
-        except (EOFError, OSError, TimeoutError) as error:
-            ours.close()
-            os.close(pidfd)
-            raise SessionLost("a box could not be furnished; the keeper's standard error says why") from error
-        confinement = {
-            "identity": layout.GUEST_ID if self.has_own_uids else None,
-            "reads": ["/"],
-            "writes": [layout.FILES, "/tmp", "/dev/shm"],
-        }
-        return InnerBox(pidfd, ours, fds[0], {"namespaces": namespaces, **ready["laps"]}, confinement)
+        reply = await self._boxer.ask({"op": "box", "map": mapped})
+        furniture = {"owner": layout.GUEST_ID, "disk_bytes": disk_bytes, "inodes": inodes(disk_bytes)}
+        box = InnerBox(self._boxer, reply.fds[0], furniture, has_own_uid=self.has_own_uids)
+        box.laps["namespaces"] = time.perf_counter() - started
+        return box
 
     async def start_zygote(self) -> Started:
         """Have the boxer exec one. It ends when its socket is closed."""
@@ -157,8 +150,8 @@ class OuterBox:
         return Started(ours, lambda: None)
 
     async def fork_guest(self, fork: Fork, box: InnerBox, packet: dict[str, Any], fds: Sequence[int]) -> Born:
-        """Have a zygote's `fork` make a guest in the box, with `fds` = (control, stdout, stderr)."""
-        reply = await fork(packet, [box.pidfd, *fds])
+        """Have a zygote's `fork` make a guest in the box, with `fds` = (stdout, stderr, control)."""
+        reply = await fork(packet, [*fds, *box.place()])
         return Born(reply.packet["pid"], reply.fds[0], reply.packet["laps"])
 
 
