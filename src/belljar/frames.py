@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
 HEADER = struct.Struct("!B3sI")
+_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 MAX_PAYLOAD = 65536
 HEAD = 1
 BODY = 2
@@ -45,7 +46,7 @@ class Message(NamedTuple):
 def encode(message: Message) -> bytes:
     """The bytes of a message. Raises ValueError when the head is larger than one frame."""
     head = {**message.head, "kind": message.kind, "body": len(message.body)}
-    text = json.dumps(head, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _write_json(head)
     # A lone surrogate cannot be UTF-8, and both ends must agree on the text.
     payload = text.encode("utf-8", "replace")
     if len(payload) > MAX_PAYLOAD:
@@ -70,6 +71,9 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{text} is out of range")
     return number
+
+
+_read_json = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
 
 
 class Decoder:
@@ -135,7 +139,7 @@ class Decoder:
             text = payload.decode("utf-8")
             if _SURROGATE.search(text):
                 raise ValueError("half a character")
-            head = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+            head = _read_json(text)
         except (ValueError, RecursionError) as error:
             raise ProtocolError("the head is not JSON") from error
         if not isinstance(head, dict):

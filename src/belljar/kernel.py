@@ -20,6 +20,12 @@ import struct
 from typing import Any, ClassVar
 
 libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
+# A pointer's type takes whole numbers of 64 bits, and bytes and buffers by their address.
+libc.syscall.argtypes = [ctypes.c_long, *[ctypes.c_void_p] * 6]
+libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+_prctl_with_text = libc["prctl"]
+_prctl_with_text.argtypes = [ctypes.c_int, ctypes.c_char_p, *[ctypes.c_ulong] * 3]
 
 # Calls from Linux 5.1 on have the same number on all architectures; the older ones are listed for each.
 _NUMBERS: dict[str, dict[str, int]] = {
@@ -48,6 +54,8 @@ _EVERYWHERE = {
     "landlock_add_rule": 445,
     "landlock_restrict_self": 446,
 }
+_NUMBER = {**_NUMBERS.get(platform.machine(), {}), **_EVERYWHERE}
+_NOTHING = (0, 0, 0, 0, 0, 0)
 
 _CLONE_VM = 0x00000100
 _CLONE_FILES = 0x00000400
@@ -117,11 +125,7 @@ def _checked(name: str, result: int) -> int:
 
 def syscall(name: str, *arguments: Any) -> int:
     """One system call by name. Integers are passed as 64 bits; buffers by address."""
-    number = _EVERYWHERE.get(name)
-    if number is None:
-        number = _NUMBERS[platform.machine()][name]
-    passed = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    return _checked(name, libc.syscall(ctypes.c_long(number), *passed))
+    return _checked(name, libc.syscall(_NUMBER[name], *arguments, *_NOTHING[len(arguments) :]))
 
 
 def unshare(flags: int) -> None:
@@ -244,14 +248,14 @@ def raise_loopback() -> None:
 
 def prctl(option: int, *arguments: int) -> int:
     """prctl(2)."""
-    padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
-    return _checked("prctl", libc.prctl(ctypes.c_int(option), *padded))
+    return _checked("prctl", libc.prctl(option, *arguments, *_NOTHING[len(arguments) + 2 :]))
 
 
 def drop_bounding_set() -> None:
     """Take away what exec could ever gain. Needs CAP_SETPCAP, so it comes before `drop_capabilities`."""
     for capability in range(capabilities()):
-        prctl(PR_CAPBSET_DROP, capability)
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
+            _raise("prctl")
 
 
 @functools.cache
@@ -287,8 +291,8 @@ def set_title(title: str) -> None:
 
 def set_name(name: str) -> None:
     """The short name of the calling thread, and of what it starts: at most 15 bytes."""
-    buffer = ctypes.create_string_buffer(name.encode()[:15])
-    prctl(PR_SET_NAME, ctypes.addressof(buffer))
+    if _prctl_with_text(PR_SET_NAME, name.encode()[:15], 0, 0, 0) < 0:
+        _raise("prctl")
 
 
 @functools.cache
@@ -324,8 +328,8 @@ def openat2(directory_fd: int, path: bytes, flags: int, mode: int = 0) -> int:
 def set_filesystem_ids(uid: int, gid: int) -> None:
     """Make files as this user: setfsgid(2), then setfsuid(2), for the calling thread only."""
     # Both return the previous id and never fail; a second call with -1 would tell what is in force.
-    libc.syscall(ctypes.c_long(_NUMBERS[platform.machine()]["setfsgid"]), ctypes.c_long(gid))
-    libc.syscall(ctypes.c_long(_NUMBERS[platform.machine()]["setfsuid"]), ctypes.c_long(uid))
+    libc.syscall(_NUMBER["setfsgid"], gid, *_NOTHING[1:])
+    libc.syscall(_NUMBER["setfsuid"], uid, *_NOTHING[1:])
 
 
 def collapse_memory() -> int:
@@ -349,11 +353,16 @@ def collapse_memory() -> int:
     return moved
 
 
-def install_filter(program: bytes) -> None:
-    """Install a compiled seccomp filter (struct sock_filter, 8 bytes each) for all threads to come."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    pointer = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
-    syscall("seccomp", SECCOMP_SET_MODE_FILTER, 0, pointer)
+class Filter:
+    """A compiled seccomp filter (struct sock_filter, 8 bytes each), ready to be installed by whoever is forked."""
+
+    def __init__(self, program: bytes) -> None:
+        self._buffer = ctypes.create_string_buffer(program, len(program))
+        self._pointer = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(self._buffer))
+
+    def install(self) -> None:
+        """For the calling thread and all that it starts."""
+        syscall("seccomp", SECCOMP_SET_MODE_FILTER, 0, self._pointer)
 
 
 class Landlock:
@@ -390,8 +399,9 @@ class Landlock:
         self._fd = syscall("landlock_create_ruleset", attributes, len(attributes), 0)
 
     @staticmethod
+    @functools.cache
     def abi() -> int:
-        """The ABI that the kernel speaks; 0 where there is no Landlock."""
+        """The ABI that the kernel speaks; 0 where there is no Landlock. A fork server asks ahead."""
         try:
             return syscall("landlock_create_ruleset", 0, 0, 1)
         except OSError:

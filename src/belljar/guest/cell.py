@@ -14,7 +14,6 @@ import json
 import linecache
 import os
 import signal
-import socket
 import sys
 import threading
 import traceback
@@ -28,15 +27,18 @@ from belljar.guest import display
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 _MAX_TEXT = 256 * 1024
 _MAX_TRACEBACK = 32 * 1024
+# Without the conversions to and from enumerations: what is called for the first time in a guest is dear.
+_set_handler = getattr(signal.signal, "__wrapped__", signal.signal)
 
 
 class Guest:
-    """The forked interpreter. `serve` runs what the keeper sends until it closes the socket, and never returns."""
+    """The forked interpreter. Made in the zygote; `serve` runs what the keeper sends until it closes the socket, and
+    never returns."""
 
-    def __init__(self, control: socket.socket, temporary: str) -> None:
-        self._control = control
-        self._temporary = temporary
-        self._pid = os.getpid()
+    def __init__(self) -> None:
+        self._control = -1
+        self._temporary = ""
+        self._pid = 0
         self._count = 0
         self._decoder = Decoder(MAX_REQUEST_BYTES)
         self._received: deque[Message] = deque()
@@ -44,24 +46,27 @@ class Guest:
         self._displays = 0
         self._main = ModuleType("__main__")
         self._main.__dict__["__builtins__"] = builtins  # the module, as in a script
+        # By the line, so that a kill loses little, and so that what is shown while it runs is current.
+        self._stdout, self._stderr = _text(1, "w"), _text(2, "w")
+
+    def serve(self, control: int, temporary: str, laps: dict[str, float]) -> None:
+        """Become the interpreter of the code that comes by the socket `control`, and make files without a name in
+        `temporary`. SIGINT is ignored until there is code."""
+        self._control, self._temporary, self._pid = control, temporary, os.getpid()
         sys.modules["__main__"] = self._main
         sys.argv, sys.orig_argv = [""], [sys.executable]
         sys.path[:] = ["", *filter(None, sys.path)]
         sys.dont_write_bytecode = True
         sys.stdin = _text(0, "r")
-        # By the line, so that a kill loses little, and so that what is shown while it runs is current.
-        self._stdout = sys.stdout = sys.__stdout__ = _text(1, "w")  # type: ignore[misc]
-        self._stderr = sys.stderr = sys.__stderr__ = _text(2, "w")  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
         display.set_emit(self._display)
-
-    def serve(self, laps: dict[str, float]) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._send(Message("ready", {"laps": laps}))
         while True:
             message = self._receive()
             if message.kind != "execute":
                 continue  # the word on a display that nobody waits for any more
-            request = json.loads(message.body)
+            request = json.loads(message.body.decode())
             finished = self._run(request)
             finished.head["run"] = request["run"]
             if os.getpid() != self._pid:
@@ -73,14 +78,16 @@ class Guest:
     def _receive(self) -> Message:
         """The keeper's next message; ends the process where there is no keeper any more."""
         while not self._received:
-            data = self._control.recv(262144)
+            data = os.read(self._control, 262144)
             if not data:
                 os._exit(0)
             self._received.extend(self._decoder.feed(data))
         return self._received.popleft()
 
     def _send(self, message: Message) -> None:
-        self._control.sendall(encode(message))
+        data = memoryview(encode(message))
+        while data:
+            data = data[os.write(self._control, data) :]
 
     def _display(self, kind: str, data: dict[str, bytes]) -> None:
         if os.getpid() != self._pid:
@@ -111,27 +118,29 @@ class Guest:
         filename = f"<cell {self._count}>"
         code = request["code"]
         linecache.cache[filename] = (len(code), None, f"{code}\n".splitlines(keepends=True), filename)
-        before = dict(os.environ)
+        env = request["env"]
+        before = {name: os.environ.get(name) for name in env}
         try:
-            os.environ.update(request["env"])
+            for name, value in env.items():
+                os.environ[name] = value
             _set_stdin(request["stdin"], self._temporary)
             with contextlib.suppress(OSError):  # no space left, say: for the code to find, and to mend
-                os.makedirs(request["env"]["OUTPUT_DIR"], exist_ok=True)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+                os.makedirs(env["OUTPUT_DIR"], exist_ok=True)
+            _set_handler(signal.SIGINT, signal.default_int_handler)
             try:
                 self._send(Message("started", {"run": request["run"]}))  # from here on SIGINT is heard
                 return self._with_figures(self._finished(code, filename))
             finally:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                _set_handler(signal.SIGINT, signal.SIG_IGN)
         except BaseException as error:
             return self._raised(error)
         finally:
             self._flush()
-            for name in request["env"]:
-                if name in before:
-                    os.environ[name] = before[name]
-                else:
+            for name, value in before.items():
+                if value is None:
                     os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
     def _finished(self, code: str, filename: str) -> Message:
         """Run the code, and say how it ended."""

@@ -46,7 +46,7 @@ def descriptors(out: int, err: int, control: int, *box: int) -> None:
     kernel.close_range(len(moved) + 1)
 
 
-def lock(packet: dict[str, Any], program: bytes, *, has_box: bool) -> dict[str, float]:
+def lock(packet: dict[str, Any], program: kernel.Filter, *, has_box: bool) -> dict[str, float]:
     """Steps 1 and 3 to 8. Returns what each took, in seconds."""
     confinement = packet["confinement"]
     laps: dict[str, float] = {}
@@ -88,9 +88,9 @@ def lock(packet: dict[str, Any], program: bytes, *, has_box: bool) -> dict[str, 
     lap("identity")
     _restrict_files(confinement, has_box=has_box)
     lap("landlock")
-    kernel.install_filter(program)
+    program.install()
     lap("filter")
-    _own_state(packet)
+    _own_state()
     lap("state")
     return laps
 
@@ -149,7 +149,7 @@ def renew_generators() -> None:
             generator.set_state({**generator.get_state(legacy=False), "has_gauss": 0, "gauss": 0.0})
 
 
-def _own_state(packet: dict[str, Any]) -> None:
+def _own_state() -> None:
     """Give the forked interpreter a state that no other guest has."""
     renew_generators()
     loaded: Any = sys.modules.get
@@ -166,7 +166,5 @@ def _own_state(packet: dict[str, Any]) -> None:
     kernel.libc.srand(int.from_bytes(os.urandom(4)))
     kernel.libc.seed48(os.urandom(6))
     kernel.libc.srandom(int.from_bytes(os.urandom(4)))
-    os.environ.clear()
-    os.environ.update(packet["env"])
     time.tzset()
     gc.enable()

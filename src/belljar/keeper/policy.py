@@ -20,7 +20,7 @@ from belljar.wire.execution import Limits
 def filter_program(
     *, has_memory_cgroup: bool, has_own_network: bool, has_own_uid: bool, are_cores_piped: bool
 ) -> bytes:
-    """The seccomp filter as BPF instructions, for `kernel.install_filter`; what it lets pass stands in `syscalls`.
+    """The seccomp filter as BPF instructions, for `kernel.Filter`; what it lets pass stands in `syscalls`.
 
     Without a memory cgroup there are no memfds: their pages are in no process that could be counted. Without a network
     of its own a guest has no files of its own either: it stands on the machine, and what Landlock leaves open is
@@ -29,6 +29,8 @@ def filter_program(
     rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.ENOSYS))
     # 32-bit and x32 calls have numbers of their own: no honest program here uses them.
     rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
+    # A tree of numbers and no list: the kernel tries every number of every call when the filter is installed.
+    rules.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)
     decided: set[str] = set()
     """What the place decides, and not the tables."""
     if not has_own_network:

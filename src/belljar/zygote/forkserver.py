@@ -28,7 +28,8 @@ class Birth:
     """All that a guest has of the server that it was forked from."""
 
     packet: dict[str, Any]
-    program: bytes
+    program: kernel.Filter
+    guest: cell.Guest
     fds: list[int]
     """Stdout, stderr, control."""
     box: list[int]
@@ -48,11 +49,13 @@ def main(control: socket.socket) -> Birth:
     """Serve until the keeper is gone. Returns in a guest only, with its birth alone."""
     kernel.set_title("belljar zygote")
     kernel.capabilities()
+    kernel.Landlock.abi()
     display.hook_pyplot()
     # All of ours is loaded; what looks for packages is not to find, and to hold open, the archive that it came in.
     sys.path[:] = [entry for entry in sys.path if not entry.endswith("inside.zip")]
     config, _ = packets.receive(control)
-    program, has_boxes, preload = bytes.fromhex(config["filter"]), config["has_boxes"], config["preload"]
+    program, has_boxes = kernel.Filter(bytes.fromhex(config.pop("filter"))), config["has_boxes"]
+    preload = config["preload"]
     while True:
         _get_ready(control, preload)
         came = _Server(control, program, has_boxes=has_boxes).serve()
@@ -122,13 +125,17 @@ def _data_bytes() -> int:
 
 
 class _Server:
-    def __init__(self, control: socket.socket, program: bytes, *, has_boxes: bool) -> None:
+    def __init__(self, control: socket.socket, program: kernel.Filter, *, has_boxes: bool) -> None:
         self._control = control
         self._filter = program
+        self._guest = cell.Guest()
+        """What each of ours is to be, made ahead: pages that are not written to are shared."""
         self._has_boxes = has_boxes
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._children: dict[int, int] = {}
         """Guests, wardens, the next tier: pidfd and pid."""
+        self._env: dict[str, str] | None = None
+        """That of the last guest, which is ours since."""
         self._poll = select.epoll()
         self._poll.register(control, select.EPOLLIN)
 
@@ -170,6 +177,11 @@ class _Server:
         Returns the birth in the guest: the server's own frames are gone from its stack when it runs code.
         """
         started = time.perf_counter()
+        if packet["env"] != self._env:
+            # Before the fork: there are few that differ, and to each guest it would be the dearest step of all.
+            self._env = packet["env"]
+            os.environ.clear()
+            os.environ.update(self._env)
         try:
             pid = kernel.fork_into(fds[3], self._own_pid_namespace) if self._has_boxes else os.fork()
             if pid == 0:
@@ -221,7 +233,7 @@ class _Server:
             else:
                 self._forget()
                 warden.serve(socket.socket(fileno=place.pop()), others)
-            return Birth(packet, self._filter, others, place, started)
+            return Birth(packet, self._filter, self._guest, others, place, started)
         except BaseException as error:
             os.write(2, f"belljar guest: {type(error).__name__}: {error}\n".encode())
             os._exit(1)
@@ -239,9 +251,9 @@ def _live(birth: Birth) -> None:
             begun = time.perf_counter()
             warm.rehearse()
             laps["rehearsed"] = time.perf_counter() - begun
-        guest = cell.Guest(socket.socket(fileno=confine.CONTROL_FD), birth.packet["env"]["TMPDIR"])
+        guest, temporary = birth.guest, birth.packet["env"]["TMPDIR"]
         del birth
-        guest.serve(laps)
+        guest.serve(confine.CONTROL_FD, temporary, laps)
     except BaseException as error:
         os.write(2, f"belljar guest: {type(error).__name__}: {error}\n".encode())
     finally:
