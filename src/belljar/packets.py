@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
-MAX_BYTES = 131072
+MAX_BYTES = 65536
 MAX_FDS = 8
+_SPACE = socket.CMSG_SPACE(MAX_FDS * 4)
+_CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
+_TRUNCATED = int(socket.MSG_TRUNC) | int(socket.MSG_CTRUNC)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -28,15 +32,16 @@ def send(sock: socket.socket, packet: dict[str, Any], fds: Sequence[int] = ()) -
 
 def receive(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """The next packet and its descriptors (close-on-exec). Raises EOFError when the peer is gone."""
-    data, fds, flags, _ = socket.recv_fds(sock, MAX_BYTES, MAX_FDS)
+    data, ancillary, flags, _ = sock.recvmsg(MAX_BYTES, _SPACE, _CLOSE_ON_EXEC)
     if not data:
         raise EOFError("the other end is gone")
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    fds = array("i")
+    for _, _, part in ancillary:  # nothing else is ever sent beside
+        fds.frombytes(part[: len(part) - len(part) % fds.itemsize])
+    if flags & _TRUNCATED:
         for fd in fds:
             os.close(fd)
         raise ValueError("a packet larger than agreed")
-    for fd in fds:
-        os.set_inheritable(fd, False)
     packet = json.loads(data)
     assert isinstance(packet, dict)
-    return packet, fds
+    return packet, fds.tolist()

@@ -78,7 +78,7 @@ class Guest:
     def _receive(self) -> Message:
         """The keeper's next message; ends the process where there is no keeper any more."""
         while not self._received:
-            data = os.read(self._control, 262144)
+            data = os.read(self._control, 65536)
             if not data:
                 os._exit(0)
             self._received.extend(self._decoder.feed(data))

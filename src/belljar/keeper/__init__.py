@@ -8,8 +8,8 @@ serves that owner only. It starts the outer box (see `belljar.zygote`), and for 
 
 1. makes a cgroup with the session's limits, where the machine lets it,
 2. asks the boxer for a box, and keeps a pidfd of its pid 1,
-3. asks the zygote for a guest in that box, which furnishes it; moves the guest into the cgroup, and keeps descriptors of
-   the box's root and of its files,
+3. asks the zygote for a guest in that box, which furnishes it; moves the guest into the cgroup, and keeps descriptors
+   of the box's root and of its files,
 4. looks at the guest from outside (/proc) before it hands it the first line of code.
 
 Whatever ends a run, the keeper decides from its own clock, the cgroup's counters and the exit status. What the
