@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from belljar import errors, link
+from belljar import errors, link, results
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container, Load
 from belljar.gateway.placement.queue import FairQueue
@@ -74,8 +74,8 @@ class _Session:
             await self.put_held()
 
     async def execute(
-        self, run: link.Run, on_event: Callable[[link.Event], None] | None = None
-    ) -> link.Result:
+        self, run: link.Run, on_event: Callable[[results.Event], None] | None = None
+    ) -> results.Result:
         opening = None if self._entry.is_open else self._opening()
         held, self._held = self._held, {}
         files = {name: body for name, (_, body) in held.items()}
@@ -94,7 +94,7 @@ class _Session:
                 self._given.setdefault(file.path, "")
         return result
 
-    async def read(self, file: link.WorkFile) -> AsyncIterator[bytes]:
+    async def read(self, file: results.WorkFile) -> AsyncIterator[bytes]:
         with self._owner.watching(self.container_id):
             async for piece in self._keeper.read(self.container_id, file):
                 yield piece
