@@ -8,18 +8,17 @@ from pydantic import ValidationError
 
 from belljar import document, errors, link
 from belljar.gateway import attachments
-from belljar.gateway.attachments import Attachment
 from belljar.gateway.envelope import Activity, from_validation
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
 from belljar.gateway.store import TENANT, File
 from belljar.gateway.tools.code_execution import run_and_keep
 from belljar.imports import imported
+from belljar.inputs import checked_names, decoded
 from belljar.wire.execution import (
     Execution,
     ExecutionFile,
     ExecutionRequest,
-    InputFile,
     Limits,
     LimitsRequest,
 )
@@ -29,11 +28,10 @@ from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
 async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Execution:
     """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards."""
     limits = _limits(parts, asked.limits)
-    inputs = [await _input(parts, file, f"files.{index}") for index, file in enumerate(asked.files)]
-    _check_names(inputs)
+    inputs = await _inputs(parts, asked)
     imports = None
     if asked.container is None:
-        imports = imported(asked.code, {file.name: file.body for file in inputs})
+        imports = imported(asked.code, inputs)
     async with AsyncExitStack() as stack:
         if asked.container is not None:
             container = parts.placement.find(asked.container)
@@ -43,8 +41,9 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
             stack.push_async_callback(parts.placement.discard, container.id, "it was made for one execution")
         activity.container_id = container.id
         session = await stack.enter_async_context(parts.placement.use(container.id, imports))
-        for file in inputs:
-            await session.put(file.name, file.digest, file.body)
+        for name, body in inputs.items():
+            # By its digest an attachment of a later request knows it; a session of one run has none.
+            await session.put(name, attachments.digest_of(body) if asked.container else "", body)
         activity.has_run_code = True
         what = link.Run(
             asked.code,
@@ -100,26 +99,20 @@ def _check_limits(container: Container, asked: LimitsRequest | None) -> None:
             )
 
 
-async def _input(parts: Parts, file: InputFile, path: str) -> Attachment:
-    name = attachments.checked_name(file.name, f"{path}.name")
-    if (file.data is None) == (file.file_id is None):
-        raise errors.InvalidRequest(f"{path}: give either `data` (base64) or `file_id`")
-    if file.data is not None:
-        body = attachments.decoded(file.data, f"{path}.data")
-    else:
-        kept = await parts.files.find(file.file_id or "")
-        body = b"".join([piece async for piece in await parts.files.open(kept)])
-    return Attachment(name, body, attachments.digest_of(body))
-
-
-def _check_names(inputs: list[Attachment]) -> None:
-    names: set[str] = set()
-    for index, file in enumerate(inputs):
-        if file.name in names:
-            raise errors.InvalidRequest(
-                f"files.{index}.name: {file.name!r} is the name of another file in the list already"
-            )
-        names.add(file.name)
+async def _inputs(parts: Parts, asked: ExecutionRequest) -> dict[str, bytes]:
+    """The files that are asked for, by name."""
+    checked_names(asked.files)
+    bodies: dict[str, bytes] = {}
+    for index, file in enumerate(asked.files):
+        path = f"files.{index}"
+        if (file.data is None) == (file.file_id is None):
+            raise errors.InvalidRequest(f"{path}: give either `data` (base64) or `file_id`")
+        if file.data is not None:
+            bodies[file.name] = decoded(file.data, f"{path}.data")
+        else:
+            kept = await parts.files.find(file.file_id or "")
+            bodies[file.name] = b"".join([piece async for piece in await parts.files.open(kept)])
+    return bodies
 
 
 def _file(file: File) -> ExecutionFile:
