@@ -10,7 +10,7 @@ under way at once. While code runs, its outputs arrive as events of the run's re
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import itertools
 import json
 import os
@@ -26,7 +26,6 @@ from typing import Any, Literal
 
 import anyio
 import anyio.to_thread
-from anyio.abc import SocketStream
 
 from belljar import errors, results
 from belljar.frames import Decoder, Message, ProtocolError, encode
@@ -40,6 +39,10 @@ STOP_SECONDS = 15
 """For a keeper to end its sessions and itself."""
 
 _KEEPER_BODY_BYTES = 256 * 1024 * 1024
+_CONFIGURE = 0
+"""The number of the first request."""
+_LAST = frozenset({"answer", "error", "ready", "failed"})
+"""Messages after which no more comes for their request."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,12 @@ class Description:
 class Keeper:
     """A started keeper. Made by `start`; every method raises KeeperLost once the process is gone."""
 
-    def __init__(self, stream: SocketStream, decoder: Decoder, description: Description, pid: int) -> None:
-        self._stream = stream
-        self._decoder = decoder
-        self._sending = anyio.Lock()
-        self._numbers = itertools.count(1)
+    description: Description
+
+    def __init__(self, pid: int) -> None:
+        self._line = _Line(self._take, self._end)
+        self._numbers = itertools.count(_CONFIGURE)
         self._requests: dict[int, _Request] = {}
-        self.description = description
         self.pid = pid
         """Of the keeper's process."""
         self.lost = anyio.Event()
@@ -205,40 +207,45 @@ class Keeper:
         on_event: Callable[[Message], None] | None = None,
         give_up: Message | None = None,
     ) -> Message:
+        answer = await self._answer_to(message, on_event, give_up)
+        if answer is None:
+            raise errors.KeeperLost("the keeper has ended; its sessions are gone")
+        if answer.kind == "error":
+            raise _error(answer)
+        return answer
+
+    async def _answer_to(
+        self,
+        message: Message,
+        on_event: Callable[[Message], None] | None = None,
+        give_up: Message | None = None,
+    ) -> Message | None:
+        """None where the keeper has ended. Being cancelled waits for the answer to `give_up`, if there is one."""
+        await self._line.writable()
+        if self.is_lost:
+            return None
         number = next(self._numbers)
-        request = _Request(on_event)
-        self._requests[number] = request
+        data = encode(message._replace(head={**message.head, "id": number}))
+        self._requests[number] = request = _Request(on_event)
         try:
-            if self.is_lost:
-                raise errors.KeeperLost("the keeper has ended; its sessions are gone")
-            data = encode(message._replace(head={**message.head, "id": number}))
-            # A message that was begun is finished, or the stream would be out of step for everybody.
-            with anyio.CancelScope(shield=True):
-                async with self._sending:
-                    await self._stream.send(data)
+            self._line.write(data)
             try:
-                await request.done.wait()
+                await request.wait()
             except BaseException:
                 # Nobody waits for it any more. It is over when its own answer comes, and not before: until
                 # then the session is taken.
-                if give_up is not None and not self.is_lost:
+                if give_up is not None:
                     with anyio.CancelScope(shield=True):
-                        with contextlib.suppress(errors.BelljarError):
-                            await self._ask(give_up)
-                        await request.done.wait()
+                        await self._answer_to(give_up)
+                        await request.wait_for_end()
                 raise
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise errors.KeeperLost("the keeper has ended; its sessions are gone") from error
         finally:
             del self._requests[number]
-        if request.answer is None:
-            raise errors.KeeperLost("the keeper has ended; its sessions are gone")
-        if request.answer.kind == "error":
-            raise _error(request.answer)
         return request.answer
 
     def _take(self, message: Message) -> None:
-        request = self._requests.get(message.head["id"])
+        # What is said of the keeper itself, at its start, answers the first request.
+        request = self._requests.get(message.head.get("id", _CONFIGURE))
         if request is not None:
             request.take(message)
         elif message.kind == "tiers":
@@ -249,33 +256,119 @@ class Keeper:
         self._told.set()
         self._told = anyio.Event()
 
-    async def _listen(self) -> None:
-        """Hand every message to its request, until the keeper is gone."""
+    def _end(self) -> None:
+        self.lost.set()
+        self._tell()
+        for request in self._requests.values():
+            request.end()
+
+    async def _configure(self, settings: Settings) -> None:
+        """Tell the keeper what it is for, and hear its word on the machine."""
+        config = {
+            "runtime": str(settings.runtime),
+            "preload": settings.preload,
+            "zygote_sessions": settings.zygote_sessions,
+            "zygote_seconds": settings.zygote_seconds,
+            "parked": settings.parked,
+            "limits": settings.limits().model_dump(),
+            "uid_base": settings.uid_base,
+            "grace_seconds": settings.grace_seconds,
+            "require": settings.require,
+        }
+        answer = await self._answer_to(Message("configure", {}, json.dumps(config).encode()))
+        if answer is None:
+            raise errors.JailUnavailable("the keeper ended while it started; standard error says why")
+        if answer.kind != "ready":
+            raise _error(answer)
+        self.description = _described(json.loads(answer.body))
+
+
+class _Line(asyncio.Protocol):
+    """The socket to a keeper. What arrives is handed on in the very wake-up that reads it.
+
+    So nothing holds back a keeper that says much: what it says of a run, or in one answer, is within the limits of what
+    was asked for.
+    """
+
+    def __init__(self, take: Callable[[Message], None], end: Callable[[], None]) -> None:
+        self._take = take
+        self._end = end
+        self._decoder = Decoder(_KEEPER_BODY_BYTES)
+        self._transport: asyncio.Transport
+        self._full: asyncio.Future[None] | None = None
+        """Done when there is room again for what is written."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
         try:
-            while True:
-                for message in self._decoder.feed(await self._stream.receive(262144)):
-                    self._take(message)
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ProtocolError):
-            return
-        finally:
-            self.lost.set()
-            self._tell()
-            for request in self._requests.values():
-                request.done.set()
+            for message in self._decoder.feed(data):
+                self._take(message)
+        except ProtocolError:
+            self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.resume_writing()
+        self._end()
+
+    def pause_writing(self) -> None:
+        self._full = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        if self._full is not None and not self._full.done():
+            self._full.set_result(None)
+        self._full = None
+
+    async def writable(self) -> None:
+        """Wait while more lies here than the keeper has read, so that it does not grow."""
+        while self._full is not None:
+            await asyncio.shield(self._full)
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
 
 
 class _Request:
     def __init__(self, on_event: Callable[[Message], None] | None) -> None:
         self._on_event = on_event
-        self.done = anyio.Event()
+        self._woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._failure: Exception | None = None
+        self._is_over = False
         self.answer: Message | None = None
 
+    async def wait(self) -> None:
+        """Until it is answered, or the keeper has ended. Raises what the caller's own hearing of an event raised."""
+        await self._woken
+        if self._failure is not None:
+            raise self._failure
+
+    async def wait_for_end(self) -> None:
+        """The same for somebody whose first wait was given up."""
+        self._on_event = None
+        if not self._is_over:
+            self._woken = asyncio.get_running_loop().create_future()
+            await self._woken
+
     def take(self, message: Message) -> None:
-        if message.kind in ("answer", "error"):
+        if message.kind in _LAST:
             self.answer = message
-            self.done.set()
+            self.end()
         elif self._on_event is not None:
-            self._on_event(message)
+            try:
+                self._on_event(message)
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for; other requests go on
+                self._failure = error
+                self._wake()
+
+    def end(self) -> None:
+        self._is_over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._woken.done():
+            self._woken.set_result(None)
 
 
 def _put(session: str, name: str, piece: bytes, *, is_first: bool, is_last: bool) -> Message:
@@ -315,35 +408,20 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
             env={"PATH": os.defpath, "LANG": "C.UTF-8"},
             process_group=0,
         )
+    keeper = Keeper(process.pid)
     try:
-        async with await SocketStream.from_socket(ours) as stream:
-            decoder = Decoder(_KEEPER_BODY_BYTES)
-            description, more = await _configure(stream, decoder, settings)
-            keeper = Keeper(stream, decoder, description, process.pid)
-            for message in more:
-                keeper._take(message)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(keeper._listen)
-                try:
-                    yield keeper
-                finally:
-                    tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        # The listener raises nothing: what came out is the caller's own, as it was raised.
-        raise only(group) from None
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_unix_connection(lambda: keeper._line, sock=ours)
+        try:
+            await keeper._configure(settings)
+            yield keeper
+        finally:
+            transport.abort()
     finally:
         ours.close()
         # The closed socket is the order to end; it takes its sessions with it.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(_wait, process)
-
-
-def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error of a task group in which one task failed; else the group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
@@ -352,34 +430,6 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-async def _configure(
-    stream: SocketStream, decoder: Decoder, settings: Settings
-) -> tuple[Description, list[Message]]:
-    """Tell the keeper what it is for. Returns its word on the machine, and what it has said since."""
-    config = {
-        "runtime": str(settings.runtime),
-        "preload": settings.preload,
-        "zygote_sessions": settings.zygote_sessions,
-        "zygote_seconds": settings.zygote_seconds,
-        "parked": settings.parked,
-        "limits": settings.limits().model_dump(),
-        "uid_base": settings.uid_base,
-        "grace_seconds": settings.grace_seconds,
-        "require": settings.require,
-    }
-    try:
-        await stream.send(encode(Message("configure", {}, json.dumps(config).encode())))
-        while True:
-            messages = list(decoder.feed(await stream.receive()))
-            if messages:
-                first, *more = messages
-                if first.kind != "ready":
-                    raise _error(first)
-                return _described(json.loads(first.body)), more
-    except (anyio.EndOfStream, anyio.BrokenResourceError) as error:
-        raise errors.JailUnavailable("the keeper ended while it started; standard error says why") from error
 
 
 def _described(facts: dict[str, Any]) -> Description:

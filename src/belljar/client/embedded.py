@@ -76,8 +76,16 @@ async def _execute(
             ran.append(await keeper.execute(_SESSION, program, on_event))
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raise link.only(group) from None
+        raise _only(group) from None
     return ran[0]
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of a task group in which one task failed; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _check(inputs: Sequence[Path], output_dir: Path | None) -> None:
