@@ -42,10 +42,13 @@ class Message(NamedTuple):
     body: bytes = b""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def encode(message: Message) -> bytes:
     """The bytes of a message. Raises ValueError when the head is larger than one frame."""
     head = {**message.head, "kind": message.kind, "body": len(message.body)}
-    text = json.dumps(head, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _ENCODER.encode(head)
     # A lone surrogate cannot be UTF-8, and both ends must agree on the text.
     payload = text.encode("utf-8", "replace")
     if len(payload) > MAX_PAYLOAD:
@@ -70,6 +73,9 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{text} is out of range")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 class Decoder:
@@ -131,11 +137,11 @@ class Decoder:
 
     def _begin(self, payload: bytes) -> None:
         try:
-            # Decoded here: json.loads would take UTF-16, UTF-32 and half characters as well.
+            # Decoded here: json.loads would take bytes in UTF-16, UTF-32 and half characters as well.
             text = payload.decode("utf-8")
             if _SURROGATE.search(text):
                 raise ValueError("half a character")
-            head = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+            head = _DECODER.decode(text)
         except (ValueError, RecursionError) as error:
             raise ProtocolError("the head is not JSON") from error
         if not isinstance(head, dict):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 from pydantic import ValidationError
 
 from belljar import document, errors, link
@@ -12,7 +10,7 @@ from belljar.gateway.envelope import Activity, from_validation
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
 from belljar.gateway.store import TENANT, File
-from belljar.gateway.tools.code_execution import run_and_keep
+from belljar.gateway.tools.code_execution import Ran, run_and_keep
 from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
 from belljar.wire.execution import (
@@ -29,36 +27,43 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
     """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards."""
     limits = _limits(parts, asked.limits)
     inputs = await _inputs(parts, asked)
-    imports = None
-    if asked.container is None:
-        imports = imported(asked.code, inputs)
-    async with AsyncExitStack() as stack:
-        if asked.container is not None:
-            container = parts.placement.find(asked.container)
-            _check_limits(container, asked.limits)
-        else:
-            container = await parts.placement.create(limits, TENANT)
-            stack.push_async_callback(parts.placement.discard, container.id, "it was made for one execution")
-        activity.container_id = container.id
-        session = await stack.enter_async_context(parts.placement.use(container.id, imports))
-        for name, body in inputs.items():
-            # By its digest an attachment of a later request knows it; a session of one run has none.
-            await session.put(name, attachments.digest_of(body) if asked.container else "", body)
-        activity.has_run_code = True
-        what = link.Run(
-            asked.code,
-            asked.timeout_seconds or parts.settings.timeout_seconds,
-            asked.stdin or "",
-            asked.env,
-            is_last=asked.container is None,
-        )
-        ran = await run_and_keep(session, what, parts.files)
+    if asked.container is not None:
+        container = parts.placement.find(asked.container)
+        _check_limits(container, asked.limits)
+        ran = await _run_in(parts, container, asked, inputs, activity)
+    else:
+        container = await parts.placement.create(limits, TENANT)
+        try:
+            ran = await _run_in(parts, container, asked, inputs, activity)
+        finally:
+            await parts.placement.discard(container.id, "it was made for one execution")
     return document.execution(
         ran.result,
         container=asked.container,
         files=[_file(file) for file in ran.files],
         isolation=parts.placement.description.isolation,
     )
+
+
+async def _run_in(
+    parts: Parts, container: Container, asked: ExecutionRequest, inputs: dict[str, bytes], activity: Activity
+) -> Ran:
+    is_fresh = asked.container is None
+    imports = imported(asked.code, inputs) if is_fresh else None
+    what = link.Run(
+        asked.code,
+        asked.timeout_seconds or parts.settings.timeout_seconds,
+        asked.stdin or "",
+        asked.env,
+        is_last=is_fresh,
+    )
+    activity.container_id = container.id
+    async with parts.placement.use(container.id, imports) as session:
+        for name, body in inputs.items():
+            # By its digest an attachment of a later request knows it; a session of one run has none.
+            await session.put(name, "" if is_fresh else attachments.digest_of(body), body)
+        activity.has_run_code = True
+        return await run_and_keep(session, what, parts.files)
 
 
 async def create_container(parts: Parts, asked: ContainerRequest) -> ContainerDocument:

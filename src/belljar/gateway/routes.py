@@ -190,7 +190,7 @@ async def _document(request: Request, *, may_be_empty: bool = False) -> dict[str
     if may_be_empty and not body.strip():
         return {}
     try:
-        document = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
+        document = _DECODER.decode(body.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}") from error
     except UnicodeDecodeError as error:
@@ -204,6 +204,9 @@ async def _document(request: Request, *, may_be_empty: bool = False) -> dict[str
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _validated(model: type[M], document: dict[str, Any]) -> M:
