@@ -28,7 +28,8 @@ import anyio
 import anyio.to_thread
 
 from belljar import errors, results
-from belljar.frames import Decoder, Message, ProtocolError, encode
+from belljar.frames import Message
+from belljar.line import Line, open_line
 from belljar.settings import Settings
 from belljar.wire.execution import Isolation, Layer, Limits
 
@@ -91,10 +92,10 @@ class Description:
 class Keeper:
     """A started keeper. Made by `start`; every method raises KeeperLost once the process is gone."""
 
+    _line: Line
     description: Description
 
     def __init__(self, pid: int) -> None:
-        self._line = _Line(self._take, self._end)
         self._numbers = itertools.count(_CONFIGURE)
         self._requests: dict[int, _Request] = {}
         self.pid = pid
@@ -221,14 +222,12 @@ class Keeper:
         give_up: Message | None = None,
     ) -> Message | None:
         """None where the keeper has ended. Being cancelled waits for the answer to `give_up`, if there is one."""
-        await self._line.writable()
         if self.is_lost:
             return None
         number = next(self._numbers)
-        data = encode(message._replace(head={**message.head, "id": number}))
         self._requests[number] = request = _Request(on_event)
         try:
-            self._line.write(data)
+            await self._line.send(message._replace(head={**message.head, "id": number}))
             try:
                 await request.wait()
             except BaseException:
@@ -262,8 +261,9 @@ class Keeper:
         for request in self._requests.values():
             request.end()
 
-    async def _configure(self, settings: Settings) -> None:
+    async def _configure(self, line: Line, settings: Settings) -> None:
         """Tell the keeper what it is for, and hear its word on the machine."""
+        self._line = line
         config = {
             "runtime": str(settings.runtime),
             "preload": settings.preload,
@@ -281,53 +281,6 @@ class Keeper:
         if answer.kind != "ready":
             raise _error(answer)
         self.description = _described(json.loads(answer.body))
-
-
-class _Line(asyncio.Protocol):
-    """The socket to a keeper. What arrives is handed on in the very wake-up that reads it.
-
-    So nothing holds back a keeper that says much: what it says of a run, or in one answer, is within the limits of what
-    was asked for.
-    """
-
-    def __init__(self, take: Callable[[Message], None], end: Callable[[], None]) -> None:
-        self._take = take
-        self._end = end
-        self._decoder = Decoder(_KEEPER_BODY_BYTES)
-        self._transport: asyncio.Transport
-        self._full: asyncio.Future[None] | None = None
-        """Done when there is room again for what is written."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for message in self._decoder.feed(data):
-                self._take(message)
-        except ProtocolError:
-            self._transport.abort()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.resume_writing()
-        self._end()
-
-    def pause_writing(self) -> None:
-        self._full = asyncio.get_running_loop().create_future()
-
-    def resume_writing(self) -> None:
-        if self._full is not None and not self._full.done():
-            self._full.set_result(None)
-        self._full = None
-
-    async def writable(self) -> None:
-        """Wait while more lies here than the keeper has read, so that it does not grow."""
-        while self._full is not None:
-            await asyncio.shield(self._full)
-
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
 
 
 class _Request:
@@ -410,13 +363,12 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
         )
     keeper = Keeper(process.pid)
     try:
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_unix_connection(lambda: keeper._line, sock=ours)
+        line = await open_line(ours, _KEEPER_BODY_BYTES, keeper._take, keeper._end)
         try:
-            await keeper._configure(settings)
+            await keeper._configure(line, settings)
             yield keeper
         finally:
-            transport.abort()
+            line.abort()
     finally:
         ours.close()
         # The closed socket is the order to end; it takes its sessions with it.
