@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from belljar.frames import Decoder, Message, ProtocolError, encode
 
+_BUFFER_BYTES = 1024 * 1024
+"""As much of it as the kernel gives anybody: what does not fit takes a wake-up of both ends for each part."""
 _SOON_SECONDS = 0.003
 _SOON_BYTES = 16_384
 """Of messages that wait for company."""
@@ -98,6 +100,7 @@ async def open_line(
     sock: socket.socket, max_body: int, take: Callable[[Message], None], end: Callable[[], None]
 ) -> Line:
     """A line over `sock`, which is the line's from now on."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
     loop = asyncio.get_running_loop()
     _, line = await loop.create_unix_connection(lambda: Line(max_body, take, end), sock=sock)
     return line

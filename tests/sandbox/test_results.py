@@ -296,6 +296,25 @@ async def test_output_arrives_while_the_code_runs(session: Session) -> None:
     assert result.outcome.status == "completed"
 
 
+async def test_a_caller_that_cannot_bear_an_event_ends_its_own_run_and_no_other(
+    session: Session, keeper: link.Keeper
+) -> None:
+    def refuse(event: results.Event) -> None:
+        raise LookupError("no place for it")
+
+    async with opened(keeper) as other, anyio.create_task_group() as tasks:
+        seen: list[results.Result] = []
+
+        async def run_beside() -> None:
+            seen.append(await other.run("import time; print('a', flush=True); time.sleep(1); print('b')"))
+
+        tasks.start_soon(run_beside)
+        with anyio.fail_after(20), pytest.raises(LookupError):
+            await session.run("import time; print('x', flush=True); time.sleep(60)", on_event=refuse)
+        assert (await session.run("print('again')")).stdout == "again\n"
+    assert seen[0].stdout == "a\nb\n"
+
+
 async def test_a_flood_keeps_head_and_tail(keeper: link.Keeper) -> None:
     async with opened(keeper, output_bytes=10_000) as session:
         result = await session.run("for i in range(20_000): print(f'line {i:06}')")
