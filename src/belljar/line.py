@@ -49,12 +49,8 @@ class Line(asyncio.Protocol):
             self._flushing = self._loop.call_later(_SOON_SECONDS, self._write, b"")
         self._held += data
 
-    def close(self) -> None:
-        """The peer reads the end, once it has read what was sent."""
-        self._transport.close()
-
     def abort(self) -> None:
-        """The same at once, without what was not sent yet."""
+        """The peer reads the end, and nothing of what was not sent yet."""
         self._transport.abort()
 
     async def _writable(self) -> None:
