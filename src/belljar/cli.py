@@ -18,7 +18,7 @@ import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from belljar import __version__, link
+from belljar import __version__, link, results
 from belljar.batch import lines_of
 from belljar.client import embedded, trial
 from belljar.client.attack import FOLDERS, Verdict
@@ -170,11 +170,11 @@ def _program(source: str | None, code: str | None) -> str:
         ) from error
 
 
-def _print_event(event: link.Event) -> None:
+def _print_event(event: results.Event) -> None:
     try:
-        if isinstance(event, link.Stream):
+        if isinstance(event, results.Stream):
             click.echo(event.text, nl=False, err=event.name == "stderr")
-        elif isinstance(event, link.Raised):
+        elif isinstance(event, results.Raised):
             click.echo("\n".join(event.traceback), err=True)
     except BrokenPipeError:
         os._exit(128 + signal.SIGPIPE)  # as of any program whose reader has gone; the keeper ends with us

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from belljar import link
+from belljar import results
 from belljar.wire.execution import (
     DisplayOutput,
     ErrorOutput,
@@ -21,7 +21,7 @@ _TEXT_TYPES = ("text/", "application/json", "application/javascript", "image/svg
 
 
 def execution(
-    result: link.Result,
+    result: results.Result,
     *,
     container: str | None,
     files: Sequence[ExecutionFile],
@@ -44,10 +44,10 @@ def execution(
     )
 
 
-def _output(event: link.Event) -> Output:
-    if isinstance(event, link.Stream):
+def _output(event: results.Event) -> Output:
+    if isinstance(event, results.Stream):
         return StreamOutput(name=event.name, text=event.text)
-    if isinstance(event, link.Raised):
+    if isinstance(event, results.Raised):
         return ErrorOutput(ename=event.ename, evalue=event.evalue, traceback=event.traceback)
     return DisplayOutput(type=event.type, data={kind: _text(kind, body) for kind, body in event.data.items()})
 

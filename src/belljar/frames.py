@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
 HEADER = struct.Struct("!B3sI")
-_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 MAX_PAYLOAD = 65536
 HEAD = 1
 BODY = 2
@@ -43,10 +42,13 @@ class Message(NamedTuple):
     body: bytes = b""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def encode(message: Message) -> bytes:
     """The bytes of a message. Raises ValueError when the head is larger than one frame."""
     head = {**message.head, "kind": message.kind, "body": len(message.body)}
-    text = _write_json(head)
+    text = _ENCODER.encode(head)
     # A lone surrogate cannot be UTF-8, and both ends must agree on the text.
     payload = text.encode("utf-8", "replace")
     if len(payload) > MAX_PAYLOAD:
@@ -73,7 +75,7 @@ def _finite(text: str) -> float:
     return number
 
 
-_read_json = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 class Decoder:
@@ -85,10 +87,15 @@ class Decoder:
     def __init__(self, max_body: int) -> None:
         self._max_body = max_body
         self._pending = bytearray()
+        """The beginning of a frame's header, or of a head."""
         self._kind: str | None = None
         self._head: dict[str, Any] = {}
-        self._body = bytearray()
+        self._frames: list[bytes] = []
+        """Of the body, as far as they are complete; and the beginning of the one that is not."""
+        self._frame = bytearray()
         self._missing = 0
+        """Of the body; and of the frame that carries the next of it:"""
+        self._frame_missing = 0
 
     @property
     def is_between_messages(self) -> bool:
@@ -97,49 +104,80 @@ class Decoder:
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """The messages that are complete with `data`. Raises ProtocolError at the first violation."""
-        self._pending += data
+        is_pending = bool(self._pending)
+        if is_pending:
+            self._pending += data
         at = 0
+        view = memoryview(self._pending if is_pending else data)
         try:
-            while len(self._pending) - at >= HEADER.size:
-                kind, zero, length = HEADER.unpack_from(self._pending, at)
-                if kind not in (HEAD, BODY) or zero != _ZERO or length > MAX_PAYLOAD:
-                    raise ProtocolError("no frame header")
-                end = at + HEADER.size + length
-                if len(self._pending) < end:
+            while True:
+                if self._frame_missing:
+                    with view[at : at + self._frame_missing] as piece:
+                        at += len(piece)
+                        body = self._more(piece)
+                    if body is not None:
+                        yield self._message(body)
+                    elif self._frame_missing:
+                        break
+                elif len(view) - at < HEADER.size:
                     break
-                payload = bytes(self._pending[at + HEADER.size : end])
-                at = end
-                message = self._take(kind, payload)
-                if message is not None:
-                    yield message
+                else:
+                    kind, zero, length = HEADER.unpack_from(view, at)
+                    self._check(kind, zero, length)
+                    end = at + HEADER.size
+                    if kind == BODY:
+                        self._frame_missing = length
+                    elif len(view) < end + length:
+                        break
+                    else:
+                        end += length
+                        self._begin(bytes(view[end - length : end]))
+                    at = end
+                    if not self._missing:
+                        yield self._message(b"")
         finally:
-            del self._pending[:at]
+            view.release()
+            if is_pending:
+                del self._pending[:at]
+            elif at < len(data):
+                self._pending += data[at:]
 
-    def _take(self, kind: int, payload: bytes) -> Message | None:
+    def _check(self, kind: int, zero: bytes, length: int) -> None:
+        if kind not in (HEAD, BODY) or zero != _ZERO or length > MAX_PAYLOAD:
+            raise ProtocolError("no frame header")
         if kind == HEAD:
             if self._kind is not None:
                 raise ProtocolError("a message began inside another")
-            self._begin(payload)
-        else:
-            # Frames are as full as they can be: a body in crumbs only costs the reader its time.
-            if self._kind is None or len(payload) != min(self._missing, MAX_PAYLOAD) or not payload:
-                raise ProtocolError("a body that no head announced")
-            self._body += payload
-            self._missing -= len(payload)
-        if self._missing:
+        # Frames are as full as they can be: a body in crumbs only costs the reader its time.
+        elif self._kind is None or length != min(self._missing, MAX_PAYLOAD) or not length:
+            raise ProtocolError("a body that no head announced")
+
+    def _more(self, piece: memoryview) -> bytes | None:
+        """Take in a piece of a body. Returns the body when that was its last."""
+        self._missing -= len(piece)
+        self._frame_missing -= len(piece)
+        if self._frame_missing or self._frame:
+            self._frame += piece
+        if self._frame_missing:
             return None
+        # Frame by frame, and not one buffer that grows: each time that would take new pages from the kernel.
+        self._frames.append(bytes(self._frame or piece))
+        self._frame.clear()
+        return None if self._missing else b"".join(self._frames)
+
+    def _message(self, body: bytes) -> Message:
         assert self._kind is not None
-        message = Message(self._kind, self._head, bytes(self._body))
-        self._kind, self._head, self._body = None, {}, bytearray()
+        message = Message(self._kind, self._head, body)
+        self._kind, self._head, self._frames = None, {}, []
         return message
 
     def _begin(self, payload: bytes) -> None:
         try:
-            # Decoded here: json.loads would take UTF-16, UTF-32 and half characters as well.
+            # Decoded here: json.loads would take bytes in UTF-16, UTF-32 and half characters as well.
             text = payload.decode("utf-8")
             if _SURROGATE.search(text):
                 raise ValueError("half a character")
-            head = _read_json(text)
+            head = _DECODER.decode(text)
         except (ValueError, RecursionError) as error:
             raise ProtocolError("the head is not JSON") from error
         if not isinstance(head, dict):

@@ -10,7 +10,7 @@ under way at once. While code runs, its outputs arrive as events of the run's re
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import itertools
 import json
 import os
@@ -26,12 +26,12 @@ from typing import Any, Literal
 
 import anyio
 import anyio.to_thread
-from anyio.abc import SocketStream
 
-from belljar import errors
-from belljar.frames import Decoder, Message, ProtocolError, encode
+from belljar import errors, results
+from belljar.frames import Message
+from belljar.line import Line, open_line
 from belljar.settings import Settings
-from belljar.wire.execution import Isolation, Layer, Limits, Outcome, Truncated, Usage
+from belljar.wire.execution import Isolation, Layer, Limits
 
 CHUNK_BYTES = 1024 * 1024
 """Of a file, in one message."""
@@ -40,46 +40,10 @@ STOP_SECONDS = 15
 """For a keeper to end its sessions and itself."""
 
 _KEEPER_BODY_BYTES = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Text that the program wrote. Arrives in pieces, in the order in which it was written."""
-
-    name: Literal["stdout", "stderr"]
-    text: str
-
-
-@dataclass(frozen=True)
-class Display:
-    """A rich value: an open figure (`display_data`) or the value of the last expression (`execute_result`)."""
-
-    type: Literal["display_data", "execute_result"]
-    data: dict[str, bytes]
-    """By media type; text types are UTF-8."""
-
-
-@dataclass(frozen=True)
-class Raised:
-    """The exception that ended the code, as the code's own interpreter describes it."""
-
-    ename: str
-    evalue: str
-    traceback: list[str]
-
-
-Event = Stream | Display | Raised
-
-
-@dataclass(frozen=True)
-class WorkFile:
-    """A regular file that the run made or changed."""
-
-    path: str
-    """Relative to the working directory (or to the run's $OUTPUT_DIR), with `/`; undecodable bytes escaped."""
-    size_bytes: int
-    handle: str
-    """For `Keeper.read`; good until the next run in the session, or its end."""
+_CONFIGURE = 0
+"""The number of the first request."""
+_LAST = frozenset({"answer", "error", "ready", "failed"})
+"""Messages after which no more comes for their request."""
 
 
 @dataclass(frozen=True)
@@ -100,31 +64,6 @@ class Opening:
 
     limits: Limits
     imports: Sequence[str] | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run ended and what it left behind. `outputs` is in order and within the limits.
-
-    `stderr` ends with the traceback, as a terminal would show it; `outputs` has it as `Raised` instead.
-    """
-
-    outcome: Outcome
-    return_code: int
-    stdout: str
-    stderr: str
-    truncated: Truncated
-    outputs: list[Event]
-    files: list[WorkFile]
-    files_left_out: int
-    """Files beyond the limit on how many one run gives back."""
-    displays_left_out: int
-    """Rich values beyond the limits on how many and how large one run may give back."""
-    usage: Usage
-    laps: dict[str, float]
-    """Milliseconds for each step, also of making the session where it was made for this run."""
-    is_closed: bool = False
-    """The session has been closed, as was asked for."""
 
 
 @dataclass(frozen=True)
@@ -153,13 +92,12 @@ class Description:
 class Keeper:
     """A started keeper. Made by `start`; every method raises KeeperLost once the process is gone."""
 
-    def __init__(self, stream: SocketStream, decoder: Decoder, description: Description, pid: int) -> None:
-        self._stream = stream
-        self._decoder = decoder
-        self._sending = anyio.Lock()
-        self._numbers = itertools.count(1)
+    _line: Line
+    description: Description
+
+    def __init__(self, pid: int) -> None:
+        self._numbers = itertools.count(_CONFIGURE)
         self._requests: dict[int, _Request] = {}
-        self.description = description
         self.pid = pid
         """Of the keeper's process."""
         self.lost = anyio.Event()
@@ -210,12 +148,12 @@ class Keeper:
         self,
         session: str,
         run: Run,
-        on_event: Callable[[Event], None] | None = None,
+        on_event: Callable[[results.Event], None] | None = None,
         *,
         opening: Opening | None = None,
         files: Mapping[str, bytes] = MappingProxyType({}),
         closes: bool = False,
-    ) -> Result:
+    ) -> results.Result:
         """Run code in the session; one run at a time in a session.
 
         In the same message, to save a way: with `opening` the session is made first, `files` are put (small ones, as
@@ -224,7 +162,7 @@ class Keeper:
         Cancelling interrupts the code (SIGINT, then SIGKILL after the grace time). Raises NotFound when there
         is no such session.
         """
-        outputs = _Outputs(on_event)
+        outputs = results.Outputs(on_event)
         asked = {
             "code": run.code,
             "timeout_seconds": run.timeout_seconds,
@@ -245,7 +183,7 @@ class Keeper:
         )
         return outputs.result(json.loads(answer.body), is_closed=answer.head["is_closed"])
 
-    async def read(self, session: str, file: WorkFile) -> AsyncIterator[bytes]:
+    async def read(self, session: str, file: results.WorkFile) -> AsyncIterator[bytes]:
         """The content of a file of the last result, in pieces; at most `file.size_bytes`."""
         offset = 0
         while offset < file.size_bytes:
@@ -270,40 +208,43 @@ class Keeper:
         on_event: Callable[[Message], None] | None = None,
         give_up: Message | None = None,
     ) -> Message:
+        answer = await self._answer_to(message, on_event, give_up)
+        if answer is None:
+            raise errors.KeeperLost("the keeper has ended; its sessions are gone")
+        if answer.kind == "error":
+            raise _error(answer)
+        return answer
+
+    async def _answer_to(
+        self,
+        message: Message,
+        on_event: Callable[[Message], None] | None = None,
+        give_up: Message | None = None,
+    ) -> Message | None:
+        """None where the keeper has ended. Being cancelled waits for the answer to `give_up`, if there is one."""
+        if self.is_lost:
+            return None
         number = next(self._numbers)
-        request = _Request(on_event)
-        self._requests[number] = request
+        self._requests[number] = request = _Request(on_event)
         try:
-            if self.is_lost:
-                raise errors.KeeperLost("the keeper has ended; its sessions are gone")
-            data = encode(message._replace(head={**message.head, "id": number}))
-            # A message that was begun is finished, or the stream would be out of step for everybody.
-            with anyio.CancelScope(shield=True):
-                async with self._sending:
-                    await self._stream.send(data)
+            await self._line.send(message._replace(head={**message.head, "id": number}))
             try:
-                await request.done.wait()
+                await request.wait()
             except BaseException:
                 # Nobody waits for it any more. It is over when its own answer comes, and not before: until
                 # then the session is taken.
-                if give_up is not None and not self.is_lost:
+                if give_up is not None:
                     with anyio.CancelScope(shield=True):
-                        with contextlib.suppress(errors.BelljarError):
-                            await self._ask(give_up)
-                        await request.done.wait()
+                        await self._answer_to(give_up)
+                        await request.wait_for_end()
                 raise
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise errors.KeeperLost("the keeper has ended; its sessions are gone") from error
         finally:
             del self._requests[number]
-        if request.answer is None:
-            raise errors.KeeperLost("the keeper has ended; its sessions are gone")
-        if request.answer.kind == "error":
-            raise _error(request.answer)
         return request.answer
 
     def _take(self, message: Message) -> None:
-        request = self._requests.get(message.head["id"])
+        # What is said of the keeper itself, at its start, answers the first request.
+        request = self._requests.get(message.head.get("id", _CONFIGURE))
         if request is not None:
             request.take(message)
         elif message.kind == "tiers":
@@ -314,108 +255,73 @@ class Keeper:
         self._told.set()
         self._told = anyio.Event()
 
-    async def _listen(self) -> None:
-        """Hand every message to its request, until the keeper is gone."""
-        try:
-            while True:
-                for message in self._decoder.feed(await self._stream.receive(262144)):
-                    self._take(message)
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ProtocolError):
-            return
-        finally:
-            self.lost.set()
-            self._tell()
-            for request in self._requests.values():
-                request.done.set()
+    def _end(self) -> None:
+        self.lost.set()
+        self._tell()
+        for request in self._requests.values():
+            request.end()
+
+    async def _configure(self, line: Line, settings: Settings) -> None:
+        """Tell the keeper what it is for, and hear its word on the machine."""
+        self._line = line
+        config = {
+            "runtime": str(settings.runtime),
+            "preload": settings.preload,
+            "zygote_sessions": settings.zygote_sessions,
+            "zygote_seconds": settings.zygote_seconds,
+            "parked": settings.parked,
+            "limits": settings.limits().model_dump(),
+            "uid_base": settings.uid_base,
+            "grace_seconds": settings.grace_seconds,
+            "require": settings.require,
+        }
+        answer = await self._answer_to(Message("configure", {}, json.dumps(config).encode()))
+        if answer is None:
+            raise errors.JailUnavailable("the keeper ended while it started; standard error says why")
+        if answer.kind != "ready":
+            raise _error(answer)
+        self.description = _described(json.loads(answer.body))
 
 
 class _Request:
     def __init__(self, on_event: Callable[[Message], None] | None) -> None:
         self._on_event = on_event
-        self.done = anyio.Event()
+        self._woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._failure: Exception | None = None
+        self._is_over = False
         self.answer: Message | None = None
 
+    async def wait(self) -> None:
+        """Until it is answered, or the keeper has ended. Raises what the caller's own hearing of an event raised."""
+        await self._woken
+        if self._failure is not None:
+            raise self._failure
+
+    async def wait_for_end(self) -> None:
+        """The same for somebody whose first wait was given up."""
+        self._on_event = None
+        if not self._is_over:
+            self._woken = asyncio.get_running_loop().create_future()
+            await self._woken
+
     def take(self, message: Message) -> None:
-        if message.kind in ("answer", "error"):
+        if message.kind in _LAST:
             self.answer = message
-            self.done.set()
+            self.end()
         elif self._on_event is not None:
-            self._on_event(message)
+            try:
+                self._on_event(message)
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for; other requests go on
+                self._failure = error
+                self._wake()
 
+    def end(self) -> None:
+        self._is_over = True
+        self._wake()
 
-class _Outputs:
-    """Folds a run's events into its result."""
-
-    def __init__(self, on_event: Callable[[Event], None] | None) -> None:
-        self._on_event = on_event
-        self._outputs: list[Event] = []
-        self._open: tuple[Literal["stdout", "stderr"], list[str]] | None = None
-        """The stream that is being written, in pieces: joined when something else follows."""
-        self._texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
-
-    def take(self, message: Message) -> None:
-        if message.kind == "stream":
-            self._stream(message.head["name"], message.body.decode())
-        else:
-            at, data = 0, {}
-            for mime, size in message.head["parts"]:
-                data[mime] = message.body[at : at + size]
-                at += size
-            self._add(Display(message.head["type"], data))
-
-    def _stream(self, name: Literal["stdout", "stderr"], text: str) -> None:
-        self._texts[name].append(text)
-        if self._open is None or self._open[0] != name:
-            self._close()
-            self._open = (name, [])
-        self._open[1].append(text)
-        self._tell(Stream(name, text))
-
-    def _close(self) -> None:
-        if self._open is not None:
-            name, pieces = self._open
-            self._outputs.append(Stream(name, "".join(pieces)))
-            self._open = None
-
-    def _add(self, event: Event) -> None:
-        self._close()
-        self._outputs.append(event)
-        self._tell(event)
-
-    def _tell(self, event: Event) -> None:
-        if self._on_event is not None:
-            self._on_event(event)
-
-    def result(self, facts: dict[str, Any], *, is_closed: bool) -> Result:
-        stderr = "".join(self._texts["stderr"])
-        if facts["raised"] is not None:
-            raised = Raised(**facts["raised"])
-            self._add(raised)
-            stderr += "".join(f"{line}\n" for line in raised.traceback)
-        if left_out := _left_out(facts["files_left_out"], facts["displays_left_out"]):
-            facts["outcome"]["message"] += f" {left_out}"
-            stderr += f"{left_out}\n"
-        self._close()
-        return Result(
-            outcome=Outcome.model_validate(facts["outcome"]),
-            return_code=facts["return_code"],
-            stdout="".join(self._texts["stdout"]),
-            stderr=stderr,
-            truncated=Truncated.model_validate(facts["truncated"]),
-            outputs=self._outputs,
-            files=[WorkFile(**file) for file in facts["files"]],
-            files_left_out=facts["files_left_out"],
-            displays_left_out=facts["displays_left_out"],
-            usage=Usage.model_validate(facts["usage"]),
-            laps=facts["laps"],
-            is_closed=is_closed,
-        )
-
-
-def _left_out(files: int, displays: int) -> str:
-    """What the caller would otherwise not know to be missing."""
-    what = [f"{count} {name}" for count, name in ((files, "files"), (displays, "figures or values")) if count]
-    return f"Left out, over the limits on what one run gives back: {' and '.join(what)}." if what else ""
+    def _wake(self) -> None:
+        if not self._woken.done():
+            self._woken.set_result(None)
 
 
 def _put(session: str, name: str, piece: bytes, *, is_first: bool, is_last: bool) -> Message:
@@ -455,35 +361,19 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
             env={"PATH": os.defpath, "LANG": "C.UTF-8"},
             process_group=0,
         )
+    keeper = Keeper(process.pid)
     try:
-        async with await SocketStream.from_socket(ours) as stream:
-            decoder = Decoder(_KEEPER_BODY_BYTES)
-            description, more = await _configure(stream, decoder, settings)
-            keeper = Keeper(stream, decoder, description, process.pid)
-            for message in more:
-                keeper._take(message)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(keeper._listen)
-                try:
-                    yield keeper
-                finally:
-                    tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        # The listener raises nothing: what came out is the caller's own, as it was raised.
-        raise only(group) from None
+        line = await open_line(ours, _KEEPER_BODY_BYTES, keeper._take, keeper._end)
+        try:
+            await keeper._configure(line, settings)
+            yield keeper
+        finally:
+            line.abort()
     finally:
         ours.close()
         # The closed socket is the order to end; it takes its sessions with it.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(_wait, process)
-
-
-def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error of a task group in which one task failed; else the group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
@@ -492,34 +382,6 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-async def _configure(
-    stream: SocketStream, decoder: Decoder, settings: Settings
-) -> tuple[Description, list[Message]]:
-    """Tell the keeper what it is for. Returns its word on the machine, and what it has said since."""
-    config = {
-        "runtime": str(settings.runtime),
-        "preload": settings.preload,
-        "zygote_sessions": settings.zygote_sessions,
-        "zygote_seconds": settings.zygote_seconds,
-        "parked": settings.parked,
-        "limits": settings.limits().model_dump(),
-        "uid_base": settings.uid_base,
-        "grace_seconds": settings.grace_seconds,
-        "require": settings.require,
-    }
-    try:
-        await stream.send(encode(Message("configure", {}, json.dumps(config).encode())))
-        while True:
-            messages = list(decoder.feed(await stream.receive()))
-            if messages:
-                first, *more = messages
-                if first.kind != "ready":
-                    raise _error(first)
-                return _described(json.loads(first.body)), more
-    except (anyio.EndOfStream, anyio.BrokenResourceError) as error:
-        raise errors.JailUnavailable("the keeper ended while it started; standard error says why") from error
 
 
 def _described(facts: dict[str, Any]) -> Description:

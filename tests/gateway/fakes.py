@@ -12,14 +12,16 @@ from types import MappingProxyType
 
 import anyio
 
-from belljar import errors, link
+from belljar import errors, link, results
 from belljar.settings import Settings
 from belljar.wire.execution import Isolation, Limits, Outcome, Truncated, Usage
 
 ABOUT = link.Description(Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {})
 
 
-def result(stdout: str = "", return_code: int = 0, status: str = "completed", **more: object) -> link.Result:
+def result(
+    stdout: str = "", return_code: int = 0, status: str = "completed", **more: object
+) -> results.Result:
     parts: dict[str, object] = {
         "outcome": Outcome(status=status, reason="", message=f"It was {status}."),
         "return_code": return_code,
@@ -33,7 +35,7 @@ def result(stdout: str = "", return_code: int = 0, status: str = "completed", **
         "usage": Usage(wall_seconds=0, cpu_seconds=0, peak_memory_bytes=0),
         "laps": {},
     }
-    return link.Result(**(parts | more))  # type: ignore[arg-type]
+    return results.Result(**(parts | more))  # type: ignore[arg-type]
 
 
 class FakeKeeper:
@@ -72,12 +74,12 @@ class FakeKeeper:
         self,
         session: str,
         run: link.Run,
-        on_event: Callable[[link.Event], None] | None = None,
+        on_event: Callable[[results.Event], None] | None = None,
         *,
         opening: link.Opening | None = None,
         files: Mapping[str, bytes] = MappingProxyType({}),
         closes: bool = False,
-    ) -> link.Result:
+    ) -> results.Result:
         if opening is not None:
             await self.open(session, opening.limits, opening.imports)
         for name, body in files.items():
@@ -93,7 +95,7 @@ class FakeKeeper:
             await self.close(session)
         return result(run.code, laps={"fork": 1.0} if opening else {}, is_closed=closes)
 
-    async def read(self, session: str, file: link.WorkFile) -> AsyncIterator[bytes]:
+    async def read(self, session: str, file: results.WorkFile) -> AsyncIterator[bytes]:
         yield b""
 
     async def close(self, session: str) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from belljar.errors import InvalidRequest
-from belljar.gateway.attachments import Attached, as_text, attach, checked_name, decoded, digest_of
+from belljar.gateway.attachments import Attached, as_text, attach, digest_of
 from belljar.wire.messages import Message
 
 
@@ -93,18 +92,3 @@ def test_long_lines_are_cut() -> None:
 )
 def test_encodings(head: bytes, read: str | None) -> None:
     assert as_text(head) == read
-
-
-@pytest.mark.parametrize("name", ["a", "ä" * 127, "...", "a..b", " ", "-rf", "C:\\a"])
-def test_good_names(name: str) -> None:
-    assert checked_name(name, "here") == name
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "\0", "a\x7f", "ä" * 128, None, 3, "\udc80"])
-def test_bad_names(name: object) -> None:
-    with pytest.raises(InvalidRequest, match=r"^here: "):
-        checked_name(name, "here")
-
-
-def test_base64_may_have_line_breaks() -> None:
-    assert decoded("YWJj\nZGVm\n", "here") == b"abcdef"

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from fakes import Keepers, settings
 
-from belljar import errors, link
+from belljar import errors, link, results
 from belljar.gateway.placement.local import LocalPlacement, open_placement
 from belljar.wire.execution import Limits
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 LIMITS = Limits(memory_bytes=2**30, pids=128, disk_bytes=2**29, output_bytes=2**20, cpus=1)
 
 
-async def execute(placement: LocalPlacement, container_id: str, code: str = "1") -> link.Result:
+async def execute(placement: LocalPlacement, container_id: str, code: str = "1") -> results.Result:
     async with placement.use(container_id) as session:
         return await session.execute(link.Run(code, 30))
 

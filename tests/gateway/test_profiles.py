@@ -7,7 +7,7 @@ import base64
 import pytest
 from fakes import result
 
-from belljar import link
+from belljar import link, results
 from belljar.errors import InvalidRequest
 from belljar.gateway.profiles import choose, result_blocks
 from belljar.gateway.store import File
@@ -65,7 +65,7 @@ def test_files_and_images() -> None:
 
 
 def test_the_value_of_the_last_expression() -> None:
-    value = link.Display("execute_result", {"text/plain": b"42"})
+    value = results.Display("execute_result", {"text/plain": b"42"})
     ran = Ran(result("ok\n", outputs=[value]), [], [], [])
     assert result_blocks("anthropic", "srvtoolu_1", ran)[0]["content"]["stdout"] == "ok\n"
     assert result_blocks("inline", "srvtoolu_1", ran)[0]["text"] == "Result: ok\n42"

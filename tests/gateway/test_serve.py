@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -87,6 +88,33 @@ def test_what_is_cut_short_is_named(own_server: Server) -> None:
     assert "cut short" in log
     assert container in log
     assert error["request_id"] in log
+
+
+def test_a_small_answer_is_one_packet(server: Server) -> None:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        for _ in range(3):
+            client.sendall(b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n")
+            head, _, body = client.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert json.loads(body)["status"] == "ok"
+
+
+def test_who_hangs_up_at_once_leaves_nothing_running(own_server: Server) -> None:
+    host, _, port = own_server.url.removeprefix("http://").partition(":")
+    body = b'{"code": "import time; time.sleep(60)"}'
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(
+            b"POST /v1/executions HTTP/1.1\r\nhost: here\r\ncontent-length: %d\r\n\r\n" % len(body)
+        )
+        client.sendall(body)
+    until(
+        lambda: httpx2.get(f"{own_server.url}/health").json()["sessions"]["live"] == 0,
+        "the session's end",
+        20,
+    )
+    seen = httpx2.post(f"{own_server.url}/v1/executions", json={"code": "print(1)"}, timeout=60)
+    assert seen.json()["stdout"] == "1\n"
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from belljar import link
+from belljar import link, results
 from belljar.settings import Settings
 from belljar.wire.execution import Limits
 
@@ -52,9 +52,9 @@ class Session:
         code: str,
         *,
         timeout: float = 30,
-        on_event: Callable[[link.Event], None] | None = None,
+        on_event: Callable[[results.Event], None] | None = None,
         **asked: Any,
-    ) -> link.Result:
+    ) -> results.Result:
         program = link.Run(textwrap.dedent(code), timeout, **asked)
         with anyio.fail_after(DEADLINE_SECONDS):
             return await self.keeper.execute(self.name, program, on_event)
@@ -73,7 +73,7 @@ class Session:
         with anyio.fail_after(DEADLINE_SECONDS):
             await self.keeper.put(self.name, name, data)
 
-    async def content(self, file: link.WorkFile) -> bytes:
+    async def content(self, file: results.WorkFile) -> bytes:
         with anyio.fail_after(DEADLINE_SECONDS):
             return b"".join([piece async for piece in self.keeper.read(self.name, file)])
 

@@ -243,17 +243,18 @@ def test_batch(belljar: Run, tmp_path: Path) -> None:
         {"code": "print(1)", "container": "container_x"},
         {"code": "print(1)", "files": [{"name": "a", "data": "*"}]},
         {"code": "print(1)", "limits": {"pids": 1}},
+        {"code": "print(1)", "files": [{"name": "a", "data": ""}, {"name": "a", "data": ""}]},
     ]
     (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, items)))
     seen = belljar("batch", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl"))
     assert (seen.returncode, seen.stdout, seen.stderr) == (1, "", "")
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     by_index = {line["index"]: line for line in lines}
-    assert sorted(by_index) == [0, 1, 2, 3, 4, 5]
+    assert sorted(by_index) == [0, 1, 2, 3, 4, 5, 6]
     assert (by_index[0]["custom_id"], by_index[0]["execution"]["stdout"]) == ("first", "hi\n")
     assert by_index[1]["execution"]["outcome"]["reason"] == "ZeroDivisionError"
     assert [file["filename"] for file in by_index[1]["execution"]["files"]] == ["made"]
-    assert all(by_index[n]["error"]["type"] == "invalid_request_error" for n in (2, 3, 4, 5))
+    assert all(by_index[n]["error"]["type"] == "invalid_request_error" for n in (2, 3, 4, 5, 6))
     # What is there is not written over.
     again = belljar("batch", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl"))
     assert again.returncode == 125

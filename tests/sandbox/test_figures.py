@@ -9,7 +9,7 @@ import jail
 import pytest
 from jail import Session
 
-from belljar import link
+from belljar import results
 
 pytestmark = pytest.mark.anyio
 
@@ -25,10 +25,12 @@ async def started(anyio_backend: str, request: pytest.FixtureRequest) -> AsyncIt
         yield started
 
 
-def pictures(result: link.Result) -> list[bytes]:
+def pictures(result: results.Result) -> list[bytes]:
     assert result.outcome.status == "completed", result.stderr
     shown = [
-        event for event in result.outputs if isinstance(event, link.Display) and event.type == "display_data"
+        event
+        for event in result.outputs
+        if isinstance(event, results.Display) and event.type == "display_data"
     ]
     for event in shown:
         assert set(event.data) == {"image/png", "text/plain"}
@@ -66,8 +68,8 @@ async def test_charts(session: Session) -> None:
     assert await made("plt.plot([1])\nplt.savefig('no_suffix')") == (0, ["no_suffix.png"])
 
 
-def displays(result: link.Result) -> list[link.Display]:
-    return [event for event in result.outputs if isinstance(event, link.Display)]
+def displays(result: results.Result) -> list[results.Display]:
+    return [event for event in result.outputs if isinstance(event, results.Display)]
 
 
 async def test_a_chart_belongs_to_its_run_however_that_ended(session: Session) -> None:
@@ -93,9 +95,9 @@ async def test_a_chart_stands_where_it_was_shown(session: Session) -> None:
     """
     result = await session.run(code, timeout=60)
     kinds = [
-        event.text if isinstance(event, link.Stream) else event.type
+        event.text if isinstance(event, results.Stream) else event.type
         for event in result.outputs
-        if not isinstance(event, link.Raised)
+        if not isinstance(event, results.Raised)
     ]
     assert kinds == ["before\n", "display_data", "after\n", "execute_result"]
 
@@ -105,10 +107,10 @@ async def test_code_that_raises_still_shows_what_it_showed(session: Session) -> 
         "import matplotlib.pyplot as plt\nplt.plot([1])\nplt.show()\n1 / 0", timeout=60
     )
     assert result.outcome.reason == "ZeroDivisionError"
-    assert isinstance(result.outputs[0], link.Display)
+    assert isinstance(result.outputs[0], results.Display)
     result = await session.run("plt.plot([1])\n1 / 0")
     left = await session.run("plt.get_fignums()")
-    shown = [event.type for event in [*result.outputs, *left.outputs] if isinstance(event, link.Display)]
+    shown = [event.type for event in [*result.outputs, *left.outputs] if isinstance(event, results.Display)]
     assert shown.count("display_data") <= 1
 
 

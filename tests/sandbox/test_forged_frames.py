@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jail import SPEAKING, Session, Started, opened, started, status, until
 
-from belljar import link
+from belljar import link, results
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +18,7 @@ def wait():
 """
 
 
-async def forged(session: Session, code: str, timeout: float = 30) -> link.Result:
+async def forged(session: Session, code: str, timeout: float = 30) -> results.Result:
     return await session.run(_SAY + code, timeout=timeout)
 
 

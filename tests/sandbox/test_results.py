@@ -6,7 +6,7 @@ import anyio
 import pytest
 from jail import SPEAKING, Session, has_cgroups, opened
 
-from belljar import link
+from belljar import link, results
 from belljar.wire.execution import MIB, Truncated
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ async def test_both_streams_and_the_return_code(session: Session) -> None:
 
 async def test_the_last_expression_is_a_result(session: Session) -> None:
     result = await session.run("x = 6\nx * 7")
-    assert result.outputs == [link.Display("execute_result", {"text/plain": b"42"})]
+    assert result.outputs == [results.Display("execute_result", {"text/plain": b"42"})]
     assert result.stdout == ""
     assert await session.says("print(_)") == "42"
     assert (await session.run("None")).outputs == []
@@ -42,7 +42,7 @@ async def test_a_result_is_shown_as_text_whatever_its_repr_does(session: Session
     assert result.outcome.status == "raised"
     result = await session.run("'x' * 10_000_000")
     (shown,) = result.outputs
-    assert isinstance(shown, link.Display)
+    assert isinstance(shown, results.Display)
     assert len(shown.data["text/plain"]) < 300_000
     assert b"characters left out" in shown.data["text/plain"]
 
@@ -62,7 +62,7 @@ async def test_a_traceback_holds_the_users_lines_only(session: Session) -> None:
     assert result.return_code == 1
     assert result.stdout == "before\n"
     raised = result.outputs[-1]
-    assert isinstance(raised, link.Raised)
+    assert isinstance(raised, results.Raised)
     assert (raised.ename, raised.evalue) == ("ZeroDivisionError", "division by zero")
     # Which lines are marked is the interpreter's own affair, and differs between its versions.
     assert [line for line in raised.traceback if line.strip(" ~^")] == [
@@ -120,7 +120,7 @@ async def test_a_syntax_error_points_at_the_users_text(session: Session) -> None
 async def test_every_exception_is_reported_and_survived(session: Session, code: str, name: str) -> None:
     result = await session.run(code)
     assert (result.outcome.status, result.outcome.reason, result.return_code) == ("raised", name, 1)
-    assert isinstance(result.outputs[-1], link.Raised)
+    assert isinstance(result.outputs[-1], results.Raised)
     assert len(result.stderr) < 100_000
     assert await session.says("print('alive')") == "alive"
 
@@ -260,20 +260,20 @@ async def test_text_of_any_language_arrives_as_it_is(session: Session) -> None:
 
 
 async def test_outputs_are_in_the_order_in_which_they_were_made(session: Session) -> None:
-    seen: list[link.Event] = []
+    seen: list[results.Event] = []
     result = await session.run("print('one')\nprint('two')\n'three'", on_event=seen.append)
     assert result.outputs == [
-        link.Stream("stdout", "one\ntwo\n"),
-        link.Display("execute_result", {"text/plain": b"'three'"}),
+        results.Stream("stdout", "one\ntwo\n"),
+        results.Display("execute_result", {"text/plain": b"'three'"}),
     ]
-    assert "".join(event.text for event in seen if isinstance(event, link.Stream)) == "one\ntwo\n"
+    assert "".join(event.text for event in seen if isinstance(event, results.Stream)) == "one\ntwo\n"
     assert seen[-1] == result.outputs[-1]
 
 
 async def test_output_arrives_while_the_code_runs(session: Session) -> None:
     first = anyio.Event()
 
-    def heard(event: link.Event) -> None:
+    def heard(event: results.Event) -> None:
         first.set()
 
     async with anyio.create_task_group() as tasks:
@@ -294,6 +294,25 @@ async def test_output_arrives_while_the_code_runs(session: Session) -> None:
             on_event=heard,
         )
     assert result.outcome.status == "completed"
+
+
+async def test_a_caller_that_cannot_bear_an_event_ends_its_own_run_and_no_other(
+    session: Session, keeper: link.Keeper
+) -> None:
+    def refuse(event: results.Event) -> None:
+        raise LookupError("no place for it")
+
+    async with opened(keeper) as other, anyio.create_task_group() as tasks:
+        seen: list[results.Result] = []
+
+        async def run_beside() -> None:
+            seen.append(await other.run("import time; print('a', flush=True); time.sleep(1); print('b')"))
+
+        tasks.start_soon(run_beside)
+        with anyio.fail_after(20), pytest.raises(LookupError):
+            await session.run("import time; print('x', flush=True); time.sleep(60)", on_event=refuse)
+        assert (await session.run("print('again')")).stdout == "again\n"
+    assert seen[0].stdout == "a\nb\n"
 
 
 async def test_a_flood_keeps_head_and_tail(keeper: link.Keeper) -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jail import Session, opened
 
-from belljar import link
+from belljar import link, results
 from belljar.errors import InvalidRequest, NotFound
 from belljar.wire.execution import MIB, Limits
 
@@ -142,7 +142,7 @@ async def test_sessions_that_do_not_exist(keeper: link.Keeper) -> None:
     with pytest.raises(NotFound):
         await nobody.run("1")
     with pytest.raises(NotFound):
-        await nobody.content(link.WorkFile("x", 1, b"work/x".hex()))
+        await nobody.content(results.WorkFile("x", 1, b"work/x".hex()))
     await nobody.close()
 
 
@@ -185,7 +185,7 @@ async def test_a_forged_handle_reads_nothing(session: Session) -> None:
     await session.run("import os; os.symlink('/etc', 'etc'); open('a', 'w').write('a')")
     for path in ("work/../../etc/passwd", "/etc/passwd", "work/etc/passwd", "output", "", "work"):
         with pytest.raises(InvalidRequest):
-            await session.content(link.WorkFile("a", 10, path.encode().hex()))
+            await session.content(results.WorkFile("a", 10, path.encode().hex()))
 
 
 async def test_many_files_come_back_as_a_bounded_list(session: Session) -> None:
@@ -248,7 +248,7 @@ async def test_a_file_that_was_replaced_since_its_run(session: Session) -> None:
     second = await session.run("import os; open('b', 'w').write('second, longer'); os.rename('b', 'a')")
     assert await session.content(second.files[0]) == b"second, longer"
     with pytest.raises(InvalidRequest):
-        await session.content(link.WorkFile("b", 14, b"work/b".hex()))
+        await session.content(results.WorkFile("b", 14, b"work/b".hex()))
     # A handle is good until the next run: afterwards it is the new file that has the name, or nothing.
     assert await session.content(first.files[0]) in (b"secon", b"second, longer")
     await session.run("import os; os.unlink('a')")

@@ -3,23 +3,23 @@ from __future__ import annotations
 import base64
 import json
 
-from belljar import document, link
+from belljar import document, results
 from belljar.wire.execution import ExecutionFile, Isolation, Outcome, Truncated, Usage, json_of
 
 PNG = b"\x89PNG\r\n\x1a\n\xff"
-RESULT = link.Result(
+RESULT = results.Result(
     outcome=Outcome(status="raised", reason="ValueError", message="The code raised ValueError."),
     return_code=1,
     stdout="one\n",
     stderr="Traceback\n",
     truncated=Truncated(stderr=True),
     outputs=[
-        link.Stream("stdout", "one\n"),
-        link.Display("display_data", {"image/png": PNG, "text/plain": b"<Figure>"}),
-        link.Display(
+        results.Stream("stdout", "one\n"),
+        results.Display("display_data", {"image/png": PNG, "text/plain": b"<Figure>"}),
+        results.Display(
             "execute_result", {"application/json": b"{}", "image/svg+xml": b"<svg/>", "text/html": b"\xff"}
         ),
-        link.Raised("ValueError", "no", ["Traceback"]),
+        results.Raised("ValueError", "no", ["Traceback"]),
     ],
     files=[],
     files_left_out=3,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from belljar.frames import Message
 from belljar.keeper import outside, watch
 from belljar.keeper.guests import Run
-from belljar.link import Message
 from belljar.wire.execution import Limits
 
 HOLD = """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import itertools
 from collections.abc import Callable
 
@@ -14,6 +12,7 @@ from belljar import document, link
 from belljar.batch import item_of
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.imports import imported
+from belljar.inputs import checked_names, decoded
 from belljar.settings import Settings
 from belljar.wire.execution import BatchItem, BatchLine, Execution, ExecutionFile
 from belljar.wire.media import media_type
@@ -31,26 +30,22 @@ async def run(
     async with link.start(settings) as keeper:
         numbered = iter(enumerate(lines))
 
+        failures: list[BelljarError] = []
+
         async def work() -> None:
-            for index, line in numbered:
-                on_answer(await _answered(keeper, settings, index, line))
+            try:
+                for index, line in numbered:
+                    on_answer(await _answered(keeper, settings, index, line))
+            except BelljarError as error:
+                # With the keeper's end all that is under way fails, each for the same reason.
+                failures.append(error)
+                tasks.cancel_scope.cancel()
 
-        try:
-            async with anyio.create_task_group() as tasks:
-                for _ in range(min(at_once, len(lines))):
-                    tasks.start_soon(work)
-        except BaseExceptionGroup as group:
-            # With the keeper's end all that is under way fails, each for the same reason.
-            known, others = group.split(BelljarError)
-            raise (others or _first(known)) from None
-
-
-def _first(group: BaseExceptionGroup[BaseException] | None) -> BaseException:
-    error: BaseException | None = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert error is not None
-    return error
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(at_once, len(lines))):
+                tasks.start_soon(work)
+        if failures:
+            raise failures[0]
 
 
 async def _answered(keeper: link.Keeper, settings: Settings, index: int, line: bytes) -> BatchLine:
@@ -71,14 +66,12 @@ async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) ->
         raise InvalidRequest(
             "container: there are none here: each program of a batch has a session of its own"
         )
+    checked_names(item.files)
     files = {}
-    for number, file in enumerate(item.files):
-        if file.data is None:
-            raise InvalidRequest(f"files.{number}: give `data` (base64): there are no kept files here")
-        try:
-            files[file.name] = base64.b64decode(file.data, validate=True)
-        except binascii.Error as error:
-            raise InvalidRequest(f"files.{number}.data: not valid base64: {error}") from error
+    for index, file in enumerate(item.files):
+        if file.data is None or file.file_id is not None:
+            raise InvalidRequest(f"files.{index}: give `data` (base64): there are no kept files here")
+        files[file.name] = decoded(file.data, f"files.{index}.data")
     program = link.Run(
         item.code,
         item.timeout_seconds or settings.timeout_seconds,

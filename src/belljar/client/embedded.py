@@ -13,7 +13,7 @@ from typing import IO
 
 import anyio
 
-from belljar import document, link
+from belljar import document, link, results
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.execution import Execution, ExecutionFile, LimitsRequest
@@ -30,7 +30,7 @@ async def run(
     inputs: Sequence[Path] = (),
     output_dir: Path | None = None,
     limits: LimitsRequest | None = None,
-    on_event: Callable[[link.Event], None] | None = None,
+    on_event: Callable[[results.Event], None] | None = None,
     until: Callable[[], Awaitable[None]] = anyio.sleep_forever,
 ) -> tuple[Execution, list[Path]]:
     """Run `program` in a fresh session with `inputs` in its working directory.
@@ -62,22 +62,30 @@ async def run(
 async def _execute(
     keeper: link.Keeper,
     program: link.Run,
-    on_event: Callable[[link.Event], None] | None,
+    on_event: Callable[[results.Event], None] | None,
     until: Callable[[], Awaitable[None]],
-) -> link.Result:
+) -> results.Result:
     async def interrupt() -> None:
         await until()
         await keeper.interrupt(_SESSION)
 
-    results: list[link.Result] = []
+    ran: list[results.Result] = []
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(interrupt)
-            results.append(await keeper.execute(_SESSION, program, on_event))
+            ran.append(await keeper.execute(_SESSION, program, on_event))
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raise link.only(group) from None
-    return results[0]
+        raise _only(group) from None
+    return ran[0]
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of a task group in which one task failed; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _check(inputs: Sequence[Path], output_dir: Path | None) -> None:
@@ -99,7 +107,7 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 
 
 async def _keep(
-    keeper: link.Keeper, file: link.WorkFile, output_dir: Path | None, saved: list[Path]
+    keeper: link.Keeper, file: results.WorkFile, output_dir: Path | None, saved: list[Path]
 ) -> ExecutionFile:
     head = b""
     with contextlib.ExitStack() as stack:
@@ -165,10 +173,10 @@ def _harmless(part: str) -> str:
     return f"_{clean}" if clean.startswith((".", "-")) or not clean else clean
 
 
-def _save_figures(result: link.Result, directory: Path, saved: list[Path]) -> None:
+def _save_figures(result: results.Result, directory: Path, saved: list[Path]) -> None:
     count = 0
     for event in result.outputs:
-        if isinstance(event, link.Display) and event.type == "display_data":
+        if isinstance(event, results.Display) and event.type == "display_data":
             for kind, body in event.data.items():
                 if kind.startswith("image/"):
                     count += 1

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from belljar import errors, link
+from belljar import errors, link, results
 from belljar.client import bait as baits
 from belljar.client.attack import Attack, Evidence, Seen, Verdict, judge
 from belljar.client.bait import Bait
@@ -193,14 +193,14 @@ class _Trial:
 
     async def _execute(
         self, session: str, code: str, timeout: float = 10, env: dict[str, str] | None = None
-    ) -> link.Result:
+    ) -> results.Result:
         with anyio.fail_after(timeout + ANSWER_SECONDS):
             return await self._keeper.execute(session, link.Run(code, timeout, env=env or {}))
 
-    async def _look_at(self, session: str, result: link.Result) -> Seen:
+    async def _look_at(self, session: str, result: results.Result) -> Seen:
         returned = [result.outcome.message.encode(), result.outcome.reason.encode()]
         for event in result.outputs:
-            if isinstance(event, link.Display):
+            if isinstance(event, results.Display):
                 returned += event.data.values()
         for file in result.files[:MAX_FILES]:
             returned += [file.path.encode("utf-8", "replace"), await self._content(session, file)]
@@ -212,7 +212,7 @@ class _Trial:
             returned=tuple(returned),
         )
 
-    async def _content(self, session: str, file: link.WorkFile) -> bytes:
+    async def _content(self, session: str, file: results.WorkFile) -> bytes:
         """The beginning of a file."""
         content = b""
         with anyio.fail_after(ANSWER_SECONDS):

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import anyio
 import structlog
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from belljar.errors import InvalidRequest
 from belljar.gateway.blobs import Blobs
@@ -34,16 +31,18 @@ log = structlog.get_logger("belljar.gateway")
 _SWEEP_SECONDS = 60
 
 
-def application(settings: Settings, under_way: UnderWay, parts: Parts) -> Starlette:
+def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIApp:
     """The endpoints, on parts that live longer than the application."""
-    app = Starlette(
-        routes=routes(),
-        middleware=[Middleware(Envelope, max_body_bytes=settings.max_body_bytes, under_way=under_way)],
-        exception_handlers={HTTPException: _to_the_envelope},
-    )
+    app = Starlette(routes=routes())
     app.state.parts = parts
     app.router.redirect_slashes = False  # an unknown path is an error, in the envelope
-    return app
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        # Past Starlette's own middlewares: what they do with errors, the envelope does.
+        scope["app"] = app
+        await app.router(scope, receive, send)
+
+    return Envelope(routed, settings.max_body_bytes, under_way)
 
 
 @asynccontextmanager
@@ -91,7 +90,3 @@ async def _sweep(files: Files, placement: Placement, settings: Settings) -> None
             await files.sweep()
         except Exception:  # a full disk must not end the server; the next sweep comes
             log.exception("the sweep failed")
-
-
-async def _to_the_envelope(request: Request, error: Exception) -> NoReturn:
-    raise error

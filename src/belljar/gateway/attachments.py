@@ -6,8 +6,6 @@ file and is not written again, since code may have changed it; another document 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +13,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from belljar.errors import InvalidRequest
+from belljar.inputs import NAME_BYTES, checked_name, decoded
 from belljar.wire import media
 from belljar.wire.messages import Message
 
-NAME_BYTES = 255
 _PREVIEW_LINES = 5
 _PREVIEW_CHARS = 1000
 _LINE_CHARS = 200
@@ -78,35 +76,6 @@ def attach(messages: list[Message], given: Mapping[str, str]) -> Attached:
                 blocks.append(told | {name: block[name] for name in ("cache_control",) if block.get(name)})
         out.append(message.model_copy(update={"content": blocks}))
     return Attached(out, list(files.values()))
-
-
-def checked_name(name: object, path: str) -> str:
-    """`name`, where it can be a file's name in a directory. Raises InvalidRequest, naming `path`."""
-    if not isinstance(name, str):
-        raise InvalidRequest(f"{path}: Input should be a valid string")
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidRequest(f"{path}: {name!r} is not valid Unicode") from error
-    if not name or size > NAME_BYTES:
-        raise InvalidRequest(f"{path}: a file name has 1 to {NAME_BYTES} bytes, this one has {size}")
-    if "/" in name or name in {".", ".."}:
-        raise InvalidRequest(
-            f"{path}: {name!r} cannot be a file name: it may not contain '/' nor be '.' or '..'"
-        )
-    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in name):
-        raise InvalidRequest(f"{path}: {name!r} cannot be a file name: it contains a control character")
-    return name
-
-
-def decoded(data: object, path: str) -> bytes:
-    """Strict base64. Raises InvalidRequest, naming `path`."""
-    if not isinstance(data, str):
-        raise InvalidRequest(f"{path}: Input should be a valid string")
-    try:
-        return base64.b64decode("".join(data.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidRequest(f"{path}: not valid base64: {error}") from error
 
 
 def digest_of(body: bytes) -> str:

@@ -4,6 +4,7 @@ the envelope in which whatever went wrong is told.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from belljar.wire.resources import error_document
 log = structlog.get_logger("belljar.gateway")
 
 _ACTIVITY = "belljar.activity"
+_HANG_UP_SECONDS = 0.1
 _DRAIN_FACTOR = 4
 _DRAIN_SECONDS = 10
 _STATUS_KINDS = {400: "invalid_request_error", 404: "not_found_error", 405: "invalid_request_error"}
@@ -138,16 +140,16 @@ class Envelope:
         self, scope: Scope, body: bytes, receive: Receive, answer: _Answer, activity: Activity
     ) -> None:
         """Run the application until it ends or the client hangs up; what fails is raised as it is."""
-        failure: Exception | None = None
         once = _Once(body)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_cancel_on_hang_up, receive, activity.scope)
-            with activity.scope:
-                try:
-                    await self._app(scope, once.receive, answer.send)
-                except Exception as error:  # noqa: BLE001 - raised below, outside of the group that would wrap it
-                    failure = error
-            tasks.cancel_scope.cancel()
+        watch = _HangUp(receive, activity.scope)
+        failure: Exception | None = None
+        with activity.scope:
+            try:
+                await self._app(scope, once.receive, answer.send)
+            except Exception as error:  # noqa: BLE001 - raised below, where it is known whether it was cut short
+                failure = error
+            finally:
+                watch.end()
         if activity.is_cut_short and not answer.is_complete:
             failure = ShuttingDown("The server is shutting down, and this request was cut short.")
         if failure is not None:
@@ -252,10 +254,30 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-async def _cancel_on_hang_up(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
+class _HangUp:
+    """Cancels `scope` when the client is gone.
+
+    Most requests are answered sooner than it begins to look: they do without the task that it takes.
+    """
+
+    def __init__(self, receive: Receive, scope: anyio.CancelScope) -> None:
+        self._receive = receive
+        self._scope = scope
+        self._task: asyncio.Task[None] | None = None
+        self._later = asyncio.get_running_loop().call_later(_HANG_UP_SECONDS, self._begin)
+
+    def end(self) -> None:
+        self._later.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._scope.cancel()
 
 
 async def _drain(receive: Receive, most: int) -> None:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 from pydantic import ValidationError
 
 from belljar import document, errors, link
 from belljar.gateway import attachments
-from belljar.gateway.attachments import Attachment
 from belljar.gateway.envelope import Activity, from_validation
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
 from belljar.gateway.store import TENANT, File
-from belljar.gateway.tools.code_execution import run_and_keep
+from belljar.gateway.tools.code_execution import Ran, run_and_keep
 from belljar.imports import imported
+from belljar.inputs import checked_names, decoded
 from belljar.wire.execution import (
     Execution,
     ExecutionFile,
     ExecutionRequest,
-    InputFile,
     Limits,
     LimitsRequest,
 )
@@ -29,37 +26,44 @@ from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
 async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Execution:
     """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards."""
     limits = _limits(parts, asked.limits)
-    inputs = [await _input(parts, file, f"files.{index}") for index, file in enumerate(asked.files)]
-    _check_names(inputs)
-    imports = None
-    if asked.container is None:
-        imports = imported(asked.code, {file.name: file.body for file in inputs})
-    async with AsyncExitStack() as stack:
-        if asked.container is not None:
-            container = parts.placement.find(asked.container)
-            _check_limits(container, asked.limits)
-        else:
-            container = await parts.placement.create(limits, TENANT)
-            stack.push_async_callback(parts.placement.discard, container.id, "it was made for one execution")
-        activity.container_id = container.id
-        session = await stack.enter_async_context(parts.placement.use(container.id, imports))
-        for file in inputs:
-            await session.put(file.name, file.digest, file.body)
-        activity.has_run_code = True
-        what = link.Run(
-            asked.code,
-            asked.timeout_seconds or parts.settings.timeout_seconds,
-            asked.stdin or "",
-            asked.env,
-            is_last=asked.container is None,
-        )
-        ran = await run_and_keep(session, what, parts.files)
+    inputs = await _inputs(parts, asked)
+    if asked.container is not None:
+        container = parts.placement.find(asked.container)
+        _check_limits(container, asked.limits)
+        ran = await _run_in(parts, container, asked, inputs, activity)
+    else:
+        container = await parts.placement.create(limits, TENANT)
+        try:
+            ran = await _run_in(parts, container, asked, inputs, activity)
+        finally:
+            await parts.placement.discard(container.id, "it was made for one execution")
     return document.execution(
         ran.result,
         container=asked.container,
         files=[_file(file) for file in ran.files],
         isolation=parts.placement.description.isolation,
     )
+
+
+async def _run_in(
+    parts: Parts, container: Container, asked: ExecutionRequest, inputs: dict[str, bytes], activity: Activity
+) -> Ran:
+    is_fresh = asked.container is None
+    imports = imported(asked.code, inputs) if is_fresh else None
+    what = link.Run(
+        asked.code,
+        asked.timeout_seconds or parts.settings.timeout_seconds,
+        asked.stdin or "",
+        asked.env,
+        is_last=is_fresh,
+    )
+    activity.container_id = container.id
+    async with parts.placement.use(container.id, imports) as session:
+        for name, body in inputs.items():
+            # By its digest an attachment of a later request knows it; a session of one run has none.
+            await session.put(name, "" if is_fresh else attachments.digest_of(body), body)
+        activity.has_run_code = True
+        return await run_and_keep(session, what, parts.files)
 
 
 async def create_container(parts: Parts, asked: ContainerRequest) -> ContainerDocument:
@@ -100,26 +104,20 @@ def _check_limits(container: Container, asked: LimitsRequest | None) -> None:
             )
 
 
-async def _input(parts: Parts, file: InputFile, path: str) -> Attachment:
-    name = attachments.checked_name(file.name, f"{path}.name")
-    if (file.data is None) == (file.file_id is None):
-        raise errors.InvalidRequest(f"{path}: give either `data` (base64) or `file_id`")
-    if file.data is not None:
-        body = attachments.decoded(file.data, f"{path}.data")
-    else:
-        kept = await parts.files.find(file.file_id or "")
-        body = b"".join([piece async for piece in await parts.files.open(kept)])
-    return Attachment(name, body, attachments.digest_of(body))
-
-
-def _check_names(inputs: list[Attachment]) -> None:
-    names: set[str] = set()
-    for index, file in enumerate(inputs):
-        if file.name in names:
-            raise errors.InvalidRequest(
-                f"files.{index}.name: {file.name!r} is the name of another file in the list already"
-            )
-        names.add(file.name)
+async def _inputs(parts: Parts, asked: ExecutionRequest) -> dict[str, bytes]:
+    """The files that are asked for, by name."""
+    checked_names(asked.files)
+    bodies: dict[str, bytes] = {}
+    for index, file in enumerate(asked.files):
+        path = f"files.{index}"
+        if (file.data is None) == (file.file_id is None):
+            raise errors.InvalidRequest(f"{path}: give either `data` (base64) or `file_id`")
+        if file.data is not None:
+            bodies[file.name] = decoded(file.data, f"{path}.data")
+        else:
+            kept = await parts.files.find(file.file_id or "")
+            bodies[file.name] = b"".join([piece async for piece in await parts.files.open(kept)])
+    return bodies
 
 
 def _file(file: File) -> ExecutionFile:

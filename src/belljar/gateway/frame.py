@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def json_bytes(value: object) -> bytes:
     """JSON as UTF-8; a lone surrogate, which UTF-8 has no form for, as JSON's own escape."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    return _ENCODER.encode(value).encode("utf-8", "backslashreplace")
 
 
 def frame(event: dict[str, Any]) -> bytes:

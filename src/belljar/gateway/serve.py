@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import anyio
 import structlog
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from belljar import link
 from belljar.errors import InvalidRequest
@@ -26,6 +29,8 @@ _FINISH_SECONDS = 5
 _UNWIND_SECONDS = 5
 """For those that were then cut short."""
 _BACKLOG = 1024
+_JOINED_BYTES = 65536
+"""What is larger makes packets of its own, and to join it would copy it."""
 
 
 class _Server(uvicorn.Server):
@@ -34,6 +39,58 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Http(HttpToolsProtocol):
+    """uvicorn's, with writes that are joined."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        super().connection_made(_Joined(transport))
+
+
+class _Joined(asyncio.Transport):
+    """A transport that sends a write together with what is written right after it: an answer's head with its body.
+
+    Each packet costs the kernel and the client more than anything else that is done for a small answer.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._held: bytes | bytearray | memoryview = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._held:
+            self._held = data
+            self._loop.call_soon(self._flush)
+        else:
+            if len(data) <= _JOINED_BYTES:
+                data, self._held = b"".join((self._held, data)), b""
+            self._flush()
+            self._transport.write(data)
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
 
 
 async def serve(
@@ -85,15 +142,16 @@ async def _cut_short_later(under_way: UnderWay) -> None:
     under_way.cut_short()
 
 
-def _config(app: Starlette) -> uvicorn.Config:
+def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         lifespan="off",
-        http="httptools",
+        http=_Http,
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here asks where a request came from
         timeout_graceful_shutdown=_FINISH_SECONDS + _UNWIND_SECONDS,
     )
 

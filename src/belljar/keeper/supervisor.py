@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import platform
@@ -19,11 +20,11 @@ from typing import Any, ClassVar
 
 import anyio
 import anyio.to_thread
-from anyio.abc import ByteStream, TaskGroup
+from anyio.abc import TaskGroup
 
 from belljar import kernel
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
-from belljar.frames import Decoder, Message, encode
+from belljar.frames import Message
 from belljar.keeper import cgroups, layers
 from belljar.keeper.boxes import UID_COUNT, NoNamespaces, Site, bare, outer
 from belljar.keeper.inside import Runtime, inspect_runtime
@@ -31,6 +32,7 @@ from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
 from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
+from belljar.line import Line, open_line
 from belljar.wire.execution import Layer, Level, Limits
 
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
@@ -42,9 +44,10 @@ class Supervisor:
     """One keeper's life. `config` is the owner's: runtime, preload, parked and their limits, uid_base,
     grace_seconds, require."""
 
-    def __init__(self, stream: ByteStream, config: dict[str, Any], tasks: TaskGroup) -> None:
-        self._stream = stream
-        self._sending = anyio.Lock()
+    def __init__(self, line: Line, gone: anyio.Event, config: dict[str, Any], tasks: TaskGroup) -> None:
+        self._line = line
+        self._gone = gone
+        """The owner has ended."""
         self._config = config
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
@@ -69,7 +72,7 @@ class Supervisor:
         self._needs = needs_of(config["preload"], {}, {})
         """The tier that has ready what code with an import wants."""
 
-    async def serve(self, decoder: Decoder) -> None:
+    async def serve(self) -> None:
         """Make a place for sessions, tell the owner what this machine gives, and answer until the owner is gone."""
         runtime = inspect_runtime(Path(self._config["runtime"]))
         if not kernel.Landlock.abi():
@@ -114,14 +117,16 @@ class Supervisor:
                     laps = site.laps | await self._zygotes.start()
                     # What is under way ends in here, half-made sessions included: before their cgroups' parent.
                     async with anyio.create_task_group() as self._work:
-                        await self.send(Message("ready", {}, _description(runtime, laps, level, found)))
+                        self._line.take = self._take
+                        await self._line.send(Message("ready", {}, _description(runtime, laps, level, found)))
                         self._work.start_soon(self._zygotes.run)
                         self._work.start_soon(self._lot.run)
                         self._work.start_soon(self._learn, runtime)
                         self._work.start_soon(self._tell_of_tiers)
-                        await self._answer(decoder)
+                        await self._gone.wait()
                         self._work.cancel_scope.cancel()
                 finally:
+                    self._line.take = _ignore
                     with anyio.CancelScope(shield=True):
                         for session in list(self._living):
                             session.kill()
@@ -152,21 +157,8 @@ class Supervisor:
                 site = await stack.enter_async_context(bare.start(*arguments, self._guest_exited))
             yield site, reason
 
-    async def _answer(self, decoder: Decoder) -> None:
-        while True:
-            try:
-                data = await self._stream.receive(262144)
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                return
-            for message in decoder.feed(data):
-                self._work.start_soon(self._handle, message)
-
-    async def send(self, message: Message) -> None:
-        """To the owner; waits where the owner is slow, and so do the guests then."""
-        async with self._sending:
-            # An owner that is gone is noticed where its requests are read, and ends everything there.
-            with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-                await self._stream.send(encode(message))
+    def _take(self, message: Message) -> None:
+        self._work.start_soon(self._handle, message)
 
     async def _handle(self, message: Message) -> None:
         number = message.head["id"]
@@ -180,7 +172,7 @@ class Supervisor:
             answer = Message(
                 "error", {"id": number, "error": "SessionLost", "message": f"the keeper failed: {error}"}
             )
-        await self.send(answer)
+        await self._line.send(answer)
         # Only now: the end of a session, and a new one in its place, are nothing that its caller waits for.
         if afterwards := self._afterwards.pop(number, None):
             afterwards()
@@ -201,7 +193,7 @@ class Supervisor:
         while True:
             self._changed = anyio.Event()
             tiers = [asdict(tier) for tier in self._zygotes.tiers]
-            await self.send(Message("tiers", {"id": 0}, json.dumps(tiers).encode()))
+            await self._line.send(Message("tiers", {"id": 0}, json.dumps(tiers).encode()))
             await self._changed.wait()
 
     async def _learn(self, runtime: Runtime) -> None:
@@ -339,7 +331,8 @@ class Supervisor:
         name = head["session"]
 
         async def emit(event: Message) -> None:
-            await self.send(Message(event.kind, {**event.head, "id": number}, event.body))
+            # An owner that is slow holds up the guest. One that is not has the end of a short run with its outputs.
+            await self._line.send_soon(Message(event.kind, {**event.head, "id": number}, event.body))
 
         is_closed = False
 
@@ -407,6 +400,10 @@ class Supervisor:
     }
 
 
+def _ignore(message: Message) -> None:
+    """The keeper is about to end, and whoever asks now is told so by that."""
+
+
 def _description(runtime: Runtime, laps: dict[str, float], level: Level, found: list[Layer]) -> bytes:
     facts = {
         "isolation": {"level": level, "missing": layers.missing(found)},
@@ -424,31 +421,30 @@ async def run(fd: int) -> None:
     # Some six descriptors a session; the usual soft limit is there for programs that use select(2).
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    async with await anyio.abc.SocketStream.from_socket(sock) as stream, anyio.create_task_group() as tasks:
-        decoder = Decoder(MAX_REQUEST_BYTES)
-        config = await _first(stream, decoder)
-        supervisor = Supervisor(stream, config, tasks)
-        tasks.start_soon(_until_signal, stream)
+    first: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    gone = anyio.Event()
+
+    def end() -> None:
+        gone.set()
+        if not first.done():
+            first.set_exception(EOFError("the owner went before it said what it wants"))
+
+    line = await open_line(sock, MAX_REQUEST_BYTES, first.set_result, end)
+    config = json.loads((await first).body)
+    async with anyio.create_task_group() as tasks:
+        supervisor = Supervisor(line, gone, config, tasks)
+        tasks.start_soon(_until_signal, line)
         try:
-            await supervisor.serve(decoder)
+            await supervisor.serve()
         except BelljarError as error:
-            await stream.send(
-                encode(Message("failed", {"error": type(error).__name__, "message": str(error)}))
-            )
+            await line.send(Message("failed", {"error": type(error).__name__, "message": str(error)}))
         tasks.cancel_scope.cancel()
 
 
-async def _first(stream: ByteStream, decoder: Decoder) -> dict[str, Any]:
-    while True:
-        for message in decoder.feed(await stream.receive()):
-            config: dict[str, Any] = json.loads(message.body)
-            return config
-
-
-async def _until_signal(stream: ByteStream) -> None:
+async def _until_signal(line: Line) -> None:
     # SIGINT of a terminal goes to us too, but it is for our owner to decide what it means.
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
             if number == signal.SIGTERM:
-                await stream.aclose()  # as if the owner had gone: one way to end
+                line.abort()  # as if the owner had gone: one way to end
                 return

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import secrets
+import struct
 import time
 
 # Base 58 without look-alikes, in ASCII order, so that ids sort as their times do.
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_TIME_DIGITS = 8
-_RANDOM_DIGITS = 16
-
-
-def _digits(number: int, count: int) -> str:
-    out = []
-    for _ in range(count):
-        number, rest = divmod(number, len(_ALPHABET))
-        out.append(_ALPHABET[rest])
-    return "".join(reversed(out))
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+_TIME_PAIRS = 4
+_RANDOM = struct.Struct("=8H")
 
 
 def new_id(prefix: str) -> str:
     """`<prefix>_` and 24 characters of base 58: milliseconds since 1970, then 93 random bits."""
-    milliseconds = _digits(time.time_ns() // 1_000_000, _TIME_DIGITS)
-    return f"{prefix}_{milliseconds}{_digits(secrets.randbits(96), _RANDOM_DIGITS)}"
+    pairs = []
+    number = time.time_ns() // 1_000_000
+    for _ in range(_TIME_PAIRS):
+        number, rest = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[rest])
+    pairs.reverse()
+    pairs += [_PAIRS[number % len(_PAIRS)] for number in _RANDOM.unpack(secrets.token_bytes(_RANDOM.size))]
+    return f"{prefix}_{''.join(pairs)}"

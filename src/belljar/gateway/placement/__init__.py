@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from belljar import link
+from belljar import link, results
 from belljar.wire.execution import Limits
 
 
@@ -47,11 +47,11 @@ class Session(Protocol):
         """Put a file into the working directory, unless it was given before."""
 
     async def execute(
-        self, run: link.Run, on_event: Callable[[link.Event], None] | None = None
-    ) -> link.Result:
+        self, run: link.Run, on_event: Callable[[results.Event], None] | None = None
+    ) -> results.Result:
         """Run code. Raises NotFound where the container is deleted meanwhile, KeeperLost with its keeper."""
 
-    def read(self, file: link.WorkFile) -> AsyncIterator[bytes]:
+    def read(self, file: results.WorkFile) -> AsyncIterator[bytes]:
         """A file of the last result."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from belljar import errors, link
+from belljar import errors, link, results
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container, Load
 from belljar.gateway.placement.queue import FairQueue
@@ -38,7 +38,7 @@ _CLOSE_SECONDS = 10
 @dataclass
 class _Entry:
     container: Container
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    lock: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     holders: int = 0
     is_open: bool = False
 
@@ -74,8 +74,8 @@ class _Session:
             await self.put_held()
 
     async def execute(
-        self, run: link.Run, on_event: Callable[[link.Event], None] | None = None
-    ) -> link.Result:
+        self, run: link.Run, on_event: Callable[[results.Event], None] | None = None
+    ) -> results.Result:
         opening = None if self._entry.is_open else self._opening()
         held, self._held = self._held, {}
         files = {name: body for name, (_, body) in held.items()}
@@ -94,7 +94,7 @@ class _Session:
                 self._given.setdefault(file.path, "")
         return result
 
-    async def read(self, file: link.WorkFile) -> AsyncIterator[bytes]:
+    async def read(self, file: results.WorkFile) -> AsyncIterator[bytes]:
         with self._owner.watching(self.container_id):
             async for piece in self._keeper.read(self.container_id, file):
                 yield piece
@@ -159,6 +159,9 @@ class LocalPlacement:
         return self._live_entry(container_id).container
 
     async def create(self, limits: Limits, tenant: str) -> Container:
+        self.notice_loss()
+        if self._queue.is_free and len(self._entries) < self._settings.max_sessions:
+            return self._added(limits)
         async with self._queue.turn(tenant):
             self.notice_loss()
             await self._make_room()
@@ -172,23 +175,15 @@ class LocalPlacement:
 
     @asynccontextmanager
     async def hold(self, container_id: str) -> AsyncIterator[Container]:
-        entry = self._live_entry(container_id)
-        entry.holders += 1
-        self._touch(entry)
-        try:
+        with _Held(self, self._live_entry(container_id)) as entry:
             yield entry.container
-        finally:
-            entry.holders -= 1
-            self._touch(entry)
-            self._freed.set()
 
     @asynccontextmanager
     async def use(self, container_id: str, imports: Sequence[str] | None = None) -> AsyncIterator[_Session]:
-        async with self.hold(container_id):
-            entry = self._entry(container_id)
+        with _Held(self, self._live_entry(container_id)) as entry:
             async with entry.lock:
                 self._entry(container_id)  # it may have gone while we waited
-                keeper = await self._running_keeper()
+                keeper = self._keeper or await self._running_keeper()
                 self._entry(container_id)
                 entry.container.state = "running"
                 try:
@@ -210,6 +205,10 @@ class LocalPlacement:
                 await self._keeper.close(container_id)
 
     async def discard(self, container_id: str, why: str) -> None:
+        entry = self._entries.get(container_id)
+        if entry is not None and not entry.is_open:
+            self._forget(container_id, why)
+            return
         with anyio.CancelScope(shield=True):
             try:
                 await self.delete(container_id, why)
@@ -292,6 +291,15 @@ class LocalPlacement:
     def _idle_microseconds(self) -> int:
         return int(self._settings.container_idle_seconds * 1_000_000)
 
+    def begin_use(self, entry: _Entry) -> None:
+        entry.holders += 1
+        self._touch(entry)
+
+    def end_use(self, entry: _Entry) -> None:
+        entry.holders -= 1
+        self._touch(entry)
+        self._freed.set()
+
     def _touch(self, entry: _Entry) -> None:
         entry.container.last_used_at = now_microseconds()
         entry.container.expires_at = entry.container.last_used_at + self._idle_microseconds()
@@ -319,6 +327,21 @@ class LocalPlacement:
                 await self._up.wait()
             return self._keeper
         raise errors.KeeperLost("The keeper ended and has not come back; see the server's log.")
+
+
+class _Held:
+    """A block in which an entry does not expire and does not give way."""
+
+    def __init__(self, placement: LocalPlacement, entry: _Entry) -> None:
+        self._placement = placement
+        self._entry = entry
+
+    def __enter__(self) -> _Entry:
+        self._placement.begin_use(self._entry)
+        return self._entry
+
+    def __exit__(self, *_: object) -> None:
+        self._placement.end_use(self._entry)
 
 
 class _Watching:

@@ -28,6 +28,11 @@ class FairQueue:
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
+    @property
+    def is_free(self) -> bool:
+        """Whether whoever comes now would not have to wait, and nobody else does."""
+        return not self._is_taken
+
     @asynccontextmanager
     async def turn(self, tenant: str) -> AsyncIterator[None]:
         """Wait for one's turn, and keep the door while the block lasts; both together within the deadline.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from belljar import errors, link
+from belljar import errors, link, results
 from belljar.gateway.attachments import Attachment
 from belljar.gateway.files import Files
 from belljar.gateway.history import clipped, tool_result
@@ -56,7 +56,7 @@ class Image:
 class Ran:
     """Code that ran, however it ended, and what of it is kept."""
 
-    result: link.Result
+    result: results.Result
     figures: list[File]
     files: list[File]
     images: list[Image]
@@ -70,7 +70,9 @@ class Ran:
     @property
     def values(self) -> list[str]:
         """What the code's last expression was worth, as text."""
-        shown = [o for o in self.result.outputs if isinstance(o, link.Display) and o.type == "execute_result"]
+        shown = [
+            o for o in self.result.outputs if isinstance(o, results.Display) and o.type == "execute_result"
+        ]
         return [o.data["text/plain"].decode("utf-8", "replace") for o in shown if "text/plain" in o.data]
 
     @property
@@ -165,14 +167,14 @@ async def run_and_keep(session: Session, what: link.Run, files: Files, *, keep_f
     result = await session.execute(what)
     kept = _Kept()
     for output in result.outputs:
-        if isinstance(output, link.Display) and keep_figures:
+        if isinstance(output, results.Display) and keep_figures:
             await _keep_figure(output, kept, files, session.container_id)
     for file in result.files:
         await _keep_file(file, kept, files, session)
     return Ran(result, kept.figures, kept.files, kept.images, frozenset(kept.shown))
 
 
-async def _keep_figure(output: link.Display, kept: _Kept, files: Files, container_id: str) -> None:
+async def _keep_figure(output: results.Display, kept: _Kept, files: Files, container_id: str) -> None:
     for kind in media.IMAGES & output.data.keys():
         body = output.data[kind]
         name = f"figure-{len(kept.figures) + 1}.{media.extension_of(kind)}"
@@ -183,7 +185,7 @@ async def _keep_figure(output: link.Display, kept: _Kept, files: Files, containe
         kept.digests.add(saved.digest)
 
 
-async def _keep_file(file: link.WorkFile, kept: _Kept, files: Files, session: Session) -> None:
+async def _keep_file(file: results.WorkFile, kept: _Kept, files: Files, session: Session) -> None:
     most = kept.image_bytes_left
     try:
         saved = await files.keep(

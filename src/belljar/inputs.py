@@ -1,0 +1,56 @@
+"""The files that come with a program, as the server and `belljar batch` take them."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterable
+
+from belljar.errors import InvalidRequest
+from belljar.wire.execution import InputFile
+
+NAME_BYTES = 255
+
+
+def checked_names(files: Iterable[InputFile]) -> None:
+    """Raises InvalidRequest where a file's name can be none in a directory, or is another's already."""
+    names: set[str] = set()
+    for index, file in enumerate(files):
+        checked_name(file.name, f"files.{index}.name")
+        if file.name in names:
+            raise InvalidRequest(
+                f"files.{index}.name: {file.name!r} is the name of another file in the list already"
+            )
+        names.add(file.name)
+
+
+def checked_name(name: object, path: str) -> str:
+    """`name`, where it can be a file's name in a directory. Raises InvalidRequest, naming `path`."""
+    if not isinstance(name, str):
+        raise InvalidRequest(f"{path}: Input should be a valid string")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{path}: {name!r} is not valid Unicode") from error
+    if not name or size > NAME_BYTES:
+        raise InvalidRequest(f"{path}: a file name has 1 to {NAME_BYTES} bytes, this one has {size}")
+    if "/" in name or name in {".", ".."}:
+        raise InvalidRequest(
+            f"{path}: {name!r} cannot be a file name: it may not contain '/' nor be '.' or '..'"
+        )
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in name):
+        raise InvalidRequest(f"{path}: {name!r} cannot be a file name: it contains a control character")
+    return name
+
+
+def decoded(data: object, path: str) -> bytes:
+    """Strict base64, but for white space. Raises InvalidRequest, naming `path`."""
+    if not isinstance(data, str):
+        raise InvalidRequest(f"{path}: Input should be a valid string")
+    try:
+        return binascii.a2b_base64(data, strict_mode=True)
+    except ValueError as error:
+        # Line breaks are rare, and to look for them takes longer than to decode.
+        without = "".join(data.split())
+        if len(without) != len(data):
+            return decoded(without, path)
+        raise InvalidRequest(f"{path}: not valid base64: {error}") from error

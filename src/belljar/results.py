@@ -1,0 +1,150 @@
+"""What comes of a run: what the program wrote and showed while it ran, how it ended, and the files it left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from belljar.frames import Message
+from belljar.wire.execution import Outcome, Truncated, Usage
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Text that the program wrote. Arrives in pieces, in the order in which it was written."""
+
+    name: Literal["stdout", "stderr"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Display:
+    """A rich value: an open figure (`display_data`) or the value of the last expression (`execute_result`)."""
+
+    type: Literal["display_data", "execute_result"]
+    data: dict[str, bytes]
+    """By media type; text types are UTF-8."""
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The exception that ended the code, as the code's own interpreter describes it."""
+
+    ename: str
+    evalue: str
+    traceback: list[str]
+
+
+Event = Stream | Display | Raised
+
+
+@dataclass(frozen=True)
+class WorkFile:
+    """A regular file that the run made or changed."""
+
+    path: str
+    """Relative to the working directory (or to the run's $OUTPUT_DIR), with `/`; undecodable bytes escaped."""
+    size_bytes: int
+    handle: str
+    """For `Keeper.read`; good until the next run in the session, or its end."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended and what it left behind. `outputs` is in order and within the limits.
+
+    `stderr` ends with the traceback, as a terminal would show it; `outputs` has it as `Raised` instead.
+    """
+
+    outcome: Outcome
+    return_code: int
+    stdout: str
+    stderr: str
+    truncated: Truncated
+    outputs: list[Event]
+    files: list[WorkFile]
+    files_left_out: int
+    """Files beyond the limit on how many one run gives back."""
+    displays_left_out: int
+    """Rich values beyond the limits on how many and how large one run may give back."""
+    usage: Usage
+    laps: dict[str, float]
+    """Milliseconds for each step, also of making the session where it was made for this run."""
+    is_closed: bool = False
+    """The session has been closed, as was asked for."""
+
+
+class Outputs:
+    """Folds a run's events into its result."""
+
+    def __init__(self, on_event: Callable[[Event], None] | None) -> None:
+        self._on_event = on_event
+        self._outputs: list[Event] = []
+        self._open: tuple[Literal["stdout", "stderr"], list[str]] | None = None
+        """The stream that is being written, in pieces: joined when something else follows."""
+        self._texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+
+    def take(self, message: Message) -> None:
+        if message.kind == "stream":
+            self._stream(message.head["name"], message.body.decode())
+        else:
+            at, data = 0, {}
+            for mime, size in message.head["parts"]:
+                data[mime] = message.body[at : at + size]
+                at += size
+            self._add(Display(message.head["type"], data))
+
+    def _stream(self, name: Literal["stdout", "stderr"], text: str) -> None:
+        self._texts[name].append(text)
+        if self._open is None or self._open[0] != name:
+            self._close()
+            self._open = (name, [])
+        self._open[1].append(text)
+        self._tell(Stream(name, text))
+
+    def _close(self) -> None:
+        if self._open is not None:
+            name, pieces = self._open
+            self._outputs.append(Stream(name, "".join(pieces)))
+            self._open = None
+
+    def _add(self, event: Event) -> None:
+        self._close()
+        self._outputs.append(event)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def result(self, facts: dict[str, Any], *, is_closed: bool) -> Result:
+        stderr = "".join(self._texts["stderr"])
+        if facts["raised"] is not None:
+            raised = Raised(**facts["raised"])
+            self._add(raised)
+            stderr += "".join(f"{line}\n" for line in raised.traceback)
+        if left_out := _left_out(facts["files_left_out"], facts["displays_left_out"]):
+            facts["outcome"]["message"] += f" {left_out}"
+            stderr += f"{left_out}\n"
+        self._close()
+        return Result(
+            outcome=Outcome.model_validate(facts["outcome"]),
+            return_code=facts["return_code"],
+            stdout="".join(self._texts["stdout"]),
+            stderr=stderr,
+            truncated=Truncated.model_validate(facts["truncated"]),
+            outputs=self._outputs,
+            files=[WorkFile(**file) for file in facts["files"]],
+            files_left_out=facts["files_left_out"],
+            displays_left_out=facts["displays_left_out"],
+            usage=Usage.model_validate(facts["usage"]),
+            laps=facts["laps"],
+            is_closed=is_closed,
+        )
+
+
+def _left_out(files: int, displays: int) -> str:
+    """What the caller would otherwise not know to be missing."""
+    what = [f"{count} {name}" for count, name in ((files, "files"), (displays, "figures or values")) if count]
+    return f"Left out, over the limits on what one run gives back: {' and '.join(what)}." if what else ""

@@ -1,0 +1,47 @@
+"""Files that come with a program: their names, and base64."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from belljar.errors import InvalidRequest
+from belljar.inputs import checked_name, checked_names, decoded
+from belljar.wire.execution import InputFile
+
+
+@pytest.mark.parametrize("name", ["a", "ä" * 127, "...", "a..b", " ", "-rf", "C:\\a"])
+def test_good_names(name: str) -> None:
+    assert checked_name(name, "here") == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "\0", "a\x7f", "ä" * 128, None, 3, "\udc80"])
+def test_bad_names(name: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"^here: "):
+        checked_name(name, "here")
+
+
+def test_base64_may_have_line_breaks() -> None:
+    assert decoded("YWJj\nZGVm\n", "here") == b"abcdef"
+    assert decoded(" ", "here") == b""
+
+
+@pytest.mark.parametrize("data", ["*", "YQ", "YQ==YQ==", "YQ=\n", "Y-_a", "ä\n", "\0\0\0\0", None, b"YQ=="])
+def test_bad_base64(data: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"^here: "):
+        decoded(data, "here")
+
+
+def test_base64_of_any_length() -> None:
+    for size in range(70):
+        body = bytes(range(size))
+        assert decoded(base64.b64encode(body).decode(), "here") == body
+
+
+def test_a_name_stands_for_one_file() -> None:
+    checked_names([InputFile(name="a"), InputFile(name="b")])
+    with pytest.raises(InvalidRequest, match=r"^files\.1\.name: 'a' is the name of another"):
+        checked_names([InputFile(name="a"), InputFile(name="a")])
+    with pytest.raises(InvalidRequest, match=r"^files\.0\.name: "):
+        checked_names([InputFile(name="a/b")])
