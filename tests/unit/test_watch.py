@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from belljar.keeper import outside, watch
-from belljar.keeper.guests import Run
+from belljar.keeper.runs import Run
 from belljar.link import Message
 from belljar.wire.execution import Limits
 

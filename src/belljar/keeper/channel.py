@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -13,6 +14,7 @@ import anyio
 
 from belljar import packets
 from belljar.errors import JailUnavailable, KeeperLost, SessionLost
+from belljar.keeper.waiting import Flag
 
 START_SECONDS = 120
 """Until the zygote has imported everything."""
@@ -37,30 +39,32 @@ class PacketChannel:
         self._name = name
         self._on_event = on_event
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, tuple[anyio.Event, list[Reply]]] = {}
+        self._waiting: dict[int, tuple[Flag, list[Reply]]] = {}
         self.is_gone = False
 
     async def run(self) -> None:
         try:
             while True:
                 await anyio.wait_readable(self._sock)
-                packet, fds = packets.receive(self._sock)
-                number = packet.get("id")
-                if number in self._waiting:
-                    event, slot = self._waiting[number]
-                    slot.append(Reply(packet, fds))
-                    event.set()
-                else:
-                    for fd in fds:
-                        os.close(fd)
-                    if number is None:
-                        self._on_event(packet)  # else it answers somebody who has stopped waiting
+                self._take(*packets.receive(self._sock))
         except (EOFError, OSError, anyio.ClosedResourceError):
             return
         finally:
             self.is_gone = True
-            for event, _ in self._waiting.values():
-                event.set()
+            for answered, _ in self._waiting.values():
+                answered.set()
+
+    def _take(self, packet: dict[str, Any], fds: list[int]) -> None:
+        number = packet.get("id")
+        if number in self._waiting:
+            answered, slot = self._waiting[number]
+            slot.append(Reply(packet, fds))
+            answered.set()
+        else:
+            for fd in fds:
+                os.close(fd)
+            if number is None:
+                self._on_event(packet)  # else it answers somebody who has stopped waiting
 
     def close(self) -> None:
         """Let go of the socket, which tells the other end to end; `run` returns."""
@@ -72,14 +76,14 @@ class PacketChannel:
         """Send a request and wait for its answer. Raises KeeperLost when the other end is gone,
         SessionLost when it refuses."""
         number = next(self._numbers)
-        event, slot = anyio.Event(), list[Reply]()
-        self._waiting[number] = (event, slot)
+        answered, slot = Flag(), list[Reply]()
+        self._waiting[number] = (answered, slot)
         try:
             if self.is_gone:
                 raise KeeperLost(f"the {self._name} has ended")
-            with anyio.fail_after(ANSWER_SECONDS):
-                await self._send({**packet, "id": number}, fds)
-                await event.wait()
+            await self._send({**packet, "id": number}, fds)
+            if not await answered.within(ANSWER_SECONDS):
+                raise TimeoutError
         except (OSError, TimeoutError) as error:
             if isinstance(error, ConnectionError):
                 self.is_gone = True  # what is read will say so as well
@@ -93,12 +97,18 @@ class PacketChannel:
         return slot[0]
 
     async def _send(self, packet: dict[str, Any], fds: Sequence[int]) -> None:
-        while True:
-            try:
-                packets.send(self._sock, packet, fds)
-                return
-            except BlockingIOError:
+        try:
+            packets.send(self._sock, packet, fds)
+        except BlockingIOError:
+            await self._send_slowly(packet, fds)
+
+    async def _send_slowly(self, packet: dict[str, Any], fds: Sequence[int]) -> None:
+        with anyio.fail_after(ANSWER_SECONDS):
+            while True:
                 await anyio.wait_writable(self._sock)
+                with contextlib.suppress(BlockingIOError):
+                    packets.send(self._sock, packet, fds)
+                    return
 
 
 async def first_answer(sock: socket.socket, event: str) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import signal
@@ -13,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from belljar.errors import InvalidRequest, SessionLost
@@ -21,9 +22,11 @@ from belljar.frames import Message, encode
 from belljar.keeper import boxes, channel, collector, outside, policy, watch
 from belljar.keeper.boxes import Box, Site
 from belljar.keeper.cgroups import Cgroup
-from belljar.keeper.guests import PIPE_BYTES, Emit, Guest, Run
+from belljar.keeper.guests import PIPE_BYTES, Guest
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
+from belljar.keeper.runs import Emit, Run
+from belljar.keeper.waiting import Hand
 from belljar.keeper.workspace import Workspace
 from belljar.keeper.zygotes import Zygote, Zygotes
 from belljar.wire.execution import Limits
@@ -35,7 +38,10 @@ _ATTACHED = b"a"
 
 
 class Session:
-    """Made by `Supervisor`; its readers run in `tasks`. `close` ends everything in it."""
+    """Made by `Supervisor`; what it has looked at runs in `tasks`, and `hand` works with its cgroup.
+
+    `close` ends everything in it.
+    """
 
     def __init__(
         self,
@@ -47,6 +53,7 @@ class Session:
         limits: Limits,
         cgroup: Cgroup | None,
         grace_seconds: float,
+        hand: Hand,
         tasks: TaskGroup,
     ) -> None:
         self.index = index
@@ -57,13 +64,14 @@ class Session:
         self._box = box
         self._cgroup = cgroup
         self._grace_seconds = grace_seconds
+        self._hand = hand
         self._tasks = tasks
         self.workspace = Workspace(box.files_fd, site.identity(index)[0])
         self._locks = watch.Locks()
         self._zygote_pid = 0
         self._pids_refused = 0
         """So far in the session's life."""
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
         self._guest: Guest | None = None
         self._run: Run | None = None
         self._runs = 0
@@ -105,17 +113,15 @@ class Session:
         self._guest = self._guests[guest.number] = guest
         if guest.number in self._early:
             self.guest_exited(guest.number, *self._early[guest.number])
-        self._tasks.start_soon(self._guarded, guest.serve)
+        guest.serve(self._stumbled)
         try:
             if self._cgroup is not None:
                 # In a thread: the kernel makes the caller wait for every processor to pass a quiet point.
-                await anyio.to_thread.run_sync(self._cgroup.attach, guest.pid)
+                await self._hand.do(functools.partial(self._cgroup.attach, guest.pid))
             await guest.send(_ATTACHED)
             laps["attach"] = time.perf_counter() - started - sum(laps.values())
-            with anyio.move_on_after(channel.ANSWER_SECONDS):
-                await guest.ready.wait()
-            if guest.exited.is_set() or not guest.ready.is_set():
-                await guest.flush()
+            if not await guest.ready.within(channel.ANSWER_SECONDS) or guest.exited.is_set():
+                guest.flush()
                 why = guest.complaint.strip() or f"it ended with {guest.exit_status}"
                 raise SessionLost(f"a guest could not lock itself in: {why}")
             # From outside, and before it is given a line of code: is it what it has to be?
@@ -213,12 +219,15 @@ class Session:
                 await self._kill_guest()
 
     async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Whatever a guest makes one of its readers stumble over ends its session, and no other."""
+        """Whatever a guest makes us stumble over ends its session, and no other."""
         try:
             await task(*arguments)
         except Exception as error:  # noqa: BLE001 - see above
-            log("a reader of a guest", error)
-            self.kill()
+            self._stumbled(error)
+
+    def _stumbled(self, error: Exception) -> None:
+        log("a reader of a guest", error)
+        self.kill()
 
     async def _kill_guest(self) -> None:
         """Kill everything in the box but its pid 1: files stay, variables go."""
@@ -228,7 +237,7 @@ class Session:
             try:
                 await self._box.tell("kill")
                 await guest.dead(DEATH_SECONDS)
-                await guest.flush()  # its last words
+                guest.flush()  # its last words
             finally:
                 guest.close()
 
@@ -268,19 +277,6 @@ class Session:
     async def _observe(
         self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
     ) -> dict[str, Any]:
-        try:
-            return await self._observed(run, guest, request, laps)
-        finally:
-            run.is_over = True
-
-    async def _observed(
-        self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
-    ) -> dict[str, Any]:
-        before = await self.workspace.look(request["output_dir"])
-        cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
-        if self._cgroup is not None:
-            self._cgroup.reset_peak()
-        started = time.perf_counter()
         watched = watch.Watched(
             self._box,
             self.workspace,
@@ -291,7 +287,24 @@ class Session:
             zygote_pid=self._zygote_pid,
             locks=self._locks,
         )
-        self._tasks.start_soon(self._guarded, watch.until_over, run, watched)
+        # Most runs are over before it is time for the first look.
+        watcher = asyncio.get_running_loop().call_later(
+            watch.WATCH_SECONDS, self._tasks.start_soon, self._guarded, watch.until_over, run, watched
+        )
+        try:
+            return await self._observed(run, guest, request, watched, laps)
+        finally:
+            run.is_over = True
+            watcher.cancel()
+
+    async def _observed(
+        self, run: Run, guest: Guest, request: dict[str, Any], watched: watch.Watched, laps: dict[str, float]
+    ) -> dict[str, Any]:
+        before = await self.workspace.look(request["output_dir"])
+        cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
+        if self._cgroup is not None:
+            self._cgroup.reset_peak()
+        started = time.perf_counter()
         killed = await self._until_done(run, guest, request)
         laps["run"] = time.perf_counter() - started
         if guest.exited.is_set() and not run.has_begun:
@@ -374,9 +387,7 @@ class Session:
         cpu_seconds: float,
         laps: dict[str, float],
     ) -> dict[str, Any]:
-        for name, capture in run.captures.items():
-            if rest := capture.finish():
-                await run.emit(Message("stream", {"name": name}, rest.encode()))
+        await run.tell_rest()
         kept = collector.within(files, self.limits.disk_bytes)
         return {
             "outcome": decided.outcome.model_dump(),
@@ -466,7 +477,7 @@ class Session:
         with anyio.move_on_after(DEATH_SECONDS):
             while True:
                 try:
-                    await anyio.to_thread.run_sync(self._cgroup.remove)
+                    await self._hand.do(self._cgroup.remove)
                     return True
                 except OSError:
                     await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart

@@ -30,6 +30,7 @@ from belljar.keeper.inside import Runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
+from belljar.keeper.waiting import Flag, Hand
 from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
 from belljar.wire.execution import Layer, Level, Limits
 
@@ -56,7 +57,7 @@ class Supervisor:
         self._begun_for: set[str] = set()
         """Names of sessions that are being made ready, for as long as somebody wants them."""
         self._parked_limits = Limits.model_validate(config["limits"])
-        self._changed = anyio.Event()
+        self._changed = Flag()
         self._running = 0
         """Runs under way."""
         self._used_indexes: set[int] = set()
@@ -64,6 +65,8 @@ class Supervisor:
         self._work: TaskGroup
         """Requests, parking and ends of sessions. The readers of guests live in `tasks`, and longer."""
         self._tree: cgroups.Tree | None = None
+        self._hand = Hand("cgroups")
+        """One for all: the kernel lets only one at a time change them."""
         self._site: Site
         self._zygotes: Zygotes
         self._needs = needs_of(config["preload"], {}, {})
@@ -199,7 +202,7 @@ class Supervisor:
 
     async def _tell_of_tiers(self) -> None:
         while True:
-            self._changed = anyio.Event()
+            self._changed = Flag()
             tiers = [asdict(tier) for tier in self._zygotes.tiers]
             await self.send(Message("tiers", {"id": 0}, json.dumps(tiers).encode()))
             await self._changed.wait()
@@ -300,6 +303,7 @@ class Supervisor:
             limits,
             cgroup,
             self._config["grace_seconds"],
+            self._hand,
             self._tasks,
         )
         self._living.add(session)
