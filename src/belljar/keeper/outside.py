@@ -78,14 +78,20 @@ def unlocked(
     for name, wanted_id in (("Uid", uid), ("Gid", gid)):
         if set(seen[name].split()) != {str(wanted_id)}:
             wrong.append(f"{name} is {seen[name]}, not {wanted_id}")
-    for kind in NAMESPACES if has_namespaces else ():
-        if os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}"):
+    for kind, ours in _own_namespaces().items() if has_namespaces else ():
+        if os.readlink(f"/proc/{pid}/ns/{kind}") == ours:
             wrong.append(f"the {kind} namespace is ours")
     with contextlib.suppress(PermissionError):
         count = len(os.listdir(f"/proc/{pid}/fd"))
         if count > max_fds:
             wrong.append(f"{count} descriptors are open, not {max_fds}")
     return wrong
+
+
+@functools.cache
+def _own_namespaces() -> dict[str, str]:
+    """Ours, by kind: we stay in those in which we were born."""
+    return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in NAMESPACES}
 
 
 def parent(pid: int) -> int:

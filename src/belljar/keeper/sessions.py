@@ -69,6 +69,7 @@ class Session:
         self.workspace = Workspace(box.files_fd, site.identity(index)[0])
         self._locks = watch.Locks()
         self._zygote_pid = 0
+        """Known where no cgroup counts memory."""
         self._pids_refused = 0
         """So far in the session's life."""
         self._turn = anyio.Lock(fast_acquire=True)
@@ -89,7 +90,9 @@ class Session:
 
     async def live(self, *, rehearse: bool = False) -> dict[str, float]:
         """Fork the first guest, and have it rehearse. Returns the laps in seconds."""
-        return self._box.laps | await self._fork(rehearse=rehearse)
+        laps = await self._fork(rehearse=rehearse)
+        self.workspace.is_untouched = not rehearse
+        return self._box.laps | laps
 
     # -- the guest -----------------------------------------------------------------------------------------
 
@@ -135,9 +138,10 @@ class Session:
                 has_bounding_set=not (has_namespaces or self._site.has_own_uids),
             ):
                 raise SessionLost(f"a guest is not locked in: {'; '.join(wrong)}")
-            self._zygote_pid = outside.parent(guest.pid)
-            if not has_namespaces:
-                self._zygote_pid = outside.parent(self._zygote_pid)  # between the two is the warden
+            if self._cgroup is None:
+                self._zygote_pid = outside.parent(guest.pid)
+                if not has_namespaces:
+                    self._zygote_pid = outside.parent(self._zygote_pid)  # between the two is the warden
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._kill_guest()
@@ -300,7 +304,7 @@ class Session:
     async def _observed(
         self, run: Run, guest: Guest, request: dict[str, Any], watched: watch.Watched, laps: dict[str, float]
     ) -> dict[str, Any]:
-        before = await self.workspace.look(request["output_dir"])
+        before = await self.workspace.before(request["output_dir"])
         cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
         if self._cgroup is not None:
             self._cgroup.reset_peak()

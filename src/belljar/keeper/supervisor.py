@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import json
+import os
 import platform
 import resource
-import secrets
 import signal
 import socket
 import subprocess
@@ -25,12 +27,12 @@ from belljar import kernel
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Decoder, Message, encode
 from belljar.keeper import cgroups, layers
-from belljar.keeper.boxes import UID_COUNT, NoNamespaces, Site, bare, outer
+from belljar.keeper.boxes import UID_COUNT, Box, NoNamespaces, Site, bare, outer
 from belljar.keeper.inside import Runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
-from belljar.keeper.waiting import Flag, Hand
+from belljar.keeper.waiting import Flag, Hand, Job
 from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
 from belljar.wire.execution import Layer, Level, Limits
 
@@ -67,6 +69,8 @@ class Supervisor:
         self._tree: cgroups.Tree | None = None
         self._hand = Hand("cgroups")
         """One for all: the kernel lets only one at a time change them."""
+        self._names = itertools.count(1)
+        """Of cgroups."""
         self._site: Site
         self._zygotes: Zygotes
         self._needs = needs_of(config["preload"], {}, {})
@@ -283,16 +287,19 @@ class Supervisor:
     ) -> tuple[Session, dict[str, float]]:
         """A session whose guest is locked in and waits for code; its laps in seconds."""
         index = self._take_index()
-        started = time.perf_counter()
-        cgroup = None
+        making: Job[cgroups.Cgroup] | None = None
+        if self._tree is not None:
+            # Beside the box, and not by ourselves: whoever changes cgroups waits for all others who do.
+            making = self._hand.begin(functools.partial(self._tree.make, f"{next(self._names):x}", limits))
+        box = None
         try:
-            cgroup = self._tree.make(secrets.token_hex(4), limits) if self._tree else None
-            made = time.perf_counter()
             box = await self._site.make_box(index, limits.disk_bytes)
+            boxed = time.perf_counter()
+            cgroup = await making.outcome() if making is not None else None
+            laps = {"cgroup": time.perf_counter() - boxed}
         except BaseException:
-            if cgroup is not None:
-                cgroup.remove()
-            self._used_indexes.discard(index)
+            with anyio.CancelScope(shield=True):
+                await self._unmake(index, box, making)
             raise
         session = Session(
             self._site,
@@ -308,11 +315,21 @@ class Supervisor:
         )
         self._living.add(session)
         try:
-            laps = await session.live(rehearse=rehearse)
+            laps |= await session.live(rehearse=rehearse)
         except BaseException:
             await self._end(session)
             raise
-        return session, laps | {"cgroup": made - started}
+        return session, laps
+
+    async def _unmake(self, index: int, box: Box | None, making: Job[cgroups.Cgroup] | None) -> None:
+        """Let go of the parts of what does not become a session."""
+        if box is not None:
+            os.close(box.files_fd)
+            await box.close()
+        if making is not None:
+            with contextlib.suppress(OSError):  # it could not be made
+                await self._hand.do((await making.outcome()).remove)
+        self._used_indexes.discard(index)
 
     async def _end(self, session: Session) -> None:
         try:

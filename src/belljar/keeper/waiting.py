@@ -79,40 +79,48 @@ class Hand:
         # The process does not wait for it at its end: what blocks then is the kernel's to finish.
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    async def do(self, work: Callable[[], T]) -> T:
-        """Have `work` done, and wait for it: when cancelled as well, for it works with what others let go of next."""
-        job = _Job(work, asyncio.get_running_loop())
+    def begin(self, work: Callable[[], T]) -> Job[T]:
+        """Have `work` done after all that was begun before."""
+        job = Job(work, asyncio.get_running_loop())
         self._jobs.put(job.run)
-        try:
-            await job.done.wait()
-        except asyncio.CancelledError:
-            with anyio.CancelScope(shield=True):
-                await job.done.wait()
-            raise
-        return job.result()
+        return job
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Have `work` done, and wait for it."""
+        return await self.begin(work).outcome()
 
     def _work(self) -> None:
         while True:
             self._jobs.get()()
 
 
-class _Job(Generic[T]):
+class Job(Generic[T]):
+    """Something that a `Hand` does."""
+
     def __init__(self, work: Callable[[], T], loop: asyncio.AbstractEventLoop) -> None:
-        self.done = Flag()
+        self._done = Flag()
         self._work = work
         self._loop = loop
         self._results: list[T] = []
         self._error: BaseException | None = None
 
     def run(self) -> None:
+        """In the thread."""
         try:
             self._results.append(self._work())
         except BaseException as error:  # noqa: BLE001 - it is raised where the work is waited for
             self._error = error
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
-            self._loop.call_soon_threadsafe(self.done.set)
+            self._loop.call_soon_threadsafe(self._done.set)
 
-    def result(self) -> T:
+    async def outcome(self) -> T:
+        """What the work returned or raised. Waited for when cancelled as well: others let go next of what it uses."""
+        try:
+            await self._done.wait()
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                await self._done.wait()
+            raise
         if self._error is not None:
             raise self._error
         return self._results[0]
