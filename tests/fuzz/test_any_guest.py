@@ -161,9 +161,9 @@ async def played() -> AsyncIterator[Played]:
             ends.append(read)
         guest = Guest(1, os.pidfd_open(os.getpid()), ours, *ends)
         guest.ready.set()
-        guest.run = Run(_RUN, emit, LIMITS)
         faults: list[Exception] = []
         guest.serve(faults.append)
+        guest.begin(Run(_RUN, emit, LIMITS))
         stack.callback(guest.close)
         yield Played(guest, theirs, pipes, emitted)
         assert not faults

@@ -34,6 +34,7 @@ MAX_FINISHED_BYTES = 256 * 1024
 _MAX_FLUSH_BYTES = 4 * 1024 * 1024
 """More than was in a pipe when it began, which the machine bounds; a child may go on writing for ever."""
 _GATHER_SECONDS = 0.005
+_MOMENT_SECONDS = 0.002
 _LOOKS = 5
 """At whether it has stopped."""
 _LOOK_SECONDS = 20e-6
@@ -67,21 +68,34 @@ class Guest:
         self._watched: set[int] = set()
         """The descriptors that the loop waits for."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._first_look: asyncio.TimerHandle
         self._on_fault: Callable[[Exception], None]
         self._loop: asyncio.AbstractEventLoop
         for fd in (out, err, control.fileno()):
             os.set_blocking(fd, False)
 
     def serve(self, on_fault: Callable[[Exception], None]) -> None:
-        """Read everything that it writes, all the time, so that it never blocks on us for long.
+        """Read what it says from now on, and what it writes while it has a run, so that it never blocks on us for long.
 
         `on_fault` is told what a guest made its readers stumble over.
         """
         self._loop = asyncio.get_running_loop()
         self._on_fault = on_fault
         self._hear_more()
-        for name in self._pipes:
-            self._drain_more(name)
+
+    def begin(self, run: Run) -> None:
+        """What comes from now on is of `run`, until `leave`."""
+        self.run = run
+        # What a run of a moment writes is read once, at its end.
+        self._first_look = self._loop.call_later(_MOMENT_SECONDS, self._drain_all)
+
+    def leave(self) -> None:
+        """Its run is over, and nothing in the session runs."""
+        self.run = None
+        self._first_look.cancel()
+        for fd in self._pipes.values():
+            if fd in self._watched:
+                self._leave(fd)
 
     def close(self) -> None:
         """Stop reading, and let go. The guest is dead, or about to be."""
@@ -278,8 +292,13 @@ class Guest:
                     return
                 run, display = following
 
+    def _drain_all(self) -> None:
+        for name in self._pipes:
+            self._drain_more(name)
+
     def _drain_more(self, name: str) -> None:
-        self._watch(self._pipes[name], self._drain, name)
+        if self.run is not None:
+            self._watch(self._pipes[name], self._drain, name)
 
     def _drain(self, name: str) -> None:
         """There is something in a pipe, or its end."""

@@ -269,11 +269,11 @@ class Session:
                 laps = await self._fork()
             guest = self._guest
             assert guest is not None
-            guest.run = run
+            guest.begin(run)
             try:
                 return await self._observe(run, guest, request, laps)
             finally:
-                guest.run = None
+                guest.leave()
         except (SessionLost, OSError) as error:
             self.kill()
             return await self._report(run, lost(str(error)), [], 0.0, laps)
@@ -373,6 +373,7 @@ class Session:
         else:
             await self._box.tell("stop")
             self._is_stopped = True
+        guest.flush()  # what was written behind the guest's word that it is done
         # What a short run has taken, nobody has seen yet.
         if await watch.look_at_memory(run, watched) > 1:
             run.stop = run.stop or "out_of_memory"
