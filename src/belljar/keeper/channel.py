@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -30,7 +31,8 @@ class Reply:
 class PacketChannel:
     """Requests with numbers over a packet socket; packets without one go to `on_event`.
 
-    Use as a task: `run` reads until the other end is gone, and then fails every request under way.
+    Use as a task: `run` reads until the other end is gone, and then fails every request under way. Whoever closes the
+    socket without `close` has shut it down before, or cancels `run` next.
     """
 
     def __init__(self, sock: socket.socket, name: str, on_event: Callable[[dict[str, Any]], None]) -> None:
@@ -41,18 +43,45 @@ class PacketChannel:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, tuple[Flag, list[Reply]]] = {}
         self.is_gone = False
+        self._reader = -1
+        """The descriptor that the loop waits for, if it does."""
+        self._over = Flag()
+        self._fault: Exception | None = None
 
     async def run(self) -> None:
+        if not self._over.is_set():
+            self._reader = self._sock.fileno()
+            asyncio.get_running_loop().add_reader(self._reader, self._readable)
         try:
-            while True:
-                await anyio.wait_readable(self._sock)
-                self._take(*packets.receive(self._sock))
-        except (EOFError, OSError, anyio.ClosedResourceError):
-            return
+            await self._over.wait()
         finally:
+            self._stop_reading()
             self.is_gone = True
             for answered, _ in self._waiting.values():
                 answered.set()
+        if self._fault is not None:
+            raise self._fault
+
+    def _stop_reading(self) -> None:
+        if self._reader >= 0:
+            asyncio.get_running_loop().remove_reader(self._reader)
+            self._reader = -1
+
+    def _end(self) -> None:
+        # At once: whoever holds the socket may close it next.
+        self._stop_reading()
+        self._over.set()
+
+    def _readable(self) -> None:
+        try:
+            self._take(*packets.receive(self._sock))
+        except BlockingIOError:
+            return
+        except (EOFError, OSError):
+            self._end()  # the other end is gone
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._fault = error
+            self._end()
 
     def _take(self, packet: dict[str, Any], fds: list[int]) -> None:
         number = packet.get("id")
@@ -69,6 +98,7 @@ class PacketChannel:
     def close(self) -> None:
         """Let go of the socket, which tells the other end to end; `run` returns."""
         if self._sock.fileno() >= 0:
+            self._end()
             anyio.notify_closing(self._sock)
             self._sock.close()
 

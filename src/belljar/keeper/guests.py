@@ -89,6 +89,11 @@ class Guest:
         # What a run of a moment writes is read once, at its end.
         self._first_look = self._loop.call_later(_MOMENT_SECONDS, self._drain_all)
 
+    def ignore(self) -> None:
+        """Read nothing more: it is to be killed, and what it says is of no interest."""
+        for fd in list(self._watched):
+            self._leave(fd)
+
     def leave(self) -> None:
         """Its run is over, and nothing in the session runs."""
         self.run = None
@@ -101,8 +106,7 @@ class Guest:
         """Stop reading, and let go. The guest is dead, or about to be."""
         if not self._is_closed:
             self._is_closed = True
-            for fd in list(self._watched):
-                self._leave(fd)
+            self.ignore()
             anyio.notify_closing(self._control)  # to whoever waits until it can be written to
             self._control.close()
             for fd in (self._pidfd, *self._pipes.values()):

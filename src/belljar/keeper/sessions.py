@@ -473,6 +473,7 @@ class Session:
         async with self._turn:  # a run that is under way sees its guest die
             guest, self._guest = self._guest, None
             if guest is not None:
+                guest.ignore()
                 await guest.dead(DEATH_SECONDS)
                 guest.close()
             await self.workspace.close()

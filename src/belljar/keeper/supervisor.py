@@ -47,7 +47,7 @@ class Supervisor:
 
     def __init__(self, stream: ByteStream, config: dict[str, Any], tasks: TaskGroup) -> None:
         self._stream = stream
-        self._sending = anyio.Lock()
+        self._sending = anyio.Lock(fast_acquire=True)
         self._config = config
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
