@@ -48,6 +48,7 @@ class Guest:
     def __init__(self, number: int, pidfd: int, control: socket.socket, out: int, err: int) -> None:
         self.number = number
         self.pid = outside.pid_of(pidfd)
+        self.stat = outside.Stat(self.pid)
         self.ready = Flag()
         self.exited = Flag()
         self.exit_status: int | None = None
@@ -59,6 +60,8 @@ class Guest:
         """What it wrote before it was locked in."""
         self._broke_protocol = False
         self._is_closed = False
+        self._is_sending = False
+        """It has not read at once all that we had for it: perhaps somebody waits for that."""
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
@@ -107,8 +110,10 @@ class Guest:
         if not self._is_closed:
             self._is_closed = True
             self.ignore()
-            anyio.notify_closing(self._control)  # to whoever waits until it can be written to
+            if self._is_sending:
+                anyio.notify_closing(self._control)
             self._control.close()
+            self.stat.close()
             for fd in (self._pidfd, *self._pipes.values()):
                 os.close(fd)
 
@@ -117,7 +122,7 @@ class Guest:
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
             for _ in range(_LOOKS):
-                if outside.is_stopped(self.pid):
+                if self.stat.is_stopped():
                     return True
                 time.sleep(_LOOK_SECONDS)  # not as a task: it may have to run on our processor to be stopped
         return False
@@ -143,6 +148,7 @@ class Guest:
             try:
                 view = view[self._control.send(view) :]
             except BlockingIOError:
+                self._is_sending = True
                 with contextlib.suppress(anyio.ClosedResourceError):
                     await anyio.wait_writable(self._control)
             except OSError:

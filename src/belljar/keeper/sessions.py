@@ -90,9 +90,7 @@ class Session:
 
     async def live(self, *, rehearse: bool = False) -> dict[str, float]:
         """Fork the first guest, and have it rehearse. Returns the laps in seconds."""
-        laps = await self._fork(rehearse=rehearse)
-        self.workspace.is_untouched = not rehearse
-        return self._box.laps | laps
+        return self._box.laps | await self._fork(rehearse=rehearse)
 
     # -- the guest -----------------------------------------------------------------------------------------
 
@@ -351,7 +349,7 @@ class Session:
             await self._kill_guest()
         run.is_over = True
         values = {
-            **self.limits.model_dump(),
+            **vars(self.limits),
             "timeout_seconds": request["timeout_seconds"],
             "disk_inodes": boxes.inodes(self.limits.disk_bytes),
             "file_locks": watch.MAX_LOCKS,
@@ -447,8 +445,9 @@ class Session:
         guest = self._guest
         if guest is None:
             return 0.0
-        members = [guest.pid] if self._count() == 1 else self._box.processes(guest.pid)
-        return sum(map(outside.cpu_seconds, members))
+        if self._count() == 1:
+            return guest.stat.cpu_seconds()
+        return sum(map(outside.cpu_seconds, self._box.processes(guest.pid)))
 
     def _peak_bytes(self, run: Run) -> int:
         return max(run.peak_bytes, self._cgroup.peak_bytes() if self._cgroup is not None else 0)

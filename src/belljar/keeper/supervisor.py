@@ -261,14 +261,14 @@ class Supervisor:
 
     async def _opened(self, name: str, asked: dict[str, Any]) -> dict[str, float]:
         """Make the session `name`; returns its laps in seconds."""
-        limits, imports = Limits.model_validate(asked["limits"]), asked["imports"]
+        limits, imports = self._limits(asked["limits"]), asked["imports"]
         if name in self._sessions:
             raise InvalidRequest(f"there is a session {name} already")
         started = time.perf_counter()
         top = self._zygotes.top()
         # Where it is not known what will run, anything may.
         tier = top if imports is None else min(top, tier_of(imports, self._needs))
-        parked = self._lot.take(tier) if limits == self._parked_limits else None
+        parked = self._lot.take(tier) if limits is self._parked_limits else None
         if parked is not None:
             # It has waited outside of any request, locked in and checked; it serves this session and no other.
             self._sessions[name] = parked.session
@@ -278,6 +278,10 @@ class Supervisor:
             self._sessions[name] = session
         laps["session"] = time.perf_counter() - started
         return laps
+
+    def _limits(self, asked: dict[str, Any]) -> Limits:
+        """Nearly all ask for the default: that is one object."""
+        return self._parked_limits if asked == self._config["limits"] else Limits.model_validate(asked)
 
     async def _park(self, tier: int, rehearse: bool) -> tuple[Session, dict[str, float]]:
         return await self._make(self._parked_limits, tier, rehearse=rehearse)
@@ -442,7 +446,7 @@ def _description(runtime: Runtime, laps: dict[str, float], level: Level, found: 
 async def run(fd: int) -> None:
     """Serve the owner at the other end of descriptor `fd`: its first message configures us."""
     sock = socket.socket(fileno=fd)
-    # Some six descriptors a session; the usual soft limit is there for programs that use select(2).
+    # Some seven descriptors a session; the usual soft limit is there for programs that use select(2).
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     async with await anyio.abc.SocketStream.from_socket(sock) as stream, anyio.create_task_group() as tasks:

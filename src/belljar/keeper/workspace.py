@@ -30,7 +30,7 @@ class Workspace:
         self._owner = owner
         self._turn = anyio.Lock(fast_acquire=True)
         self._is_closed = False
-        self.is_untouched = False
+        self._is_untouched = True
         """Nobody has written into the directories yet."""
         self._listing: Listing = {}
 
@@ -50,8 +50,8 @@ class Workspace:
 
     async def before(self, output_dir: str) -> Listing:
         """What lies there before a run."""
-        if self.is_untouched:
-            self.is_untouched = False
+        if self._is_untouched:
+            self._is_untouched = False
             return {}
         return await self.look(output_dir)
 
@@ -82,7 +82,7 @@ class Workspace:
             raise InvalidRequest(
                 f"{name!r} is no file name: one component of at most 255 bytes, without / and NUL"
             )
-        self.is_untouched = False
+        self._is_untouched = False
         incoming = collector.INCOMING + hashlib.sha256(raw).hexdigest()[:32].encode()
 
         def write() -> None:
