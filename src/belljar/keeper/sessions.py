@@ -477,13 +477,11 @@ class Session:
                 guest.close()
             await self.workspace.close()
             await self._box.close()
-        if self._cgroup is None:
-            return True
-        with anyio.move_on_after(DEATH_SECONDS):
-            while True:
-                try:
-                    await self._hand.do(self._cgroup.remove)
-                    return True
-                except OSError:
-                    await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart
-        return False
+        deadline = time.monotonic() + DEATH_SECONDS
+        while self._cgroup is not None and time.monotonic() < deadline:
+            try:
+                await self._hand.do(self._cgroup.remove)
+                return True
+            except OSError:
+                await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart
+        return self._cgroup is None

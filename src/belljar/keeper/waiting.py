@@ -101,6 +101,9 @@ class Job(Generic[T]):
         self._done = Flag()
         self._work = work
         self._loop = loop
+        # Each of the two threads sets the one before it looks at the other: so nobody who waits is forgotten, and who
+        # comes when it is done wakes nobody.
+        self._is_done = self._is_awaited = False
         self._results: list[T] = []
         self._error: BaseException | None = None
 
@@ -110,17 +113,21 @@ class Job(Generic[T]):
             self._results.append(self._work())
         except BaseException as error:  # noqa: BLE001 - it is raised where the work is waited for
             self._error = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
-            self._loop.call_soon_threadsafe(self._done.set)
+        self._is_done = True
+        if self._is_awaited:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+                self._loop.call_soon_threadsafe(self._done.set)
 
     async def outcome(self) -> T:
         """What the work returned or raised. Waited for when cancelled as well: others let go next of what it uses."""
-        try:
-            await self._done.wait()
-        except asyncio.CancelledError:
-            with anyio.CancelScope(shield=True):
+        self._is_awaited = True
+        if not self._is_done:
+            try:
                 await self._done.wait()
-            raise
+            except asyncio.CancelledError:
+                with anyio.CancelScope(shield=True):
+                    await self._done.wait()
+                raise
         if self._error is not None:
             raise self._error
         return self._results[0]
