@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import itertools
 import json
-import os
 import platform
 import resource
 import signal
@@ -27,12 +24,13 @@ from belljar import kernel
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Decoder, Message, encode
 from belljar.keeper import cgroups, layers
-from belljar.keeper.boxes import UID_COUNT, Box, NoNamespaces, Site, bare, outer
+from belljar.keeper.boxes import NoNamespaces, Site, bare, outer
 from belljar.keeper.inside import Runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
+from belljar.keeper.making import Maker
 from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
-from belljar.keeper.waiting import Flag, Hand, Job
+from belljar.keeper.waiting import Flag
 from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
 from belljar.wire.execution import Layer, Level, Limits
 
@@ -51,8 +49,6 @@ class Supervisor:
         self._config = config
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
-        self._living: set[Session] = set()
-        """Every session that is not gone yet, named or not."""
         self._lot: Lot
         self._afterwards: dict[int, Callable[[], None]] = {}
         """What is to be done when a request has been answered, by its number."""
@@ -62,17 +58,12 @@ class Supervisor:
         self._changed = Flag()
         self._running = 0
         """Runs under way."""
-        self._used_indexes: set[int] = set()
-        self._next_index = 0
         self._work: TaskGroup
         """Requests, parking and ends of sessions. The readers of guests live in `tasks`, and longer."""
         self._tree: cgroups.Tree | None = None
-        self._hand = Hand("cgroups")
-        """One for all: the kernel lets only one at a time change them."""
-        self._names = itertools.count(1)
-        """Of cgroups."""
         self._site: Site
         self._zygotes: Zygotes
+        self._maker: Maker
         self._needs = needs_of(config["preload"], {}, {})
         """The tier that has ready what code with an import wants."""
 
@@ -110,11 +101,14 @@ class Supervisor:
                     on_loss=self._zygote_lost,
                     on_change=self._tiers_changed,
                 )
+                self._maker = Maker(
+                    site, self._zygotes, self._tree, self._config["grace_seconds"], self._tasks
+                )
                 self._lot = Lot(
                     self._zygotes,
                     self._config["parked"],
                     self._park,
-                    lambda session: self._work.start_soon(self._end, session),
+                    lambda session: self._work.start_soon(self._maker.end, session),
                     lambda: self._running == 0,
                 )
                 try:
@@ -130,11 +124,7 @@ class Supervisor:
                         self._work.cancel_scope.cancel()
                 finally:
                     with anyio.CancelScope(shield=True):
-                        for session in list(self._living):
-                            session.kill()
-                        async with anyio.create_task_group() as deaths:
-                            for session in list(self._living):
-                                deaths.start_soon(self._end, session)
+                        await self._maker.end_all()
                         self._zygotes.close()
         finally:
             if self._tree is not None:
@@ -193,11 +183,11 @@ class Supervisor:
             afterwards()
 
     def _guest_exited(self, packet: dict[str, Any]) -> None:
-        for session in self._living:
+        for session in self._maker.living:
             session.guest_exited(packet["pid"], packet["status"], packet["cpu_seconds"])
 
     def _zygote_lost(self, zygote: Zygote) -> None:
-        for session in self._living:
+        for session in self._maker.living:
             session.zygote_lost(zygote)
 
     def _tiers_changed(self) -> None:
@@ -226,15 +216,6 @@ class Supervisor:
         if name not in self._sessions:
             raise NotFound(f"there is no session {name}")
         return self._sessions[name]
-
-    def _take_index(self) -> int:
-        """A number that no live session has: its guest's uid, where each has one of its own."""
-        for _ in range(UID_COUNT):
-            self._next_index = self._next_index % (UID_COUNT - 1) + 1
-            if self._next_index not in self._used_indexes:
-                self._used_indexes.add(self._next_index)
-                return self._next_index
-        raise SessionLost("every guest uid is taken")
 
     # -- operations ----------------------------------------------------------------------------------------
 
@@ -274,7 +255,7 @@ class Supervisor:
             self._sessions[name] = parked.session
             laps = {f"parked.{lap}": seconds for lap, seconds in parked.laps.items()}
         else:
-            session, laps = await self._make(limits, tier)
+            session, laps = await self._maker.make(limits, tier)
             self._sessions[name] = session
         laps["session"] = time.perf_counter() - started
         return laps
@@ -284,67 +265,7 @@ class Supervisor:
         return self._parked_limits if asked == self._config["limits"] else Limits.model_validate(asked)
 
     async def _park(self, tier: int, rehearse: bool) -> tuple[Session, dict[str, float]]:
-        return await self._make(self._parked_limits, tier, rehearse=rehearse)
-
-    async def _make(
-        self, limits: Limits, tier: int, *, rehearse: bool = False
-    ) -> tuple[Session, dict[str, float]]:
-        """A session whose guest is locked in and waits for code; its laps in seconds."""
-        index = self._take_index()
-        making: Job[cgroups.Cgroup] | None = None
-        if self._tree is not None:
-            # Beside the box, and not by ourselves: whoever changes cgroups waits for all others who do.
-            making = self._hand.begin(functools.partial(self._tree.make, f"{next(self._names):x}", limits))
-        box = None
-        try:
-            box = await self._site.make_box(index, limits.disk_bytes)
-            boxed = time.perf_counter()
-            cgroup = await making.outcome() if making is not None else None
-            laps = {"cgroup": time.perf_counter() - boxed}
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self._unmake(index, box, making)
-            raise
-        session = Session(
-            self._site,
-            self._zygotes,
-            tier,
-            box,
-            index,
-            limits,
-            cgroup,
-            self._config["grace_seconds"],
-            self._hand,
-            self._tasks,
-        )
-        self._living.add(session)
-        try:
-            laps |= await session.live(rehearse=rehearse)
-        except BaseException:
-            await self._end(session)
-            raise
-        return session, laps
-
-    async def _unmake(self, index: int, box: Box | None, making: Job[cgroups.Cgroup] | None) -> None:
-        """Let go of the parts of what does not become a session."""
-        if box is not None:
-            os.close(box.files_fd)
-            await box.close()
-        if making is not None:
-            with contextlib.suppress(OSError):  # it could not be made
-                await self._hand.do((await making.outcome()).remove)
-        self._used_indexes.discard(index)
-
-    async def _end(self, session: Session) -> None:
-        try:
-            with anyio.CancelScope(shield=True):
-                is_gone = await session.close()
-        except Exception as error:  # noqa: BLE001 - nobody waits for this, and the other sessions go on
-            is_gone = False
-            log("a session's end", error)
-        self._living.discard(session)
-        if is_gone:
-            self._used_indexes.discard(session.index)  # else its uid is not to be given to another
+        return await self._maker.make(self._parked_limits, tier, rehearse=rehearse)
 
     async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
         await self._session(message).workspace.put(
@@ -420,7 +341,7 @@ class Supervisor:
         session = self._sessions.pop(name, None)
         if session is not None:
             session.kill()
-            self._work.start_soon(self._end, session)
+            self._work.start_soon(self._maker.end, session)
 
     _OPERATIONS: ClassVar[dict[str, Operation]] = {
         "open": _open,
