@@ -20,8 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from belljar.frames import Decoder, Message, encode
-from belljar.keeper import guests
-from belljar.keeper.guests import Guest, Run
+from belljar.keeper import guests, runs
+from belljar.keeper.guests import Guest
+from belljar.keeper.runs import Run
 from belljar.wire.execution import Limits
 
 LIMITS = Limits(output_bytes=1024)
@@ -160,11 +161,12 @@ async def played() -> AsyncIterator[Played]:
             ends.append(read)
         guest = Guest(1, os.pidfd_open(os.getpid()), ours, *ends)
         guest.ready.set()
-        guest.run = Run(_RUN, emit, LIMITS)
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        tasks.start_soon(guest.serve)
+        faults: list[Exception] = []
+        guest.serve(faults.append)
+        guest.begin(Run(_RUN, emit, LIMITS))
         stack.callback(guest.close)
         yield Played(guest, theirs, pipes, emitted)
+        assert not faults
 
 
 async def speak(played: Played, data: bytes) -> None:
@@ -254,7 +256,7 @@ async def _hang_up(stream: bytes, text: bytes, way: str) -> None:
         # The zygote's word ends the run whatever the guest has said, and the last words are taken in.
         here.guest.end(-9, 0.5)
         await run.attention.wait()
-        await here.guest.flush()
+        here.guest.flush()
         assert run.stop in (None, "protocol", "output_exceeded")
         assert run.captures["stdout"].total_bytes == len(text)
         await here.guest.send(encode(Message("execute", {}, bytes(10**6))))  # returns, for nobody reads it
@@ -308,7 +310,7 @@ async def _be_deaf() -> None:
             assert deaf.guest.run is not None
             await deaf.guest.run.attention.wait()
             tasks.cancel_scope.cancel()
-        assert len(deaf.emitted) <= guests.MAX_RUN_DISPLAYS
+        assert len(deaf.emitted) <= runs.MAX_RUN_DISPLAYS
 
 
 @a_fraction(4)
@@ -332,7 +334,7 @@ async def _show_all(sizes: list[int]) -> None:
         await speak(here, encode(Message("finished", {"run": _RUN})))
         await run.attention.wait()
         shown = [len(message.body) for message in here.emitted]
-        assert len(shown) <= guests.MAX_RUN_DISPLAYS
-        assert sum(shown) <= guests.MAX_RUN_DISPLAY_BYTES
+        assert len(shown) <= runs.MAX_RUN_DISPLAYS
+        assert sum(shown) <= runs.MAX_RUN_DISPLAY_BYTES
         if run.stop is None:
             assert len(shown) + run.displays_left_out == len(sizes)

@@ -12,7 +12,7 @@ import pytest
 
 from belljar.frames import Message
 from belljar.keeper import outside, watch
-from belljar.keeper.guests import Run
+from belljar.keeper.runs import Run
 from belljar.wire.execution import Limits
 
 HOLD = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import os
 import socket
@@ -13,6 +15,7 @@ import anyio
 
 from belljar import packets
 from belljar.errors import JailUnavailable, KeeperLost, SessionLost
+from belljar.keeper.waiting import Flag
 
 START_SECONDS = 120
 """Until the zygote has imported everything."""
@@ -28,7 +31,8 @@ class Reply:
 class PacketChannel:
     """Requests with numbers over a packet socket; packets without one go to `on_event`.
 
-    Use as a task: `run` reads until the other end is gone, and then fails every request under way.
+    Use as a task: `run` reads until the other end is gone, and then fails every request under way. Whoever closes the
+    socket without `close` has shut it down before, or cancels `run` next.
     """
 
     def __init__(self, sock: socket.socket, name: str, on_event: Callable[[dict[str, Any]], None]) -> None:
@@ -37,34 +41,64 @@ class PacketChannel:
         self._name = name
         self._on_event = on_event
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, tuple[anyio.Event, list[Reply]]] = {}
+        self._waiting: dict[int, tuple[Flag, list[Reply]]] = {}
         self.is_gone = False
+        self._reader = -1
+        """The descriptor that the loop waits for, if it does."""
+        self._over = Flag()
+        self._fault: Exception | None = None
 
     async def run(self) -> None:
+        if not self._over.is_set():
+            self._reader = self._sock.fileno()
+            asyncio.get_running_loop().add_reader(self._reader, self._readable)
         try:
-            while True:
-                await anyio.wait_readable(self._sock)
-                packet, fds = packets.receive(self._sock)
-                number = packet.get("id")
-                if number in self._waiting:
-                    event, slot = self._waiting[number]
-                    slot.append(Reply(packet, fds))
-                    event.set()
-                else:
-                    for fd in fds:
-                        os.close(fd)
-                    if number is None:
-                        self._on_event(packet)  # else it answers somebody who has stopped waiting
-        except (EOFError, OSError, anyio.ClosedResourceError):
-            return
+            await self._over.wait()
         finally:
+            self._stop_reading()
             self.is_gone = True
-            for event, _ in self._waiting.values():
-                event.set()
+            for answered, _ in self._waiting.values():
+                answered.set()
+        if self._fault is not None:
+            raise self._fault
+
+    def _stop_reading(self) -> None:
+        if self._reader >= 0:
+            asyncio.get_running_loop().remove_reader(self._reader)
+            self._reader = -1
+
+    def _end(self) -> None:
+        # At once: whoever holds the socket may close it next.
+        self._stop_reading()
+        self._over.set()
+
+    def _readable(self) -> None:
+        try:
+            self._take(*packets.receive(self._sock))
+        except BlockingIOError:
+            return
+        except (EOFError, OSError):
+            self._end()  # the other end is gone
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._fault = error
+            self._end()
+
+    def _take(self, packet: dict[str, Any], fds: list[int]) -> None:
+        number = packet.get("id")
+        if number in self._waiting:
+            answered, slot = self._waiting[number]
+            slot.append(Reply(packet, fds))
+            answered.set()
+        else:
+            for fd in fds:
+                os.close(fd)
+            if number is None:
+                self._on_event(packet)  # else it answers somebody who has stopped waiting
 
     def close(self) -> None:
         """Let go of the socket, which tells the other end to end; `run` returns."""
         if self._sock.fileno() >= 0:
+            self._end()
             anyio.notify_closing(self._sock)
             self._sock.close()
 
@@ -72,14 +106,14 @@ class PacketChannel:
         """Send a request and wait for its answer. Raises KeeperLost when the other end is gone,
         SessionLost when it refuses."""
         number = next(self._numbers)
-        event, slot = anyio.Event(), list[Reply]()
-        self._waiting[number] = (event, slot)
+        answered, slot = Flag(), list[Reply]()
+        self._waiting[number] = (answered, slot)
         try:
             if self.is_gone:
                 raise KeeperLost(f"the {self._name} has ended")
-            with anyio.fail_after(ANSWER_SECONDS):
-                await self._send({**packet, "id": number}, fds)
-                await event.wait()
+            await self._send({**packet, "id": number}, fds)
+            if not await answered.within(ANSWER_SECONDS):
+                raise TimeoutError
         except (OSError, TimeoutError) as error:
             if isinstance(error, ConnectionError):
                 self.is_gone = True  # what is read will say so as well
@@ -93,12 +127,18 @@ class PacketChannel:
         return slot[0]
 
     async def _send(self, packet: dict[str, Any], fds: Sequence[int]) -> None:
-        while True:
-            try:
-                packets.send(self._sock, packet, fds)
-                return
-            except BlockingIOError:
+        try:
+            packets.send(self._sock, packet, fds)
+        except BlockingIOError:
+            await self._send_slowly(packet, fds)
+
+    async def _send_slowly(self, packet: dict[str, Any], fds: Sequence[int]) -> None:
+        with anyio.fail_after(ANSWER_SECONDS):
+            while True:
                 await anyio.wait_writable(self._sock)
+                with contextlib.suppress(BlockingIOError):
+                    packets.send(self._sock, packet, fds)
+                    return
 
 
 async def first_answer(sock: socket.socket, event: str) -> dict[str, Any]:

@@ -113,10 +113,10 @@ def _is_removed(top: Path) -> bool:
     return True
 
 
-def remove(path: Path) -> None:
+def remove(path: Path | str) -> None:
     """Delete a cgroup, if it is there. Raises OSError, EBUSY while processes are in it."""
     with contextlib.suppress(FileNotFoundError):
-        path.rmdir()
+        os.rmdir(path)
 
 
 def kill(path: Path) -> None:

@@ -1,164 +1,56 @@
-"""A guest as the keeper holds it: its descriptors, what comes out of them, and the run that it is shown to.
+"""A guest as the keeper holds it: its descriptors, and what comes out of them.
 
 Everything read here was written by the user's code, or may have been. It is passed on within limits, or ends
 the run; nothing else follows from it.
+
+A guest has no task: the loop calls `_listen` and `_drain` when there is something to read. What has to wait for the
+owner is done by a task of its own, and what it came from is not read meanwhile: a slow owner slows the guest.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 import os
 import select
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import anyio
 
 from belljar.frames import Decoder, Message, ProtocolError, encode
 from belljar.keeper import outside
-from belljar.keeper.capture import Capture
-from belljar.wire.execution import Limits
+from belljar.keeper.runs import Budget, Run
+from belljar.keeper.waiting import Flag
 
 MAX_DISPLAY_BYTES = 16 * 1024 * 1024
 """Of one display, and so of what the keeper holds of it."""
-MAX_RUN_DISPLAY_BYTES = 32 * 1024 * 1024
-MAX_RUN_TEXT_BYTES = 8 * 1024 * 1024
-"""Of what is no picture: as JSON it can become six times as long."""
-MAX_RUN_DISPLAYS = 256
-MAX_RUN_MESSAGES = 10_000
-"""Past this the guest only wants to keep the keeper busy."""
-RUNAWAY_FACTOR = 64
-"""A program that has written this many times its output limit is stopped."""
 PIPE_BYTES = 262144
 MAX_FINISHED_BYTES = 256 * 1024
-MAX_RUN_BYTES = 64 * 1024 * 1024
-"""Of messages of one run, read or not."""
+_MAX_FLUSH_BYTES = 4 * 1024 * 1024
+"""More than was in a pipe when it began, which the machine bounds; a child may go on writing for ever."""
 _GATHER_SECONDS = 0.005
+_MOMENT_SECONDS = 0.002
 _LOOKS = 5
 """At whether it has stopped."""
 _LOOK_SECONDS = 20e-6
 """Between these, and what the kernel adds to it."""
 _CRUMB_BYTES = 4096
 
-Emit = Callable[[Message], Awaitable[None]]
-
-
-class Run:
-    """A run under way. The first of `stop` and `finished` that is set decides how it ended."""
-
-    def __init__(self, number: int, emit: Emit, limits: Limits) -> None:
-        self.number = number
-        self.emit = emit
-        self.captures = {name: Capture(limits.output_bytes) for name in ("stdout", "stderr")}
-        self._runaway_bytes = RUNAWAY_FACTOR * limits.output_bytes
-        self.stop: str | None = None
-        self.finished: dict[str, Any] | None = None
-        self.attention = anyio.Event()
-        """Something has to be done about the run: it is over, or it has to be stopped."""
-        self.started = anyio.Event()
-        """SIGINT would reach the code: before, the guest ignores it."""
-        self.has_begun = False
-        """The guest has said that it begins with the code."""
-        self.done = anyio.Event()
-        self.settled = anyio.Event()
-        """Done, or not to be waited for any longer."""
-        self.is_over = False
-        """Everything in the session has been stopped or killed: nothing of the run goes on."""
-        self._messages = 0
-        self._received_bytes = 0
-        self._displays = 0
-        self._display_bytes = 0
-        self._text_bytes = 0
-        self.displays_left_out = 0
-        self.peak_bytes = 0
-        self.peak_pids = 0
-        self.peak_locks = 0
-        self.first_result_at: float | None = None
-        """On the clock of time.perf_counter: when the run first gave something back."""
-
-    def ask_to_stop(self, reason: str) -> None:
-        """Have the run ended for `reason`, unless something else ended it first."""
-        if self.stop is None and not self.done.is_set():
-            self.stop = reason
-            self.attention.set()
-
-    def exceeded(self, limit: str) -> None:
-        """It is over a limit: have it stopped, and where it is being stopped already, give it no more time."""
-        if self.stop is None and not self.done.is_set():
-            self.ask_to_stop(limit)
-        else:
-            self.settled.set()
-
-    def hear_of_start(self, message: Message) -> None:
-        """Perhaps the guest's word that it begins with the code."""
-        if message.kind == "started" and message.head.get("run") == self.number:
-            self.has_begun = True
-            self.started.set()
-
-    def end(self) -> None:
-        """The guest says that it is done, or is no more."""
-        self.started.set()
-        self.done.set()
-        self.settled.set()
-        self.attention.set()
-
-    def heard(self) -> None:
-        """Something has come from the run."""
-        if self.first_result_at is None:
-            self.first_result_at = time.perf_counter()
-
-    async def text(self, name: str, data: bytes) -> None:
-        """Output on `name`."""
-        self.heard()
-        capture = self.captures[name]
-        text = capture.feed(data)
-        if capture.total_bytes > self._runaway_bytes:
-            self.ask_to_stop("output_exceeded")
-        if text:
-            await self.emit(Message("stream", {"name": name}, text.encode()))
-
-    async def display(self, message: Message) -> None:
-        """A rich value."""
-        kind, parts = message.head.get("type"), message.head.get("parts")
-        if kind not in ("display_data", "execute_result"):
-            raise ProtocolError("a display that is none")
-        sizes = _parts(parts, len(message.body))
-        self._displays += 1
-        self._display_bytes += len(message.body)
-        self._text_bytes += sum(size for mime, size in sizes if _is_text(mime))
-        if (
-            self._displays > MAX_RUN_DISPLAYS
-            or self._display_bytes > MAX_RUN_DISPLAY_BYTES
-            or self._text_bytes > MAX_RUN_TEXT_BYTES
-        ):
-            self.displays_left_out += 1
-        else:
-            await self.emit(Message("display", {"type": kind, "parts": parts}, message.body))
-
-    def received(self, size: int) -> None:
-        """So many more bytes of messages. Raises ProtocolError past MAX_RUN_BYTES."""
-        self._received_bytes += size
-        if self._received_bytes > MAX_RUN_BYTES:
-            raise ProtocolError("too many bytes")
-
-    def count(self) -> None:
-        """One more message. Raises ProtocolError past MAX_RUN_MESSAGES."""
-        self._messages += 1
-        if self._messages > MAX_RUN_MESSAGES:
-            raise ProtocolError("too many messages")
-
 
 class Guest:
-    """The forked process. `serve` reads from it until `close`, and then lets go of its descriptors."""
+    """The forked process. From `serve` on it is read from, until `close`, which lets go of its descriptors."""
 
     def __init__(self, number: int, pidfd: int, control: socket.socket, out: int, err: int) -> None:
         self.number = number
         self.pid = outside.pid_of(pidfd)
-        self.ready = anyio.Event()
-        self.exited = anyio.Event()
+        self.stat = outside.Stat(self.pid)
+        self.ready = Flag()
+        self.exited = Flag()
         self.exit_status: int | None = None
         self.cpu_seconds = 0.0
         """In all its life; known when it has ended."""
@@ -168,29 +60,61 @@ class Guest:
         """What it wrote before it was locked in."""
         self._broke_protocol = False
         self._is_closed = False
+        self._is_sending = False
+        """It has not read at once all that we had for it: perhaps somebody waits for that."""
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
         self._decoder = Decoder(MAX_DISPLAY_BYTES)
-        self._idle = Run(0, _nobody, Limits())
-        self._scope = anyio.CancelScope()
+        self._idle = Budget()
+        """For what it says between runs."""
+        self._watched: set[int] = set()
+        """The descriptors that the loop waits for."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._first_look: asyncio.TimerHandle
+        self._on_fault: Callable[[Exception], None]
+        self._loop: asyncio.AbstractEventLoop
         for fd in (out, err, control.fileno()):
             os.set_blocking(fd, False)
 
-    async def serve(self) -> None:
-        """Read everything that the guest writes, all the time, so that it never blocks on us for long."""
-        try:
-            with self._scope:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._listen)
-                    for name in self._pipes:
-                        tasks.start_soon(self._drain, name)
-                    await anyio.sleep_forever()  # what is left in the pipes of a dead guest is still read
-        finally:
+    def serve(self, on_fault: Callable[[Exception], None]) -> None:
+        """Read what it says from now on, and what it writes while it has a run, so that it never blocks on us for long.
+
+        `on_fault` is told what a guest made its readers stumble over.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._on_fault = on_fault
+        self._hear_more()
+
+    def begin(self, run: Run) -> None:
+        """What comes from now on is of `run`, until `leave`."""
+        self.run = run
+        # What a run of a moment writes is read once, at its end.
+        self._first_look = self._loop.call_later(_MOMENT_SECONDS, self._drain_all)
+
+    def ignore(self) -> None:
+        """Read nothing more: it is to be killed, and what it says is of no interest."""
+        for fd in list(self._watched):
+            self._leave(fd)
+
+    def leave(self) -> None:
+        """Its run is over, and nothing in the session runs."""
+        self.run = None
+        self._first_look.cancel()
+        for fd in self._pipes.values():
+            if fd in self._watched:
+                self._leave(fd)
+
+    def close(self) -> None:
+        """Stop reading, and let go. The guest is dead, or about to be."""
+        if not self._is_closed:
             self._is_closed = True
+            self.ignore()
+            if self._is_sending:
+                anyio.notify_closing(self._control)
             self._control.close()
-            os.close(self._pidfd)
-            for fd in self._pipes.values():
+            self.stat.close()
+            for fd in (self._pidfd, *self._pipes.values()):
                 os.close(fd)
 
     def stop_alone(self) -> bool:
@@ -198,7 +122,7 @@ class Guest:
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
             for _ in range(_LOOKS):
-                if outside.is_stopped(self.pid):
+                if self.stat.is_stopped():
                     return True
                 time.sleep(_LOOK_SECONDS)  # not as a task: it may have to run on our processor to be stopped
         return False
@@ -207,10 +131,6 @@ class Guest:
         """Let it go on, where `stop_alone` has stopped it."""
         with contextlib.suppress(OSError):  # it has ended: its run will say so
             signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
-
-    def close(self) -> None:
-        """Stop reading. The guest is dead, or about to be."""
-        self._scope.cancel()
 
     def end(self, status: int, cpu_seconds: float) -> None:
         """The zygote has reaped it."""
@@ -228,7 +148,9 @@ class Guest:
             try:
                 view = view[self._control.send(view) :]
             except BlockingIOError:
-                await anyio.wait_writable(self._control)
+                self._is_sending = True
+                with contextlib.suppress(anyio.ClosedResourceError):
+                    await anyio.wait_writable(self._control)
             except OSError:
                 return  # its exit status says how it went
 
@@ -240,101 +162,187 @@ class Guest:
 
     async def dead(self, seconds: float) -> None:
         """Wait until the kernel has ended it, and at most so long; the zygote's word on it may come later."""
+        if await self.exited.within(1) and _is_readable(self._pidfd):
+            return  # as it usually comes: the zygote has reaped it
         with anyio.move_on_after(seconds):
             await anyio.wait_readable(self._pidfd)
-            with anyio.move_on_after(1):
-                await self.exited.wait()
+            await self.exited.within(1)
 
     async def hear_out(self) -> None:
         """Wait until the messages have been read that it left when it ended."""
         for _ in range(100):  # a child may go on writing for ever
             if self._is_closed or not _is_readable(self._control.fileno()):
                 return
-            await anyio.sleep(_GATHER_SECONDS)
+            await asyncio.sleep(_GATHER_SECONDS)
 
-    async def flush(self) -> None:
+    def flush(self) -> None:
         """Take in what was written before now: it comes before what the guest says next."""
         for name in self._pipes:
-            for _ in range(64):  # a child may go on writing for ever
-                if not await self._take(name):
-                    break
+            left = _MAX_FLUSH_BYTES
+            while left > 0 and (taken := self._take(name)):
+                left -= taken
 
-    async def _listen(self) -> None:
+    # -- reading -------------------------------------------------------------------------------------------
+
+    def _watch(self, fd: int, read: Callable[..., None], *arguments: object) -> None:
+        if not self._is_closed:
+            self._watched.add(fd)
+            self._loop.add_reader(fd, self._guarded, read, *arguments)
+
+    def _leave(self, fd: int) -> None:
+        self._watched.discard(fd)
+        self._loop.remove_reader(fd)
+
+    def _guarded(self, read: Callable[..., None], *arguments: object) -> None:
+        """Whatever a guest makes one of its readers stumble over ends its session, and no other."""
         try:
-            while True:
-                await anyio.wait_readable(self._control)
-                try:
-                    data = self._control.recv(PIPE_BYTES)
-                except BlockingIOError:
-                    continue
-                if not data:
-                    return
-                (self.run or self._idle).received(len(data))
-                has_message = False
-                for message in self._decoder.feed(data):
-                    has_message = True
-                    await self._heard(message)
-                if not has_message and len(data) < _CRUMB_BYTES:
-                    await anyio.sleep(_GATHER_SECONDS)  # who writes byte by byte is not to wake us for each
+            read(*arguments)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._on_fault(error)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what takes as long as the owner does: to the end, though the guest is closed meanwhile."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self._on_fault(error)
+
+    def _hear_more(self) -> None:
+        self._watch(self._control.fileno(), self._listen)
+
+    def _listen(self) -> None:
+        """There is something on the control socket, or its end."""
+        try:
+            data = self._control.recv(PIPE_BYTES)
+        except BlockingIOError:
+            return
         except OSError:
-            return  # reset: it is gone
+            data = b""  # reset: it is gone
+        if not data:
+            self._leave(self._control.fileno())
+            return
+        with self._in_protocol():
+            (self.run.budget if self.run is not None else self._idle).received(len(data))
+            messages = self._decoder.feed(data)
+            first = next(messages, None)
+            if first is not None:
+                messages = itertools.chain((first,), messages)
+                if (display := self._until_display(messages)) is not None:
+                    self._leave(self._control.fileno())
+                    self._begin(self._show(*display, messages))
+            elif len(data) < _CRUMB_BYTES:
+                # Who writes byte by byte is not to wake us for each.
+                self._leave(self._control.fileno())
+                self._loop.call_later(_GATHER_SECONDS, self._hear_more)
+
+    @contextlib.contextmanager
+    def _in_protocol(self) -> Iterator[None]:
+        """A block that nothing is read after, should what was read be no message of ours."""
+        try:
+            yield
         except ProtocolError:
             self._broke_protocol = True
+            if not self._is_closed:
+                self._leave(self._control.fileno())
             if self.run is not None:
                 self.run.ask_to_stop("protocol")
 
-    async def _heard(self, message: Message) -> None:
-        run = self.run
-        if message.kind == "ready" and not self.ready.is_set():
-            self.laps = dict(message.head["laps"])  # no code of the user's has run yet
-            self.ready.set()
-        elif run is None or run.done.is_set():
-            self._idle.count()  # a thread that outlived its run: there is nobody to show this to
-            if run is not None:
-                run.hear_of_start(message)  # the word that it has ended came first
-        elif message.kind == "started":
-            run.count()
-            run.hear_of_start(message)
-        elif message.kind == "display":
-            run.count()
-            run.heard()
-            await self.flush()
-            await run.display(message)
-            # The guest waits for this before it goes on to print.
-            number = message.head.get("number")
-            await self.send(encode(Message("shown", {"number": number if type(number) is int else 0})))
-        elif message.kind == "finished" and message.head.get("run") != run.number:
-            run.count()  # the late end of an earlier run
-        elif message.kind == "finished":
-            if len(message.body) > MAX_FINISHED_BYTES:
-                raise ProtocolError("an end that is too long")
-            run.heard()
-            await self.flush()
-            run.finished = {**message.head, "body": message.body}
-            run.end()
-        else:
-            raise ProtocolError(f"no message of the kind {message.kind!r}")
+    def _until_display(self, messages: Iterator[Message]) -> tuple[Run, Message] | None:
+        """Take in messages up to one that takes time: the next display of the run. None where there is none."""
+        for message in messages:
+            run = self.run
+            if message.kind == "ready" and not self.ready.is_set():
+                self.laps = dict(message.head["laps"])  # no code of the user's has run yet
+                self.ready.set()
+            elif run is None or run.done.is_set():
+                self._idle.count()  # a thread that outlived its run: there is nobody to show this to
+                if run is not None:
+                    run.hear_of_start(message)  # the word that it has ended came first
+            elif message.kind == "started":
+                run.budget.count()
+                run.hear_of_start(message)
+            elif message.kind == "display":
+                run.budget.count()
+                run.heard()
+                return run, message
+            elif message.kind == "finished":
+                self._hear_of_end(run, message)
+            else:
+                raise ProtocolError(f"no message of the kind {message.kind!r}")
+        return None
 
-    async def _drain(self, name: str) -> None:
+    def _hear_of_end(self, run: Run, message: Message) -> None:
+        if message.head.get("run") != run.number:
+            run.budget.count()  # the late end of an earlier run
+            return
+        if len(message.body) > MAX_FINISHED_BYTES:
+            raise ProtocolError("an end that is too long")
+        run.heard()
+        self.flush()
+        run.finished = {**message.head, "body": message.body}
+        run.end()
+
+    async def _show(self, run: Run, display: Message, further: Iterator[Message]) -> None:
+        """Have a display shown, take in what came with it, and only then read on."""
+        with self._in_protocol():
+            while not self._is_closed:
+                self.flush()
+                await run.tell()
+                await run.display(display)
+                # The guest waits for this before it goes on to print.
+                number = display.head.get("number")
+                await self.send(encode(Message("shown", {"number": number if type(number) is int else 0})))
+                following = self._until_display(further)
+                if following is None:
+                    self._hear_more()
+                    return
+                run, display = following
+
+    def _drain_all(self) -> None:
+        for name in self._pipes:
+            self._drain_more(name)
+
+    def _drain_more(self, name: str) -> None:
+        if self.run is not None:
+            self._watch(self._pipes[name], self._drain, name)
+
+    def _drain(self, name: str) -> None:
+        """There is something in a pipe, or its end."""
         fd = self._pipes[name]
-        while True:
-            await anyio.wait_readable(fd)
-            if not await self._take(name) and _is_at_end(fd):
-                return
-            # A program that writes byte by byte is not to wake us, and the owner, for each.
-            await anyio.sleep(_GATHER_SECONDS)
+        taken = self._take(name)
+        self._leave(fd)
+        if not taken and _is_at_end(fd):
+            return
+        if self.run is not None and self.run.has_untold:
+            self._begin(self._tell(self.run, name))
+        else:
+            self._drain_later(name)
 
-    async def _take(self, name: str) -> bool:
-        """Read what is there now; False when that is nothing."""
+    async def _tell(self, run: Run, name: str) -> None:
+        await run.tell()
+        self._drain_later(name)
+
+    def _drain_later(self, name: str) -> None:
+        # A program that writes byte by byte is not to wake us, and the owner, for each.
+        self._loop.call_later(_GATHER_SECONDS, self._drain_more, name)
+
+    def _take(self, name: str) -> int:
+        """Read what is there now; how many bytes that is."""
+        if self._is_closed:
+            return 0
         try:
             data = os.read(self._pipes[name], PIPE_BYTES)
         except BlockingIOError:
-            return False
+            return 0
         if self.run is not None and data:
-            await self.run.text(name, data)
+            self.run.text(name, data)
         elif not self.ready.is_set():
             self.complaint += data[:1000].decode("utf-8", "replace")  # no code of the user's has run yet
-        return bool(data)
+        return len(data)
 
 
 def _is_readable(fd: int) -> bool:
@@ -348,29 +356,3 @@ def _is_at_end(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return any(event & select.POLLHUP and not event & select.POLLIN for _, event in poll.poll(0))
-
-
-async def _nobody(message: Message) -> None:
-    """Where what is written between runs goes."""
-
-
-def _is_text(mime: str) -> bool:
-    return not mime.startswith("image/") or mime.startswith("image/svg")
-
-
-def _parts(parts: Any, size: int) -> list[tuple[str, int]]:
-    """The media types of a display and how many of its `size` bytes each has. Raises ProtocolError."""
-    if not isinstance(parts, list) or len(parts) > 16:
-        raise ProtocolError("a display of too many parts")
-    found = []
-    for part in parts:
-        if not (
-            isinstance(part, list) and len(part) == 2 and isinstance(part[0], str) and type(part[1]) is int
-        ):
-            raise ProtocolError("a part of a display that is none")
-        if part[1] < 0 or len(part[0]) > 100:
-            raise ProtocolError("a part of a display that cannot be")
-        found.append((part[0], part[1]))
-    if sum(length for _, length in found) != size:
-        raise ProtocolError("parts that are not the whole of a display")
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from belljar.wire.execution import MIB, LimitReached, Outcome, Status
@@ -49,8 +49,8 @@ def decide(ending: Ending, values: dict[str, float], *, is_last: bool = False) -
     """How the run ended. `values` are the limits by name. Where it `is_last`, nothing is said on what is kept."""
     decided = _decide(ending, values)
     if is_last:
-        message = decided.outcome.message.removesuffix(_KEPT).removesuffix(_LOST).rstrip()
-        return replace(decided, outcome=decided.outcome.model_copy(update={"message": message}))
+        outcome = decided.outcome
+        outcome.message = outcome.message.removesuffix(_KEPT).removesuffix(_LOST).rstrip()
     return decided
 
 

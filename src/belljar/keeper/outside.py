@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 from pathlib import Path
 
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 _TICKS = os.sysconf("SC_CLK_TCK")
+_FIELD = re.compile(r"^(\w+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
 def _text(path: str) -> str:
@@ -33,11 +35,7 @@ def pid_of(pidfd: int) -> int:
 
 def status(pid: int) -> dict[str, str]:
     """The fields of /proc/PID/status. Raises FileNotFoundError or ProcessLookupError when it is gone."""
-    fields = {}
-    for line in _text(f"/proc/{pid}/status").splitlines():
-        name, _, value = line.partition(":")
-        fields[name] = value.strip()
-    return fields
+    return dict(_FIELD.findall(_text(f"/proc/{pid}/status")))
 
 
 def has_uid_range(first: int, count: int) -> bool:
@@ -78,14 +76,20 @@ def unlocked(
     for name, wanted_id in (("Uid", uid), ("Gid", gid)):
         if set(seen[name].split()) != {str(wanted_id)}:
             wrong.append(f"{name} is {seen[name]}, not {wanted_id}")
-    for kind in NAMESPACES if has_namespaces else ():
-        if os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}"):
+    for kind, ours in _own_namespaces().items() if has_namespaces else ():
+        if os.readlink(f"/proc/{pid}/ns/{kind}") == ours:
             wrong.append(f"the {kind} namespace is ours")
     with contextlib.suppress(PermissionError):
         count = len(os.listdir(f"/proc/{pid}/fd"))
         if count > max_fds:
             wrong.append(f"{count} descriptors are open, not {max_fds}")
     return wrong
+
+
+@functools.cache
+def _own_namespaces() -> dict[str, str]:
+    """Ours, by kind: we stay in those in which we were born."""
+    return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in NAMESPACES}
 
 
 def parent(pid: int) -> int:
@@ -213,18 +217,38 @@ def deleted_files(pid: int, device: int) -> dict[int, int]:
     return found
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether a process of one thread has been stopped by a signal."""
-    try:
-        return _text(f"/proc/{pid}/stat").rpartition(") ")[2][:1] == "T"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+class Stat:
+    """/proc/PID/stat of a process, opened once; it says nothing of another that gets the pid."""
+
+    def __init__(self, pid: int) -> None:
+        self._fd = -1
+        with contextlib.suppress(FileNotFoundError):
+            self._fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _fields(self) -> list[bytes]:
+        """Those behind the name; none when the process is gone."""
+        if self._fd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                return os.pread(self._fd, 4096, 0).rpartition(b") ")[2].split()
+        return []
+
+    def is_stopped(self) -> bool:
+        """Whether a process of one thread has been stopped by a signal."""
+        return self._fields()[:1] == [b"T"]
+
+    def cpu_seconds(self) -> float:
+        """CPU time of it and of its children that have ended; 0 when it is gone."""
+        return sum(map(int, self._fields()[11:15])) / _TICKS
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 def cpu_seconds(pid: int) -> float:
     """CPU time of a process and of its children that have ended; 0 when it is gone."""
+    stat = Stat(pid)
     try:
-        fields = _text(f"/proc/{pid}/stat").rpartition(") ")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return sum(map(int, fields[11:15])) / _TICKS
+        return stat.cpu_seconds()
+    finally:
+        stat.close()

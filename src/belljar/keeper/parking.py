@@ -16,6 +16,7 @@ import anyio
 
 from belljar.keeper import outside
 from belljar.keeper.journal import log
+from belljar.keeper.waiting import Flag
 from belljar.keeper.zygotes import Zygotes
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class Lot:
         self._end = end
         self._is_idle = is_idle
         self._waiting: list[list[Parked]] = [[] for _ in zygotes.tiers]
-        self._taken: list[deque[float]] = [deque() for _ in zygotes.tiers]
-        self._wake = anyio.Event()
+        self._bursts = [Bursts() for _ in zygotes.tiers]
+        self._wake = Flag()
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting))
@@ -77,7 +78,7 @@ class Lot:
 
     def take(self, tier: int) -> Parked | None:
         """One that waits in that tier, rehearsed where there is such a one; None where nobody waits."""
-        self._taken[tier].append(time.monotonic())
+        self._bursts[tier].add(time.monotonic())
         waiting = self._waiting[tier]
         self.wake()
         if not waiting:
@@ -96,7 +97,7 @@ class Lot:
 
     async def _keep(self) -> None:
         while True:
-            self._wake = anyio.Event()
+            self._wake = Flag()
             await self._let_pass()
             self._let_go()
             while (tier := self._next()) is not None:
@@ -104,15 +105,12 @@ class Lot:
                     await anyio.sleep(AGAIN_SECONDS)
                 await self._let_pass()
                 self._let_go()
-            with anyio.move_on_after(LOOK_SECONDS):
-                await self._wake.wait()
+            await self._wake.within(LOOK_SECONDS)
 
     async def _let_pass(self) -> None:
         """What runs now comes first; but not for ever."""
-        if not self._is_idle():
-            with anyio.move_on_after(PATIENCE_SECONDS):
-                await self._wake.wait()
-                self._wake = anyio.Event()
+        if not self._is_idle() and await self._wake.within(PATIENCE_SECONDS):
+            self._wake = Flag()
 
     async def _park(self, tier: int) -> bool:
         try:
@@ -138,31 +136,44 @@ class Lot:
 
     def _next(self) -> int | None:
         """The tier that lacks most; None where all have enough."""
-        if len(self) >= self._most or outside.available_share() < _SPARE_SHARE:
+        if len(self) >= self._most:
             return None
         lacking = {
             tier: len(waiting) / wanted
             for tier, waiting in enumerate(self._waiting)
             if len(waiting) < (wanted := self._wanted(tier))
         }
-        return min(lacking, key=lacking.__getitem__) if lacking else None
+        if not lacking or outside.available_share() < _SPARE_SHARE:
+            return None
+        return min(lacking, key=lacking.__getitem__)
 
     def _wanted(self, tier: int) -> int:
         """How many to have ready: as many as came at once, and one."""
         if tier > self._zygotes.top():
             return 0
-        taken = self._taken[tier]
-        while taken and taken[0] < time.monotonic() - MEMORY_SECONDS:
-            taken.popleft()
-        return min(self._most, _burst(taken) + 1)
+        return min(self._most, self._bursts[tier].most(time.monotonic()) + 1)
 
 
-def _burst(times: deque[float]) -> int:
-    """The most of `times`, which are in order, that lie within BURST_SECONDS."""
-    most, first = 0, 0
-    listed = list(times)
-    for last, at in enumerate(listed):
-        while listed[first] < at - BURST_SECONDS:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
+class Bursts:
+    """What was asked for of late: how much came at once, which is to say within BURST_SECONDS."""
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque()
+        """When something came, within BURST_SECONDS before the last."""
+        self._largest: deque[tuple[float, int]] = deque()
+        """Bursts by the time of their end, each larger than all that came after it."""
+
+    def add(self, now: float) -> None:
+        """Something more was asked for."""
+        self._recent.append(now)
+        while self._recent[0] < now - BURST_SECONDS:
+            self._recent.popleft()
+        while self._largest and self._largest[-1][1] <= len(self._recent):
+            self._largest.pop()
+        self._largest.append((now, len(self._recent)))
+
+    def most(self, now: float) -> int:
+        """The most that came at once within MEMORY_SECONDS before now."""
+        while self._largest and self._largest[0][0] < now - MEMORY_SECONDS:
+            self._largest.popleft()
+        return self._largest[0][1] if self._largest else 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import signal
@@ -13,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from belljar.errors import InvalidRequest, SessionLost
@@ -21,9 +22,11 @@ from belljar.frames import Message, encode
 from belljar.keeper import boxes, channel, collector, outside, policy, watch
 from belljar.keeper.boxes import Box, Site
 from belljar.keeper.cgroups import Cgroup
-from belljar.keeper.guests import PIPE_BYTES, Emit, Guest, Run
+from belljar.keeper.guests import PIPE_BYTES, Guest
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
+from belljar.keeper.runs import Emit, Run
+from belljar.keeper.waiting import Hand
 from belljar.keeper.workspace import Workspace
 from belljar.keeper.zygotes import Zygote, Zygotes
 from belljar.wire.execution import Limits
@@ -35,7 +38,10 @@ _ATTACHED = b"a"
 
 
 class Session:
-    """Made by `Supervisor`; its readers run in `tasks`. `close` ends everything in it."""
+    """Made by `Supervisor`; what it has looked at runs in `tasks`, and `hand` works with its cgroup.
+
+    `close` ends everything in it.
+    """
 
     def __init__(
         self,
@@ -47,6 +53,7 @@ class Session:
         limits: Limits,
         cgroup: Cgroup | None,
         grace_seconds: float,
+        hand: Hand,
         tasks: TaskGroup,
     ) -> None:
         self.index = index
@@ -57,15 +64,17 @@ class Session:
         self._box = box
         self._cgroup = cgroup
         self._grace_seconds = grace_seconds
+        self._hand = hand
         self._tasks = tasks
         self.workspace: Workspace
         """Once its first guest is there, which furnishes the box."""
         self._has_files = False
         self._locks = watch.Locks()
         self._zygote_pid = 0
+        """Known where no cgroup counts memory."""
         self._pids_refused = 0
         """So far in the session's life."""
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
         self._guest: Guest | None = None
         self._run: Run | None = None
         self._runs = 0
@@ -112,17 +121,15 @@ class Session:
         self._guest = self._guests[guest.number] = guest
         if guest.number in self._early:
             self.guest_exited(guest.number, *self._early[guest.number])
-        self._tasks.start_soon(self._guarded, guest.serve)
+        guest.serve(self._stumbled)
         try:
             if self._cgroup is not None:
                 # In a thread: the kernel makes the caller wait for every processor to pass a quiet point.
-                await anyio.to_thread.run_sync(self._cgroup.attach, guest.pid)
+                await self._hand.do(functools.partial(self._cgroup.attach, guest.pid))
             await guest.send(_ATTACHED)
             laps["attach"] = time.perf_counter() - started - sum(laps.values())
-            with anyio.move_on_after(channel.ANSWER_SECONDS):
-                await guest.ready.wait()
-            if guest.exited.is_set() or not guest.ready.is_set():
-                await guest.flush()
+            if not await guest.ready.within(channel.ANSWER_SECONDS) or guest.exited.is_set():
+                guest.flush()
                 why = guest.complaint.strip() or f"it ended with {guest.exit_status}"
                 raise SessionLost(f"a guest could not lock itself in: {why}")
             # From outside, and before it is given a line of code: is it what it has to be?
@@ -136,9 +143,10 @@ class Session:
                 has_bounding_set=not (has_namespaces or self._site.has_own_uids),
             ):
                 raise SessionLost(f"a guest is not locked in: {'; '.join(wrong)}")
-            self._zygote_pid = outside.parent(guest.pid)
-            if not has_namespaces:
-                self._zygote_pid = outside.parent(self._zygote_pid)  # between the two is the warden
+            if self._cgroup is None:
+                self._zygote_pid = outside.parent(guest.pid)
+                if not has_namespaces:
+                    self._zygote_pid = outside.parent(self._zygote_pid)  # between the two is the warden
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._kill_guest()
@@ -220,12 +228,15 @@ class Session:
                 await self._kill_guest()
 
     async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Whatever a guest makes one of its readers stumble over ends its session, and no other."""
+        """Whatever a guest makes us stumble over ends its session, and no other."""
         try:
             await task(*arguments)
         except Exception as error:  # noqa: BLE001 - see above
-            log("a reader of a guest", error)
-            self.kill()
+            self._stumbled(error)
+
+    def _stumbled(self, error: Exception) -> None:
+        log("a reader of a guest", error)
+        self.kill()
 
     async def _kill_guest(self) -> None:
         """Kill everything in the box but its pid 1: files stay, variables go."""
@@ -235,7 +246,7 @@ class Session:
             try:
                 await self._box.tell("kill")
                 await guest.dead(DEATH_SECONDS)
-                await guest.flush()  # its last words
+                guest.flush()  # its last words
             finally:
                 guest.close()
 
@@ -263,11 +274,11 @@ class Session:
                 laps = await self._fork()
             guest = self._guest
             assert guest is not None
-            guest.run = run
+            guest.begin(run)
             try:
                 return await self._observe(run, guest, request, laps)
             finally:
-                guest.run = None
+                guest.leave()
         except (SessionLost, OSError) as error:
             self.kill()
             return await self._report(run, lost(str(error)), [], 0.0, laps)
@@ -275,19 +286,6 @@ class Session:
     async def _observe(
         self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
     ) -> dict[str, Any]:
-        try:
-            return await self._observed(run, guest, request, laps)
-        finally:
-            run.is_over = True
-
-    async def _observed(
-        self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
-    ) -> dict[str, Any]:
-        before = await self.workspace.look(request["output_dir"])
-        cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
-        if self._cgroup is not None:
-            self._cgroup.reset_peak()
-        started = time.perf_counter()
         watched = watch.Watched(
             self._box,
             self.workspace,
@@ -298,7 +296,24 @@ class Session:
             zygote_pid=self._zygote_pid,
             locks=self._locks,
         )
-        self._tasks.start_soon(self._guarded, watch.until_over, run, watched)
+        # Most runs are over before it is time for the first look.
+        watcher = asyncio.get_running_loop().call_later(
+            watch.WATCH_SECONDS, self._tasks.start_soon, self._guarded, watch.until_over, run, watched
+        )
+        try:
+            return await self._observed(run, guest, request, watched, laps)
+        finally:
+            run.is_over = True
+            watcher.cancel()
+
+    async def _observed(
+        self, run: Run, guest: Guest, request: dict[str, Any], watched: watch.Watched, laps: dict[str, float]
+    ) -> dict[str, Any]:
+        before = await self.workspace.before(request["output_dir"])
+        cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
+        if self._cgroup is not None:
+            self._cgroup.reset_peak()
+        started = time.perf_counter()
         killed = await self._until_done(run, guest, request)
         laps["run"] = time.perf_counter() - started
         if guest.exited.is_set() and not run.has_begun:
@@ -341,7 +356,7 @@ class Session:
             await self._kill_guest()
         run.is_over = True
         values = {
-            **self.limits.model_dump(),
+            **vars(self.limits),
             "timeout_seconds": request["timeout_seconds"],
             "disk_inodes": boxes.inodes(self.limits.disk_bytes),
             "file_locks": watch.MAX_LOCKS,
@@ -363,6 +378,7 @@ class Session:
         else:
             await self._box.tell("stop")
             self._is_stopped = True
+        guest.flush()  # what was written behind the guest's word that it is done
         # What a short run has taken, nobody has seen yet.
         if await watch.look_at_memory(run, watched) > 1:
             run.stop = run.stop or "out_of_memory"
@@ -381,9 +397,7 @@ class Session:
         cpu_seconds: float,
         laps: dict[str, float],
     ) -> dict[str, Any]:
-        for name, capture in run.captures.items():
-            if rest := capture.finish():
-                await run.emit(Message("stream", {"name": name}, rest.encode()))
+        await run.tell_rest()
         kept = collector.within(files, self.limits.disk_bytes)
         return {
             "outcome": decided.outcome.model_dump(),
@@ -438,8 +452,9 @@ class Session:
         guest = self._guest
         if guest is None:
             return 0.0
-        members = [guest.pid] if self._count() == 1 else self._box.processes(guest.pid)
-        return sum(map(outside.cpu_seconds, members))
+        if self._count() == 1:
+            return guest.stat.cpu_seconds()
+        return sum(map(outside.cpu_seconds, self._box.processes(guest.pid)))
 
     def _peak_bytes(self, run: Run) -> int:
         return max(run.peak_bytes, self._cgroup.peak_bytes() if self._cgroup is not None else 0)
@@ -464,18 +479,17 @@ class Session:
         async with self._turn:  # a run that is under way sees its guest die
             guest, self._guest = self._guest, None
             if guest is not None:
+                guest.ignore()
                 await guest.dead(DEATH_SECONDS)
                 guest.close()
             if self._has_files:
                 await self.workspace.close()
             await self._box.close()
-        if self._cgroup is None:
-            return True
-        with anyio.move_on_after(DEATH_SECONDS):
-            while True:
-                try:
-                    await anyio.to_thread.run_sync(self._cgroup.remove)
-                    return True
-                except OSError:
-                    await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart
-        return False
+        deadline = time.monotonic() + DEATH_SECONDS
+        while self._cgroup is not None and time.monotonic() < deadline:
+            try:
+                await self._hand.do(self._cgroup.remove)
+                return True
+            except OSError:
+                await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart
+        return self._cgroup is None

@@ -7,7 +7,6 @@ import contextlib
 import json
 import platform
 import resource
-import secrets
 import signal
 import socket
 import subprocess
@@ -26,11 +25,13 @@ from belljar import kernel
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Message
 from belljar.keeper import cgroups, layers
-from belljar.keeper.boxes import UID_COUNT, NoNamespaces, Site, bare, outer
+from belljar.keeper.boxes import NoNamespaces, Site, bare, outer
 from belljar.keeper.inside import Runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
+from belljar.keeper.making import Maker
 from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
+from belljar.keeper.waiting import Flag
 from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
 from belljar.line import Line, open_line
 from belljar.wire.execution import Layer, Level, Limits
@@ -51,24 +52,21 @@ class Supervisor:
         self._config = config
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
-        self._living: set[Session] = set()
-        """Every session that is not gone yet, named or not."""
         self._lot: Lot
         self._afterwards: dict[int, Callable[[], None]] = {}
         """What is to be done when a request has been answered, by its number."""
         self._begun_for: set[str] = set()
         """Names of sessions that are being made ready, for as long as somebody wants them."""
         self._parked_limits = Limits.model_validate(config["limits"])
-        self._changed = anyio.Event()
+        self._changed = Flag()
         self._running = 0
         """Runs under way."""
-        self._used_indexes: set[int] = set()
-        self._next_index = 0
         self._work: TaskGroup
         """Requests, parking and ends of sessions. The readers of guests live in `tasks`, and longer."""
         self._tree: cgroups.Tree | None = None
         self._site: Site
         self._zygotes: Zygotes
+        self._maker: Maker
         self._needs = needs_of(config["preload"], {}, {})
         """The tier that has ready what code with an import wants."""
 
@@ -106,11 +104,14 @@ class Supervisor:
                     on_loss=self._zygote_lost,
                     on_change=self._tiers_changed,
                 )
+                self._maker = Maker(
+                    site, self._zygotes, self._tree, self._config["grace_seconds"], self._tasks
+                )
                 self._lot = Lot(
                     self._zygotes,
                     self._config["parked"],
                     self._park,
-                    lambda session: self._work.start_soon(self._end, session),
+                    lambda session: self._work.start_soon(self._maker.end, session),
                     lambda: self._running == 0,
                 )
                 try:
@@ -128,11 +129,7 @@ class Supervisor:
                 finally:
                     self._line.take = _ignore
                     with anyio.CancelScope(shield=True):
-                        for session in list(self._living):
-                            session.kill()
-                        async with anyio.create_task_group() as deaths:
-                            for session in list(self._living):
-                                deaths.start_soon(self._end, session)
+                        await self._maker.end_all()
                         self._zygotes.close()
         finally:
             if self._tree is not None:
@@ -178,11 +175,11 @@ class Supervisor:
             afterwards()
 
     def _guest_exited(self, packet: dict[str, Any]) -> None:
-        for session in self._living:
+        for session in self._maker.living:
             session.guest_exited(packet["pid"], packet["status"], packet["cpu_seconds"])
 
     def _zygote_lost(self, zygote: Zygote) -> None:
-        for session in self._living:
+        for session in self._maker.living:
             session.zygote_lost(zygote)
 
     def _tiers_changed(self) -> None:
@@ -191,7 +188,7 @@ class Supervisor:
 
     async def _tell_of_tiers(self) -> None:
         while True:
-            self._changed = anyio.Event()
+            self._changed = Flag()
             tiers = [asdict(tier) for tier in self._zygotes.tiers]
             await self._line.send(Message("tiers", {"id": 0}, json.dumps(tiers).encode()))
             await self._changed.wait()
@@ -211,15 +208,6 @@ class Supervisor:
         if name not in self._sessions:
             raise NotFound(f"there is no session {name}")
         return self._sessions[name]
-
-    def _take_index(self) -> int:
-        """A number that no live session has: its guest's uid, where each has one of its own."""
-        for _ in range(UID_COUNT):
-            self._next_index = self._next_index % (UID_COUNT - 1) + 1
-            if self._next_index not in self._used_indexes:
-                self._used_indexes.add(self._next_index)
-                return self._next_index
-        raise SessionLost("every guest uid is taken")
 
     # -- operations ----------------------------------------------------------------------------------------
 
@@ -246,72 +234,30 @@ class Supervisor:
 
     async def _opened(self, name: str, asked: dict[str, Any]) -> dict[str, float]:
         """Make the session `name`; returns its laps in seconds."""
-        limits, imports = Limits.model_validate(asked["limits"]), asked["imports"]
+        limits, imports = self._limits(asked["limits"]), asked["imports"]
         if name in self._sessions:
             raise InvalidRequest(f"there is a session {name} already")
         started = time.perf_counter()
         top = self._zygotes.top()
         # Where it is not known what will run, anything may.
         tier = top if imports is None else min(top, tier_of(imports, self._needs))
-        parked = self._lot.take(tier) if limits == self._parked_limits else None
+        parked = self._lot.take(tier) if limits is self._parked_limits else None
         if parked is not None:
             # It has waited outside of any request, locked in and checked; it serves this session and no other.
             self._sessions[name] = parked.session
             laps = {f"parked.{lap}": seconds for lap, seconds in parked.laps.items()}
         else:
-            session, laps = await self._make(limits, tier)
+            session, laps = await self._maker.make(limits, tier)
             self._sessions[name] = session
         laps["session"] = time.perf_counter() - started
         return laps
 
+    def _limits(self, asked: dict[str, Any]) -> Limits:
+        """Nearly all ask for the default: that is one object."""
+        return self._parked_limits if asked == self._config["limits"] else Limits.model_validate(asked)
+
     async def _park(self, tier: int, rehearse: bool) -> tuple[Session, dict[str, float]]:
-        return await self._make(self._parked_limits, tier, rehearse=rehearse)
-
-    async def _make(
-        self, limits: Limits, tier: int, *, rehearse: bool = False
-    ) -> tuple[Session, dict[str, float]]:
-        """A session whose guest is locked in and waits for code; its laps in seconds."""
-        index = self._take_index()
-        started = time.perf_counter()
-        cgroup = None
-        try:
-            cgroup = self._tree.make(secrets.token_hex(4), limits) if self._tree else None
-            made = time.perf_counter()
-            box = await self._site.make_box(index, limits.disk_bytes)
-        except BaseException:
-            if cgroup is not None:
-                cgroup.remove()
-            self._used_indexes.discard(index)
-            raise
-        session = Session(
-            self._site,
-            self._zygotes,
-            tier,
-            box,
-            index,
-            limits,
-            cgroup,
-            self._config["grace_seconds"],
-            self._tasks,
-        )
-        self._living.add(session)
-        try:
-            laps = await session.live(rehearse=rehearse)
-        except BaseException:
-            await self._end(session)
-            raise
-        return session, laps | {"cgroup": made - started}
-
-    async def _end(self, session: Session) -> None:
-        try:
-            with anyio.CancelScope(shield=True):
-                is_gone = await session.close()
-        except Exception as error:  # noqa: BLE001 - nobody waits for this, and the other sessions go on
-            is_gone = False
-            log("a session's end", error)
-        self._living.discard(session)
-        if is_gone:
-            self._used_indexes.discard(session.index)  # else its uid is not to be given to another
+        return await self._maker.make(self._parked_limits, tier, rehearse=rehearse)
 
     async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
         await self._session(message).workspace.put(
@@ -388,7 +334,7 @@ class Supervisor:
         session = self._sessions.pop(name, None)
         if session is not None:
             session.kill()
-            self._work.start_soon(self._end, session)
+            self._work.start_soon(self._maker.end, session)
 
     _OPERATIONS: ClassVar[dict[str, Operation]] = {
         "open": _open,
@@ -418,7 +364,7 @@ def _description(runtime: Runtime, laps: dict[str, float], level: Level, found: 
 async def run(fd: int) -> None:
     """Serve the owner at the other end of descriptor `fd`: its first message configures us."""
     sock = socket.socket(fileno=fd)
-    # Some six descriptors a session; the usual soft limit is there for programs that use select(2).
+    # Some seven descriptors a session; the usual soft limit is there for programs that use select(2).
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     first: asyncio.Future[Message] = asyncio.get_running_loop().create_future()

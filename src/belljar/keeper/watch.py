@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import anyio
 import anyio.to_thread
 
 from belljar.errors import SessionLost
 from belljar.keeper import outside
 from belljar.keeper.boxes import Box
 from belljar.keeper.cgroups import Cgroup
-from belljar.keeper.guests import Run
+from belljar.keeper.runs import Run
 from belljar.keeper.workspace import Workspace
 from belljar.wire.execution import MIB, Limits
 
@@ -71,27 +71,32 @@ class Watched:
 
 
 async def until_over(run: Run, watched: Watched) -> None:
-    """Watch the run until its session has been stopped, killed or closed: also while it has time to end itself."""
+    """Watch the run until its session has been stopped, killed or closed: also while it has time to end itself.
+
+    To be begun when it has run for WATCH_SECONDS.
+    """
     rested_at = 0.0
     with contextlib.suppress(SessionLost):
-        while True:
-            await anyio.sleep(WATCH_SECONDS)
-            if run.is_over:
-                return
+        while not run.is_over:
             started = time.perf_counter()
             if watched.cgroup is None and not watched.has_namespaces:
                 _count_processes(run, watched)
-            if started < rested_at:
-                continue
-            if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
-                run.exceeded("file_locks")
-            share = await look_at_memory(run, watched)
-            if not watched.has_namespaces:
-                await _look_at_disk(run, watched)
-            # A session with many processes or files takes longer to look at, and is not to cost more than others;
-            # but one that is near its limit is not left alone for long.
-            now = time.perf_counter()
-            rested_at = now + (4 if share < _NEAR else 1) * (now - started)
+            if started >= rested_at:
+                share = await _look(run, watched)
+                # A session with many processes or files takes longer to look at, and is not to cost more than others;
+                # but one that is near its limit is not left alone for long.
+                now = time.perf_counter()
+                rested_at = now + (4 if share < _NEAR else 1) * (now - started)
+            await asyncio.sleep(WATCH_SECONDS)
+
+
+async def _look(run: Run, watched: Watched) -> float:
+    if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
+        run.exceeded("file_locks")
+    share = await look_at_memory(run, watched)
+    if not watched.has_namespaces:
+        await _look_at_disk(run, watched)
+    return share
 
 
 async def look_at_memory(run: Run, watched: Watched) -> float:

@@ -21,6 +21,7 @@ from belljar.errors import BelljarError, JailUnavailable, KeeperLost, SessionLos
 from belljar.keeper.boxes import OnExit, Site, Started
 from belljar.keeper.channel import ANSWER_SECONDS, PacketChannel, Reply, zygote_ready
 from belljar.keeper.journal import log
+from belljar.keeper.waiting import Flag
 
 AGAIN_SECONDS = 5
 """Between tries to start a generation that does not come up."""
@@ -77,9 +78,9 @@ class _Generation:
         self.started = started
         self.zygotes: list[Zygote] = []
         self.born_at = time.monotonic()
-        self.worn = anyio.Event()
+        self.worn = Flag()
         """It is time for a successor."""
-        self.idle = anyio.Event()
+        self.idle = Flag()
         """Set at the end of each of its guests."""
 
     @property
@@ -88,7 +89,7 @@ class _Generation:
 
     def renew(self) -> None:
         """Count its age and its forks from now on."""
-        self.born_at, self.worn = time.monotonic(), anyio.Event()
+        self.born_at, self.worn = time.monotonic(), Flag()
         for zygote in self.zygotes:
             zygote.forks = 0
 
@@ -122,7 +123,7 @@ class Zygotes:
         self._on_change = on_change
         self._current: _Generation
         self._old: list[_Generation] = []
-        self._switched = anyio.Event()
+        self._switched = Flag()
         self.tiers = [Tier(name, "warming") for name in tiers] or [Tier("bare", "warming")]
 
     async def start(self) -> dict[str, float]:
@@ -136,14 +137,14 @@ class Zygotes:
 
     async def pick(self, tier: int) -> Zygote:
         """The zygote for that tier, or the nearest below that is ready. Raises SessionLost when none comes up."""
-        with anyio.move_on_after(ANSWER_SECONDS):
-            while True:
-                for zygote in reversed(self._current.zygotes[: tier + 1]):
-                    if not zygote.is_lost:
-                        self._wear(self._current)
-                        return zygote
-                await self._switched.wait()
-        raise SessionLost("the zygote has ended, and no successor has come up")
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            for zygote in reversed(self._current.zygotes[: tier + 1]):
+                if not zygote.is_lost:
+                    self._wear(self._current)
+                    return zygote
+            if not await self._switched.within(deadline - time.monotonic()):
+                raise SessionLost("the zygote has ended, and no successor has come up")
 
     def top(self) -> int:
         """The highest tier that is ready."""
@@ -188,7 +189,7 @@ class Zygotes:
         old, self._current = self._current, generation
         self._tasks.start_soon(self._retire, old)
         self._switched.set()
-        self._switched = anyio.Event()
+        self._switched = Flag()
         for tier in self.tiers[len(generation.zygotes) :]:
             tier.state, tier.why = "warming", ""
         for index, zygote in enumerate(generation.zygotes):
@@ -273,15 +274,14 @@ class Zygotes:
 
     async def _until_worn(self, generation: _Generation) -> None:
         age = time.monotonic() - generation.born_at
-        with anyio.move_on_after(max(0.0, self._most_seconds - age)):
-            await generation.worn.wait()
+        await generation.worn.within(self._most_seconds - age)
 
     async def _retire(self, generation: _Generation) -> None:
         """End a generation when nobody lives in it any more."""
         self._old.append(generation)
         # The guests of one that has died are dead; those of the others are not.
         while any(zygote.living for zygote in generation.zygotes if not zygote.is_lost):
-            generation.idle = anyio.Event()
+            generation.idle = Flag()
             await generation.idle.wait()
         self._old.remove(generation)
         self._end(generation)

@@ -1,0 +1,70 @@
+"""Where the cgroup hierarchies are, and the files in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from belljar import kernel
+
+NEEDED = ("memory", "pids", "cpu")
+CPU_PERIOD_US = 100_000
+OUTER = "outer"
+"""What no session's cgroup has for a name."""
+
+
+class Files:
+    """The files of one cgroup in one hierarchy. What is read again and again is opened once."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = str(path)
+        self._fds: dict[str, int] = {}
+
+    def write(self, name: str, value: str | int) -> None:
+        """Raises OSError, FileNotFoundError where there is no such file."""
+        kernel.write_file(f"{self.path}/{name}", str(value))
+
+    def text(self, name: str) -> str:
+        """All of a file. Raises FileNotFoundError."""
+        fd = self._fds.get(name)
+        if fd is None:
+            fd = self._fds[name] = os.open(f"{self.path}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(fd, 65536, 0).decode()
+
+    def value_of(self, name: str, key: str) -> int:
+        """What stands behind `key` in a list of keys and numbers; 0 where it is not there."""
+        for line in self.text(name).splitlines():
+            found, _, value = line.partition(" ")
+            if found == key:
+                return int(value)
+        return 0
+
+    def close(self) -> None:
+        while self._fds:
+            os.close(self._fds.popitem()[1])
+
+
+def mounts() -> Iterator[tuple[str, Path, Path, set[str]]]:
+    """(type, mount point, the cgroup that it shows as its root, controllers or options)."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        kind, _, options = right.split(" ", 2)
+        if kind in ("cgroup", "cgroup2"):
+            fields = left.split(" ")
+            yield kind, Path(fields[4]), Path(fields[3]), set(options.split(","))
+
+
+def own() -> dict[str, str]:
+    """Our cgroup by controller; "" for version 2."""
+    found = {}
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            found[controller] = path
+    return found
+
+
+def below(mount: Path, root: Path, path: str) -> Path:
+    relative = os.path.relpath(path, root)
+    return mount if relative.startswith("..") else (mount / relative).resolve()

@@ -1,0 +1,133 @@
+"""Waiting without a cancel scope or a task for each wait. The keeper waits all the time, and runs on asyncio only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+class Flag:
+    """Something that happens once."""
+
+    __slots__ = ("_is_set", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def is_set(self) -> bool:
+        """Whether it has happened."""
+        return self._is_set
+
+    def set(self) -> None:
+        """It has happened: all who wait are woken."""
+        self._is_set = True
+        for future in self._waiting:
+            _wake(future)
+        self._waiting.clear()
+
+    async def wait(self) -> None:
+        """Wait until it has happened."""
+        if not self._is_set:
+            future = self._begin(asyncio.get_running_loop())
+            try:
+                await future
+            finally:
+                self._end(future)
+
+    async def within(self, seconds: float) -> bool:
+        """Wait at most so long; whether it has happened."""
+        if not self._is_set and seconds > 0:
+            loop = asyncio.get_running_loop()
+            future = self._begin(loop)
+            clock = loop.call_later(seconds, _wake, future)
+            try:
+                await future
+            finally:
+                clock.cancel()
+                self._end(future)
+        return self._is_set
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(future)
+        return future
+
+    def _end(self, future: asyncio.Future[None]) -> None:
+        if not self._is_set:
+            self._waiting.remove(future)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Hand:
+    """A thread of ours that does one blocking thing after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        # The process does not wait for it at its end: what blocks then is the kernel's to finish.
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def begin(self, work: Callable[[], T]) -> Job[T]:
+        """Have `work` done after all that was begun before."""
+        job = Job(work, asyncio.get_running_loop())
+        self._jobs.put(job.run)
+        return job
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Have `work` done, and wait for it."""
+        return await self.begin(work).outcome()
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get()()
+
+
+class Job(Generic[T]):
+    """Something that a `Hand` does."""
+
+    def __init__(self, work: Callable[[], T], loop: asyncio.AbstractEventLoop) -> None:
+        self._done = Flag()
+        self._work = work
+        self._loop = loop
+        # Each of the two threads sets the one before it looks at the other: so nobody who waits is forgotten, and who
+        # comes when it is done wakes nobody.
+        self._is_done = self._is_awaited = False
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """In the thread."""
+        try:
+            self._results.append(self._work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the work is waited for
+            self._error = error
+        self._is_done = True
+        if self._is_awaited:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+                self._loop.call_soon_threadsafe(self._done.set)
+
+    async def outcome(self) -> T:
+        """What the work returned or raised. Waited for when cancelled as well: others let go next of what it uses."""
+        self._is_awaited = True
+        if not self._is_done:
+            try:
+                await self._done.wait()
+            except asyncio.CancelledError:
+                with anyio.CancelScope(shield=True):
+                    await self._done.wait()
+                raise
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
