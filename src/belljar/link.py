@@ -127,12 +127,15 @@ class Result:
     """The session has been closed, as was asked for."""
 
 
+TierState = Literal["warming", "ready", "failed"]
+
+
 @dataclass(frozen=True)
 class Tier:
     """A zygote that sessions are forked from, by what it has imported (`Settings.preload`)."""
 
     name: str
-    state: Literal["warming", "ready", "failed"]
+    state: TierState
     why: str
     """Why it failed; or which of its modules could not be imported or used ahead, and why: code will see the same."""
 
@@ -148,6 +151,22 @@ class Description:
     packages: dict[str, str]
     """What the runtime has installed, by distribution name."""
     laps: dict[str, float]
+
+
+@dataclass(frozen=True)
+class State:
+    """What the keeper has at the moment."""
+
+    pid: int
+    """Of its process."""
+    sessions: int
+    """All that are not gone yet: those with a name, those that are parked, and those that are being made or ended."""
+    parked: dict[str, int]
+    """By the name of the tier."""
+    generations: int
+    """Chains of zygotes that live."""
+    begun: int
+    """Chains of zygotes that came up so far."""
 
 
 class Keeper:
@@ -259,6 +278,10 @@ class Keeper:
     async def interrupt(self, session: str) -> None:
         """Have the run under way in the session, if any, end as `interrupted`."""
         await self._ask(Message("interrupt", {"session": session}))
+
+    async def state(self) -> State:
+        """What it has at the moment."""
+        return State(self.pid, **json.loads((await self._ask(Message("state", {}))).body))
 
     async def close(self, session: str) -> None:
         """End the session and everything in it. Closing one that is gone does nothing."""

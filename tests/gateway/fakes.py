@@ -5,6 +5,7 @@ It is checked against the real one by the tests over HTTP, which use no other.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -95,6 +96,11 @@ class FakeKeeper:
 
     async def read(self, session: str, file: link.WorkFile) -> AsyncIterator[bytes]:
         yield b""
+
+    async def state(self) -> link.State:
+        if self.is_lost:
+            raise errors.KeeperLost("the keeper has ended")
+        return link.State(os.getpid(), len(self.sessions), {"bare": 0}, 1, 1)
 
     async def close(self, session: str) -> None:
         if self.is_lost:

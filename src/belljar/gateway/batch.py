@@ -35,9 +35,10 @@ async def answer(parts: Parts, lines: list[bytes], at_once: int, activity: Activ
             async with sending:
                 await emit(answered)
 
-    async with anyio.create_task_group() as tasks:
-        for _ in range(min(at_once, len(lines))):
-            tasks.start_soon(work)
+    with parts.telemetry.batches.track_inprogress():
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(at_once, len(lines))):
+                tasks.start_soon(work)
 
 
 async def _answered(parts: Parts, index: int, line: bytes, activity: Activity) -> BatchLine:
@@ -49,12 +50,14 @@ async def _answered(parts: Parts, index: int, line: bytes, activity: Activity) -
         own = Activity(activity.request_id, activity.what)
         done = await executions.run(parts, asked, own)
         activity.has_run_code = True
+        parts.telemetry.batch_executions.inc()
         return BatchLine(index=index, custom_id=custom_id, execution=done)
     except BelljarError as error:
         failed = envelope(error, activity.request_id)["error"]
     except Exception:  # the boundary of one line: the others go on
         log.exception("a line of a batch failed", request_id=activity.request_id, index=index)
         failed = {"type": "api_error", "message": "Internal server error; the server's log has the details."}
+    parts.telemetry.batch_errors.inc()
     return BatchLine(index=index, custom_id=custom_id, error=failed)
 
 

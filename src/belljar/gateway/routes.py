@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -159,6 +160,14 @@ async def health(request: Request) -> Response:
     return _json(json_of(answer))
 
 
+async def metrics(request: Request) -> Response:
+    parts = _parts(request)
+    return Response(
+        await parts.telemetry.exposition(parts.placement),
+        headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4},
+    )
+
+
 def routes() -> list[Route]:
     return [
         Route("/v1/messages", messages, methods=["POST"]),
@@ -171,7 +180,17 @@ def routes() -> list[Route]:
         Route("/v1/files/{id}", delete_file, methods=["DELETE"]),
         Route("/v1/files/{id}/content", read_file_content, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
     ]
+
+
+def route_names(endpoints: list[Route]) -> dict[Any, str]:
+    """What each endpoint is called, as in the reference: `GET /v1/files/{id}`."""
+    return {
+        route.endpoint: f"{method} {route.path}"
+        for route in endpoints
+        for method in (route.methods or set()) - {"HEAD"}
+    }
 
 
 def _parts(request: Request) -> loop.Parts:

@@ -390,6 +390,17 @@ class Supervisor:
         self._let_go(message.head["session"])
         return {}, b""
 
+    async def _state(self, _: Message) -> tuple[dict[str, Any], bytes]:
+        state = {
+            "sessions": len(self._living),
+            "parked": {
+                tier.name: count for tier, count in zip(self._zygotes.tiers, self._lot.counts(), strict=True)
+            },
+            "generations": self._zygotes.generations,
+            "begun": self._zygotes.begun,
+        }
+        return {}, json.dumps(state).encode()
+
     def _let_go(self, name: str) -> None:
         """End a session, if there is one of that name. Nobody waits for the milliseconds that the kernel takes."""
         session = self._sessions.pop(name, None)
@@ -404,6 +415,7 @@ class Supervisor:
         "execute": _execute,
         "interrupt": _interrupt,
         "close": _close,
+        "state": _state,
     }
 
 

@@ -123,6 +123,8 @@ class Zygotes:
         self._current: _Generation
         self._old: list[_Generation] = []
         self._switched = anyio.Event()
+        self.begun = 0
+        """Generations that came up so far."""
         self.tiers = [Tier(name, "warming") for name in tiers] or [Tier("bare", "warming")]
 
     async def start(self) -> dict[str, float]:
@@ -144,6 +146,11 @@ class Zygotes:
                         return zygote
                 await self._switched.wait()
         raise SessionLost("the zygote has ended, and no successor has come up")
+
+    @property
+    def generations(self) -> int:
+        """How many live: the present one, and those that wait for their last guest."""
+        return 1 + len(self._old)
 
     def top(self) -> int:
         """The highest tier that is ready."""
@@ -211,6 +218,7 @@ class Zygotes:
         except BaseException:
             started.end()
             raise
+        self.begun += 1
         return generation
 
     async def _grow(self, generation: _Generation) -> None:
