@@ -31,7 +31,7 @@ from anyio.abc import SocketStream
 from belljar import errors
 from belljar.frames import Decoder, Message, ProtocolError, encode
 from belljar.settings import Settings
-from belljar.wire.execution import Isolation, Layer, Limits, Outcome, Truncated, Usage
+from belljar.wire.execution import IdleMemory, Isolation, Layer, Limits, Outcome, Truncated, Usage
 
 CHUNK_BYTES = 1024 * 1024
 """Of a file, in one message."""
@@ -151,6 +151,8 @@ class Description:
     packages: dict[str, str]
     """What the runtime has installed, by distribution name."""
     laps: dict[str, float]
+    idle_memory: IdleMemory
+    """How memory of idle sessions is given back."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,10 @@ class State:
     """Chains of zygotes that live."""
     begun: int
     """Chains of zygotes that came up so far."""
+    idle_offered: int
+    """Idle sessions whose memory was offered to the kernel, each once for each time that it is idle."""
+    idle_given_back_bytes: int
+    idle_failed: int
 
 
 class Keeper:
@@ -531,6 +537,7 @@ async def _configure(
         "uid_base": settings.uid_base,
         "grace_seconds": settings.grace_seconds,
         "require": settings.require,
+        "idle_memory_seconds": settings.idle_memory_seconds,
     }
     try:
         await stream.send(encode(Message("configure", {}, json.dumps(config).encode())))
@@ -552,4 +559,5 @@ def _described(facts: dict[str, Any]) -> Description:
         python=facts["python"],
         packages=facts["packages"],
         laps=facts["laps"],
+        idle_memory=IdleMemory.model_validate(facts["idle_memory"]),
     )

@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     """Sessions with the default limits that are made ahead, at most, so that a request finds one ready."""
     uid_base: int = Field(1_900_000_000, ge=65536, le=4_000_000_000)
     """As root: the first of 65,536 host uids that belong to guests and to nobody else."""
+    idle_memory_seconds: float = Field(60, ge=0)
+    """After so long without a run a session's memory is offered to the kernel, for its swap; 0 for never."""
     require: Level = "limited"
     """The lowest isolation level at which to start. `reduced` is for a machine without user namespaces: sessions
     share its file tree and network under Landlock and seccomp alone, so it is for one tenant."""

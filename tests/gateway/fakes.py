@@ -15,9 +15,11 @@ import anyio
 
 from belljar import errors, link
 from belljar.settings import Settings
-from belljar.wire.execution import Isolation, Limits, Outcome, Truncated, Usage
+from belljar.wire.execution import IdleMemory, Isolation, Limits, Outcome, Truncated, Usage
 
-ABOUT = link.Description(Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {})
+ABOUT = link.Description(
+    Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {}, IdleMemory(way="none", detail="")
+)
 
 
 def result(stdout: str = "", return_code: int = 0, status: str = "completed", **more: object) -> link.Result:
@@ -100,7 +102,7 @@ class FakeKeeper:
     async def state(self) -> link.State:
         if self.is_lost:
             raise errors.KeeperLost("the keeper has ended")
-        return link.State(os.getpid(), len(self.sessions), {"bare": 0}, 1, 1)
+        return link.State(os.getpid(), len(self.sessions), {"bare": 0}, 1, 1, 0, 0, 0)
 
     async def close(self, session: str) -> None:
         if self.is_lost:

@@ -157,6 +157,7 @@ async def health(request: Request) -> Response:
         sessions=SessionsHealth(live=load.live, max=load.most, waiting=load.waiting),
         upstream=parts.upstream.kind,
     )
+        idle_memory=about.idle_memory,
     return _json(json_of(answer))
 
 

@@ -221,3 +221,13 @@ def _of_keeper(tiers: list[link.Tier], state: link.State | None) -> Iterator[Met
     yield CounterMetricFamily(
         "belljar_zygote_generations_begun", "Chains of zygotes that this keeper has begun.", state.begun
     )
+    for name, what, value in (
+        (
+            "belljar_idle_offered",
+            "Idle sessions whose memory was offered to the machine.",
+            state.idle_offered,
+        ),
+        ("belljar_idle_given_back_bytes", "What it took of it.", state.idle_given_back_bytes),
+        ("belljar_idle_failed", "Idle sessions whose memory could not be offered.", state.idle_failed),
+    ):
+        yield CounterMetricFamily(name, what, value)

@@ -11,7 +11,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,8 @@ _NOTABLE_BYTES = 4 * MIB
 _SERVICE = "belljar-service"
 _OUTER = "outer"
 _TRIES = 20
+_SWAP = "memory.swap.max"
+_RECLAIM = "memory.reclaim"
 
 
 class Cgroup(Protocol):
@@ -64,12 +66,24 @@ class Cgroup(Protocol):
     def peak_bytes(self) -> int:
         """The highest use of memory since `reset_peak`; before Linux 6.12 in version 2, since the cgroup was made."""
 
+    has_reclaim: bool
+    """Whether memory can be given back by `reclaim`."""
+
+    def memory_bytes(self) -> int:
+        """What it holds now."""
+
+    def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
+        """Have the kernel take what it can, piece by piece for as long as `goes_on`. Raises OSError."""
+
     def remove(self) -> None:
         """Delete the cgroup. Raises OSError while processes are in it."""
 
 
 class Tree(Protocol):
     """Where sessions' cgroups are made."""
+
+    has_reclaim: bool
+    """Whether memory of its cgroups can be given back."""
 
     def make(self, name: str, limits: Limits) -> Cgroup:
         """A cgroup with these limits. Raises OSError."""
@@ -170,6 +184,7 @@ def _below(mount: Path, root: Path, path: str) -> Path:
 
 class _TreeV1:
     label = "version 1"
+    has_reclaim = False
 
     def __init__(self) -> None:
         own = _own()
@@ -223,6 +238,8 @@ class _TreeV1:
 
 
 class _CgroupV1:
+    has_reclaim = False
+
     def __init__(self, paths: dict[str, Path]) -> None:
         self._paths = paths
         self._files = _Files()
@@ -271,6 +288,12 @@ class _CgroupV1:
     def peak_bytes(self) -> int:
         return int(self._files.text(self._paths["memory"] / "memory.max_usage_in_bytes"))
 
+    def memory_bytes(self) -> int:
+        return int(self._files.text(self._paths["memory"] / "memory.usage_in_bytes"))
+
+    def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
+        raise OSError(errno.EOPNOTSUPP, "version 1 of the cgroups has no memory.reclaim")
+
     def remove(self) -> None:
         self._files.close()
         for path in set(self._paths.values()):
@@ -296,6 +319,7 @@ class _TreeV2:
         for parent in dict.fromkeys((own, mount)):
             try:
                 self._claim = self._take(parent, is_own=parent == own)
+                self.has_reclaim = os.access(self._claim.path / _RECLAIM, os.W_OK)
                 return
             except OSError as error:
                 refused.append(error)
@@ -329,13 +353,13 @@ class _TreeV2:
 
     def make(self, name: str, limits: Limits) -> Cgroup:
         path = self._claim.path / name
-        cgroup = _CgroupV2(path)
+        cgroup = _CgroupV2(path, limits.memory_bytes, has_reclaim=self.has_reclaim)
         try:
             path.mkdir()
             # memory.oom.group stays off: a child that needs too much may die alone, as it does in version 1.
             _write(path / "memory.max", limits.memory_bytes)
             with contextlib.suppress(FileNotFoundError):  # only with swap
-                _write(path / "memory.swap.max", 0)
+                _write(path / _SWAP, 0)
             _write(path / "pids.max", limits.pids)
             _write(path / "cpu.max", f"{int(limits.cpus * _CPU_PERIOD_US)} {_CPU_PERIOD_US}")
         except OSError:
@@ -367,8 +391,10 @@ def _move_down(parent: Path) -> None:
 
 
 class _CgroupV2:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory_bytes: int, *, has_reclaim: bool) -> None:
         self._path = path
+        self._limit_bytes = memory_bytes
+        self.has_reclaim = has_reclaim
         self._peak: int | None = None
         self._files = _Files()
 
@@ -412,6 +438,23 @@ class _CgroupV2:
             with contextlib.suppress(FileNotFoundError):
                 return int((self._path / name).read_text())
         return 0
+
+    def memory_bytes(self) -> int:
+        return int((self._path / "memory.current").read_text())
+
+    def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
+        # Only now: what a session writes while it runs has to fit into its memory.
+        with contextlib.suppress(FileNotFoundError):  # only with swap
+            _write(self._path / _SWAP, self._limit_bytes)
+        try:
+            while goes_on():
+                _write(self._path / _RECLAIM, piece_bytes)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:  # the kernel has taken all that it could
+                raise
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                _write(self._path / _SWAP, 0)
 
     def remove(self) -> None:
         self._files.close()

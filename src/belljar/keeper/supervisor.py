@@ -24,14 +24,15 @@ from anyio.abc import ByteStream, TaskGroup
 from belljar import kernel
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Decoder, Message, encode
-from belljar.keeper import cgroups, layers
+from belljar.keeper import cgroups, idle, layers
 from belljar.keeper.boxes import UID_COUNT, NoNamespaces, Site, bare, outer
+from belljar.keeper.idle import Idle
 from belljar.keeper.inside import Runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
 from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
-from belljar.wire.execution import Layer, Level, Limits
+from belljar.wire.execution import IdleMemory, Layer, Level, Limits
 
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
 
@@ -56,6 +57,7 @@ class Supervisor:
         self._begun_for: set[str] = set()
         """Names of sessions that are being made ready, for as long as somebody wants them."""
         self._parked_limits = Limits.model_validate(config["limits"])
+        self._idle = Idle(config["idle_memory_seconds"], self._sessions.values)
         self._changed = anyio.Event()
         self._running = 0
         """Runs under way."""
@@ -114,7 +116,11 @@ class Supervisor:
                     laps = site.laps | await self._zygotes.start()
                     # What is under way ends in here, half-made sessions included: before their cgroups' parent.
                     async with anyio.create_task_group() as self._work:
-                        await self.send(Message("ready", {}, _description(runtime, laps, level, found)))
+                        idle_memory = idle.found(self._config["idle_memory_seconds"], self._tree)
+                        description = _description(runtime, laps, level, found, idle_memory)
+                        await self.send(Message("ready", {}, description))
+                        if idle_memory.way != "none":
+                            self._work.start_soon(self._idle.run)
                         self._work.start_soon(self._zygotes.run)
                         self._work.start_soon(self._lot.run)
                         self._work.start_soon(self._learn, runtime)
@@ -398,6 +404,9 @@ class Supervisor:
             },
             "generations": self._zygotes.generations,
             "begun": self._zygotes.begun,
+            "idle_offered": self._idle.offered,
+            "idle_given_back_bytes": self._idle.given_back_bytes,
+            "idle_failed": self._idle.failed,
         }
         return {}, json.dumps(state).encode()
 
@@ -419,13 +428,16 @@ class Supervisor:
     }
 
 
-def _description(runtime: Runtime, laps: dict[str, float], level: Level, found: list[Layer]) -> bytes:
+def _description(
+    runtime: Runtime, laps: dict[str, float], level: Level, found: list[Layer], idle_memory: IdleMemory
+) -> bytes:
     facts = {
         "isolation": {"level": level, "missing": layers.missing(found)},
         "layers": [layer.model_dump() for layer in found],
         "python": runtime.version,
         "packages": runtime.packages,
         "laps": milliseconds(laps),
+        "idle_memory": idle_memory.model_dump(),
     }
     return json.dumps(facts).encode()
 
