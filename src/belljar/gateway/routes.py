@@ -91,7 +91,9 @@ async def create_batch(request: Request) -> ASGIApp:
     lines = lines_of(await request.body())
     at_once = _at_once(request.query_params.get("at_once"), parts.settings.max_sessions)
     activity = activity_of(request.scope)
-    return batch.LineStream(lambda emit: batch.answer(parts, lines, at_once, activity, emit))
+    return batch.LineStream(
+        lambda emit: batch.answer(parts, lines, at_once, activity, emit), parts.settings.batch_silence_seconds
+    )
 
 
 def _at_once(asked: str | None, most: int) -> int:
@@ -155,9 +157,9 @@ async def health(request: Request) -> Response:
             tiers=[TierHealth(**asdict(tier)) for tier in parts.placement.tiers],
         ),
         sessions=SessionsHealth(live=load.live, max=load.most, waiting=load.waiting),
+        idle_memory=about.idle_memory,
         upstream=parts.upstream.kind,
     )
-        idle_memory=about.idle_memory,
     return _json(json_of(answer))
 
 
