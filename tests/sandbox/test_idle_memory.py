@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from jail import Started, children, opened, started, status
 
 from belljar import link
-from belljar.keeper import outside
+from belljar.keeper import idle, outside
 from belljar.wire.execution import MIB
 
 pytestmark = pytest.mark.anyio
@@ -95,7 +97,7 @@ print(json.dumps([path, next(line for line in lines[at:] if line.startswith("Rss
 
 async def test_clean_pages_of_files_are_dropped_and_read_again(idling: Started) -> None:
     if way(idling) != "process_madvise":
-        pytest.skip(f"by {way(idling)}: what is charged to the session, and not what it has mapped")
+        pytest.skip(f"{way(idling)} takes what is charged to the session, or nothing: not what it has mapped")
     before = await idling.keeper.state()
     async with opened(idling.keeper) as session:
         path, seen = await session.value(_MAP)
@@ -127,6 +129,22 @@ async def test_variables_and_files_go_to_swap_and_come_back(idling: Started) -> 
         assert int(status(guest)["VmSwap"].split()[0]) > 40 * 1024
         same = "held == random.Random(1).randbytes(48 << 20) and open('file', 'rb').read() == held[:16 << 20]"
         assert await session.says(f"print({same})") == "True"
+
+
+@pytest.mark.skipif(not HAS_SWAP, reason="this machine has no swap")
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not")
+def test_without_a_cgroup_advice_puts_it_away_until_it_is_to_end() -> None:
+    code = f"import os; held = os.urandom({48 * MIB}); print(hash(held), flush=True); input()"
+    code += "; print(hash(bytes(bytearray(held))))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        seen = holder.stdout.readline()
+        assert idle.give_back(None, [holder.pid], lambda: False) == 0
+        assert idle.give_back(None, [holder.pid], lambda: True) > 40 * MIB
+        assert int(status(holder.pid)["VmSwap"].split()[0]) > 40 * 1024
+        assert holder.communicate("\n", timeout=60)[0] == seen
 
 
 async def test_each_time_a_session_is_idle_it_is_offered_once_and_not_while_it_runs(idling: Started) -> None:

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -71,6 +72,9 @@ class Cgroup(Protocol):
 
     def memory_bytes(self) -> int:
         """What it holds now."""
+
+    def swapping(self) -> AbstractContextManager[None]:
+        """A block in which its memory may go to swap."""
 
     def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
         """Have the kernel take what it can, piece by piece for as long as `goes_on`. Raises OSError."""
@@ -291,6 +295,9 @@ class _CgroupV1:
     def memory_bytes(self) -> int:
         return int(self._files.text(self._paths["memory"] / "memory.usage_in_bytes"))
 
+    def swapping(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()  # at any time: the limit is one for both
+
     def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
         raise OSError(errno.EOPNOTSUPP, "version 1 of the cgroups has no memory.reclaim")
 
@@ -442,19 +449,24 @@ class _CgroupV2:
     def memory_bytes(self) -> int:
         return int((self._path / "memory.current").read_text())
 
-    def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
-        # Only now: what a session writes while it runs has to fit into its memory.
+    @contextlib.contextmanager
+    def swapping(self) -> Iterator[None]:
+        # And at no other time: what a session writes while it runs has to fit into its memory.
         with contextlib.suppress(FileNotFoundError):  # only with swap
             _write(self._path / _SWAP, self._limit_bytes)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                _write(self._path / _SWAP, 0)
+
+    def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
         try:
             while goes_on():
                 _write(self._path / _RECLAIM, piece_bytes)
         except OSError as error:
             if error.errno != errno.EAGAIN:  # the kernel has taken all that it could
                 raise
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                _write(self._path / _SWAP, 0)
 
     def remove(self) -> None:
         self._files.close()

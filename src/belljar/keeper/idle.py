@@ -65,7 +65,7 @@ class Idle:
         try:
             self.given_back_bytes += await session.give_back()
             self.offered += 1
-        except OSError as error:  # it may have ended meanwhile; nobody waits for this, and the others go on
+        except OSError as error:  # nobody waits for this, and the others go on
             self.failed += 1
             log("memory of an idle session", error)
 
@@ -96,8 +96,14 @@ def give_back(cgroup: Cgroup | None, processes: Iterable[int], goes_on: Callable
     """
     if cgroup is not None and cgroup.has_reclaim:
         before = cgroup.memory_bytes()
-        cgroup.reclaim(_PIECE_BYTES, goes_on)
+        with cgroup.swapping():
+            cgroup.reclaim(_PIECE_BYTES, goes_on)
         return max(0, before - cgroup.memory_bytes())
+    with cgroup.swapping() if cgroup is not None else contextlib.nullcontext():
+        return _advised(processes, goes_on)
+
+
+def _advised(processes: Iterable[int], goes_on: Callable[[], bool]) -> int:
     given = 0
     has_swap = outside.has_swap()
     for pid in processes:

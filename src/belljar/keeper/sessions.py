@@ -260,9 +260,18 @@ class Session:
         if self._guest is None:
             return 0
         processes = self._box.processes(self._guest.pid)
-        return await anyio.to_thread.run_sync(
-            idle.give_back, self._cgroup, processes, lambda: self._run is None and not self._is_closed
-        )
+        try:
+            return await anyio.to_thread.run_sync(
+                idle.give_back,
+                self._cgroup,
+                processes,
+                lambda: self._run is None and not self._is_closed,
+                abandon_on_cancel=True,  # with the keeper's end, which closes us: it stops by itself then
+            )
+        except OSError:
+            if self._is_closed:
+                return 0  # its end came in between
+            raise
 
     async def _execute(self, run: Run, request: dict[str, Any]) -> dict[str, Any]:
         laps: dict[str, float] = {}
