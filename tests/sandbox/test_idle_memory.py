@@ -168,9 +168,9 @@ async def test_each_time_a_session_is_idle_it_is_offered_once_and_not_while_it_r
         assert (await keeper.state()).idle_offered == offered + 1
 
 
-async def test_a_long_run_leaves_no_heap_that_it_does_not_use(keeper: link.Keeper) -> None:
+async def test_a_long_run_leaves_no_heap_that_it_does_not_use(idling: Started) -> None:
     """What is between blocks in use malloc would keep, for as long as the session lives."""
-    async with opened(keeper) as session:
+    async with opened(idling.keeper) as session:
         resident_kib = "int(open('/proc/self/statm').read().split()[1]) * 4"
         during = await session.value(
             f"""
