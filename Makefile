@@ -35,7 +35,7 @@ soak: setup-dev ## run SESSIONS sessions, and show that the keeper does not grow
 test-as-user: ## run the tests of the jail as an ordinary user, then without namespaces; root runs them on a copy
 	scripts/test-as-user
 
-# Not part of `make test`: it needs QEMU and a kernel, says what to install where they lack, and takes some five minutes.
+# Not part of `make test`: it needs QEMU and a kernel, says what to install where they lack, and takes some ten minutes.
 test-other-kernel: setup-dev ## run tests of the jail in a virtual machine with cgroup version 2 (KERNEL=linux-image-*.deb)
 	scripts/other-kernel "$(KERNEL)" $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 

@@ -311,6 +311,7 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
             "layers": [json_of(layer) for layer in seen.layers],
             "python": seen.python,
             "laps": laps,
+            "idle_memory": json_of(seen.idle_memory),
             "not_stopped": {
                 p.name: p.not_at[1] for p in find_attacks() if p.not_at and not p.is_stopped_at(level)
             },
@@ -323,6 +324,7 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
         _print_layers(seen.layers)
         click.echo(f"runtime     Python {seen.python}, {len(seen.packages)} packages ({settings.runtime})")
         click.echo(f"state       {settings.state_dir}")
+        click.echo(f"idle memory {': '.join(filter(None, (seen.idle_memory.way, seen.idle_memory.detail)))}")
         click.echo(f"a session   {laps['session']:.0f} ms until a locked guest; 6 * 7 = {answer}")
         if attack:
             _print_verdicts(verdicts)

@@ -49,6 +49,7 @@ _EVERYWHERE = {
     "move_mount": 429,
     "close_range": 436,
     "openat2": 437,
+    "process_madvise": 440,
     "mount_setattr": 442,
     "landlock_create_ruleset": 444,
     "landlock_add_rule": 445,
@@ -104,6 +105,7 @@ RESOLVE_NO_SYMLINKS = 4
 RESOLVE_BENEATH = 8
 
 SECCOMP_SET_MODE_FILTER = 1
+MADV_PAGEOUT = 21
 MADV_COLLAPSE = 25
 HUGE_PAGE = 2 * 1024 * 1024
 
@@ -351,6 +353,20 @@ def collapse_memory() -> int:
             if libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(HUGE_PAGE), MADV_COLLAPSE) == 0:
                 moved += HUGE_PAGE
     return moved
+
+
+def page_out(pidfd: int, start: int, length: int) -> None:
+    """Advise that another process does not need a range of its memory soon (process_madvise(2), Linux 5.10).
+
+    Needs CAP_SYS_NICE and the right to look into the process. Of an empty range only these are asked for.
+    """
+    syscall("process_madvise", pidfd, struct.pack("=QQ", start, length), int(length > 0), MADV_PAGEOUT, 0)
+
+
+def trim_heap() -> None:
+    """Give the kernel back what malloc has kept for later (malloc_trim(3)). Only glibc has it, and keeps so much."""
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(ctypes.c_size_t(0))
 
 
 class Filter:

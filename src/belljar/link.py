@@ -31,7 +31,7 @@ from belljar import errors, results
 from belljar.frames import Message
 from belljar.line import Line, open_line
 from belljar.settings import Settings
-from belljar.wire.execution import Isolation, Layer, Limits
+from belljar.wire.execution import IdleMemory, Isolation, Layer, Limits
 
 CHUNK_BYTES = 1024 * 1024
 """Of a file, in one message."""
@@ -66,12 +66,15 @@ class Opening:
     imports: Sequence[str] | None = None
 
 
+TierState = Literal["warming", "ready", "failed"]
+
+
 @dataclass(frozen=True)
 class Tier:
     """A zygote that sessions are forked from, by what it has imported (`Settings.preload`)."""
 
     name: str
-    state: Literal["warming", "ready", "failed"]
+    state: TierState
     why: str
     """Why it failed; or which of its modules could not be imported or used ahead, and why: code will see the same."""
 
@@ -87,6 +90,28 @@ class Description:
     packages: dict[str, str]
     """What the runtime has installed, by distribution name."""
     laps: dict[str, float]
+    idle_memory: IdleMemory
+    """How memory of idle sessions is given back."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the keeper has at the moment."""
+
+    pid: int
+    """Of its process."""
+    sessions: int
+    """All that are not gone yet: those with a name, those that are parked, and those that are being made or ended."""
+    parked: dict[str, int]
+    """By the name of the tier."""
+    generations: int
+    """Chains of zygotes that live."""
+    begun: int
+    """Chains of zygotes that came up so far."""
+    idle_offered: int
+    """Idle sessions whose memory was offered to the kernel, each once for each time that it is idle."""
+    idle_given_back_bytes: int
+    idle_failed: int
 
 
 class Keeper:
@@ -198,6 +223,10 @@ class Keeper:
         """Have the run under way in the session, if any, end as `interrupted`."""
         await self._ask(Message("interrupt", {"session": session}))
 
+    async def state(self) -> State:
+        """What it has at the moment."""
+        return State(self.pid, **json.loads((await self._ask(Message("state", {}))).body))
+
     async def close(self, session: str) -> None:
         """End the session and everything in it. Closing one that is gone does nothing."""
         await self._ask(Message("close", {"session": session}))
@@ -274,6 +303,7 @@ class Keeper:
             "uid_base": settings.uid_base,
             "grace_seconds": settings.grace_seconds,
             "require": settings.require,
+            "idle_memory_seconds": settings.idle_memory_seconds,
         }
         answer = await self._answer_to(Message("configure", {}, json.dumps(config).encode()))
         if answer is None:
@@ -391,4 +421,5 @@ def _described(facts: dict[str, Any]) -> Description:
         python=facts["python"],
         packages=facts["packages"],
         laps=facts["laps"],
+        idle_memory=IdleMemory.model_validate(facts["idle_memory"]),
     )

@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     """Live sessions at once; for a new one the container that idles longest gives way."""
     queue_seconds: float = Field(30, gt=0, le=3600)
     """How long a request waits for a place when every session is in use; then it is refused with 529."""
+    batch_silence_seconds: float = Field(15, gt=0)
+    """While nothing of a batch finishes, an empty line goes out so often: clients give up on a silent connection."""
     max_queued: int = Field(1000, gt=0)
     """Requests of one tenant that may wait at once; one more is refused with 429."""
 
@@ -92,6 +94,8 @@ class Settings(BaseSettings):
     """It is replaced at this age, too."""
     parked: int = Field(8, ge=0, le=1024)
     """Sessions with the default limits that are made ahead, at most, so that a request finds one ready."""
+    idle_memory_seconds: float = Field(60, ge=0)
+    """After so long without a run a session's memory is offered to the kernel, for its swap; 0 for never."""
     uid_base: int = Field(1_900_000_000, ge=65536, le=4_000_000_000)
     """As root: the first of 65,536 host uids that belong to guests and to nobody else."""
     require: Level = "limited"

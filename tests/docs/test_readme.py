@@ -83,10 +83,27 @@ def test_the_commands_run(command: list[str], tmp_path: Path) -> None:
         assert done.stdout.startswith("isolation ")
 
 
+PAGES = [README, *(page.read_text() for page in (ROOT / "docs").glob("*.md"))]
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    pages = [README, *(page.read_text() for page in (ROOT / "docs").glob("*.md"))]
     for target in {
-        name for page in pages for name in re.findall(r"(?:^|`)make ([a-z-]+)", page, re.MULTILINE)
+        name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z-]+)", page, re.MULTILINE)
     }:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_script_that_is_named_runs_with_the_options_that_are_named() -> None:
+    found = {
+        found
+        for page in PAGES
+        for found in re.findall(r"^\.venv/bin/python (\S+)((?: --\S+)?)", page, re.MULTILINE)
+    }
+    assert found
+    for script, option in found:
+        done = subprocess.run(
+            [sys.executable, ROOT / script, "--help"], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert option.strip() in done.stdout

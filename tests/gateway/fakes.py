@@ -5,6 +5,7 @@ It is checked against the real one by the tests over HTTP, which use no other.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,9 +15,11 @@ import anyio
 
 from belljar import errors, link, results
 from belljar.settings import Settings
-from belljar.wire.execution import Isolation, Limits, Outcome, Truncated, Usage
+from belljar.wire.execution import IdleMemory, Isolation, Limits, Outcome, Truncated, Usage
 
-ABOUT = link.Description(Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {})
+ABOUT = link.Description(
+    Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {}, IdleMemory(way="none", detail="")
+)
 
 
 def result(
@@ -97,6 +100,11 @@ class FakeKeeper:
 
     async def read(self, session: str, file: results.WorkFile) -> AsyncIterator[bytes]:
         yield b""
+
+    async def state(self) -> link.State:
+        if self.is_lost:
+            raise errors.KeeperLost("the keeper has ended")
+        return link.State(os.getpid(), len(self.sessions), {"bare": 0}, 1, 1, 0, 0, 0)
 
     async def close(self, session: str) -> None:
         if self.is_lost:

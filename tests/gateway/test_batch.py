@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from serving import serving
 
 pytestmark = pytest.mark.usefixtures("http")
 
@@ -17,7 +19,7 @@ def batch(http: httpx2.Client, *items: Any, **query: Any) -> list[dict[str, Any]
     answer = http.post("/v1/executions/batch", content=body.encode(), params=query)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/x-ndjson"
-    return [json.loads(line) for line in answer.text.splitlines()]
+    return [json.loads(line) for line in answer.text.splitlines() if line]
 
 
 def test_each_line_has_its_answer_whatever_becomes_of_it(http: httpx2.Client) -> None:
@@ -64,9 +66,32 @@ def test_answers_come_as_they_finish_and_sessions_are_strangers(http: httpx2.Cli
         content="\n".join(map(json.dumps, [slow, *[quick] * 6])).encode(),
         params={"at_once": 2},
     ) as answer:
-        order = [json.loads(line) for line in answer.iter_lines()]
+        order = [json.loads(line) for line in answer.iter_lines() if line]
     assert [line["index"] for line in order][-1] == 0
     assert {line["execution"]["stdout"] for line in order[:-1]} == {"False\n"}
+
+
+def test_silence_is_broken_by_empty_lines(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, preload={}, batch_silence_seconds=0.2) as own,
+        httpx2.stream(
+            "POST",
+            f"{own.url}/v1/executions/batch",
+            content="\n".join(
+                json.dumps({"code": f"import time; time.sleep({s}); print({s})"}) for s in (1, 2)
+            ),
+            params={"at_once": 1},
+            timeout=60,
+        ) as answer,
+    ):
+        lines = list(answer.iter_lines())
+    answers = [json.loads(line)["execution"]["stdout"] for line in lines if line]
+    assert answers == ["1\n", "2\n"]
+    # Before each answer, and not only before the first.
+    first = next(at for at, line in enumerate(lines) if line)
+    assert first > 0
+    assert lines[first + 1] == ""
+    assert lines[-1] != ""
 
 
 def test_more_than_there_are_places_wait_their_turn(http: httpx2.Client) -> None:
@@ -99,7 +124,7 @@ def test_a_client_that_hangs_up_ends_all_of_it(http: httpx2.Client) -> None:
         content="\n".join(map(json.dumps, items)).encode(),
         params={"at_once": 4},
     ) as answer:
-        assert json.loads(next(answer.iter_lines()))["execution"]["stdout"] == "now\n"
+        assert json.loads(next(filter(None, answer.iter_lines())))["execution"]["stdout"] == "now\n"
     deadline = time.monotonic() + 20
     while http.get("/health").json()["sessions"]["live"] > before:
         assert time.monotonic() < deadline

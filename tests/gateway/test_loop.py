@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Played:
 @asynccontextmanager
 async def parts_with(state: Path, upstream: Played, keepers: Keepers, **more: object) -> AsyncIterator[Parts]:
     async with open_parts(settings(state, **more), keepers.start) as parts:
-        yield Parts(parts.settings, upstream, parts.placement, parts.files)
+        yield replace(parts, upstream=upstream)
 
 
 async def send(parts: Parts, messages: list[dict[str, Any]], **more: Any) -> dict[str, Any]:

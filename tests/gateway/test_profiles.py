@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
-from fakes import result
+from fakes import ABOUT, result
 
-from belljar import link, results
+from belljar import results
 from belljar.errors import InvalidRequest
 from belljar.gateway.profiles import choose, result_blocks
 from belljar.gateway.store import File
@@ -114,7 +115,7 @@ def test_what_the_model_is_shown_is_bounded() -> None:
 
 
 def test_the_tool_as_the_model_sees_it() -> None:
-    about = link.Description(None, [], "3.11.7", {"pandas": "3.0", "obscure": "1"}, {})  # type: ignore[arg-type]
+    about = replace(ABOUT, packages={"pandas": "3.0", "obscure": "1"})
     limits = Limits(memory_bytes=2**30, pids=128, disk_bytes=2**29, output_bytes=2**20, cpus=1)
     cached = {"type": TOOL, "name": "code_execution", "cache_control": {"type": "ephemeral"}}
     tool = definition(cached, about, limits, 30)

@@ -13,12 +13,13 @@ from starlette.types import ASGIApp
 from belljar.errors import Overloaded
 from belljar.gateway import sse
 from belljar.gateway.envelope import Envelope, UnderWay
+from belljar.gateway.telemetry import Telemetry
 
 pytestmark = pytest.mark.anyio
 
 
 async def answered(produce: Any) -> httpx2.Response:
-    app: ASGIApp = Envelope(sse.EventStream(produce, {}), 1000, UnderWay())
+    app: ASGIApp = Envelope(sse.EventStream(produce, {}), 1000, UnderWay(), Telemetry())
     transport = httpx2.ASGITransport(app=app)
     with anyio.fail_after(20):
         async with httpx2.AsyncClient(transport=transport, base_url="http://here") as client:

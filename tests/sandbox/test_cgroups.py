@@ -16,7 +16,7 @@ import anyio
 import pytest
 from jail import children, until
 
-from belljar.keeper import cgroups
+from belljar.keeper import cgroups, outside
 from belljar.wire.execution import MIB, Limits
 
 pytestmark = pytest.mark.anyio
@@ -114,6 +114,35 @@ def directories(pid: int) -> list[Path]:
     names = set(re.findall(r"/(belljar-[0-9a-f]{12})/", Path(f"/proc/{pid}/cgroup").read_text()))
     walked = os.walk("/sys/fs/cgroup")  # it does not mind what others delete meanwhile
     return [Path(top, name) for top, below, _ in walked for name in names & set(below)]
+
+
+async def test_what_is_not_used_goes_to_swap_and_comes_back() -> None:
+    with ours() as tree:
+        if os.environ.get("BELLJAR_TEST_SWAP"):
+            assert outside.has_swap()
+            assert tree.has_reclaim
+        if not (tree.has_reclaim and outside.has_swap()):
+            pytest.skip("this machine has no memory.reclaim, or no swap")
+        code = f"import os; held = os.urandom({32 * MIB}); seen = hash(held); print('held', flush=True)"
+        code += "; input(); print(hash(bytes(held)) == seen, flush=True)"
+        async with made(tree, 1) as cgroup:
+            with process(code) as holder:
+                cgroup.attach(holder.pid)
+                go(holder)
+                assert told(holder) == "held"
+                before = cgroup.memory_bytes()
+                assert before > 32 * MIB
+                cgroup.reclaim(16 * MIB, lambda: True)
+                assert cgroup.memory_bytes() > 32 * MIB  # at other times it has no swap
+                with cgroup.swapping():
+                    cgroup.reclaim(MIB, lambda: False)
+                    assert cgroup.memory_bytes() > 32 * MIB
+                    cgroup.reclaim(16 * MIB, lambda: True)
+                assert cgroup.memory_bytes() < 8 * MIB
+                (directory,) = (path for path in directories(holder.pid))
+                assert (directory / "test/memory.swap.max").read_text() == "0\n"
+                go(holder)
+                assert told(holder) == "True"
 
 
 # -- what a session may use, and has used ------------------------------------------------------------------
@@ -258,7 +287,7 @@ async def test_keepers_of_one_service_are_neighbours() -> None:
 
 _KEEPER = f"""
 import subprocess, sys
-from belljar.keeper import cgroups
+from belljar.keeper import cgroups, outside
 from belljar.wire.execution import Limits
 tree, missing = cgroups.find()
 cgroup = tree.make("session", Limits())

@@ -18,8 +18,9 @@ from belljar.gateway.files import Files
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
-from belljar.gateway.routes import routes
+from belljar.gateway.routes import route_names, routes
 from belljar.gateway.store.sqlite import open_store
+from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.upstream import Upstream
 from belljar.gateway.upstream.anthropic import open_anthropic
 from belljar.gateway.upstream.direct import DirectUpstream
@@ -33,7 +34,9 @@ _SWEEP_SECONDS = 60
 
 def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIApp:
     """The endpoints, on parts that live longer than the application."""
-    app = Starlette(routes=routes())
+    endpoints = routes()
+    parts.telemetry.name_routes(route_names(endpoints))
+    app = Starlette(routes=endpoints)
     app.state.parts = parts
     app.router.redirect_slashes = False  # an unknown path is an error, in the envelope
 
@@ -42,22 +45,23 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
         scope["app"] = app
         await app.router(scope, receive, send)
 
-    return Envelope(routed, settings.max_body_bytes, under_way)
+    return Envelope(routed, settings.max_body_bytes, under_way, parts.telemetry)
 
 
 @asynccontextmanager
 async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIterator[Parts]:
     """Everything that lives as long as the gateway. What cannot work is found before the keeper starts."""
+    telemetry = Telemetry()
     async with (
         open_upstream(settings) as upstream,
         open_store(settings.state_dir / "belljar.sqlite3") as store,
-        open_placement(settings, keeper_start) as placement,
+        open_placement(settings, keeper_start, telemetry) as placement,
     ):
         files = Files(store, Blobs(settings.state_dir / "blobs"), settings.file_keep_seconds)
         await files.remove_orphans()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_sweep, files, placement, settings)
-            yield Parts(settings, upstream, placement, files)
+            yield Parts(settings, upstream, placement, files, telemetry)
             tasks.cancel_scope.cancel()
 
 

@@ -27,17 +27,15 @@ async def answer(parts: Parts, lines: list[bytes], at_once: int, activity: Activ
     A slow reader holds up what has not begun: no more than `at_once` answers wait for it. Cancelling interrupts all.
     """
     numbered = iter(enumerate(lines))
-    sending = anyio.Lock()
 
     async def work() -> None:
         for index, line in numbered:
-            answered = await _answered(parts, index, line, activity)
-            async with sending:
-                await emit(answered)
+            await emit(await _answered(parts, index, line, activity))
 
-    async with anyio.create_task_group() as tasks:
-        for _ in range(min(at_once, len(lines))):
-            tasks.start_soon(work)
+    with parts.telemetry.batches.track_inprogress():
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(at_once, len(lines))):
+                tasks.start_soon(work)
 
 
 async def _answered(parts: Parts, index: int, line: bytes, activity: Activity) -> BatchLine:
@@ -49,20 +47,27 @@ async def _answered(parts: Parts, index: int, line: bytes, activity: Activity) -
         own = Activity(activity.request_id, activity.what)
         done = await executions.run(parts, asked, own)
         activity.has_run_code = True
+        parts.telemetry.batch_executions.inc()
         return BatchLine(index=index, custom_id=custom_id, execution=done)
     except BelljarError as error:
         failed = envelope(error, activity.request_id)["error"]
     except Exception:  # the boundary of one line: the others go on
         log.exception("a line of a batch failed", request_id=activity.request_id, index=index)
         failed = {"type": "api_error", "message": "Internal server error; the server's log has the details."}
+    parts.telemetry.batch_errors.inc()
     return BatchLine(index=index, custom_id=custom_id, error=failed)
 
 
 class LineStream:
-    """An ASGI answer of JSON lines that `produce(emit)` makes."""
+    """An ASGI answer of JSON lines that `produce(emit)` makes; after each `silence_seconds` without one, an empty line:
+    clients and proxies give up on a connection on which nothing comes for long.
+    """
 
-    def __init__(self, produce: Callable[[Emit], Awaitable[None]]) -> None:
+    def __init__(self, produce: Callable[[Emit], Awaitable[None]], silence_seconds: float) -> None:
         self._produce = produce
+        self._silence_seconds = silence_seconds
+        self._sending = anyio.Lock()
+        self._last_sent = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-cache")]
@@ -70,8 +75,24 @@ class LineStream:
 
         async def emit(line: BatchLine) -> None:
             text = json.dumps(json_of(line), ensure_ascii=False, separators=(",", ":"))
-            body = text.encode("utf-8", "replace") + b"\n"
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await self._send(send, text.encode("utf-8", "replace") + b"\n")
 
-        await self._produce(emit)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._break_silence, send)
+            await self._produce(emit)
+            tasks.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _break_silence(self, send: Send) -> None:
+        self._last_sent = anyio.current_time()
+        while True:
+            due = self._last_sent + self._silence_seconds
+            if (now := anyio.current_time()) < due:
+                await anyio.sleep(due - now)
+            else:
+                await self._send(send, b"\n")
+
+    async def _send(self, send: Send, line: bytes) -> None:
+        async with self._sending:  # one line waits for a slow client, and the others for their turn
+            await send({"type": "http.response.body", "body": line, "more_body": True})
+            self._last_sent = anyio.current_time()

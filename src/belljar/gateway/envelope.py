@@ -5,6 +5,7 @@ the envelope in which whatever went wrong is told.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from belljar.errors import BelljarError, InvalidRequest, RequestTooLarge
 from belljar.gateway.frame import frame, json_bytes
+from belljar.gateway.telemetry import Telemetry
 from belljar.wire.ids import new_id
 from belljar.wire.messages import BLOCK_FORM, TEXT_FORM
 from belljar.wire.resources import error_document
@@ -109,8 +111,9 @@ def from_validation(error: ValidationError, prefix: str = "") -> InvalidRequest:
 class Envelope:
     """ASGI middleware around everything else. It alone reads bodies and answers errors."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, under_way: UnderWay) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, under_way: UnderWay, telemetry: Telemetry) -> None:
         self._app = app
+        self._telemetry = telemetry
         self._max_body_bytes = max_body_bytes
         self._under_way = under_way
 
@@ -118,6 +121,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        started = time.perf_counter()
         activity = Activity(new_id("req"), f"{scope['method']} {scope['path']}")
         scope[_ACTIVITY] = activity
         answer = _Answer(send, activity)
@@ -135,6 +139,8 @@ class Envelope:
             except Exception:  # the outermost boundary: logged once, here
                 log.exception("a request failed", request_id=activity.request_id, what=activity.what)
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))
+            finally:
+                self._telemetry.request(scope.get("endpoint"), answer.status, time.perf_counter() - started)
 
     async def _run(
         self, scope: Scope, body: bytes, receive: Receive, answer: _Answer, activity: Activity
@@ -203,11 +209,12 @@ class _Answer:
         self._activity = activity
         self._is_stream = False
         self.has_started = False
+        self.status = 0
         self.is_complete = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.has_started = True
+            self.has_started, self.status = True, message["status"]
             headers = list(message.get("headers", []))
             headers += [
                 (name.encode(), value.encode("latin-1", "replace"))

@@ -18,6 +18,7 @@ from belljar.gateway.placement import Container, Placement
 from belljar.gateway.profiles import Profile
 from belljar.gateway.sse import Emit, Event
 from belljar.gateway.store import TENANT
+from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.tools import code_execution
 from belljar.gateway.turn import Rewriter, Use, added_usage, whole_block
 from belljar.gateway.upstream import Caller, Upstream
@@ -43,6 +44,7 @@ class Parts:
     upstream: Upstream
     placement: Placement
     files: Files
+    telemetry: Telemetry
 
 
 @dataclass(frozen=True)

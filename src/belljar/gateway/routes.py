@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import Request
@@ -91,7 +92,9 @@ async def create_batch(request: Request) -> ASGIApp:
     lines = lines_of(await request.body())
     at_once = _at_once(request.query_params.get("at_once"), parts.settings.max_sessions)
     activity = activity_of(request.scope)
-    return batch.LineStream(lambda emit: batch.answer(parts, lines, at_once, activity, emit))
+    return batch.LineStream(
+        lambda emit: batch.answer(parts, lines, at_once, activity, emit), parts.settings.batch_silence_seconds
+    )
 
 
 def _at_once(asked: str | None, most: int) -> int:
@@ -155,9 +158,18 @@ async def health(request: Request) -> Response:
             tiers=[TierHealth(**asdict(tier)) for tier in parts.placement.tiers],
         ),
         sessions=SessionsHealth(live=load.live, max=load.most, waiting=load.waiting),
+        idle_memory=about.idle_memory,
         upstream=parts.upstream.kind,
     )
     return _json(json_of(answer))
+
+
+async def metrics(request: Request) -> Response:
+    parts = _parts(request)
+    return Response(
+        await parts.telemetry.exposition(parts.placement),
+        headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4},
+    )
 
 
 def routes() -> list[Route]:
@@ -172,7 +184,17 @@ def routes() -> list[Route]:
         Route("/v1/files/{id}", delete_file, methods=["DELETE"]),
         Route("/v1/files/{id}/content", read_file_content, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
     ]
+
+
+def route_names(endpoints: list[Route]) -> dict[Any, str]:
+    """What each endpoint is called, as in the reference: `GET /v1/files/{id}`."""
+    return {
+        route.endpoint: f"{method} {route.path}"
+        for route in endpoints
+        for method in (route.methods or set()) - {"HEAD"}
+    }
 
 
 def _parts(request: Request) -> loop.Parts:

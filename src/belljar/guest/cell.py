@@ -18,15 +18,19 @@ import sys
 import threading
 import traceback
 from collections import deque
+from time import perf_counter
 from types import CodeType, ModuleType
 from typing import Any
 
 from belljar.frames import Decoder, Message, encode
 from belljar.guest import display
+from belljar.kernel import trim_heap
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 _MAX_TEXT = 256 * 1024
 _MAX_TRACEBACK = 32 * 1024
+_LONG_SECONDS = 0.1
+"""A run that took so long does not notice the millisecond or two in which its heap is trimmed."""
 # Without the conversions to and from enumerations: what is called for the first time in a guest is dear.
 _set_handler = getattr(signal.signal, "__wrapped__", signal.signal)
 
@@ -67,12 +71,15 @@ class Guest:
             if message.kind != "execute":
                 continue  # the word on a display that nobody waits for any more
             request = json.loads(message.body.decode())
+            started = perf_counter()
             finished = self._run(request)
             finished.head["run"] = request["run"]
             if os.getpid() != self._pid:
                 # A child that the code forked, and that came back here when the code ended.
                 self._flush()
                 os._exit(finished.head.get("return_code", 0) & 0xFF)
+            if not request["is_last"] and perf_counter() - started > _LONG_SECONDS:
+                trim_heap()  # from here on we may be stopped for long
             self._send(finished)
 
     def _receive(self) -> Message:

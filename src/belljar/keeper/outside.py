@@ -149,6 +149,30 @@ def memory_bytes(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(counted))
 
 
+def resident_bytes(pid: int) -> int:
+    """What a process has in memory, shared or not; 0 when it is gone."""
+    for line in _of_a_live_thread(pid, "smaps_rollup"):
+        if line.startswith("Rss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def mappings(pid: int, *, with_anonymous: bool) -> list[tuple[int, int]]:
+    """Where a process's memory begins and ends, piece by piece; those of files, and all others only where asked for."""
+    found = []
+    for line in _of_a_live_thread(pid, "maps"):
+        place, _, _, _, inode, *_ = line.split(None, 5)
+        if with_anonymous or inode != "0":
+            start, _, end = place.partition("-")
+            found.append((int(start, 16), int(end, 16)))
+    return found
+
+
+def has_swap() -> bool:
+    """Whether the machine has room to put memory away."""
+    return int(_text("/proc/meminfo").partition("\nSwapFree:")[2].split()[0]) > 0
+
+
 def network_bytes(pid: int) -> int:
     """What lies in the buffers of TCP and UDP in a process's network namespace; 0 when it is gone."""
     total = 0

@@ -70,7 +70,11 @@ class Lot:
         self._wake = Flag()
 
     def __len__(self) -> int:
-        return sum(map(len, self._waiting))
+        return sum(self.counts())
+
+    def counts(self) -> list[int]:
+        """How many wait in each tier."""
+        return [len(waiting) for waiting in self._waiting]
 
     def wake(self) -> None:
         """Something has changed: look again at how many there have to be."""

@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 
 from belljar.errors import InvalidRequest, SessionLost
 from belljar.frames import Message, encode
-from belljar.keeper import boxes, channel, collector, outside, policy, watch
+from belljar.keeper import boxes, channel, collector, idle, outside, policy, watch
 from belljar.keeper.boxes import Box, Site
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import PIPE_BYTES, Guest
@@ -84,6 +84,9 @@ class Session:
         """Stopped by us, being the only process."""
         self._is_closed = False
         self._is_forking = False
+        self._idle_since = time.monotonic()
+        self.is_offered = False
+        """Its memory, to the kernel, since it is idle."""
         self.zygote: Zygote | None = None
         """What its present guest was forked from."""
         self._guests: dict[int, Guest] = {}
@@ -264,6 +267,29 @@ class Session:
                 return await self._execute(run, request)
         finally:
             self._run = None
+            self._idle_since, self.is_offered = time.monotonic(), False
+
+    def idle_seconds(self) -> float:
+        """Since its last run ended, or it was made; 0 while it runs code."""
+        return 0.0 if self._run is not None else time.monotonic() - self._idle_since
+
+    async def give_back(self) -> int:
+        """Have the kernel take what it can until a run begins; how many bytes that were. Raises OSError."""
+        if self._guest is None:
+            return 0
+        processes = self._box.processes(self._guest.pid)
+        try:
+            return await anyio.to_thread.run_sync(
+                idle.give_back,
+                self._cgroup,
+                processes,
+                lambda: self._run is None and not self._is_closed,
+                abandon_on_cancel=True,  # with the keeper's end, which closes us: it stops by itself then
+            )
+        except OSError:
+            if self._is_closed:
+                return 0  # its end came in between
+            raise
 
     async def _execute(self, run: Run, request: dict[str, Any]) -> dict[str, Any]:
         laps: dict[str, float] = {}
@@ -419,6 +445,7 @@ class Session:
         """Hand the code over and wait for the end of the run, whatever ends it. True when the guest was killed."""
         env = request["env"] | {"OUTPUT_DIR": f"{self._box.places.output}/{request['output_dir']}"}
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
+        asked["is_last"] = request["is_last"]
         body = json.dumps(asked).encode()
         with anyio.move_on_after(request["timeout_seconds"]):
             if self._is_alone:

@@ -24,8 +24,9 @@ from anyio.abc import TaskGroup
 from belljar import kernel
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Message
-from belljar.keeper import cgroups, layers
+from belljar.keeper import cgroups, idle, layers
 from belljar.keeper.boxes import NoNamespaces, Site, bare, outer
+from belljar.keeper.idle import Idle
 from belljar.keeper.inside import Runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.making import Maker
@@ -34,7 +35,7 @@ from belljar.keeper.sessions import Session
 from belljar.keeper.waiting import Flag
 from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
 from belljar.line import Line, open_line
-from belljar.wire.execution import Layer, Level, Limits
+from belljar.wire.execution import IdleMemory, Layer, Level, Limits
 
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
 
@@ -58,6 +59,7 @@ class Supervisor:
         self._begun_for: set[str] = set()
         """Names of sessions that are being made ready, for as long as somebody wants them."""
         self._parked_limits = Limits.model_validate(config["limits"])
+        self._idle = Idle(config["idle_memory_seconds"], self._sessions.values)
         self._changed = Flag()
         self._running = 0
         """Runs under way."""
@@ -119,7 +121,11 @@ class Supervisor:
                     # What is under way ends in here, half-made sessions included: before their cgroups' parent.
                     async with anyio.create_task_group() as self._work:
                         self._line.take = self._take
-                        await self._line.send(Message("ready", {}, _description(runtime, laps, level, found)))
+                        idle_memory = idle.found(self._config["idle_memory_seconds"], self._tree)
+                        description = _description(runtime, laps, level, found, idle_memory)
+                        await self._line.send(Message("ready", {}, description))
+                        if idle_memory.way != "none":
+                            self._work.start_soon(self._idle.run)
                         self._work.start_soon(self._zygotes.run)
                         self._work.start_soon(self._lot.run)
                         self._work.start_soon(self._learn, runtime)
@@ -329,6 +335,20 @@ class Supervisor:
         self._let_go(message.head["session"])
         return {}, b""
 
+    async def _state(self, _: Message) -> tuple[dict[str, Any], bytes]:
+        state = {
+            "sessions": len(self._maker.living),
+            "parked": {
+                tier.name: count for tier, count in zip(self._zygotes.tiers, self._lot.counts(), strict=True)
+            },
+            "generations": self._zygotes.generations,
+            "begun": self._zygotes.begun,
+            "idle_offered": self._idle.offered,
+            "idle_given_back_bytes": self._idle.given_back_bytes,
+            "idle_failed": self._idle.failed,
+        }
+        return {}, json.dumps(state).encode()
+
     def _let_go(self, name: str) -> None:
         """End a session, if there is one of that name. Nobody waits for the milliseconds that the kernel takes."""
         session = self._sessions.pop(name, None)
@@ -343,6 +363,7 @@ class Supervisor:
         "execute": _execute,
         "interrupt": _interrupt,
         "close": _close,
+        "state": _state,
     }
 
 
@@ -350,13 +371,16 @@ def _ignore(message: Message) -> None:
     """The keeper is about to end, and whoever asks now is told so by that."""
 
 
-def _description(runtime: Runtime, laps: dict[str, float], level: Level, found: list[Layer]) -> bytes:
+def _description(
+    runtime: Runtime, laps: dict[str, float], level: Level, found: list[Layer], idle_memory: IdleMemory
+) -> bytes:
     facts = {
         "isolation": {"level": level, "missing": layers.missing(found)},
         "layers": [layer.model_dump() for layer in found],
         "python": runtime.version,
         "packages": runtime.packages,
         "laps": milliseconds(laps),
+        "idle_memory": idle_memory.model_dump(),
     }
     return json.dumps(facts).encode()
 

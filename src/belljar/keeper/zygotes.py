@@ -124,6 +124,8 @@ class Zygotes:
         self._current: _Generation
         self._old: list[_Generation] = []
         self._switched = Flag()
+        self.begun = 0
+        """Generations that came up so far."""
         self.tiers = [Tier(name, "warming") for name in tiers] or [Tier("bare", "warming")]
 
     async def start(self) -> dict[str, float]:
@@ -145,6 +147,11 @@ class Zygotes:
                     return zygote
             if not await self._switched.within(deadline - time.monotonic()):
                 raise SessionLost("the zygote has ended, and no successor has come up")
+
+    @property
+    def generations(self) -> int:
+        """How many live: the present one, and those that wait for their last guest."""
+        return 1 + len(self._old)
 
     def top(self) -> int:
         """The highest tier that is ready."""
@@ -212,6 +219,7 @@ class Zygotes:
         except BaseException:
             started.end()
             raise
+        self.begun += 1
         return generation
 
     async def _grow(self, generation: _Generation) -> None:

@@ -87,6 +87,14 @@ class Layer(BaseModel):
     """What would make it hold; empty where it does."""
 
 
+class IdleMemory(BaseModel):
+    """How memory of sessions that nobody uses is given back here."""
+
+    way: Literal["memory.reclaim", "process_madvise", "none"]
+    detail: str
+    """What cannot be given back, or why nothing can; empty where all can."""
+
+
 class Isolation(BaseModel):
     level: Level
     missing: list[str] = []

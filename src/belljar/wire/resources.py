@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from belljar.wire.execution import Isolation, Limits, LimitsRequest
+from belljar.wire.execution import IdleMemory, Isolation, Limits, LimitsRequest
 
 
 def rfc3339(microseconds: int) -> str:
@@ -92,6 +92,7 @@ class Health(BaseModel):
     isolation: Isolation
     runtime: RuntimeHealth
     sessions: SessionsHealth
+    idle_memory: IdleMemory
     upstream: str
 
 

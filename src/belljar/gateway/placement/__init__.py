@@ -30,6 +30,8 @@ class Load:
     """How many sessions there are, and may be."""
 
     live: int
+    running: int
+    """Those that a request is using."""
     most: int
     waiting: int
     """Requests that wait for a place."""
@@ -72,6 +74,9 @@ class Placement(Protocol):
 
     @property
     def load(self) -> Load: ...
+
+    async def state(self) -> link.State | None:
+        """What the keeper has at the moment; None where there is none, or it does not answer."""
 
     def find(self, container_id: str) -> Container:
         """The container, unused by this."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,6 +15,7 @@ from belljar import errors, link, results
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container, Load
 from belljar.gateway.placement.queue import FairQueue
+from belljar.gateway.telemetry import Telemetry
 from belljar.settings import Settings
 from belljar.wire.execution import Limits
 from belljar.wire.ids import new_id
@@ -33,6 +35,7 @@ _RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60
 _START_SECONDS = 60
 _CLOSE_SECONDS = 10
+_STATE_SECONDS = 2
 
 
 @dataclass
@@ -84,6 +87,7 @@ class _Session:
             result = await self._keeper.execute(
                 self.container_id, run, on_event, opening=opening, files=files, closes=run.is_last
             )
+        self._owner.telemetry.execution(result)
         self._given.update({name: digest for name, (digest, _) in held.items()})
         if result.is_closed:
             self._entry.is_open = False
@@ -124,7 +128,8 @@ class _Session:
 class LocalPlacement:
     """Made by `open_placement`."""
 
-    def __init__(self, settings: Settings, keeper_start: KeeperStart) -> None:
+    def __init__(self, settings: Settings, keeper_start: KeeperStart, telemetry: Telemetry) -> None:
+        self.telemetry = telemetry
         self._settings = settings
         self._keeper_start = keeper_start
         self._entries: dict[str, _Entry] = {}
@@ -153,7 +158,14 @@ class LocalPlacement:
     @property
     def load(self) -> Load:
         live = sum(entry.is_open for entry in self._entries.values())
-        return Load(live, self._settings.max_sessions, len(self._queue))
+        running = sum(entry.container.state == "running" for entry in self._entries.values())
+        return Load(live, running, self._settings.max_sessions, len(self._queue))
+
+    async def state(self) -> link.State | None:
+        if self._keeper is not None:
+            with anyio.move_on_after(_STATE_SECONDS), contextlib.suppress(errors.KeeperLost):
+                return await self._keeper.state()
+        return None
 
     def find(self, container_id: str) -> Container:
         return self._live_entry(container_id).container
@@ -161,11 +173,13 @@ class LocalPlacement:
     async def create(self, limits: Limits, tenant: str) -> Container:
         self.notice_loss()
         if self._queue.is_free and len(self._entries) < self._settings.max_sessions:
+            self.telemetry.went_in_at_once()
             return self._added(limits)
-        async with self._queue.turn(tenant):
-            self.notice_loss()
-            await self._make_room()
-            return self._added(limits)
+        with self.telemetry.queued():
+            async with self._queue.turn(tenant):
+                self.notice_loss()
+                await self._make_room()
+                return self._added(limits)
 
     def _added(self, limits: Limits) -> Container:
         now = now_microseconds()
@@ -235,6 +249,7 @@ class LocalPlacement:
                 async with self._keeper_start(self._settings) as keeper:
                     self._keeper, self._description = keeper, keeper.description
                     self._up.set()
+                    self.telemetry.keeper_started()
                     if is_first:
                         task_status.started()
                         is_first = False
@@ -364,12 +379,14 @@ class _Watching:
 
 
 @asynccontextmanager
-async def open_placement(settings: Settings, keeper_start: KeeperStart) -> AsyncIterator[LocalPlacement]:
+async def open_placement(
+    settings: Settings, keeper_start: KeeperStart, telemetry: Telemetry | None = None
+) -> AsyncIterator[LocalPlacement]:
     """Start a keeper and place sessions on it; the block's end ends all of them.
 
     Raises JailUnavailable where this machine does not give what the jail needs.
     """
-    placement = LocalPlacement(settings, keeper_start)
+    placement = LocalPlacement(settings, keeper_start, telemetry or Telemetry())
     failure: errors.BelljarError | None = None
     async with anyio.create_task_group() as tasks:
         try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from belljar.keeper.cgroups.v1 import TreeV1
@@ -51,12 +53,27 @@ class Cgroup(Protocol):
     def peak_bytes(self) -> int:
         """The highest use of memory since `reset_peak`; before Linux 6.12 in version 2, since the cgroup was made."""
 
+    has_reclaim: bool
+    """Whether memory can be given back by `reclaim`."""
+
+    def memory_bytes(self) -> int:
+        """What it holds now."""
+
+    def swapping(self) -> AbstractContextManager[None]:
+        """A block in which its memory may go to swap."""
+
+    def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
+        """Have the kernel take what it can, piece by piece for as long as `goes_on`. Raises OSError."""
+
     def remove(self) -> None:
         """Delete the cgroup. Raises OSError while processes are in it."""
 
 
 class Tree(Protocol):
     """Where sessions' cgroups are made."""
+
+    has_reclaim: bool
+    """Whether memory of its cgroups can be given back."""
 
     def make(self, name: str, limits: Limits) -> Cgroup:
         """A cgroup with these limits. Raises OSError."""

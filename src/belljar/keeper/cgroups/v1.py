@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from belljar.keeper import claims
@@ -16,6 +19,7 @@ _NOTABLE_BYTES = 4 * MIB
 
 class TreeV1:
     label = "version 1"
+    has_reclaim = False
 
     def __init__(self) -> None:
         ours = own()
@@ -60,6 +64,8 @@ class TreeV1:
 
 
 class _CgroupV1:
+    has_reclaim = False
+
     def __init__(self, tops: dict[str, str], name: str, *, has_cpu_counter: bool) -> None:
         hierarchies = {top: Files(f"{top}/{name}") for top in tops.values()}
         self._all = tuple(hierarchies.values())
@@ -118,6 +124,15 @@ class _CgroupV1:
 
     def peak_bytes(self) -> int:
         return int(self._memory.text("memory.max_usage_in_bytes"))
+
+    def memory_bytes(self) -> int:
+        return int(self._memory.text("memory.usage_in_bytes"))
+
+    def swapping(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()  # at any time: the limit is one for both
+
+    def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
+        raise OSError(errno.EOPNOTSUPP, "version 1 of the cgroups has no memory.reclaim")
 
     def remove(self) -> None:
         for files in self._all:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from belljar.keeper import claims
@@ -14,6 +15,8 @@ from belljar.wire.execution import Limits
 
 _SERVICE = "belljar-service"
 _TRIES = 20
+_SWAP = "memory.swap.max"
+_RECLAIM = "memory.reclaim"
 
 
 class TreeV2:
@@ -32,6 +35,7 @@ class TreeV2:
         for parent in dict.fromkeys((ours, mount)):
             try:
                 self._claim = self._take(parent, is_own=parent == ours)
+                self.has_reclaim = os.access(self._claim.path / _RECLAIM, os.W_OK)
                 return
             except OSError as error:
                 refused.append(error)
@@ -64,7 +68,7 @@ class TreeV2:
         return claim
 
     def make(self, name: str, limits: Limits) -> _CgroupV2:
-        cgroup = _CgroupV2(f"{self._claim.path}/{name}")
+        cgroup = _CgroupV2(f"{self._claim.path}/{name}", limits.memory_bytes, has_reclaim=self.has_reclaim)
         try:
             cgroup.make(limits)
         except OSError:
@@ -96,8 +100,10 @@ def _move_down(parent: Path) -> None:
 
 
 class _CgroupV2:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, memory_bytes: int, *, has_reclaim: bool) -> None:
         self._files = Files(path)
+        self._limit_bytes = memory_bytes
+        self.has_reclaim = has_reclaim
         self._peak: int | None = None
 
     def make(self, limits: Limits) -> None:
@@ -105,7 +111,7 @@ class _CgroupV2:
         # memory.oom.group stays off: a child that needs too much may die alone, as it does in version 1.
         self._files.write("memory.max", limits.memory_bytes)
         with contextlib.suppress(FileNotFoundError):  # only with swap
-            self._files.write("memory.swap.max", 0)
+            self._files.write(_SWAP, 0)
         self._files.write("pids.max", limits.pids)
         self._files.write("cpu.max", f"{int(limits.cpus * CPU_PERIOD_US)} {CPU_PERIOD_US}")
 
@@ -149,6 +155,28 @@ class _CgroupV2:
             with contextlib.suppress(FileNotFoundError):
                 return int(self._files.text(name))
         return 0
+
+    def memory_bytes(self) -> int:
+        return int(self._files.text("memory.current"))
+
+    @contextlib.contextmanager
+    def swapping(self) -> Iterator[None]:
+        # And at no other time: what a session writes while it runs has to fit into its memory.
+        with contextlib.suppress(FileNotFoundError):  # only with swap
+            self._files.write(_SWAP, self._limit_bytes)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                self._files.write(_SWAP, 0)
+
+    def reclaim(self, piece_bytes: int, goes_on: Callable[[], bool]) -> None:
+        try:
+            while goes_on():
+                self._files.write(_RECLAIM, piece_bytes)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:  # the kernel has taken all that it could
+                raise
 
     def remove(self) -> None:
         self._files.close()
