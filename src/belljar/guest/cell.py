@@ -52,6 +52,8 @@ class Guest:
         self._main.__dict__["__builtins__"] = builtins  # the module, as in a script
         # By the line, so that a kill loses little, and so that what is shown while it runs is current.
         self._stdout, self._stderr = _text(1, "w"), _text(2, "w")
+        self._stdin: io.TextIOWrapper | None = _text(0, "r")
+        """Of the first run: what one has read ahead is not for the next."""
 
     def serve(self, control: int, temporary: str, laps: dict[str, float]) -> None:
         """Become the interpreter of the code that comes by the socket `control`, and make files without a name in
@@ -61,7 +63,6 @@ class Guest:
         sys.argv, sys.orig_argv = [""], [sys.executable]
         sys.path[:] = ["", *filter(None, sys.path)]
         sys.dont_write_bytecode = True
-        sys.stdin = _text(0, "r")
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
         display.set_emit(self._display)
@@ -130,7 +131,8 @@ class Guest:
         try:
             for name, value in env.items():
                 os.environ[name] = value
-            _set_stdin(request["stdin"], self._temporary)
+            _give_to_read(request["stdin"], self._temporary)
+            sys.stdin, self._stdin = self._stdin or _text(0, "r"), None
             with contextlib.suppress(OSError):  # no space left, say: for the code to find, and to mend
                 os.makedirs(env["OUTPUT_DIR"], exist_ok=True)
             _set_handler(signal.SIGINT, signal.default_int_handler)
@@ -246,8 +248,8 @@ def _text(fd: int, mode: str) -> io.TextIOWrapper:
     )
 
 
-def _set_stdin(text: str, temporary: str) -> None:
-    """Give the code `text` to read, or nothing."""
+def _give_to_read(text: str, temporary: str) -> None:
+    """Make `text`, or nothing, what is read from descriptor 0."""
     if text:
         fd = os.open(temporary, os.O_TMPFILE | os.O_RDWR)
         with open(fd, "wb", closefd=False) as file:
@@ -257,4 +259,3 @@ def _set_stdin(text: str, temporary: str) -> None:
         fd = os.open("/dev/null", os.O_RDONLY)
     os.dup2(fd, 0)
     os.close(fd)
-    sys.stdin = _text(0, "r")
