@@ -272,13 +272,14 @@ class Keeper:
         return request.answer
 
     def _take(self, message: Message) -> None:
+        if message.kind == "tiers":
+            self.tiers = [Tier(**tier) for tier in json.loads(message.body)]
+            self._tell()
+            return
         # What is said of the keeper itself, at its start, answers the first request.
         request = self._requests.get(message.head.get("id", _CONFIGURE))
         if request is not None:
             request.take(message)
-        elif message.kind == "tiers":
-            self.tiers = [Tier(**tier) for tier in json.loads(message.body)]
-            self._tell()
 
     def _tell(self) -> None:
         self._told.set()

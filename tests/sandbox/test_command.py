@@ -154,7 +154,7 @@ def test_the_document(belljar: Run, tmp_path: Path) -> None:
     (file,) = document["files"]
     assert (file["filename"], file["mime_type"], file["size_bytes"]) == ("a.csv", "text/csv", 4)
     assert document["isolation"]["level"] in ("full", "limited")
-    assert {"fork", "namespaces", "mounts", "filter", "run"} <= {
+    assert {"fork", "namespaces", "furniture", "filter", "run"} <= {
         lap.removeprefix("parked.") for lap in document["laps"]
     }
     seen = belljar("run", "--json", "-c", "raise SystemExit(3)")

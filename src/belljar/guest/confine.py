@@ -62,17 +62,16 @@ def lock(packet: dict[str, Any], program: kernel.Filter, *, has_box: bool) -> di
         kernel.setns(BOX_FD, kernel.HELD_BY_PID1 & ~kernel.CLONE_NEWPID)
         os.close(BOX_FD)
         kernel.unshare(kernel.CLONE_NEWNS)
-        lap("namespaces")
+        lap("join")
         if furniture := confinement["furniture"]:
             furnish(furniture)
             kernel.hide_mounts()
         else:
             kernel.enter_root(ROOT_FD)
-        lap("furniture")
     os.setsid()
     os.chdir(packet["cwd"])
     os.umask(0o022)
-    lap("join")
+    lap("furniture")
     # The keeper's word that we are in our cgroup: from there it is the root of all that we see of cgroups.
     if os.read(CONTROL_FD, 1) != ATTACHED:
         os._exit(0)

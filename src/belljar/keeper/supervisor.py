@@ -196,7 +196,7 @@ class Supervisor:
         while True:
             self._changed = Flag()
             tiers = [asdict(tier) for tier in self._zygotes.tiers]
-            await self._line.send(Message("tiers", {"id": 0}, json.dumps(tiers).encode()))
+            await self._line.send(Message("tiers", {}, json.dumps(tiers).encode()))
             await self._changed.wait()
 
     async def _learn(self, runtime: Runtime) -> None:
