@@ -325,6 +325,32 @@ async def test_files_and_code_in_the_message_that_makes_the_session(keeper: link
     await keeper.close("fused")
 
 
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        ("pass", []),
+        ("os.rmdir(os.environ['OUTPUT_DIR']); open('a', 'w')", ["a"]),
+        ("os.rename(os.environ['OUTPUT_DIR'], 'moved'); open('moved/a', 'w')", ["moved/a"]),
+        ("os.chdir('/'); os.rmdir('/files/work'); open('/files/work', 'w')", []),
+        ("os.chdir('/'); os.rename('/files/work', '/files/x'); os.symlink('/files/x', '/files/work')", []),
+        ("open('/tmp/elsewhere', 'w')", []),
+        ("os.mkdir('d'); os.rmdir('d')", []),
+        ("os.open('.', os.O_TMPFILE | os.O_RDWR)", []),
+    ],
+)
+async def test_the_files_of_a_first_run(keeper: link.Keeper, code: str, made: list[str]) -> None:
+    """Whether there are any is seen by the count of the file system, as far as that can tell."""
+    async with opened(keeper) as session:
+        result = await session.run(f"import os\n{code}")
+        assert result.outcome.status == "completed", result.stderr
+        assert [file.path for file in result.files] == made
+        result = await session.run(
+            "os.makedirs('/files/work', exist_ok=True); open('/files/work/later', 'w').close()"
+        )
+        if "symlink" not in code and "rmdir('/files/work')" not in code:
+            assert [file.path for file in result.files] == ["later"], result.stderr
+
+
 @pytest.mark.parametrize("seconds", [0.001, 0.01, 0.03, 0.1])
 async def test_a_caller_that_goes_away_while_its_session_is_made(keeper: link.Keeper, seconds: float) -> None:
     """Whenever that is, nothing runs on, and the name is free again."""

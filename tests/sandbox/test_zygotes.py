@@ -239,6 +239,8 @@ figures = plt.get_fignums()
 print(json.dumps([
     before, figures, sorted(os.listdir("/tmp")), os.listdir("."), plt.figure().number,
     sorted(map(int, os.listdir("/proc/self/fd")))[:-1], [str(entry) for entry in warnings.filters],
+    sys._getframe().f_code.co_filename, sys.stdin.read(), sorted(set(os.environ)),
+    sorted(sys.modules["linecache"].cache),
 ]))
 plt.close("all")
 """

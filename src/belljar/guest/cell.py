@@ -29,6 +29,7 @@ from belljar.kernel import trim_heap
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 _MAX_TEXT = 256 * 1024
 _MAX_TRACEBACK = 32 * 1024
+_REHEARSED = "print('one', 2 * 3.5, end=' ')\nprint([4])\n"
 _LONG_SECONDS = 0.1
 """A run that took so long does not notice the millisecond or two in which its heap is trimmed."""
 # Without the conversions to and from enumerations: what is called for the first time in a guest is dear.
@@ -55,10 +56,9 @@ class Guest:
         self._stdin: io.TextIOWrapper | None = _text(0, "r")
         """Of the first run: what one has read ahead is not for the next."""
 
-    def serve(self, control: int, temporary: str, laps: dict[str, float]) -> None:
-        """Become the interpreter of the code that comes by the socket `control`, and make files without a name in
-        `temporary`. SIGINT is ignored until there is code."""
-        self._control, self._temporary, self._pid = control, temporary, os.getpid()
+    def become(self, temporary: str) -> None:
+        """Be from now on what the code takes the interpreter for. Files without a name are made in `temporary`."""
+        self._temporary, self._pid = temporary, os.getpid()
         sys.modules["__main__"] = self._main
         sys.argv, sys.orig_argv = [""], [sys.executable]
         sys.path[:] = ["", *filter(None, sys.path)]
@@ -66,6 +66,10 @@ class Guest:
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
         display.set_emit(self._display)
+
+    def serve(self, control: int, laps: dict[str, float]) -> None:
+        """Run what comes by the socket `control`. SIGINT is ignored until there is code."""
+        self._control = control
         self._send(Message("ready", {"laps": laps}))
         while True:
             message = self._receive()
@@ -82,6 +86,29 @@ class Guest:
             if not request["is_last"] and perf_counter() - started > _LONG_SECONDS:
                 trim_heap()  # from here on we may be stopped for long
             self._send(finished)
+
+    def rehearse(self) -> None:
+        """Before `serve`: run a little, so that the pages which a run writes to are ours by then.
+
+        Nobody hears of it, and nothing is left of it.
+        """
+        null = os.open("/dev/null", os.O_RDWR)
+        kept = os.dup(0), os.dup(1)
+        try:
+            os.dup2(null, 1)
+            self._control = null
+            request = {"run": 0, "code": _REHEARSED, "stdin": "", "env": {"OUTPUT_DIR": self._temporary}}
+            message = Message("execute", {}, json.dumps(request).encode())
+            for heard in self._decoder.feed(encode(message)):
+                self._send(self._run(json.loads(heard.body.decode())))
+        finally:
+            for place, fd in enumerate(kept):
+                os.dup2(fd, place)
+            for fd in (null, *kept):
+                os.close(fd)
+        linecache.cache.pop(f"<cell {self._count}>", None)
+        self._count = 0
+        self._stdin = sys.stdin  # type: ignore[assignment]
 
     def _receive(self) -> Message:
         """The keeper's next message; ends the process where there is no keeper any more."""

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import itertools
 import time
+from collections.abc import Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -41,7 +42,7 @@ class Maker:
         self._next_index = 0
 
     async def make(
-        self, limits: Limits, tier: int, *, rehearse: bool = False
+        self, limits: Limits, tier: int, *, rehearsal: Sequence[str] = ()
     ) -> tuple[Session, dict[str, float]]:
         """A session whose guest is locked in and waits for code; its laps in seconds. Raises SessionLost, OSError."""
         index = self._take_index()
@@ -73,7 +74,7 @@ class Maker:
         )
         self.living.add(session)
         try:
-            laps |= await session.live(rehearse=rehearse)
+            laps |= await session.live(rehearsal=rehearsal)
         except BaseException:
             await self.end(session)
             raise

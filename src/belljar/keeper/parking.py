@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ MEMORY_SECONDS = 60
 """How long what was asked for counts."""
 BURST_SECONDS = 0.25
 """What comes within so short a time finds nothing that was made meanwhile."""
+_RUN = ("a run",)
+_ALL = ("a run", "libraries")
 _SPARE_SHARE = 0.1
 """Of the machine's memory, which parked sessions leave alone."""
 
@@ -45,8 +47,8 @@ class Parked:
     is_rehearsed: bool
 
 
-Make = Callable[[int, bool], Awaitable[tuple["Session", dict[str, float]]]]
-"""Make a session of a tier, rehearsed or not; its laps in seconds."""
+Make = Callable[[int, Sequence[str]], Awaitable[tuple["Session", dict[str, float]]]]
+"""Make a session of a tier that has rehearsed these; its laps in seconds."""
 
 
 class Lot:
@@ -118,14 +120,14 @@ class Lot:
 
     async def _park(self, tier: int) -> bool:
         try:
-            # Not in the highest of the tiers: sessions that live on come from there, and are to take little memory.
+            # In the highest tier no libraries: sessions that live on come from there, and are to take little memory.
             is_highest = 0 < tier == len(self._waiting) - 1
-            is_rehearsed = self._is_idle() and not is_highest
-            session, laps = await self._make(tier, is_rehearsed)
+            rehearsal = (_RUN if is_highest else _ALL) if self._is_idle() else ()
+            session, laps = await self._make(tier, rehearsal)
         except Exception as error:  # noqa: BLE001 - without parked sessions requests make their own
             log("no session could be parked", error)
             return False
-        self._waiting[tier].append(Parked(session, laps, is_rehearsed))
+        self._waiting[tier].append(Parked(session, laps, bool(rehearsal)))
         return True
 
     def _let_go(self) -> None:

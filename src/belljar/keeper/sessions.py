@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
@@ -74,6 +74,9 @@ class Session:
         """Known where no cgroup counts memory."""
         self._pids_refused = 0
         """So far in the session's life."""
+        self._cpu_before, self._oom_before = 0.0, 0
+        self._is_counting = False
+        """The next run's use, already."""
         self._turn = anyio.Lock(fast_acquire=True)
         self._guest: Guest | None = None
         self._run: Run | None = None
@@ -93,18 +96,21 @@ class Session:
         self._early: dict[int, tuple[int, float]] = {}
         """Ends of guests that we did not know yet: one may be over before we hear that it was born."""
 
-    async def live(self, *, rehearse: bool = False) -> dict[str, float]:
+    async def live(self, *, rehearsal: Sequence[str] = ()) -> dict[str, float]:
         """Fork the first guest, and have it rehearse. Returns the laps in seconds."""
-        laps = await self._fork(rehearse=rehearse)
+        laps = await self._fork(rehearsal=rehearsal)
         assert self._guest is not None
         files_fd = self._box.furnished(self._guest.pid)
-        self.workspace = Workspace(files_fd, self._site.identity(self.index)[0])
+        has_disk = self._site.has_namespaces
+        self.workspace = Workspace(files_fd, self._site.identity(self.index)[0], has_disk=has_disk)
         self._has_files = True
+        self._begin_count()
+        self._is_counting = True
         return self._box.laps | laps
 
     # -- the guest -----------------------------------------------------------------------------------------
 
-    async def _fork(self, *, rehearse: bool = False) -> dict[str, float]:
+    async def _fork(self, *, rehearsal: Sequence[str] = ()) -> dict[str, float]:
         """Fork a guest, and wait until it is locked in. Returns the laps in seconds; raises SessionLost."""
         started = time.perf_counter()
         uid, gid = self._site.identity(self.index)
@@ -114,11 +120,11 @@ class Session:
         self._is_forking = True
         try:
             try:
-                guest, laps = await self._born(uid, gid, rehearse=rehearse)
+                guest, laps = await self._born(uid, gid, rehearsal=rehearsal)
             except SessionLost:
                 if self.zygote is None or not self.zygote.is_lost:
                     raise
-                guest, laps = await self._born(uid, gid, rehearse=rehearse)  # from its successor
+                guest, laps = await self._born(uid, gid, rehearsal=rehearsal)  # from its successor
         finally:
             self._is_forking = False
         self._guest = self._guests[guest.number] = guest
@@ -158,7 +164,7 @@ class Session:
         laps["guest"] = time.perf_counter() - started
         return laps
 
-    async def _born(self, uid: int, gid: int, *, rehearse: bool) -> tuple[Guest, dict[str, float]]:
+    async def _born(self, uid: int, gid: int, *, rehearsal: Sequence[str]) -> tuple[Guest, dict[str, float]]:
         """Have the zygote fork, and hold the near ends of the guest's descriptors."""
         zygote = self.zygote = await self._zygotes.pick(self._tier)
         has_cgroup = self._cgroup is not None
@@ -175,7 +181,7 @@ class Session:
             "cwd": self._box.places.work,
             "env": policy.environment(self.limits.cpus, self._box.places),
             "rlimits": rlimits,
-            "rehearse": rehearse,
+            "rehearsal": rehearsal,
             "processors": []
             if has_cgroup
             else policy.processors(self.limits.cpus, self.index, os.sched_getaffinity(0)),
@@ -336,9 +342,9 @@ class Session:
         self, run: Run, guest: Guest, request: dict[str, Any], watched: watch.Watched, laps: dict[str, float]
     ) -> dict[str, Any]:
         before = await self.workspace.before(request["output_dir"])
-        cpu_before, oom_before = self._cpu_seconds(), self._cgroup.oom_kills() if self._cgroup else 0
-        if self._cgroup is not None:
-            self._cgroup.reset_peak()
+        if not self._is_counting:
+            self._begin_count()
+        self._is_counting = False
         started = time.perf_counter()
         killed = await self._until_done(run, guest, request)
         laps["run"] = time.perf_counter() - started
@@ -350,7 +356,7 @@ class Session:
             killed = await self._stop(run, guest, watched, is_last=request["is_last"])
         has_counter = self._cgroup is not None and self._cgroup.cpu_seconds() is not None
         is_gone = guest.exited.is_set() and not has_counter
-        cpu = (guest.cpu_seconds if is_gone else self._cpu_seconds()) - cpu_before
+        cpu = (guest.cpu_seconds if is_gone else self._cpu_seconds()) - self._cpu_before
         refused = self._cgroup.pids_refused() if self._cgroup else 0
         use = (
             self.workspace.at_once(self._box.use)
@@ -364,7 +370,7 @@ class Session:
             exit_status=guest.exit_status if guest.exited.is_set() else None,
             was_killed=killed,
             has_begun=run.has_begun,
-            oom_kills=(self._cgroup.oom_kills() - oom_before) if self._cgroup else 0,
+            oom_kills=(self._cgroup.oom_kills() - self._oom_before) if self._cgroup else 0,
             pids_refused=refused - self._pids_refused,
             full=use.full,
             peaks={
@@ -390,6 +396,13 @@ class Session:
         decided = decide(ending, values, is_last=request["is_last"])
         files = await self.workspace.changes(before, request["output_dir"])
         return await self._report(run, decided, files, cpu, laps)
+
+    def _begin_count(self) -> None:
+        """What the next run takes is counted from here on: until it begins nothing runs."""
+        self._cpu_before = self._cpu_seconds()
+        if self._cgroup is not None:
+            self._oom_before = self._cgroup.oom_kills()
+            self._cgroup.reset_peak()
 
     def _count(self) -> int:
         """Processes and threads of the session, by the kernel's own count; 0 where there is none."""

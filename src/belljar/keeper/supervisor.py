@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +38,7 @@ from belljar.line import Line, open_line
 from belljar.wire.execution import IdleMemory, Layer, Level, Limits
 
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
+_AFTER_SECONDS = 0.003
 
 Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], bytes]]]
 
@@ -176,9 +177,10 @@ class Supervisor:
                 "error", {"id": number, "error": "SessionLost", "message": f"the keeper failed: {error}"}
             )
         await self._line.send(answer)
-        # Only now: the end of a session, and a new one in its place, are nothing that its caller waits for.
+        # Only now: the end of a session, and a new one in its place, are nothing that its caller waits for, and would
+        # only take the processors from those who pass the answer on.
         if afterwards := self._afterwards.pop(number, None):
-            afterwards()
+            asyncio.get_running_loop().call_later(_AFTER_SECONDS, afterwards)
 
     def _guest_exited(self, packet: dict[str, Any]) -> None:
         for session in self._maker.living:
@@ -262,8 +264,8 @@ class Supervisor:
         """Nearly all ask for the default: that is one object."""
         return self._parked_limits if asked == self._config["limits"] else Limits.model_validate(asked)
 
-    async def _park(self, tier: int, rehearse: bool) -> tuple[Session, dict[str, float]]:
-        return await self._maker.make(self._parked_limits, tier, rehearse=rehearse)
+    async def _park(self, tier: int, rehearsal: Sequence[str]) -> tuple[Session, dict[str, float]]:
+        return await self._maker.make(self._parked_limits, tier, rehearsal=rehearsal)
 
     async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
         await self._session(message).workspace.put(
@@ -286,12 +288,12 @@ class Supervisor:
             # An owner that is slow holds up the guest. One that is not has the end of a short run with its outputs.
             await self._line.send_soon(Message(event.kind, {**event.head, "id": number}, event.body))
 
-        is_closed = False
+        closed: list[Session | None] = []
 
         def afterwards() -> None:
             self._running -= 1
-            if is_closed:
-                self._let_go(name)
+            for session in closed:
+                self._end(session)
             if self._running == 0:
                 self._lot.wake()
 
@@ -308,11 +310,14 @@ class Supervisor:
                 await self._put_all(message)
             result = await self._session(message).execute(json.loads(message.body[: head["size"]]), emit)
         except (SessionLost, OSError):
-            is_closed = True  # nobody can use it any more, and nobody would close it
+            closed.append(
+                self._sessions.pop(name, None)
+            )  # nobody can use it any more, and nobody would close it
             raise
         result["laps"] = milliseconds(laps) | result["laps"]
-        is_closed = head["closes"] and not result["files"]
-        return {"is_closed": is_closed}, json.dumps(result).encode()
+        if head["closes"] and not result["files"]:
+            closed.append(self._sessions.pop(name, None))
+        return {"is_closed": bool(closed)}, json.dumps(result).encode()
 
     async def _put_all(self, message: Message) -> None:
         """The files that came with a run."""
@@ -350,8 +355,11 @@ class Supervisor:
         return {}, json.dumps(state).encode()
 
     def _let_go(self, name: str) -> None:
-        """End a session, if there is one of that name. Nobody waits for the milliseconds that the kernel takes."""
-        session = self._sessions.pop(name, None)
+        """End a session, if there is one of that name."""
+        self._end(self._sessions.pop(name, None))
+
+    def _end(self, session: Session | None) -> None:
+        """Nobody waits for the milliseconds that the kernel takes."""
         if session is not None:
             session.kill()
             self._work.start_soon(self._maker.end, session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -23,15 +24,20 @@ _FEW_BYTES = 1024 * 1024
 
 
 class Workspace:
-    """Made with a descriptor of the box's files directory, which it owns, and the guest's uid on this machine."""
+    """Made with a descriptor of the box's files directory, which it owns, and the guest's uid on this machine.
 
-    def __init__(self, files_fd: int, owner: int) -> None:
+    `has_disk`: the directory lies on a file system of the box's own, on which nobody has made anything yet.
+    """
+
+    def __init__(self, files_fd: int, owner: int, *, has_disk: bool) -> None:
         self._files_fd = files_fd
         self._owner = owner
         self._turn = anyio.Lock(fast_acquire=True)
         self._is_closed = False
         self._is_untouched = True
         """Nobody has written into the directories yet."""
+        self._bare = _inodes(files_fd) if has_disk else None
+        """How many there are without a file."""
         self._listing: Listing = {}
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -58,11 +64,24 @@ class Workspace:
     async def look(self, output_dir: str) -> Listing:
         """What lies in the run's $OUTPUT_DIR, and in the working directory."""
         top = _output(output_dir)
+        if self.at_once(lambda: self._is_bare(top)):
+            return {}
         # Results first: where there is more than we take in, that is the litter of the working directory.
         seen = self.at_once(lambda: collector.look_quickly(self._files_fd, top, _WORK))
         if seen is None:
             seen = await self.in_thread(lambda: collector.look(self._files_fd, top, _WORK))
         return seen
+
+    def _is_bare(self, top: bytes) -> bool:
+        """Whether there is no file, for sure: by the kernel's count there is nothing but the directories that we made
+        and one for the results of the only run so far, and that one and the working directory are there."""
+        if self._bare is None or _inodes(self._files_fd) != self._bare + 1:
+            return False
+        try:
+            found = [os.stat(name, dir_fd=self._files_fd, follow_symlinks=False) for name in (_WORK, top)]
+        except OSError:
+            return False
+        return all(stat.S_ISDIR(status.st_mode) for status in found)
 
     async def changes(self, before: Listing, output_dir: str) -> list[dict[str, Any]]:
         """The files that are new or different since `before`, as {path, size_bytes, handle}."""
@@ -140,6 +159,12 @@ def _is_small(fd: int) -> bool:
     return (status.f_blocks - status.f_bfree) * status.f_frsize <= _FEW_BYTES and (
         status.f_files - status.f_ffree <= _FEW
     )
+
+
+def _inodes(fd: int) -> int:
+    """How many are in use on the file system of `fd`."""
+    status = os.fstatvfs(fd)
+    return status.f_files - status.f_ffree
 
 
 def _output(output_dir: str) -> bytes:

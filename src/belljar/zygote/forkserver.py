@@ -247,13 +247,16 @@ def _live(birth: Birth) -> None:
         confine.descriptors(*birth.fds, *birth.box)
         laps = confine.lock(birth.packet, birth.program, has_box=bool(birth.box))
         laps["forked"] = forked - birth.started
-        if birth.packet["rehearse"]:
-            begun = time.perf_counter()
-            warm.rehearse()
-            laps["rehearsed"] = time.perf_counter() - begun
-        guest, temporary = birth.guest, birth.packet["env"]["TMPDIR"]
+        guest, temporary, rehearsal = birth.guest, birth.packet["env"]["TMPDIR"], birth.packet["rehearsal"]
         del birth
-        guest.serve(confine.CONTROL_FD, temporary, laps)
+        guest.become(temporary)
+        if rehearsal:
+            begun = time.perf_counter()
+            if "libraries" in rehearsal:
+                warm.rehearse()
+            guest.rehearse()
+            laps["rehearsed"] = time.perf_counter() - begun
+        guest.serve(confine.CONTROL_FD, laps)
     except BaseException as error:
         os.write(2, f"belljar guest: {type(error).__name__}: {error}\n".encode())
     finally:
