@@ -106,6 +106,8 @@ class Session:
         self._has_files = True
         self._begin_count()
         self._is_counting = True
+        if self._cgroup is not None:  # whose files are open then
+            self._cgroup.tasks(), self._cgroup.pids_refused(), self._cgroup.watched_bytes()
         return self._box.laps | laps
 
     # -- the guest -----------------------------------------------------------------------------------------
