@@ -39,6 +39,8 @@ _LOOKS = 5
 """At whether it has stopped."""
 _LOOK_SECONDS = 20e-6
 """Between these, and what the kernel adds to it."""
+_PATIENT_LOOKS = 50
+_PATIENT_LOOK_SECONDS = 0.001
 _CRUMB_BYTES = 4096
 
 
@@ -117,14 +119,20 @@ class Guest:
             for fd in (self._pidfd, *self._pipes.values()):
                 os.close(fd)
 
-    def stop_alone(self) -> bool:
-        """Stop it where it is the only process of its session; False where that does not come true at once."""
+    async def stop_alone(self) -> bool:
+        """Stop it where it is the only process of its session; False where that does not come true."""
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
             for _ in range(_LOOKS):
                 if self.stat.is_stopped():
                     return True
                 time.sleep(_LOOK_SECONDS)  # not as a task: it may have to run on our processor to be stopped
+            for _ in range(_PATIENT_LOOKS):  # on a busy machine it has to wait for its turn
+                await asyncio.sleep(_PATIENT_LOOK_SECONDS)
+                if self.exited.is_set():
+                    return False  # and may have left a child behind
+                if self.stat.is_stopped():
+                    return True
         return False
 
     def go_on(self) -> None:

@@ -414,7 +414,7 @@ class Session:
         """Have nothing run between runs: no thread or child that outlives its run, no code behind a forged end of it,
         and nobody who changes files while we look at them. True when it had to be killed instead."""
         # By itself where it is alone, as is usual: by the kernel's count, taken again when it cannot fork any more.
-        if self._count() == 1 and guest.stop_alone() and self._count() == 1:
+        if self._count() == 1 and await guest.stop_alone() and self._count() == 1:
             self._is_alone = True
         else:
             await self._box.tell("stop")
