@@ -126,7 +126,7 @@ class Guest:
             for _ in range(_LOOKS):
                 if self.stat.is_stopped():
                     return True
-                time.sleep(_LOOK_SECONDS)  # not as a task: it may have to run on our processor to be stopped
+                time.sleep(_LOOK_SECONDS)  # noqa: ASYNC251 - it may have to run on our processor to be stopped
             for _ in range(_PATIENT_LOOKS):  # on a busy machine it has to wait for its turn
                 await asyncio.sleep(_PATIENT_LOOK_SECONDS)
                 if self.exited.is_set():
