@@ -31,8 +31,8 @@ class Reply:
 class PacketChannel:
     """Requests with numbers over a packet socket; packets without one go to `on_event`.
 
-    Use as a task: `run` reads until the other end is gone, and then fails every request under way. Whoever closes the
-    socket without `close` has shut it down before, or cancels `run` next.
+    Use as a task: `run` reads until the other end is gone, and then fails every request under way. The socket is the
+    channel's to close.
     """
 
     def __init__(self, sock: socket.socket, name: str, on_event: Callable[[dict[str, Any]], None]) -> None:

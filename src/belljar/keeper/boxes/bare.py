@@ -149,8 +149,7 @@ class _Warden:
         self.close()
         with anyio.move_on_after(STOP_SECONDS):
             await anyio.wait_readable(self._pidfd)
-        anyio.notify_closing(self._sock)
-        self._sock.close()
+        self._channel.close()
         os.close(self._pidfd)
 
 

@@ -199,6 +199,7 @@ async def start(
             tree.attach_own(process.pid)
         has_range = outside.has_uid_range(uid_base, UID_COUNT)
         view = policy.view(runtime.path, runtime.base_prefix, Path(archive.name))
+        boxer = PacketChannel(ours, "boxer", lambda packet: None)
         try:
             try:
                 laps = await _enter(ours, process.pid, view, uid_base if has_range else None)
@@ -206,15 +207,13 @@ async def start(
             except JailUnavailable as error:
                 raise NoNamespaces(str(error)) from error
             archive.close()  # mounted by now: a name on disk would only be left over if we were killed
-            boxer = PacketChannel(ours, "boxer", lambda packet: None)
             outer = OuterBox(boxer, program, uid_base=uid_base if has_range else None)
             outer.laps = laps
             tasks.start_soon(boxer.run)
             yield outer
         finally:
             # Without its keeper the boxer ends, and as pid 1 it takes the outer box with it; its parent reaps it.
-            anyio.notify_closing(ours)
-            ours.close()
+            boxer.close()
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
