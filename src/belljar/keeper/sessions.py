@@ -212,7 +212,7 @@ class Session:
     def _other_processes(self, uid: int) -> int:
         """What RLIMIT_NPROC counts beside the guest's own processes."""
         if self._site.has_namespaces:
-            return 2  # since Linux 5.14 each user namespace has its own count: the box's pid 1 and a warden
+            return 1  # since Linux 5.14 each user namespace has its own count: the box's pid 1
         # The warden has our uid. With the guests' uid our own and the user's other processes are in the count, which
         # goes up and down: what is over the limit is for the watcher to see, and this is the wall behind it.
         return 0 if self._site.has_own_uids else outside.tasks_of(uid) + 4 * self.limits.pids
