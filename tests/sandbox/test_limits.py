@@ -519,3 +519,29 @@ time.sleep(30)
         # A look takes a while at the level `limited`, and more is taken meanwhile.
         assert max(held, default=0) <= 128 + 10 * 32
         assert await session.says("print('again')") == "again"
+
+
+async def test_what_a_guest_passes_on_holds_nobody_up(keeper: link.Keeper) -> None:
+    """The last to close a socket that lingers waits for it, and that would be who reads the guest's messages."""
+    code = """
+        import array, os, socket, struct, time
+        listening = socket.create_server(("127.0.0.1", 0))
+        near = socket.create_connection(listening.getsockname())
+        far, _ = listening.accept()
+        near.setblocking(False)
+        try:
+            while True: near.send(b"x" * 65536)
+        except BlockingIOError: pass
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 10000))
+        channel = socket.socket(fileno=os.dup(3))
+        try: channel.sendmsg([b"\\x01"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [near.fileno()]))])
+        except OSError: pass
+        os._exit(7) if os.environ.get("LEAVES") else near.close()
+        time.sleep(60)
+    """
+    async with opened(keeper) as hostile, opened(keeper) as other:
+        with anyio.fail_after(40):
+            for env in ({}, {"LEAVES": "1"}):
+                result = await hostile.run(code, timeout=2, env=env)
+                assert result.outcome.status in ("timed_out", "crashed", "exited"), result.stderr
+                assert await other.says("print(1)") == "1"

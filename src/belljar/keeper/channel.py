@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,6 +92,10 @@ class PacketChannel:
             answered.set()
         else:
             for fd in fds:
+                if packet.get("event") == "box":
+                    # Nobody waits for it any more, and without its pidfd nobody could ever end it.
+                    with contextlib.suppress(ProcessLookupError):
+                        signal.pidfd_send_signal(fd, signal.SIGKILL)
                 os.close(fd)
             if number is None:
                 self._on_event(packet)  # else it answers somebody who has stopped waiting

@@ -52,6 +52,15 @@ def look(files_fd: int, *tops: bytes) -> Listing:
     return _look(files_fd, tops, MAX_ENTRIES)[0]
 
 
+def is_directory(files_fd: int, path: bytes) -> bool:
+    """Whether there is a directory of that path, with no link on the way."""
+    try:
+        os.close(kernel.openat2(files_fd, path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW))
+    except OSError:
+        return False
+    return True
+
+
 def look_quickly(files_fd: int, *tops: bytes) -> Listing | None:
     """The same where it takes microseconds; None where there is more to be seen."""
     found, budget = _look(files_fd, tops, _FEW_ENTRIES)

@@ -35,6 +35,7 @@ DEATH_SECONDS = 10
 """For the kernel to take a killed process apart."""
 _GUEST_FDS = 4  # stdin, stdout, stderr, control
 _ATTACHED = b"a"
+_SO_PASSRIGHTS = 83  # include/uapi/asm-generic/socket.h
 
 
 class Session:
@@ -101,6 +102,9 @@ class Session:
         laps = await self._fork(rehearsal=rehearsal)
         assert self._guest is not None
         files_fd = self._box.furnished(self._guest.pid)
+        if self._guest.is_spent:  # its number was perhaps another's by then
+            os.close(files_fd)
+            raise SessionLost("a guest has ended before it was given code")
         has_disk = self._site.has_namespaces
         self.workspace = Workspace(files_fd, self._site.identity(self.index)[0], has_disk=has_disk)
         self._has_files = True
@@ -190,6 +194,9 @@ class Session:
         }
         with contextlib.ExitStack() as near, contextlib.ExitStack() as far:
             ours, theirs = socket.socketpair()
+            with contextlib.suppress(OSError):  # since Linux 6.16
+                # What a guest passes would be ours to let go of, and our time.
+                ours.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
             near.enter_context(ours)
             far.enter_context(theirs)
             pipes = []
@@ -524,9 +531,11 @@ class Session:
                 guest.ignore()
                 await guest.dead(DEATH_SECONDS)
                 guest.close()
-            if self._has_files:
-                await self.workspace.close()
             await self._box.close()
+            if self._has_files:
+                await (
+                    self.workspace.close()
+                )  # last, and in a thread: the kernel takes a whole file system apart then
         deadline = time.monotonic() + DEATH_SECONDS
         while self._cgroup is not None and time.monotonic() < deadline:
             try:

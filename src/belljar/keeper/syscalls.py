@@ -253,7 +253,6 @@ OPTIONS_SET: dict[int, tuple[int, ...]] = {
         8,  # SO_RCVBUF
         9,  # SO_KEEPALIVE
         10,  # SO_OOBINLINE
-        13,  # SO_LINGER
         15,  # SO_REUSEPORT
         16,  # SO_PASSCRED
         18,  # SO_RCVLOWAT
@@ -268,12 +267,16 @@ OPTIONS_SET: dict[int, tuple[int, ...]] = {
     _TCP: (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 18),
 }
 """By level. Without filters (SO_ATTACH_FILTER), other congestion control, ULP, fast open and multicast."""
+LINGERING: list[list[Condition]] = [[(1, _INT, _SOL_SOCKET), (2, _INT, 13)]]
+"""SO_LINGER has whoever closes a socket last wait, as long as it says: that may be the keeper, to whom a guest can pass
+one. So it is answered, and has no effect."""
 OPTIONS_GET: dict[int, tuple[int, ...]] = {
     **OPTIONS_SET,
     _SOL_SOCKET: (
         *OPTIONS_SET[_SOL_SOCKET],
         3,  # SO_TYPE
         4,  # SO_ERROR
+        13,  # SO_LINGER
         17,  # SO_PEERCRED: of its own processes, no other is within reach
         30,  # SO_ACCEPTCONN
         38,  # SO_PROTOCOL

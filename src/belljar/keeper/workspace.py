@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import stat
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -77,11 +76,7 @@ class Workspace:
         and one for the results of the only run so far, and that one and the working directory are there."""
         if self._bare is None or _inodes(self._files_fd) != self._bare + 1:
             return False
-        try:
-            found = [os.stat(name, dir_fd=self._files_fd, follow_symlinks=False) for name in (_WORK, top)]
-        except OSError:
-            return False
-        return all(stat.S_ISDIR(status.st_mode) for status in found)
+        return all(collector.is_directory(self._files_fd, name) for name in (_WORK, top))
 
     async def changes(self, before: Listing, output_dir: str) -> list[dict[str, Any]]:
         """The files that are new or different since `before`, as {path, size_bytes, handle}."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from belljar import kernel
+from belljar.errors import SessionLost
 
 NEEDED = ("memory", "pids", "cpu")
 CPU_PERIOD_US = 100_000
@@ -20,13 +21,16 @@ class Files:
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
         self._fds: dict[str, int] = {}
+        self._is_closed = False
 
     def write(self, name: str, value: str | int) -> None:
         """Raises OSError, FileNotFoundError where there is no such file."""
         kernel.write_file(f"{self.path}/{name}", str(value))
 
     def text(self, name: str) -> str:
-        """All of a file. Raises FileNotFoundError."""
+        """All of a file. Raises FileNotFoundError, and SessionLost once these are closed."""
+        if self._is_closed:
+            raise SessionLost("the session has ended")
         fd = self._fds.get(name)
         if fd is None:
             fd = self._fds[name] = os.open(f"{self.path}/{name}", os.O_RDONLY | os.O_CLOEXEC)
@@ -41,6 +45,7 @@ class Files:
         return 0
 
     def close(self) -> None:
+        self._is_closed = True
         while self._fds:
             os.close(self._fds.popitem()[1])
 
