@@ -325,6 +325,32 @@ async def test_files_and_code_in_the_message_that_makes_the_session(keeper: link
     await keeper.close("fused")
 
 
+async def test_many_files_and_imports_in_the_message_that_makes_the_session(keeper: link.Keeper) -> None:
+    names = [f"{'a' * 200}{n}" for n in range(400)]
+    program = link.Run("import os; print(len(os.listdir()))", 10, is_last=True)
+    opening, files = link.Opening(Limits(), names), dict.fromkeys(names, b"")
+    result = await keeper.execute("many", program, opening=opening, files=files, closes=True)
+    assert result.stdout == "400\n"
+    await keeper.open("many", Limits(), names)
+    await keeper.close("many")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "\ud800"])
+async def test_a_name_that_is_none_in_the_message_that_makes_the_session(
+    keeper: link.Keeper, name: str
+) -> None:
+    opening, program = link.Opening(Limits(), []), link.Run("print(1)", 10)
+    with pytest.raises(InvalidRequest):
+        await keeper.execute("refused", program, opening=opening, files={name: b""})
+    await keeper.close("refused")
+
+
+async def test_a_name_that_is_too_long_to_be_told_again(session: Session) -> None:
+    with pytest.raises(InvalidRequest):
+        await session.put("\x7f" * 20_000, b"x")  # each is four characters in the answer
+    assert await session.says("print(1)") == "1"
+
+
 @pytest.mark.parametrize(
     ("code", "made"),
     [
