@@ -377,6 +377,15 @@ async def test_the_files_of_a_first_run(keeper: link.Keeper, code: str, made: li
             assert [file.path for file in result.files] == ["later"], result.stderr
 
 
+async def test_a_caller_that_goes_away_while_its_files_are_put(session: Session) -> None:
+    """Into a session that was there before, and goes on."""
+    files = {f"f{n}": bytes(1000) for n in range(200)}
+    program = link.Run("import time; time.sleep(20)", 60)
+    with anyio.fail_after(10), anyio.move_on_after(0.01):
+        await session.keeper.execute(session.name, program, files=files)
+    assert await session.says("print('fine')") == "fine"
+
+
 @pytest.mark.parametrize("seconds", [0.001, 0.01, 0.03, 0.1])
 async def test_a_caller_that_goes_away_while_its_session_is_made(keeper: link.Keeper, seconds: float) -> None:
     """Whenever that is, nothing runs on, and the name is free again."""

@@ -223,7 +223,7 @@ class Supervisor:
         name = message.head["session"]
         with self._begun(name):
             laps = await self._opened(name, json.loads(message.body))
-            self._check_wanted(name)
+            self._check_wanted(name, is_new=True)
         return {"laps": milliseconds(laps)}, b""
 
     @contextlib.contextmanager
@@ -235,9 +235,10 @@ class Supervisor:
         finally:
             self._begun_for.discard(name)
 
-    def _check_wanted(self, name: str) -> None:
+    def _check_wanted(self, name: str, *, is_new: bool) -> None:
         if name not in self._begun_for:
-            self._let_go(name)
+            if is_new:
+                self._let_go(name)
             raise InvalidRequest("the caller went away before the run began")
 
     async def _opened(self, name: str, asked: dict[str, Any]) -> dict[str, float]:
@@ -302,13 +303,11 @@ class Supervisor:
         self._afterwards[number] = afterwards
         laps: dict[str, float] = {}
         try:
-            if "open" in request:
-                with self._begun(name):
+            with self._begun(name):
+                if is_new := "open" in request:
                     laps = await self._opened(name, request["open"])
-                    await self._put_all(message, request["files"])
-                    self._check_wanted(name)
-            else:
                 await self._put_all(message, request["files"])
+                self._check_wanted(name, is_new=is_new)
             result = await self._session(message).execute(request, emit)
         except (SessionLost, OSError):
             closed.append(
@@ -330,9 +329,9 @@ class Supervisor:
 
     async def _interrupt(self, message: Message) -> tuple[dict[str, Any], bytes]:
         name = message.head["session"]
-        if name in self._begun_for:
-            self._begun_for.discard(name)
-        else:
+        is_begun = name in self._begun_for
+        self._begun_for.discard(name)
+        if not is_begun or name in self._sessions:
             self._session(message).interrupt()
         return {}, b""
 
