@@ -31,23 +31,27 @@ class Line(asyncio.Protocol):
         self._flushing: asyncio.TimerHandle | None = None
         self._full: asyncio.Future[None] | None = None
         """Done when there is room again for what is written."""
+        self._turn = asyncio.Lock()
+        """Who comes when there is room again does not overtake those who have waited for it."""
 
     async def send(self, message: Message) -> None:
         """Send it, behind what waits for company. Waits while the peer is slow; to one that is gone nothing is sent."""
         data = encode(message)
-        await self._writable()
-        self._write(data)
+        async with self._turn:
+            await self._writable()
+            self._write(data)
 
     async def send_soon(self, message: Message) -> None:
         """The same, but a small message may wait some milliseconds for others to go out with: each wakes the peer."""
         data = encode(message)
-        await self._writable()
-        if len(self._held) + len(data) > _SOON_BYTES:
-            self._write(data)
-            return
-        if self._flushing is None:
-            self._flushing = self._loop.call_later(_SOON_SECONDS, self._write, b"")
-        self._held += data
+        async with self._turn:
+            await self._writable()
+            if len(self._held) + len(data) > _SOON_BYTES:
+                self._write(data)
+                return
+            if self._flushing is None:
+                self._flushing = self._loop.call_later(_SOON_SECONDS, self._write, b"")
+            self._held += data
 
     def abort(self) -> None:
         """The peer reads the end, and nothing of what was not sent yet."""

@@ -150,8 +150,8 @@ class Keeper:
         `imports` are the names that its code will import, as far as is known, or None where nothing is known: they
         choose the tier, and so what is imported already when the code begins.
         """
-        head = {"session": session, "limits": limits.model_dump(), "imports": imports}
-        answer = await self._ask(Message("open", head))
+        asked = {"limits": limits.model_dump(), "imports": imports}
+        answer = await self._ask(Message("open", {"session": session}, json.dumps(asked).encode()))
         laps: dict[str, float] = answer.head["laps"]
         return laps
 
@@ -188,19 +188,20 @@ class Keeper:
         is no such session.
         """
         outputs = results.Outputs(on_event)
-        asked = {
+        # In the body, for all that a program chooses may be longer than a head: names of files, and of imports.
+        asked: dict[str, Any] = {
             "code": run.code,
             "timeout_seconds": run.timeout_seconds,
             "stdin": run.stdin,
             "env": run.env,
             "is_last": run.is_last,
             "output_dir": secrets.token_hex(8),
+            "files": [[name, len(body)] for name, body in files.items()],
         }
-        request = json.dumps(asked).encode()
-        head: dict[str, Any] = {"session": session, "size": len(request), "closes": closes}
-        head["files"] = [[name, len(body)] for name, body in files.items()]
         if opening is not None:
-            head["open"] = {"limits": opening.limits.model_dump(), "imports": opening.imports}
+            asked["open"] = {"limits": opening.limits.model_dump(), "imports": opening.imports}
+        request = json.dumps(asked).encode()
+        head = {"session": session, "size": len(request), "closes": closes}
         answer = await self._ask(
             Message("execute", head, b"".join((request, *files.values()))),
             outputs.take,

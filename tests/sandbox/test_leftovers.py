@@ -16,7 +16,8 @@ import anyio
 import pytest
 from jail import Session, Started, children, descendants, opened, started, until
 
-from belljar.errors import KeeperLost
+from belljar.errors import KeeperLost, SessionLost
+from belljar.link import Opening, Run
 from belljar.wire.execution import Limits
 
 pytestmark = pytest.mark.anyio
@@ -137,6 +138,16 @@ async def test_a_keeper_that_ends_leaves_nothing() -> None:
     assert mounts() == []
 
 
+async def test_a_keeper_that_ends_right_after_an_answer_has_nothing_to_say(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    program, opening = Run("1", 10, is_last=True), Opening(Limits(), [])
+    for _ in range(3):
+        async with started() as here:
+            await here.keeper.execute("session", program, opening=opening, closes=True)
+    assert capfd.readouterr().err == ""
+
+
 async def test_a_keeper_that_is_told_to_end_leaves_nothing(here: Started) -> None:
     seen = traces(here.pid)
     os.kill(here.pid, signal.SIGTERM)
@@ -255,3 +266,32 @@ async def test_children_that_the_code_gives_to_the_fork_server_are_reaped(here: 
         )
         assert result.stdout == "made\n"
     await until(lambda: len(here.processes()) <= before, 5)
+
+
+async def test_a_first_guest_that_dies_too_soon_is_told_as_what_it_is() -> None:
+    async with started() as here:
+        before = set(descendants(here.pid))
+        died: list[str] = []
+
+        async def open_one() -> None:
+            try:
+                await here.keeper.open("dies", Limits())
+            except SessionLost as error:
+                died.append(str(error))
+            await here.keeper.close("dies")
+
+        for _ in range(100):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(open_one)
+                while True:
+                    new = set(descendants(here.pid)) - before
+                    if len(new) > 1:  # pid 1 of the box, and the guest
+                        for pid in new:
+                            with contextlib.suppress(ProcessLookupError):
+                                os.kill(pid, signal.SIGKILL)
+                        break
+                    await anyio.sleep(0)
+            await until(lambda: set(descendants(here.pid)) <= before)
+            if died:
+                break
+        assert "the boxer" not in died[0]  # it was asked for nothing that it could not do

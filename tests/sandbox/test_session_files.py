@@ -325,6 +325,32 @@ async def test_files_and_code_in_the_message_that_makes_the_session(keeper: link
     await keeper.close("fused")
 
 
+async def test_many_files_and_imports_in_the_message_that_makes_the_session(keeper: link.Keeper) -> None:
+    names = [f"{'a' * 200}{n}" for n in range(400)]
+    program = link.Run("import os; print(len(os.listdir()))", 10, is_last=True)
+    opening, files = link.Opening(Limits(), names), dict.fromkeys(names, b"")
+    result = await keeper.execute("many", program, opening=opening, files=files, closes=True)
+    assert result.stdout == "400\n"
+    await keeper.open("many", Limits(), names)
+    await keeper.close("many")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "\ud800"])
+async def test_a_name_that_is_none_in_the_message_that_makes_the_session(
+    keeper: link.Keeper, name: str
+) -> None:
+    opening, program = link.Opening(Limits(), []), link.Run("print(1)", 10)
+    with pytest.raises(InvalidRequest):
+        await keeper.execute("refused", program, opening=opening, files={name: b""})
+    await keeper.close("refused")
+
+
+async def test_a_name_that_is_too_long_to_be_told_again(session: Session) -> None:
+    with pytest.raises(InvalidRequest):
+        await session.put("\x7f" * 20_000, b"x")  # each is four characters in the answer
+    assert await session.says("print(1)") == "1"
+
+
 @pytest.mark.parametrize(
     ("code", "made"),
     [
@@ -349,6 +375,15 @@ async def test_the_files_of_a_first_run(keeper: link.Keeper, code: str, made: li
         )
         if "symlink" not in code and "rmdir('/files/work')" not in code:
             assert [file.path for file in result.files] == ["later"], result.stderr
+
+
+async def test_a_caller_that_goes_away_while_its_files_are_put(session: Session) -> None:
+    """Into a session that was there before, and goes on."""
+    files = {f"f{n}": bytes(1000) for n in range(200)}
+    program = link.Run("import time; time.sleep(20)", 60)
+    with anyio.fail_after(10), anyio.move_on_after(0.01):
+        await session.keeper.execute(session.name, program, files=files)
+    assert await session.says("print('fine')") == "fine"
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.01, 0.03, 0.1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 
@@ -94,6 +95,26 @@ async def test_who_sends_to_a_slow_peer_waits(peer: Peer) -> None:
         assert sent < 4  # what the kernel holds, and one message
         assert len(await peer.read(24)) == 24
     assert sent == 24
+
+
+async def test_who_comes_when_there_is_room_again_does_not_overtake(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[asyncio.Task[None]] = []
+
+    def resume_writing(line: Line) -> None:
+        resume(line)
+        late.append(asyncio.create_task(line.send(Message("late", {}))))
+
+    resume = Line.resume_writing
+    monkeypatch.setattr(Line, "resume_writing", resume_writing)
+    await peer.line.send(Message("m", {}, bytes(5_000_000)))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(peer.line.send_soon, Message("waits", {}))
+        await anyio.wait_all_tasks_blocked()
+        assert [message.kind for message in await peer.read(3)] == ["m", "waits", "late"]
+    monkeypatch.undo()
+    await asyncio.gather(*late)
 
 
 async def test_a_wait_that_is_given_up_holds_up_nobody(peer: Peer) -> None:

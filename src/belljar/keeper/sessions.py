@@ -163,8 +163,11 @@ class Session:
                 if not has_namespaces:
                     self._zygote_pid = outside.parent(self._zygote_pid)  # between the two is the warden
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self._kill_guest()
+            if (
+                self._has_files
+            ):  # else it is the first, of which no warden knows the root yet: `close` ends it
+                with anyio.CancelScope(shield=True):
+                    await self._kill_guest()
             raise
         laps |= guest.laps
         laps["guest"] = time.perf_counter() - started

@@ -39,6 +39,8 @@ from belljar.wire.execution import IdleMemory, Layer, Level, Limits
 
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
 _AFTER_SECONDS = 0.003
+_MAX_ERROR_CHARACTERS = 4000
+"""Of what an error says: it may quote its caller, and has to fit into the head of a message."""
 
 Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], bytes]]]
 
@@ -170,12 +172,10 @@ class Supervisor:
             head, body = await self._OPERATIONS[message.kind](self, message)
             answer = Message("answer", {"id": number, **head}, body)
         except BelljarError as error:
-            answer = Message("error", {"id": number, "error": type(error).__name__, "message": str(error)})
+            answer = _refusal(number, type(error).__name__, str(error))
         except Exception as error:  # noqa: BLE001 - the boundary of one request: the others go on
             log(message.kind, error)
-            answer = Message(
-                "error", {"id": number, "error": "SessionLost", "message": f"the keeper failed: {error}"}
-            )
+            answer = _refusal(number, SessionLost.__name__, f"the keeper failed: {error}")
         await self._line.send(answer)
         # Only now: the end of a session, and a new one in its place, are nothing that its caller waits for, and would
         # only take the processors from those who pass the answer on.
@@ -222,8 +222,8 @@ class Supervisor:
     async def _open(self, message: Message) -> tuple[dict[str, Any], bytes]:
         name = message.head["session"]
         with self._begun(name):
-            laps = await self._opened(name, message.head)
-            self._check_wanted(name)
+            laps = await self._opened(name, json.loads(message.body))
+            self._check_wanted(name, is_new=True)
         return {"laps": milliseconds(laps)}, b""
 
     @contextlib.contextmanager
@@ -235,9 +235,10 @@ class Supervisor:
         finally:
             self._begun_for.discard(name)
 
-    def _check_wanted(self, name: str) -> None:
+    def _check_wanted(self, name: str, *, is_new: bool) -> None:
         if name not in self._begun_for:
-            self._let_go(name)
+            if is_new:
+                self._let_go(name)
             raise InvalidRequest("the caller went away before the run began")
 
     async def _opened(self, name: str, asked: dict[str, Any]) -> dict[str, float]:
@@ -283,6 +284,7 @@ class Supervisor:
     async def _execute(self, message: Message) -> tuple[dict[str, Any], bytes]:
         head, number = message.head, message.head["id"]
         name = head["session"]
+        request = json.loads(message.body[: head["size"]])
 
         async def emit(event: Message) -> None:
             # An owner that is slow holds up the guest. One that is not has the end of a short run with its outputs.
@@ -301,14 +303,12 @@ class Supervisor:
         self._afterwards[number] = afterwards
         laps: dict[str, float] = {}
         try:
-            if "open" in head:
-                with self._begun(name):
-                    laps = await self._opened(name, head["open"])
-                    await self._put_all(message)
-                    self._check_wanted(name)
-            else:
-                await self._put_all(message)
-            result = await self._session(message).execute(json.loads(message.body[: head["size"]]), emit)
+            with self._begun(name):
+                if is_new := "open" in request:
+                    laps = await self._opened(name, request["open"])
+                await self._put_all(message, request["files"])
+                self._check_wanted(name, is_new=is_new)
+            result = await self._session(message).execute(request, emit)
         except (SessionLost, OSError):
             closed.append(
                 self._sessions.pop(name, None)
@@ -319,19 +319,19 @@ class Supervisor:
             closed.append(self._sessions.pop(name, None))
         return {"is_closed": bool(closed)}, json.dumps(result).encode()
 
-    async def _put_all(self, message: Message) -> None:
+    async def _put_all(self, message: Message, files: Sequence[tuple[str, int]]) -> None:
         """The files that came with a run."""
         at = message.head["size"]
-        for file, size in message.head["files"]:
+        for file, size in files:
             workspace = self._session(message).workspace
             await workspace.put(file, message.body[at : at + size], is_first=True, is_last=True)
             at += size
 
     async def _interrupt(self, message: Message) -> tuple[dict[str, Any], bytes]:
         name = message.head["session"]
-        if name in self._begun_for:
-            self._begun_for.discard(name)
-        else:
+        is_begun = name in self._begun_for
+        self._begun_for.discard(name)
+        if not is_begun or name in self._sessions:
             self._session(message).interrupt()
         return {}, b""
 
@@ -360,7 +360,8 @@ class Supervisor:
 
     def _end(self, session: Session | None) -> None:
         """Nobody waits for the milliseconds that the kernel takes."""
-        if session is not None:
+        # When the owner has gone, it ends with all others.
+        if session is not None and not self._gone.is_set():
             session.kill()
             self._work.start_soon(self._maker.end, session)
 
@@ -373,6 +374,10 @@ class Supervisor:
         "close": _close,
         "state": _state,
     }
+
+
+def _refusal(number: int, kind: str, text: str) -> Message:
+    return Message("error", {"id": number, "error": kind, "message": text[:_MAX_ERROR_CHARACTERS]})
 
 
 def _ignore(message: Message) -> None:

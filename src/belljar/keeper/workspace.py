@@ -91,7 +91,10 @@ class Workspace:
 
         Raises InvalidRequest, and then what had the name has it still.
         """
-        raw = os.fsencode(name)
+        try:
+            raw = os.fsencode(name)
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(f"{name!r} is no file name: it is no text") from error
         if not raw or b"/" in raw or b"\0" in raw or raw in (b".", b"..") or len(raw) > 255:
             raise InvalidRequest(
                 f"{name!r} is no file name: one component of at most 255 bytes, without / and NUL"
