@@ -304,7 +304,7 @@ class Session:
                 lambda: self._run is None and not self._is_closed,
                 abandon_on_cancel=True,  # with the keeper's end, which closes us: it stops by itself then
             )
-        except OSError:
+        except (OSError, SessionLost):
             if self._is_closed:
                 return 0  # its end came in between
             raise
