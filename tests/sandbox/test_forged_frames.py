@@ -220,7 +220,7 @@ async def test_code_that_closes_or_shuts_the_socket(session: Session) -> None:
         assert await session.says("print('again')") == "again"
 
 
-async def test_descriptors_that_are_sent_are_dropped(started: Started, session: Session) -> None:
+async def test_descriptors_that_are_sent_are_refused_or_dropped(started: Started, session: Session) -> None:
     fds = Path(f"/proc/{started.pid}/fd")
     await session.run("1")  # for what is opened once in a session's life
     before = len(list(fds.iterdir()))
@@ -229,7 +229,8 @@ import socket
 sock = socket.socket(fileno=os.dup(3))
 for _ in range(12):
     null = [os.open("/dev/null", os.O_RDONLY) for _ in range(10)]
-    socket.send_fds(sock, [message("finished", run=-1)], null)
+    try: socket.send_fds(sock, [message("finished", run=-1)], null)
+    except PermissionError: pass  # since Linux 6.16
     for fd in null: os.close(fd)
 print("sent")
 """

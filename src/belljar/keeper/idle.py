@@ -9,8 +9,8 @@ page is shared with: the zygote's memory, and libraries that others have mapped 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
@@ -25,8 +25,8 @@ from belljar.wire.execution import MIB, IdleMemory
 
 _PIECE_BYTES = 32 * MIB
 """Asked for at once: a run that begins waits for no more than that."""
-_MOST_SECONDS = 0.25
-"""For one session, which may have as many mappings as it likes: the others are to have their turn."""
+_MOST_PIECES = 5000
+"""Of one session, which may have as many mappings as it likes: the others are to have their turn."""
 _LOOKS = 4
 """In the time after which a session is idle."""
 _NO_SWAP = "this machine has no swap: only clean pages of files are given back"
@@ -102,9 +102,9 @@ def give_back(cgroup: Cgroup | None, processes: Iterable[int], goes_on: Callable
         with cgroup.swapping():
             cgroup.reclaim(_PIECE_BYTES, goes_on)
         return max(0, before - cgroup.memory_bytes())
-    deadline = time.monotonic() + _MOST_SECONDS
+    pieces = itertools.count()
     with cgroup.swapping() if cgroup is not None else contextlib.nullcontext():
-        return _advised(processes, lambda: time.monotonic() < deadline and goes_on())
+        return _advised(processes, lambda: next(pieces) < _MOST_PIECES and goes_on())
 
 
 def _advised(processes: Iterable[int], goes_on: Callable[[], bool]) -> int:
