@@ -110,8 +110,6 @@ MADV_COLLAPSE = 25
 HUGE_PAGE = 2 * 1024 * 1024
 
 _STACK_BYTES = 65536
-_stacks: list[Any] = []
-"""What must not be freed."""
 
 
 def _raise(name: str) -> None:
@@ -146,19 +144,16 @@ def stand_still(flags: int) -> int:
     It is for the first process of a box, which has to be born inside its namespaces and has nothing to do: it costs a
     tenth of a fork, which would copy page tables, and then the pages that both write to.
     """
-    stack = _stack()
+    end = ctypes.addressof(_stack()) + _STACK_BYTES - 64
     pause = ctypes.cast(libc.pause, ctypes.c_void_p)
     flags |= _CLONE_VM | _CLONE_FILES | signal.SIGCHLD
-    return _checked("clone", libc.clone(pause, ctypes.c_void_p(stack), ctypes.c_int(flags), None))
+    return _checked("clone", libc.clone(pause, ctypes.c_void_p(end), ctypes.c_int(flags), None))
 
 
 @functools.cache
-def _stack() -> int:
-    """The end of a stack for all who stand still: each has the same on it, its way into pause(2)."""
-    pages = mmap.mmap(-1, _STACK_BYTES)
-    buffer = (ctypes.c_char * _STACK_BYTES).from_buffer(pages)
-    _stacks.append(buffer)
-    return ctypes.addressof(buffer) + _STACK_BYTES - 64
+def _stack() -> Any:
+    """A stack for all who stand still: each has the same on it, its way into pause(2)."""
+    return (ctypes.c_char * _STACK_BYTES).from_buffer(mmap.mmap(-1, _STACK_BYTES))
 
 
 def fork_into(pid_namespace: int, own_pid_namespace: int) -> int:

@@ -161,10 +161,6 @@ class Zygotes:
         """Whether new sessions would be forked from it."""
         return zygote in self._current.zygotes
 
-    def suspect(self) -> None:
-        """Something forked from the present generation was not as it has to be: have it replaced."""
-        self._current.worn.set()
-
     async def run(self) -> None:
         """Bring up what is missing, and replace what is worn, for as long as the keeper lives."""
         await self._grow(self._current)
