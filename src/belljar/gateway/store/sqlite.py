@@ -33,6 +33,15 @@ def queries(text: str) -> dict[str, str]:
     return found
 
 
+def _all_queries() -> dict[str, str]:
+    """Those of every .sql file beside this one; `create_…` and `index_…` are run whenever the store is opened."""
+    found: dict[str, str] = {}
+    for file in resources.files("belljar.gateway.store").iterdir():
+        if file.name.endswith(".sql"):
+            found |= queries(file.read_text("utf-8"))
+    return found
+
+
 class SqliteStore:
     """Made by `open_store`."""
 
@@ -77,8 +86,7 @@ class SqliteStore:
 @asynccontextmanager
 async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
     """Open the store in the file at `path`, making it where it is missing."""
-    text = resources.files("belljar.gateway.store").joinpath("files.sql").read_text("utf-8")
-    statements = queries(text)
+    statements = _all_queries()
 
     def connect() -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -86,8 +94,10 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         with connection:
-            connection.execute(statements["create_files"])
-            connection.execute(statements["index_files_by_expiry"])
+            for kind in ("create_", "index_"):
+                for name, statement in statements.items():
+                    if name.startswith(kind):
+                        connection.execute(statement)
         return connection
 
     connection = await anyio.to_thread.run_sync(connect)
