@@ -47,7 +47,9 @@ EDITED = results.CallResult("", "", 0, Truncated(), b'{"result": "create", "is_f
 class FakeKeeper:
     """Echoes the code as its output.
 
-    `asks` calls the first of the caller's tools, and prints the reply. `dies` in the code ends the keeper, `waits` waits for `release`."""
+    `asks` calls the first of the caller's tools, and prints the reply. `dies` in the code ends the keeper, `waits`
+    waits for `release`.
+    """
 
     def __init__(self) -> None:
         self.description = ABOUT
