@@ -22,6 +22,9 @@ TEXT_CHARS = 50_000
 
 _SERVER_USES = frozenset({"server_tool_use", "mcp_tool_use"})
 _NEVER_RUN = "This code was not run: the conversation went on without it."
+_ENDED = (
+    "This code was ended: it waited for tools that it had called, and the conversation went on without them."
+)
 _NO_RESULT = "There is no result of this call in the conversation."
 
 
@@ -52,6 +55,8 @@ class _Part:
     inputs: dict[str, tuple[str, str, object]] = field(default_factory=dict)
     """By upstream id: the client's id, the tool's name and the input, of uses of our tools."""
     results: dict[str, Block] = field(default_factory=dict)
+    waited: frozenset[str] = frozenset()
+    """The upstream ids of code that has called tools of the caller's, and so has run in part."""
 
     def unanswered(self) -> list[str]:
         return [use for use in self.uses if use not in self.results]
@@ -74,6 +79,7 @@ def translate(messages: list[Message], our_tools: frozenset[str] = OUR_NAMES) ->
             _append(out, "user", _repairs(open_part))
             open_part = _assistant(out, contents[number], our_tools)
             if open_part:
+                open_part.waited = frozenset(map(upstream_id, uses_of))
                 _adopt(open_part, messages, contents, number + 1)
             continue
         blocks = [_plain(block) for block in contents[number]]
@@ -244,7 +250,11 @@ def _repairs(part: _Part | None, skip: list[Use] | None = None) -> list[Block]:
     if part is None:
         return []
     left_out = {use.upstream_id for use in skip or []}
-    return [part.results.get(use) or _missing(use, _NEVER_RUN) for use in part.uses if use not in left_out]
+    return [
+        part.results.get(use) or _missing(use, _ENDED if use in part.waited else _NEVER_RUN)
+        for use in part.uses
+        if use not in left_out
+    ]
 
 
 def _missing(use_id: str, text: str) -> Block:
