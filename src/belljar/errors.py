@@ -71,6 +71,12 @@ class SessionLost(BelljarError):
     status = 503
 
 
+class NotKept(BelljarError):
+    """A session's files could not be put away, or not be brought back."""
+
+    status = 503
+
+
 class KeeperLost(BelljarError):
     """The keeper process, or a part of it that all sessions need, ended; its sessions are gone."""
 

@@ -258,6 +258,22 @@ class Keeper:
         head = {"session": session, "ask": ask, "status": status}
         await self._ask(Message("reply", head, text.encode("utf-8", "replace")))
 
+    async def pack(self, session: str) -> AsyncIterator[bytes]:
+        """An archive of the session's files, in pieces: the working directory and /tmp.
+
+        A run before the last piece gives it up. Raises NotKept where there can be none; the session then goes on.
+        """
+        is_first = True
+        while piece := (await self._ask(Message("pack", {"session": session, "is_first": is_first}))).body:
+            is_first = False
+            yield piece
+
+    async def unpack(self, session: str, archive: AsyncIterator[bytes]) -> None:
+        """Put the files of an archive into a session in which no code has run. Raises NotKept; it is then of no use."""
+        async for piece in archive:
+            await self._ask(Message("unpack", {"session": session, "is_last": False}, piece))
+        await self._ask(Message("unpack", {"session": session, "is_last": True}))
+
     async def interrupt(self, session: str) -> None:
         """Have the run under way in the session, if any, end as `interrupted`."""
         await self._ask(Message("interrupt", {"session": session}))

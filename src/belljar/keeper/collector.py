@@ -153,15 +153,15 @@ def mend(files_fd: int, directories: Iterable[bytes], *, owner: int) -> None:
             if stat.S_ISDIR(os.stat(name, dir_fd=files_fd, follow_symlinks=False).st_mode):
                 continue
             aside = name + b"-" + os.urandom(4).hex().encode()
-            with _as(owner):
+            with acting_as(owner):
                 os.rename(name, aside, src_dir_fd=files_fd, dst_dir_fd=files_fd)
-        with _as(owner):
+        with acting_as(owner):
             os.mkdir(name, 0o755, dir_fd=files_fd)
 
 
 def rename(files_fd: int, directory: bytes, old: bytes, new: bytes, *, owner: int) -> None:
     """Give a file in `directory` another name, replacing what has it. Runs in a thread of its own, like `write`."""
-    with _as(owner):
+    with acting_as(owner):
         fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.rename(old, new, src_dir_fd=fd, dst_dir_fd=fd)
@@ -180,7 +180,7 @@ def remove(files_fd: int, directory: bytes, name: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _as(owner: int) -> Iterator[None]:
+def acting_as(owner: int) -> Iterator[None]:
     """As root: make files as the guest's uid. A file system of the box cannot hold those of another."""
     is_root = os.geteuid() == 0
     if is_root:
@@ -198,7 +198,7 @@ def write(files_fd: int, path: bytes, data: bytes, *, append: bool, owner: int) 
     The first piece replaces whatever had the name. Runs in a thread of its own: the file-system identity is
     switched for that thread only.
     """
-    with _as(owner):
+    with acting_as(owner):
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         if not append:
             remove(files_fd, os.path.dirname(path), os.path.basename(path))

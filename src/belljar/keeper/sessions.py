@@ -550,6 +550,30 @@ class Session:
         await self._kill_guest()
         return True
 
+    # -- putting away --------------------------------------------------------------------------------------
+
+    async def pack(self, *, is_first: bool) -> bytes:
+        """The next piece of an archive of its files; nothing after the last. Raises InvalidRequest, NotKept.
+
+        Between runs all that is in it is stopped, and what is variable stays: where the archive cannot be made, the
+        session goes on.
+        """
+        if self._run is not None:
+            raise InvalidRequest("the session is running code: its files change")
+        async with self._turn:
+            if self._guest is not None and self._guest.is_spent:
+                await self._kill_guest()  # its death may have woken what it has left
+            return await self.workspace.pack(
+                self._box.open_temporary, self.limits.disk_bytes, is_first=is_first
+            )
+
+    async def unpack(self, data: bytes, *, is_last: bool) -> None:
+        """Take in the next piece of an archive. Raises InvalidRequest where code has run, NotKept where it is none."""
+        if self._runs:
+            raise InvalidRequest("the session has run code: its files are its own")
+        async with self._turn:
+            await self.workspace.unpack(self._box.open_temporary, data, is_last=is_last)
+
     def _cpu_seconds(self) -> float:
         """CPU time of everything in the session; where no cgroup counts it, without what was left to pid 1 and died."""
         counted = self._cgroup.cpu_seconds() if self._cgroup is not None else None

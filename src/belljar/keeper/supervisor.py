@@ -281,6 +281,13 @@ class Supervisor:
         head = message.head
         return {}, await self._session(message).workspace.read(head["handle"], head["offset"], head["length"])
 
+    async def _pack(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        return {}, await self._session(message).pack(is_first=message.head["is_first"])
+
+    async def _unpack(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        await self._session(message).unpack(message.body, is_last=message.head["is_last"])
+        return {}, b""
+
     async def _execute(self, message: Message) -> tuple[dict[str, Any], bytes]:
         head, number = message.head, message.head["id"]
         name = head["session"]
@@ -374,6 +381,8 @@ class Supervisor:
         "open": _open,
         "put": _put,
         "read": _read,
+        "pack": _pack,
+        "unpack": _unpack,
         "execute": _execute,
         "interrupt": _interrupt,
         "reply": _reply,

@@ -11,13 +11,16 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from belljar.errors import InvalidRequest, SessionLost
-from belljar.keeper import collector
+from belljar.errors import InvalidRequest, NotKept, SessionLost
+from belljar.keeper import boxes, collector
+from belljar.keeper.archive import Packer, Tops, Unpacker
 from belljar.keeper.collector import Listing, Seen
 
 T = TypeVar("T")
 
 _WORK = b"work"
+"""What of the directory is archived; and the temporary directory."""
+_TEMPORARY = b"tmp"
 _FEW = 100
 _FEW_BYTES = 1024 * 1024
 
@@ -38,6 +41,9 @@ class Workspace:
         self._bare = _inodes(files_fd) if has_disk else None
         """How many there are without a file."""
         self._listing: Listing = {}
+        self._temporary_fd = -1
+        self._packer: Packer | None = None
+        self._unpacker: Unpacker | None = None
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Work with the directory. Raises SessionLost when it is closed."""
@@ -55,6 +61,7 @@ class Workspace:
 
     async def before(self, output_dir: str) -> Listing:
         """What lies there before a run."""
+        self.at_once(self._give_up_archive)
         if self._is_untouched:
             self._is_untouched = False
             return {}
@@ -151,6 +158,66 @@ class Workspace:
         except OSError as error:
             raise InvalidRequest("the file has been removed since the run") from error
 
+    async def pack(self, open_temporary: Callable[[], int], disk_bytes: int, *, is_first: bool) -> bytes:
+        """The next piece of an archive of the files; nothing after the last. A run in between gives it up.
+
+        Raises NotKept where it cannot be made, and InvalidRequest for a later piece where no first one was asked for.
+        """
+        if is_first:
+            self.at_once(self._give_up_archive)
+        elif self._packer is None:
+            raise InvalidRequest("no archive of the session is being made")
+
+        def pack() -> bytes:
+            if self._packer is None:
+                self._packer = Packer(self._tops(open_temporary), disk_bytes, boxes.inodes(disk_bytes))
+            return self._packer.piece()
+
+        piece = await self._archiving(pack, "the session's files could not be put away")
+        if not piece:
+            self._give_up_archive()
+        return piece
+
+    async def unpack(self, open_temporary: Callable[[], int], data: bytes, *, is_last: bool) -> None:
+        """Take in the next piece of an archive. Raises NotKept."""
+        self._is_untouched = False
+
+        def unpack() -> None:
+            if self._unpacker is None:
+                self._unpacker = Unpacker(self._tops(open_temporary))
+            with collector.acting_as(self._owner):
+                self._unpacker.feed(data)
+            if is_last and not self._unpacker.is_complete:
+                raise NotKept("what was kept of the session's files ends too early")
+
+        await self._archiving(unpack, "the session's files could not be brought back")
+        if is_last:
+            self._give_up_archive()
+
+    async def _archiving(self, work: Callable[[], T], what: str) -> T:
+        try:
+            return await self.in_thread(work)
+        except NotKept:
+            self._give_up_archive()
+            raise
+        except OSError as error:
+            self._give_up_archive()
+            raise NotKept(f"{what}: {error.strerror}") from error
+
+    def _tops(self, open_temporary: Callable[[], int]) -> Tops:
+        self._temporary_fd = open_temporary()
+        return {_WORK: (self._files_fd, _WORK), _TEMPORARY: (self._temporary_fd, b".")}
+
+    def _give_up_archive(self) -> None:
+        """Let go of what an archive is made or unpacked with."""
+        for archive in (self._packer, self._unpacker):
+            if archive is not None:
+                archive.close()
+        self._packer = self._unpacker = None
+        if self._temporary_fd >= 0:
+            os.close(self._temporary_fd)
+            self._temporary_fd = -1
+
     async def mend(self) -> None:
         """Make the directories again that code may have moved or deleted: a guest cannot begin without."""
         await self.in_thread(lambda: collector.mend(self._files_fd, (_WORK, b"output"), owner=self._owner))
@@ -160,6 +227,7 @@ class Workspace:
         async with self._turn:
             if not self._is_closed:
                 self._is_closed = True
+                self._give_up_archive()
                 if _is_small(self._files_fd):
                     os.close(self._files_fd)
                 else:

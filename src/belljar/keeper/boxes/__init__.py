@@ -79,6 +79,9 @@ class Box(Protocol):
         Raises SessionLost.
         """
 
+    def open_temporary(self) -> int:
+        """A descriptor of its /tmp, for the caller to close. Raises OSError."""
+
     async def tell(self, op: str, keep: Sequence[int] = ()) -> None:
         """Signal everything in the box, and return when all have taken notice.
 

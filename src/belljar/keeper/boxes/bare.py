@@ -39,6 +39,7 @@ STOP_SECONDS = 5
 _PREFIX = "belljar-bare-"
 _LOCK = "lock"
 _INSIDE = "inside.zip"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class BareBox:
@@ -74,6 +75,10 @@ class BareBox:
     def furnished(self, guest_pid: int) -> int:
         """Which it was before."""
         return os.open(self._directory / "files", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def open_temporary(self) -> int:
+        """Landlock lets no guest put anything else in its place."""
+        return os.open("tmp", _DIRECTORY, dir_fd=self._directory_fd)
 
     def given(self, warden: _Warden) -> None:
         """A guest was forked; the warden before has ended with its own."""

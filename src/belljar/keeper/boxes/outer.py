@@ -64,6 +64,12 @@ class InnerBox:
         self.confinement["furniture"] = None
         return fd
 
+    def open_temporary(self) -> int:
+        """By the root, which is read-only: no guest can put anything else in its place."""
+        return os.open(
+            "tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root_fd
+        )
+
     def place(self) -> list[int]:
         """Where a guest is to go: a pidfd of pid 1, and the root where there is one already."""
         return [self.pidfd] if self._root_fd < 0 else [self.pidfd, self._root_fd]
