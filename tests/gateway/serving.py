@@ -84,11 +84,16 @@ def serving(state: Path, **settings: object) -> Iterator[Server]:
 
 @dataclass
 class Refusal:
-    """The model server answers with an error."""
+    """The model server answers with no stream: an error, as a rule."""
 
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def told(document: object, status: int = 200) -> Refusal:
+    """The model server answers with JSON."""
+    return Refusal(status, json.dumps(document).encode(), {"content-type": "application/json"})
 
 
 @dataclass
@@ -121,6 +126,7 @@ class Model:
         self.turns: deque[Any] = deque()
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -139,6 +145,7 @@ class Model:
         self.turns = deque(turns)
         self.requests.clear()
         self.headers.clear()
+        self.paths.clear()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         model = self
@@ -149,9 +156,14 @@ class Model:
             def log_message(self, *_: object) -> None:
                 pass
 
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                model.requests.append(body)
+                if self.command == "POST":
+                    body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                    model.requests.append(body)
+                model.paths.append(self.path)
                 model.headers.append({name.lower(): value for name, value in self.headers.items()})
                 turn = model.turns.popleft() if model.turns else [text("the test has no more turns")]
                 if isinstance(turn, Refusal):

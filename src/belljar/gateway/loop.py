@@ -114,6 +114,19 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
             messages = [*messages, _said(turn), {"role": "user", "content": results}]
 
 
+async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
+    """What the upstream would be asked first. Code that waits to be run counts as not run: nothing runs for this."""
+    async with AsyncExitStack() as stack:
+        now = _Answer(parts, asked, _unheard, stack)
+        conversation = await _begin(now)
+        messages = history.with_results(conversation, history.not_run(conversation.pending))
+        return _upstream_request(now, messages)
+
+
+async def _unheard(event: Event) -> None:
+    """An answer that nobody waits for."""
+
+
 async def _begin(now: _Answer) -> history.Conversation:
     """Look up the container, take the attachments out, put the history into the upstream's words."""
     request = now.asked.request

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 import belljar
 from belljar.batch import lines_of
 from belljar.errors import InvalidRequest
-from belljar.gateway import batch, executions, loop, profiles
+from belljar.gateway import batch, executions, loop, models, openapi, profiles, tokens
 from belljar.gateway.envelope import ThreadUnsupported, activity_of, from_validation
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.sse import EventStream
@@ -39,6 +39,7 @@ from belljar.wire.resources import (
     RuntimeHealth,
     SessionsHealth,
     TierHealth,
+    TokenCount,
     rfc3339,
 )
 
@@ -54,23 +55,10 @@ _SERVER_TOOLS = {
 
 async def messages(request: Request) -> ASGIApp:
     parts = _parts(request)
-    document = await _document(request)
-    if document.get("thread") is not None:
-        raise ThreadUnsupported(
-            "thread: this server keeps no threads; send the whole conversation in `messages`"
-        )
-    asked_for = _validated(MessageRequest, document)
-    tool = _code_tool(asked_for.tools or [])
-    betas = _betas(request)
-    header = request.headers.get(profiles.HEADER)
-    profile = profiles.choose(header, parts.settings.profile, tool.get("type") if tool else None, betas)
-    if asked_for.container is not None:
-        parts.placement.find(asked_for.container)
-    activity = activity_of(request.scope)
-    activity.headers[profiles.HEADER] = profile
-    activity.headers["belljar-isolation"] = parts.placement.description.isolation.level
-    asked = loop.Asked(asked_for, Caller(_api_key(request), betas), profile, tool, activity)
-    if asked_for.stream:
+    asked = _asked(request, await _document(request))
+    asked.activity.headers[profiles.HEADER] = asked.profile
+    asked.activity.headers["belljar-isolation"] = parts.placement.description.isolation.level
+    if asked.request.stream:
         return EventStream(lambda emit: loop.answer(parts, asked, emit), {})
     fold = MessageFold()
 
@@ -79,6 +67,46 @@ async def messages(request: Request) -> ASGIApp:
 
     await loop.answer(parts, asked, add)
     return _json(fold.result())
+
+
+def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
+    """A request for an answer, understood. Raises InvalidRequest, and NotFound for its container."""
+    parts = _parts(request)
+    if document.get("thread") is not None:
+        raise ThreadUnsupported(
+            "thread: this server keeps no threads; send the whole conversation in `messages`"
+        )
+    asked_for = _validated(MessageRequest, document)
+    tool = _code_tool(asked_for.tools or [])
+    caller = _caller(request)
+    header = request.headers.get(profiles.HEADER)
+    profile = profiles.choose(
+        header, parts.settings.profile, tool.get("type") if tool else None, caller.betas
+    )
+    if asked_for.container is not None:
+        parts.placement.find(asked_for.container)
+    return loop.Asked(asked_for, caller, profile, tool, activity_of(request.scope))
+
+
+async def count_tokens(request: Request) -> Response:
+    parts = _parts(request)
+    # The same request, but for two fields: what they say is no part of what the model reads.
+    asked = _asked(request, await _document(request) | {"max_tokens": 0, "stream": None})
+    first = await loop.first_request(parts, asked)
+    counted = {name: value for name, value in first.items() if name not in {"max_tokens", "stream"}}
+    found = await parts.upstream.count_tokens(counted, asked.caller)
+    asked.activity.headers[tokens.HEADER] = "estimate" if found is None else "upstream"
+    return _json(json_of(TokenCount(input_tokens=tokens.estimate(counted) if found is None else found)))
+
+
+async def list_models(request: Request) -> Response:
+    asked = models.asked_for(request.query_params.multi_items())
+    return _json(json_of(models.page(await _parts(request).upstream.models(_caller(request)), asked)))
+
+
+async def read_model(request: Request) -> Response:
+    known = await _parts(request).upstream.models(_caller(request))
+    return _json(json_of(models.find(known, request.path_params["id"])))
 
 
 async def create_execution(request: Request) -> Response:
@@ -172,9 +200,17 @@ async def metrics(request: Request) -> Response:
     )
 
 
+async def read_openapi(request: Request) -> Response:
+    return Response(openapi.document(_parts(request).settings.max_sessions), media_type="application/json")
+
+
 def routes() -> list[Route]:
+    """Each has its line in `openapi.operations`."""
     return [
         Route("/v1/messages", messages, methods=["POST"]),
+        Route("/v1/messages/count_tokens", count_tokens, methods=["POST"]),
+        Route("/v1/models", list_models, methods=["GET"]),
+        Route("/v1/models/{id:path}", read_model, methods=["GET"]),  # an id may have slashes: owner/name
         Route("/v1/executions", create_execution, methods=["POST"]),
         Route("/v1/executions/batch", create_batch, methods=["POST"]),
         Route("/v1/containers", create_container, methods=["POST"]),
@@ -185,13 +221,14 @@ def routes() -> list[Route]:
         Route("/v1/files/{id}/content", read_file_content, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
+        Route("/openapi.json", read_openapi, methods=["GET"]),
     ]
 
 
 def route_names(endpoints: list[Route]) -> dict[Any, str]:
     """What each endpoint is called, as in the reference: `GET /v1/files/{id}`."""
     return {
-        route.endpoint: f"{method} {route.path}"
+        route.endpoint: f"{method} {route.path_format}"
         for route in endpoints
         for method in (route.methods or set()) - {"HEAD"}
     }
@@ -279,6 +316,10 @@ def _betas(request: Request) -> tuple[str, ...]:
     """The values of `anthropic-beta`, which may be a list, and may be repeated."""
     values = ",".join(request.headers.getlist("anthropic-beta")).split(",")
     return tuple(value.strip() for value in values if value.strip())
+
+
+def _caller(request: Request) -> Caller:
+    return Caller(_api_key(request), _betas(request))
 
 
 def _api_key(request: Request) -> str | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator
 
 from belljar.gateway.turn import events_of
-from belljar.gateway.upstream import Caller, Event, Request
+from belljar.gateway.upstream import Caller, Event, Model, Request
 from belljar.gateway.upstream.conversation import Block, code_block, message, offers_code, read
 
 _FENCE = re.compile(
@@ -33,6 +33,12 @@ class DirectUpstream:
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         for event in events_of(message(request, answer(request))):
             yield event
+
+    async def count_tokens(self, request: Request, caller: Caller) -> int | None:
+        return None
+
+    async def models(self, caller: Caller) -> list[Model]:
+        return [{"id": self.kind}]
 
 
 def fenced(prompt: str) -> list[str]:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from belljar.errors import InvalidRequest
 from belljar.gateway.turn import events_of
-from belljar.gateway.upstream import Caller, Event, Request
+from belljar.gateway.upstream import Caller, Event, Model, Request
 from belljar.gateway.upstream.conversation import Block, code_block, message, offers_code, read
 
 _STDOUT = re.compile(r"\{\{\s*stdout\s*\}\}")
@@ -71,6 +71,12 @@ class ScriptedUpstream:
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         for event in events_of(message(request, answer(self._script, request))):
             yield event
+
+    async def count_tokens(self, request: Request, caller: Caller) -> int | None:
+        return None
+
+    async def models(self, caller: Caller) -> list[Model]:
+        return [{"id": self.kind}]
 
 
 def load(path: Path) -> Script:
