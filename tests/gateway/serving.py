@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,7 +108,7 @@ class BreakOff:
 class Events:
     """These events and no others."""
 
-    events: list[dict[str, Any]]
+    events: Iterable[dict[str, Any]]
 
 
 @dataclass

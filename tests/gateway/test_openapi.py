@@ -68,6 +68,20 @@ def test_every_answer_is_as_described(case: Case, described: Server) -> None:
     case.call_and_validate(base_url=described.url)
 
 
+def test_what_one_answer_names_the_next_request_finds(described: Server) -> None:
+    """Containers and files, made, asked for and deleted in whatever order."""
+
+    class Requests(api.as_state_machine()):  # type: ignore[misc]
+        def get_call_kwargs(self, case: Case) -> dict[str, object]:
+            return {"base_url": described.url}
+
+    Requests.run(
+        settings=hypothesis.settings(
+            max_examples=10, stateful_step_count=6, deadline=None, derandomize=True, database=None
+        )
+    )
+
+
 def test_every_route_is_described_and_nothing_else() -> None:
     assert set(operations(MAX_SESSIONS)) == set(route_names(routes()).values())
 

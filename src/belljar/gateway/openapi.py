@@ -89,7 +89,7 @@ _BYTES: Schema = {"type": "string", "format": "binary"}
 _LINES: Schema = {
     "type": "string",
     "contentMediaType": "application/x-ndjson",
-    "pattern": "[!-~]",
+    "pattern": "[^\\u0009-\\u000d ]",
     "description": "JSON lines: a `BatchItem` in each. Empty lines are skipped.",
 }
 _BETAS = _header(
