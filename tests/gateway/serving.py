@@ -120,9 +120,13 @@ class Wait:
 
 
 class Model:
-    """Plays one turn for each request, and remembers the requests."""
+    """Plays one turn for each request, and remembers the requests.
 
-    def __init__(self) -> None:
+    `plays` says which from a request's path and body; without it a test says so ahead, by `play`.
+    """
+
+    def __init__(self, plays: Callable[[str, dict[str, Any] | None], Any] | None = None) -> None:
+        self.plays = plays
         self.turns: deque[Any] = deque()
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -147,6 +151,11 @@ class Model:
         self.headers.clear()
         self.paths.clear()
 
+    def turn(self, path: str, body: dict[str, Any] | None) -> Any:
+        if self.plays:
+            return self.plays(path, body)
+        return self.turns.popleft() if self.turns else [text("the test has no more turns")]
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         model = self
 
@@ -160,12 +169,13 @@ class Model:
                 self.do_POST()
 
             def do_POST(self) -> None:
+                body = None
                 if self.command == "POST":
                     body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                     model.requests.append(body)
                 model.paths.append(self.path)
                 model.headers.append({name.lower(): value for name, value in self.headers.items()})
-                turn = model.turns.popleft() if model.turns else [text("the test has no more turns")]
+                turn = model.turn(self.path, body)
                 if isinstance(turn, Refusal):
                     self.send_response(turn.status)
                     for name, value in (turn.headers | {"content-length": str(len(turn.body))}).items():
