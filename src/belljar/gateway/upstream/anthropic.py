@@ -35,11 +35,14 @@ _KIND_STATUS = {
     "billing_error": 402,
     "permission_error": 403,
     "not_found_error": 404,
+    "conflict_error": 409,
     "request_too_large": 413,
     "rate_limit_error": 429,
     "timeout_error": 504,
     "overloaded_error": 529,
 }
+_KINDS = frozenset({*_KIND_STATUS, "api_error"})
+_STATUS_KINDS = {status: kind for kind, status in _KIND_STATUS.items()}
 
 
 class AnthropicUpstream:
@@ -179,11 +182,16 @@ class AnthropicUpstream:
             error = json.loads(body)["error"]
             kind, message = str(error["type"]), str(error["message"])
         except (ValueError, KeyError, TypeError):
-            kind = next((name for name, code in _KIND_STATUS.items() if code == status), "api_error")
             excerpt = body.decode("utf-8", "replace").strip()[:_EXCERPT_CHARS]
-            message = (
-                f"The model server at {self._shown} answered {response.status_code}: {excerpt or '(no text)'}"
+            kind, message = (
+                "",
+                (
+                    f"The model server at {self._shown} answered {response.status_code}: {excerpt or '(no text)'}"
+                ),
             )
+        if kind not in _KINDS:
+            # Some servers have names of their own, which no client would know.
+            kind = _STATUS_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
         return UpstreamError(message, status=status, kind=kind, retry_after=retry_after)
 
 
@@ -238,7 +246,8 @@ def _is_message(document: dict[str, Any]) -> bool:
 def _error_event(event: Event) -> UpstreamError:
     error = event.get("error")
     error = error if isinstance(error, dict) else {}
-    kind = str(error.get("type") or "api_error")
+    kind = error.get("type")
+    kind = kind if kind in _KINDS else "api_error"
     message = str(error.get("message") or "The model server reported an error without a message.")
     return UpstreamError(message, status=_KIND_STATUS.get(kind, 502), kind=kind)
 
