@@ -89,9 +89,15 @@ async function errors() {
   for (const status of [401, 402, 403, 409, 422, 429, 500, 503, 504, 529]) {
     found[status] = await caught(create(`refuse ${status}`));
   }
-  found['after code'] = await caught(create('run and refuse'));
   found.stream = await caught(() => client.messages.stream(asking('break off')).finalMessage());
   return found;
+}
+
+// Code has run, and the model is overloaded then: a client that tries again would run it again.
+async function retried() {
+  const prompt = `run and refuse ${crypto.randomUUID()}`;
+  const again = client.withOptions?.({ maxRetries: 2 }) ?? new Anthropic({ baseURL, apiKey: 'mine', maxRetries: 2 });
+  return { prompt, error: await caught(() => again.messages.create(asking(prompt))) };
 }
 
 async function around() {
@@ -132,6 +138,7 @@ const CONVERSATIONS = {
   history_official: () => continued(client.messages, {}, OFFICIAL),
   history_beta: () => continued(client.beta.messages, { betas: [BETA] }),
   errors,
+  retried,
   around,
 };
 

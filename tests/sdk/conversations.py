@@ -10,6 +10,7 @@ import inspect
 import json
 import sys
 import traceback
+import uuid
 import warnings
 
 import anthropic
@@ -138,7 +139,6 @@ def errors(client):
     }
     for status in ("401", "402", "403", "409", "422", "429", "500", "503", "504", "529"):
         found[status] = caught(lambda status=status: create(**asking(f"refuse {status}")))
-    found["after code"] = caught(lambda: create(**asking("run and refuse")))
 
     def broken():
         with client.messages.stream(**asking("break off")) as stream:
@@ -146,6 +146,13 @@ def errors(client):
 
     found["stream"] = caught(broken)
     return found
+
+
+def retried(client):
+    """Code has run, and the model is overloaded then: a client that tries again would run it again."""
+    prompt = f"run and refuse {uuid.uuid4()}"
+    again = client.with_options(max_retries=2)
+    return {"prompt": prompt, "error": caught(lambda: again.messages.create(**asking(prompt)))}
 
 
 def around(client):
@@ -172,6 +179,7 @@ CONVERSATIONS = (
     history_official,
     history_beta,
     errors,
+    retried,
     around,
 )
 

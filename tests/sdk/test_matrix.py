@@ -81,7 +81,7 @@ def played(path: str, request: dict[str, Any] | None) -> Any:
     )
     if prompt.startswith("refuse "):
         return refusal(int(prompt.removeprefix("refuse ")))
-    if prompt == "run and refuse":
+    if prompt.startswith("run and refuse "):
         has_run = request["messages"][-1]["content"][0]["type"] == "tool_result"
         code = {"type": "tool_use", "id": "toolu_1", "name": "code_execution", "input": {"code": "print(1)"}}
         return refusal(529) if has_run else [code]
@@ -91,13 +91,15 @@ def played(path: str, request: dict[str, Any] | None) -> Any:
 
 
 @pytest.fixture(scope="module")
-def matrix_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with (
-        Model(played) as model,
-        serving(
-            tmp_path_factory.mktemp("matrix"), upstream=f"anthropic:{model.url}", max_body_bytes=2_000_000
-        ) as server,
-    ):
+def matrix_model() -> Iterator[Model]:
+    with Model(played) as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def matrix_server(tmp_path_factory: pytest.TempPathFactory, matrix_model: Model) -> Iterator[Server]:
+    state = tmp_path_factory.mktemp("matrix")
+    with serving(state, upstream=f"anthropic:{matrix_model.url}", max_body_bytes=2_000_000) as server:
         yield server
 
 
@@ -297,7 +299,7 @@ def test_an_answer_goes_back_and_its_container_goes_on(had: Had, name: str) -> N
 
 def test_errors_are_told_by_their_classes(had: Had) -> None:
     errors = had("errors")
-    assert errors.keys() == {*CLASSES, "after code", "stream"}
+    assert errors.keys() == {*CLASSES, "stream"}
     for status, classes in CLASSES.items():
         error = errors[status]
         assert error["classes"][0] in classes, status
@@ -305,11 +307,17 @@ def test_errors_are_told_by_their_classes(had: Had) -> None:
         assert error["type"] == (KINDS | {400: "invalid_request_error", 404: "not_found_error"}).get(
             int(status), "request_too_large"
         )
-    assert errors["after code"]["classes"][0] in CLASSES["529"]
     assert errors["stream"]["type"] == "api_error"
     for error in errors.values():
         assert error["request_id"] == error["body_request_id"]
         assert error["request_id"].startswith("req_")
+
+
+def test_code_is_not_run_twice_by_a_retry(had: Had, matrix_model: Model) -> None:
+    retried = had("retried")
+    assert retried["error"]["classes"][0] in CLASSES["529"]
+    asked = [request for request in matrix_model.requests if retried["prompt"] in json.dumps(request)]
+    assert len(asked) == 2, "for the code, and then with what came of it"
 
 
 def test_tokens_and_models(had: Had) -> None:
