@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from serving import TOOL, Model, Refusal, ask, code, serving, text, told
+from serving import TOOL, Model, Refusal, Server, ask, code, serving, text, told
 
 from belljar.errors import InvalidRequest, NotFound
 from belljar.gateway import models, tokens
@@ -32,13 +32,19 @@ def counting(prompt: object, **more: Any) -> dict[str, Any]:
     return body
 
 
+@pytest.fixture(scope="module")
+def passing_on(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterator[Server]:
+    """A server that has no key of its own, and passes on its callers'."""
+    state = tmp_path_factory.mktemp("passing-on")
+    with serving(state, upstream=f"anthropic:{the_model.url}", preload={}, parked=0) as server:
+        yield server
+
+
 @pytest.fixture
-def fresh(tmp_path: Path, model: Model) -> Iterator[httpx2.Client]:
-    """A server that has not asked for any list of models yet, and passes on its callers' keys."""
-    with (
-        serving(tmp_path, upstream=f"anthropic:{model.url}", preload={}, parked=0) as server,
-        httpx2.Client(base_url=server.url, timeout=60) as client,
-    ):
+def fresh(passing_on: Server, request: pytest.FixtureRequest) -> Iterator[httpx2.Client]:
+    """A client with a key of its own, for which no list of models was asked for yet."""
+    headers = {"x-api-key": request.node.name}
+    with httpx2.Client(base_url=passing_on.url, timeout=60, headers=headers) as client:
         yield client
 
 
@@ -151,9 +157,9 @@ def test_the_models_of_an_upstream(fresh: httpx2.Client, model: Model) -> None:
     first = {"data": [{"id": "model-1"}, OFFICIAL], "has_more": True, "last_id": "model-2"}
     second = {"data": [{"id": "model-0", "lifecycle": "retired"}], "has_more": False}
     model.play(told(first), told(second))
-    answer = fresh.get("/v1/models", headers={"x-api-key": "mine"})
+    answer = fresh.get("/v1/models")
     assert model.paths == ["/v1/models?limit=1000", "/v1/models?limit=1000&after_id=model-2"]
-    assert model.headers[0]["x-api-key"] == "mine"
+    assert model.headers[0]["x-api-key"] == "test_the_models_of_an_upstream"
     assert answer.json()["first_id"] == "model-1"
     assert answer.json()["last_id"] == "model-2"
     assert answer.json()["has_more"] is False
@@ -167,7 +173,7 @@ def test_the_models_of_an_upstream(fresh: httpx2.Client, model: Model) -> None:
     assert official["capabilities"]["batch"] == {"supported": False}, "this server has no batches of messages"
     assert official["capabilities"]["server_tools"]["code_execution"] == {"supported": True}
     # For a while nobody asks again; another key may see other models.
-    assert fresh.get("/v1/models/model-2", headers={"x-api-key": "mine"}).json() == official
+    assert fresh.get("/v1/models/model-2").json() == official
     assert len(model.paths) == 2
     model.play(told({"data": []}))
     assert fresh.get("/v1/models/model-2", headers={"x-api-key": "other"}).status_code == 404
@@ -185,6 +191,20 @@ def test_the_list_of_a_local_server(fresh: httpx2.Client, model: Model) -> None:
     missing = fresh.get("/v1/models/other")
     assert missing.status_code == 404
     assert missing.json()["error"]["type"] == "not_found_error"
+
+
+def test_another_name_of_a_model(fresh: httpx2.Client, model: Model) -> None:
+    missing = {"type": "error", "error": {"type": "not_found_error", "message": "model: a/b"}}
+    failing = {"type": "error", "error": {"type": "overloaded_error", "message": "later"}}
+    model.play(told({"data": [LOCAL]}), told(OFFICIAL), told(missing, 404), told(failing, 529), told({}))
+    assert fresh.get("/v1/models/model-latest").json()["id"] == "model-2"
+    assert fresh.get("/v1/models/a/b").status_code == 404
+    assert model.paths == ["/v1/models?limit=1000", "/v1/models/model-latest", "/v1/models/a%2Fb"]
+    assert fresh.get("/v1/models/c").json()["error"]["type"] == "overloaded_error"
+    assert fresh.get("/v1/models/d").status_code == 404
+    for nothing in ("", "%2E%2E"):
+        assert fresh.get(f"/v1/models/{nothing}").status_code == 404
+    assert model.paths[-1] == "/v1/models/d"
 
 
 @pytest.mark.parametrize("answer", [Refusal(404, b"404 page not found"), told({"object": "list"})])

@@ -63,14 +63,6 @@ def page(models: Iterable[Model], asked: Asked) -> ModelList:
     )
 
 
-def find(models: Iterable[Model], model_id: str) -> ModelDocument:
-    """One model. Raises NotFound."""
-    for model in models:
-        if model["id"] == model_id:
-            return document_of(model)
-    raise NotFound(f"There is no model {model_id}: GET /v1/models has those that the upstream tells of.")
-
-
 def document_of(model: Model) -> ModelDocument:
     """A model as the official list has it, whatever its server says of it."""
     lifecycle = model.get("lifecycle")

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 import belljar
 from belljar.batch import lines_of
-from belljar.errors import InvalidRequest
+from belljar.errors import InvalidRequest, NotFound
 from belljar.gateway import batch, executions, loop, models, openapi, profiles, tokens
 from belljar.gateway.envelope import ThreadUnsupported, activity_of, from_validation
 from belljar.gateway.frame import json_bytes
@@ -105,8 +105,11 @@ async def list_models(request: Request) -> Response:
 
 
 async def read_model(request: Request) -> Response:
-    known = await _parts(request).upstream.models(_caller(request))
-    return _json(json_of(models.find(known, request.path_params["id"])))
+    model_id = request.path_params["id"]
+    model = await _parts(request).upstream.model(model_id, _caller(request))
+    if model is None:
+        raise NotFound(f"There is no model {model_id}. GET /v1/models has those that the upstream tells of.")
+    return _json(json_of(models.document_of(model)))
 
 
 async def create_execution(request: Request) -> Response:

@@ -35,3 +35,6 @@ class Upstream(Protocol):
 
     async def models(self, caller: Caller) -> list[Model]:
         """The models that there are, newest first where the upstream says so; none where it does not tell."""
+
+    async def model(self, model_id: str, caller: Caller) -> Model | None:
+        """The model of that name, which may be another name for one in the list; None where there is none."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import httpx2
@@ -53,6 +54,7 @@ class AnthropicUpstream:
     def __init__(self, client: httpx2.AsyncClient, base_url: str, api_key: str | None) -> None:
         self._client = client
         self._url = messages_url(base_url)
+        self._models_url = f"{self._url.removesuffix('/messages')}/models"
         self._shown = shown_url(self._url)
         self._api_key = api_key
         self._models: dict[str | None, tuple[float, list[Model]]] = {}
@@ -85,13 +87,26 @@ class AnthropicUpstream:
             self._models[key] = now, listed
         return self._models[key][1]
 
+    async def model(self, model_id: str, caller: Caller) -> Model | None:
+        for model in await self.models(caller):
+            if model["id"] == model_id:
+                return model
+        if not model_id.strip("."):
+            return None  # in a URL it would lead out of the models
+        try:
+            found = await self._whole("GET", f"{self._models_url}/{quote(model_id, safe='')}", caller)
+        except UpstreamError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found if found and isinstance(found.get("id"), str) else None
+
     async def _listed(self, caller: Caller) -> list[Model]:
         """All pages of the upstream's list, in its own form or in OpenAI's, which many local servers have."""
-        url = f"{self._url.removesuffix('/messages')}/models"
         listed: dict[str, Model] = {}
         query = {"limit": "1000"}
         for _ in range(_MODELS_PAGES):
-            page = await self._whole("GET", url, caller, params=query)
+            page = await self._whole("GET", self._models_url, caller, params=query)
             data = page.get("data") if page else None
             known = len(listed)
             for model in data if isinstance(data, list) else []:

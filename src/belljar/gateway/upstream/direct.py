@@ -40,6 +40,9 @@ class DirectUpstream:
     async def models(self, caller: Caller) -> list[Model]:
         return [{"id": self.kind}]
 
+    async def model(self, model_id: str, caller: Caller) -> Model | None:
+        return {"id": self.kind} if model_id == self.kind else None
+
 
 def fenced(prompt: str) -> list[str]:
     """The Python code between ```python fences."""

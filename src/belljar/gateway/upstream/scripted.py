@@ -78,6 +78,9 @@ class ScriptedUpstream:
     async def models(self, caller: Caller) -> list[Model]:
         return [{"id": self.kind}]
 
+    async def model(self, model_id: str, caller: Caller) -> Model | None:
+        return {"id": self.kind} if model_id == self.kind else None
+
 
 def load(path: Path) -> Script:
     """Read a script. Raises InvalidRequest that names the file and the place."""
