@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
+.PHONY: help setup setup-dev setup-sdk demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
 export PYTHON
 
 help: ## this list
@@ -14,11 +14,14 @@ setup: ## make .venv/bin/belljar ready to use, with the runtime that code runs o
 setup-dev:
 	@scripts/setup dev
 
+setup-sdk:
+	@scripts/setup sdk
+
 # The demo speaks through the official SDK, which the server itself does without.
 demo: setup-dev ## set up, start a server and send it the requests of examples/
 	@.venv/bin/python examples/demo.py
 
-test: setup-dev ## set up and run all tests (PYTEST_ARGS="-k name" for some)
+test: setup-sdk ## set up and run all tests (PYTEST_ARGS="-k name" for some)
 	.venv/bin/pytest $(PYTEST_ARGS)
 
 fuzz: setup-dev ## run the tests of tests/fuzz, of which `make test` takes few examples, with many
@@ -53,4 +56,4 @@ lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade f
 	scripts/lock $(LOCK_ARGS)
 
 clean: ## remove the environments and caches
-	rm -rf .venv .tools demo-output dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-sdk tests/sdk/node_modules .tools demo-output dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

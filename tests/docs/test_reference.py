@@ -36,7 +36,7 @@ def test_the_defaults_are_those_of_the_code(name: str) -> None:
 @pytest.mark.parametrize("route", routes(), ids=lambda route: route.path)
 def test_every_endpoint_is_described(route) -> None:  # type: ignore[no-untyped-def]
     for method in route.methods - {"HEAD"}:
-        assert f"`{method} {route.path}`" in REFERENCE
+        assert f"`{method} {route.path_format}`" in REFERENCE
 
 
 @pytest.mark.parametrize("name", main.commands)

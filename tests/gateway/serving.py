@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,11 +84,16 @@ def serving(state: Path, **settings: object) -> Iterator[Server]:
 
 @dataclass
 class Refusal:
-    """The model server answers with an error."""
+    """The model server answers with no stream: an error, as a rule."""
 
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def told(document: object, status: int = 200) -> Refusal:
+    """The model server answers with JSON."""
+    return Refusal(status, json.dumps(document).encode(), {"content-type": "application/json"})
 
 
 @dataclass
@@ -103,7 +108,7 @@ class BreakOff:
 class Events:
     """These events and no others."""
 
-    events: list[dict[str, Any]]
+    events: Iterable[dict[str, Any]]
 
 
 @dataclass
@@ -115,12 +120,17 @@ class Wait:
 
 
 class Model:
-    """Plays one turn for each request, and remembers the requests."""
+    """Plays one turn for each request, and remembers the requests.
 
-    def __init__(self) -> None:
+    `plays` says which from a request's path and body; without it a test says so ahead, by `play`.
+    """
+
+    def __init__(self, plays: Callable[[str, dict[str, Any] | None], Any] | None = None) -> None:
+        self.plays = plays
         self.turns: deque[Any] = deque()
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -139,6 +149,12 @@ class Model:
         self.turns = deque(turns)
         self.requests.clear()
         self.headers.clear()
+        self.paths.clear()
+
+    def turn(self, path: str, body: dict[str, Any] | None) -> Any:
+        if self.plays:
+            return self.plays(path, body)
+        return self.turns.popleft() if self.turns else [text("the test has no more turns")]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         model = self
@@ -149,11 +165,17 @@ class Model:
             def log_message(self, *_: object) -> None:
                 pass
 
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                model.requests.append(body)
+                body = None
+                if self.command == "POST":
+                    body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                    model.requests.append(body)
+                model.paths.append(self.path)
                 model.headers.append({name.lower(): value for name, value in self.headers.items()})
-                turn = model.turns.popleft() if model.turns else [text("the test has no more turns")]
+                turn = model.turn(self.path, body)
                 if isinstance(turn, Refusal):
                     self.send_response(turn.status)
                     for name, value in (turn.headers | {"content-length": str(len(turn.body))}).items():

@@ -9,6 +9,8 @@ from pathlib import Path
 import anyio
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from belljar.errors import InvalidRequest
@@ -44,7 +46,15 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         # Past Starlette's own middlewares: what they do with errors, the envelope does.
         scope["app"] = app
-        await app.router(scope, receive, send)
+        try:
+            await app.router(scope, receive, send)
+        except HTTPException as error:
+            if error.status_code != 405:
+                raise
+            # The router knows of the first route with this path only, and several methods may have one each.
+            found = (route for route in endpoints if route.matches(scope)[0] is not Match.NONE)
+            allowed = sorted({method for route in found for method in route.methods or ()})
+            raise HTTPException(405, headers={"allow": ", ".join(allowed)}) from error
 
     return Envelope(routed, settings.max_body_bytes, under_way, parts.telemetry)
 

@@ -56,7 +56,7 @@ class Attached:
 
 
 def uploads_in(messages: list[Message]) -> dict[str, str]:
-    """The ids of the uploads that messages name, each with the path of the block that names it last.
+    """The ids of the uploads that the user's messages name, each with the path of the block that names it last.
 
     Raises InvalidRequest for a block without one.
     """
@@ -64,10 +64,8 @@ def uploads_in(messages: list[Message]) -> dict[str, str]:
     for i, message in enumerate(messages):
         for j, block in enumerate(message.blocks):
             path = f"messages.{i}.content.{j}"
-            if block.get("type") != "container_upload":
+            if message.role != "user" or block.get("type") != "container_upload":
                 continue
-            if message.role != "user":
-                raise InvalidRequest(f"{path}: container_upload belongs into messages of the user")
             if not isinstance(block.get("file_id"), str):
                 raise InvalidRequest(f"{path}.file_id: Input should be a valid string")
             found[block["file_id"]] = path

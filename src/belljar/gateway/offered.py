@@ -30,6 +30,8 @@ _OTHERS_TOOLS = {
     "tool_search_tool_": "this server does not search tools",
     "mcp_toolset": "this server does not connect to MCP servers",
 }
+NOT_OTHERS = f"^({'|'.join(['code_execution', 'custom$', *_OTHERS_TOOLS])})"
+"""A regular expression for the types of tools that are not just passed on."""
 
 
 class ToolNameConflict(InvalidRequest):
@@ -86,7 +88,9 @@ def read(tools: Sequence[dict[str, Any]], choice: dict[str, Any] | None) -> Offe
     declared: dict[str, Any] | None = None
     names: dict[str, int] = {}
     for index, tool in enumerate(tools):
-        kind, name = tool.get("type") or "custom", tool.get("name")
+        kind, name = "custom" if tool.get("type") is None else tool["type"], tool.get("name")
+        if not kind:
+            raise InvalidRequest(f"tools.{index}.type: it is empty; leave it out for a tool of your own")
         for prefix, why in _OTHERS_TOOLS.items():
             if kind.startswith(prefix):
                 raise InvalidRequest(f"tools.{index}: {kind} cannot be used: {why}. Leave it out of `tools`.")
@@ -96,6 +100,8 @@ def read(tools: Sequence[dict[str, Any]], choice: dict[str, Any] | None) -> Offe
             )
         if name is not None:
             names[name] = index
+        if kind == "custom":
+            _check_custom(tool, f"tools.{index}")
         _check_callers(tool, f"tools.{index}")
         if not kind.startswith("code_execution"):
             continue
@@ -117,8 +123,18 @@ def read(tools: Sequence[dict[str, Any]], choice: dict[str, Any] | None) -> Offe
                 f"tools.{names[own.name]}.name: {own.name!r} is the name of a part of {version}; choose another"
             )
     offered = Offered(version, tuple(ours), tuple(callable_tools), tuple(tools))
-    _check_choice(offered, names, choice or {})
+    if choice is not None:
+        _check_choice(offered, names, choice)
     return offered
+
+
+def _check_custom(tool: dict[str, Any], path: str) -> None:
+    if not tool.get("name"):
+        raise InvalidRequest(f"{path}.name: Field required")
+    if not isinstance(tool.get("description", ""), str):
+        raise InvalidRequest(f"{path}.description: Input should be a valid string")
+    if not isinstance(tool.get("input_schema"), dict):
+        raise InvalidRequest(f"{path}.input_schema: a JSON schema, as an object, is needed here")
 
 
 def _check_callers(tool: dict[str, Any], path: str) -> None:
@@ -149,7 +165,7 @@ def _callable(tools: Sequence[dict[str, Any]], version: str | None) -> list[dict
             )
         if tool.get("strict"):
             raise InvalidRequest(f"{path}.strict: tools that code calls cannot be strict")
-        _check_schema(tool.get("input_schema"), f"{path}.input_schema")
+        _check_schema(tool["input_schema"], f"{path}.input_schema")
         function = code_execution.function_name(tool["name"])
         if function in functions:
             raise ToolNameConflict(
@@ -160,14 +176,13 @@ def _callable(tools: Sequence[dict[str, Any]], version: str | None) -> list[dict
     return found
 
 
-def _check_schema(schema: Any, path: str) -> None:
+def _check_schema(schema: dict[str, Any], path: str) -> None:
     """Raises InvalidRequest for a schema that refers to itself: it has no end in a description."""
-    if not isinstance(schema, dict):
-        raise InvalidRequest(f"{path}: Field required")
     definitions = {
         f"#/{place}/{name}": definition
         for place in ("$defs", "definitions")
-        for name, definition in (schema.get(place) or {}).items()
+        if isinstance(schema.get(place), dict)
+        for name, definition in schema[place].items()
     }
 
     def walk(part: Any, within: frozenset[str]) -> None:
@@ -193,7 +208,7 @@ def _check_schema(schema: Any, path: str) -> None:
 
 def _check_choice(offered: Offered, names: dict[str, int], choice: dict[str, Any]) -> None:
     kind = choice.get("type")
-    if choice and kind not in {"auto", "any", "tool", "none"}:
+    if not isinstance(kind, str) or kind not in {"auto", "any", "tool", "none"}:
         raise InvalidRequest("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'")
     if offered.client_tools and choice.get("disable_parallel_tool_use"):
         raise InvalidRequest(

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp
 
 import belljar
 from belljar.batch import lines_of
-from belljar.errors import InvalidRequest
-from belljar.gateway import batch, executions, loop, offered, profiles
+from belljar.errors import InvalidRequest, NotFound
+from belljar.gateway import batch, executions, loop, models, offered, openapi, profiles, tokens
 from belljar.gateway.envelope import ThreadUnsupported, activity_of, from_validation
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.sse import EventStream
@@ -38,6 +38,7 @@ from belljar.wire.resources import (
     RuntimeHealth,
     SessionsHealth,
     TierHealth,
+    TokenCount,
     rfc3339,
 )
 
@@ -46,28 +47,10 @@ M = TypeVar("M", bound=BaseModel)
 
 async def messages(request: Request) -> ASGIApp:
     parts = _parts(request)
-    document = await _document(request)
-    if document.get("thread") is not None:
-        raise ThreadUnsupported(
-            "thread: this server keeps no threads; send the whole conversation in `messages`"
-        )
-    asked_for = _validated(MessageRequest, document)
-    tools = offered.read(asked_for.tools or [], asked_for.tool_choice)
-    container_id = _container_id(asked_for.container, tools.version)
-    betas = _betas(request)
-    header = request.headers.get(profiles.HEADER)
-    profile = profiles.choose(header, parts.settings.profile, tools.version, betas)
-    if container_id is not None:
-        parts.placement.find(container_id)
-    activity = activity_of(request.scope)
-    activity.headers[profiles.HEADER] = profile
-    activity.headers["belljar-isolation"] = parts.placement.description.isolation.level
-    held = profiles.held_back(
-        profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
-    )
-    caller = Caller(_api_key(request), betas)
-    asked = loop.Asked(asked_for, container_id, caller, profile, held, tools, activity)
-    if asked_for.stream:
+    asked = _asked(request, await _document(request))
+    asked.activity.headers[profiles.HEADER] = asked.profile
+    asked.activity.headers["belljar-isolation"] = parts.placement.description.isolation.level
+    if asked.request.stream:
         return EventStream(lambda emit: loop.answer(parts, asked, emit), {})
     fold = MessageFold()
 
@@ -76,6 +59,53 @@ async def messages(request: Request) -> ASGIApp:
 
     await loop.answer(parts, asked, add)
     return _json(fold.result())
+
+
+def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
+    """A request for an answer, understood. Raises InvalidRequest, and NotFound for its container."""
+    parts = _parts(request)
+    if document.get("thread") is not None:
+        raise ThreadUnsupported(
+            "thread: this server keeps no threads; send the whole conversation in `messages`"
+        )
+    asked_for = _validated(MessageRequest, document)
+    tools = offered.read(asked_for.tools or [], asked_for.tool_choice)
+    container_id = _container_id(asked_for.container, tools.version)
+    caller = _caller(request)
+    headers = request.headers
+    profile = profiles.choose(
+        headers.get(profiles.HEADER), parts.settings.profile, tools.version, caller.betas
+    )
+    held = profiles.held_back(
+        profile, headers.get("x-stainless-lang"), headers.get("x-stainless-package-version")
+    )
+    if container_id is not None:
+        parts.placement.find(container_id)
+    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity_of(request.scope))
+
+
+async def count_tokens(request: Request) -> Response:
+    parts = _parts(request)
+    # The same request, but for two fields: what they say is no part of what the model reads.
+    asked = _asked(request, await _document(request) | {"max_tokens": 0, "stream": None})
+    first = await loop.first_request(parts, asked)
+    counted = {name: value for name, value in first.items() if name not in {"max_tokens", "stream"}}
+    found = await parts.upstream.count_tokens(counted, asked.caller)
+    asked.activity.headers[tokens.HEADER] = "estimate" if found is None else "upstream"
+    return _json(json_of(TokenCount(input_tokens=tokens.estimate(counted) if found is None else found)))
+
+
+async def list_models(request: Request) -> Response:
+    asked = models.asked_for(request.query_params.multi_items())
+    return _json(json_of(models.page(await _parts(request).upstream.models(_caller(request)), asked)))
+
+
+async def read_model(request: Request) -> Response:
+    model_id = request.path_params["id"]
+    model = await _parts(request).upstream.model(model_id, _caller(request))
+    if model is None:
+        raise NotFound(f"There is no model {model_id}. GET /v1/models has those that the upstream tells of.")
+    return _json(json_of(models.document_of(model)))
 
 
 async def create_execution(request: Request) -> Response:
@@ -169,9 +199,17 @@ async def metrics(request: Request) -> Response:
     )
 
 
+async def read_openapi(request: Request) -> Response:
+    return Response(openapi.document(_parts(request).settings.max_sessions), media_type="application/json")
+
+
 def routes() -> list[Route]:
+    """Each has its line in `openapi.operations`."""
     return [
         Route("/v1/messages", messages, methods=["POST"]),
+        Route("/v1/messages/count_tokens", count_tokens, methods=["POST"]),
+        Route("/v1/models", list_models, methods=["GET"]),
+        Route("/v1/models/{id:path}", read_model, methods=["GET"]),  # an id may have slashes: owner/name
         Route("/v1/executions", create_execution, methods=["POST"]),
         Route("/v1/executions/batch", create_batch, methods=["POST"]),
         Route("/v1/containers", create_container, methods=["POST"]),
@@ -182,13 +220,14 @@ def routes() -> list[Route]:
         Route("/v1/files/{id}/content", read_file_content, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
+        Route("/openapi.json", read_openapi, methods=["GET"]),
     ]
 
 
 def route_names(endpoints: list[Route]) -> dict[Any, str]:
     """What each endpoint is called, as in the reference: `GET /v1/files/{id}`."""
     return {
-        route.endpoint: f"{method} {route.path}"
+        route.endpoint: f"{method} {route.path_format}"
         for route in endpoints
         for method in (route.methods or set()) - {"HEAD"}
     }
@@ -259,6 +298,10 @@ def _betas(request: Request) -> tuple[str, ...]:
     """The values of `anthropic-beta`, which may be a list, and may be repeated."""
     values = ",".join(request.headers.getlist("anthropic-beta")).split(",")
     return tuple(value.strip() for value in values if value.strip())
+
+
+def _caller(request: Request) -> Caller:
+    return Caller(_api_key(request), _betas(request))
 
 
 def _api_key(request: Request) -> str | None:

@@ -19,8 +19,11 @@ from belljar import link
 from belljar.errors import InvalidRequest
 from belljar.gateway.app import application, open_parts
 from belljar.gateway.envelope import UnderWay
+from belljar.gateway.frame import json_bytes
 from belljar.gateway.placement.local import KeeperStart
 from belljar.settings import Settings
+from belljar.wire.ids import new_id
+from belljar.wire.resources import error_document
 
 log = structlog.get_logger("belljar.gateway")
 
@@ -47,6 +50,17 @@ class _Http(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(_Joined(transport))
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is told so as everything else is, though no application ever sees it."""
+        request_id = new_id("req")
+        body = json_bytes(error_document("invalid_request_error", msg, request_id))
+        head = (
+            f"HTTP/1.1 400 Bad Request\r\nrequest-id: {request_id}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
 
 class _Joined(asyncio.Transport):

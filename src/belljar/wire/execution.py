@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+
+from belljar.wire.numbers import WHOLE
 
 Level = Literal["full", "limited", "reduced"]
 Status = Literal[
@@ -22,29 +24,39 @@ Status = Literal[
 
 MIB = 1024 * 1024
 
+FILE_NAME_PATTERN = r"^(?!\.{1,2}$)[^/\u0000-\u001f\u007f]+$"
+BASE64_PATTERN = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
+
+MemoryBytes = Annotated[int, Field(ge=64 * MIB, le=1024 * 1024 * MIB), WHOLE]
+Pids = Annotated[int, Field(ge=8, le=32768), WHOLE]
+DiskBytes = Annotated[int, Field(ge=1 * MIB, le=1024 * 1024 * MIB), WHOLE]
+OutputBytes = Annotated[int, Field(ge=1024, le=64 * MIB), WHOLE]
+Cpus = Annotated[float, Field(ge=0.05, le=1024)]
+
 
 class Limits(BaseModel):
     """How much one session may use. Fixed when the session is made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    memory_bytes: int = Field(1024 * MIB, ge=64 * MIB, le=1024 * 1024 * MIB)
-    pids: int = Field(128, ge=8, le=32768)
-    disk_bytes: int = Field(512 * MIB, ge=1 * MIB, le=1024 * 1024 * MIB)
-    output_bytes: int = Field(1 * MIB, ge=1024, le=64 * MIB)
-    cpus: float = Field(1.0, ge=0.05, le=1024)
+    memory_bytes: MemoryBytes = 1024 * MIB
+    pids: Pids = 128
+    disk_bytes: DiskBytes = 512 * MIB
+    output_bytes: OutputBytes = 1 * MIB
+    cpus: Cpus = 1.0
 
 
 class LimitsRequest(BaseModel):
     """The limits that a caller asks for; what is left out is the server's default."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    memory_bytes: int | None = None
-    pids: int | None = None
-    disk_bytes: int | None = None
-    output_bytes: int | None = None
-    cpus: float | None = None
+    memory_bytes: MemoryBytes | None = None
+    pids: Pids | None = None
+    disk_bytes: DiskBytes | None = None
+    output_bytes: OutputBytes | None = None
+    cpus: Cpus | None = None
 
 
 class LimitReached(BaseModel):
@@ -139,11 +151,32 @@ class ExecutionFile(BaseModel):
     size_bytes: int
 
 
-class InputFile(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+# What `belljar.inputs` asks of names and contents, as far as a pattern can say it: for the API's description. They
+# are checked there, where what is wrong with one is known.
+FileName = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "maxLength": 255, "pattern": FILE_NAME_PATTERN}),
+]
+Base64 = Annotated[
+    str, WithJsonSchema({"type": "string", "contentEncoding": "base64", "pattern": BASE64_PATTERN})
+]
 
-    name: str
-    data: str | None = None
+
+class InputFile(BaseModel):
+    """A file to be there before the code runs: its bytes, or those of a file that is kept here."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}} for name in ("data", "file_id")
+            ]
+        },
+    )
+
+    name: FileName
+    data: Base64 | None = None
     """Base64."""
     file_id: str | None = None
 
@@ -162,14 +195,22 @@ def _env_value(value: str) -> str:
     return value
 
 
-EnvName = Annotated[str, AfterValidator(_env_name)]
-EnvValue = Annotated[str, AfterValidator(_env_value)]
+Env = Annotated[
+    dict[Annotated[str, AfterValidator(_env_name)], Annotated[str, AfterValidator(_env_value)]],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": r"^(?!OUTPUT_DIR$)[^=\u0000]+$"},
+            "additionalProperties": {"type": "string", "pattern": r"^[^\u0000]*$"},
+        }
+    ),
+]
 
 
 class ExecutionRequest(BaseModel):
     """The body of POST /v1/executions."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     code: str
     language: Literal["python"] = "python"
@@ -178,7 +219,7 @@ class ExecutionRequest(BaseModel):
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
     limits: LimitsRequest | None = None
     stdin: str | None = None
-    env: dict[EnvName, EnvValue] = {}
+    env: Env = {}
 
 
 class Execution(BaseModel):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from typing_extensions import TypedDict
 
+from belljar.wire.numbers import WHOLE
+
 TEXT_FORM, BLOCK_FORM = "<text>", "<blocks>"
 """Names of the two forms of `content`. They appear in pydantic's locations, and not in ours."""
 
@@ -81,8 +83,9 @@ class MessageRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: Annotated[str, Field(strict=True, min_length=1)]
-    max_tokens: Annotated[int, Field(strict=True, ge=0)]
+    max_tokens: Annotated[int, Field(strict=True, ge=0), WHOLE]
     messages: Annotated[list[Message], Field(min_length=1, max_length=100_000)]
+    system: Content | None = None
     stream: Annotated[bool, Field(strict=True)] | None = None
     container: Annotated[str, Field(strict=True)] | ContainerParameter | None = None
     tools: list[Tool] | None = None

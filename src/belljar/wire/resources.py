@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from belljar.wire.execution import IdleMemory, Isolation, Limits, LimitsRequest
 
+Lifecycle = Literal["active", "deprecated", "retired"]
+
 
 def rfc3339(microseconds: int) -> str:
     """A time of the store, microseconds since 1970, as on the wire: `2026-04-24T11:13:36.730129Z`."""
@@ -39,7 +41,7 @@ class FileDeleted(BaseModel):
 class ContainerRequest(BaseModel):
     """The body of POST /v1/containers."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     limits: LimitsRequest | None = None
 
@@ -62,6 +64,38 @@ class ContainerDeleted(BaseModel):
 
     id: str
     type: Literal["container_deleted"] = "container_deleted"
+
+
+class TokenCount(BaseModel):
+    """The answer of POST /v1/messages/count_tokens."""
+
+    input_tokens: int
+
+
+class ModelDocument(BaseModel):
+    """The answer of GET /v1/models/{id}."""
+
+    id: str
+    type: Literal["model"] = "model"
+    display_name: str
+    created_at: str
+    lifecycle: Lifecycle = "active"
+    deprecated_at: str | None = None
+    retires_at: str | None = None
+    line: str | None = None
+    max_input_tokens: int | None = None
+    max_tokens: int | None = None
+    capabilities: dict[str, Any]
+    """By name, `{supported: bool, …}`: of this server for what it does itself, else as the model server says."""
+
+
+class ModelList(BaseModel):
+    """The answer of GET /v1/models."""
+
+    data: list[ModelDocument]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
 
 
 class TierHealth(BaseModel):
@@ -96,10 +130,25 @@ class Health(BaseModel):
     upstream: str
 
 
+class ErrorDetail(BaseModel):
+    type: str
+    message: str
+    details: dict[str, Any] | None = None
+    """With a `error_code` where one status has several meanings."""
+
+
+class ErrorDocument(BaseModel):
+    """The envelope in which the API reports every failure."""
+
+    type: Literal["error"] = "error"
+    error: ErrorDetail
+    request_id: str
+
+
 def error_document(
     kind: str, message: str, request_id: str, details: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The envelope in which the API reports every failure."""
+    """An `ErrorDocument`; without `details` where there are none."""
     error: dict[str, Any] = {"type": kind, "message": message}
     if details:
         error["details"] = details

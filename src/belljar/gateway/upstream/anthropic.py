@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.parse import quote
 
+import anyio
 import httpx2
 from httpx2 import EventSource
 
 from belljar.errors import UpstreamError
 from belljar.gateway.turn import events_of
-from belljar.gateway.upstream import Caller, Event, Request
+from belljar.gateway.upstream import Caller, Event, Model, Request
 from belljar.settings import Settings
 
 VERSION = "2023-06-01"
@@ -21,17 +23,27 @@ _CONNECT_SECONDS = 10
 _EVENT_BYTES = 64 * 1024 * 1024
 _ERROR_BYTES = 64 * 1024
 _EXCERPT_CHARS = 500
+_ABSENT = frozenset({404, 405, 501})
+"""How servers answer that do not have an endpoint."""
+_MODELS_SECONDS = 60
+"""For so long a list of models is not asked for again."""
+_MODELS_KEPT = 64
+"""Lists at once: each caller's key can have another."""
+_MODELS_PAGES = 20
 _KIND_STATUS = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
     "permission_error": 403,
     "not_found_error": 404,
+    "conflict_error": 409,
     "request_too_large": 413,
     "rate_limit_error": 429,
     "timeout_error": 504,
     "overloaded_error": 529,
 }
+_KINDS = frozenset({*_KIND_STATUS, "api_error"})
+_STATUS_KINDS = {status: kind for kind, status in _KIND_STATUS.items()}
 
 
 class AnthropicUpstream:
@@ -42,18 +54,90 @@ class AnthropicUpstream:
     def __init__(self, client: httpx2.AsyncClient, base_url: str, api_key: str | None) -> None:
         self._client = client
         self._url = messages_url(base_url)
+        self._models_url = f"{self._url.removesuffix('/messages')}/models"
         self._shown = shown_url(self._url)
         self._api_key = api_key
+        self._models: dict[str | None, tuple[float, list[Model]]] = {}
+        """By the key that asked: when, and what was told."""
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
-        try:
-            async with self._client.stream(
-                "POST", self._url, content=json.dumps(request).encode(), headers=self._headers(caller)
-            ) as response:
+        body = json.dumps(request).encode()
+        headers = self._headers(caller, "text/event-stream")
+        with self._told():
+            async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
                 if response.status_code != 200:
-                    raise await self._refusal(response)
+                    raise self._refusal(response, await _beginning(response))
                 async for event in self._events(response):
                     yield event
+
+    async def count_tokens(self, request: Request, caller: Caller) -> int | None:
+        body = json.dumps(request).encode()
+        answer = await self._whole("POST", f"{self._url}/count_tokens", caller, content=body)
+        tokens = answer.get("input_tokens") if answer else None
+        return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else None
+
+    async def models(self, caller: Caller) -> list[Model]:
+        key = self._api_key or caller.api_key
+        now = anyio.current_time()
+        self._models = {k: kept for k, kept in self._models.items() if now - kept[0] < _MODELS_SECONDS}
+        if key not in self._models:
+            listed = await self._listed(caller)
+            while len(self._models) >= _MODELS_KEPT:
+                del self._models[next(iter(self._models))]
+            self._models[key] = now, listed
+        return self._models[key][1]
+
+    async def model(self, model_id: str, caller: Caller) -> Model | None:
+        for model in await self.models(caller):
+            if model["id"] == model_id:
+                return model
+        if not model_id.strip("."):
+            return None  # in a URL it would lead out of the models
+        try:
+            found = await self._whole("GET", f"{self._models_url}/{quote(model_id, safe='')}", caller)
+        except UpstreamError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found if found and isinstance(found.get("id"), str) else None
+
+    async def _listed(self, caller: Caller) -> list[Model]:
+        """All pages of the upstream's list, in its own form or in OpenAI's, which many local servers have."""
+        listed: dict[str, Model] = {}
+        query = {"limit": "1000"}
+        for _ in range(_MODELS_PAGES):
+            page = await self._whole("GET", self._models_url, caller, params=query)
+            data = page.get("data") if page else None
+            known = len(listed)
+            for model in data if isinstance(data, list) else []:
+                if isinstance(model, dict) and isinstance(model.get("id"), str):
+                    listed.setdefault(model["id"], model)
+            # A server that does not know `after_id` would send the same page for ever.
+            if not page or page.get("has_more") is not True or len(listed) == known:
+                break
+            query["after_id"] = list(listed)[-1]
+        return list(listed.values())
+
+    async def _whole(self, method: str, url: str, caller: Caller, **more: Any) -> dict[str, Any] | None:
+        """A JSON object as the answer; None where the server has no such endpoint."""
+        headers = self._headers(caller, "application/json")
+        with self._told():
+            async with self._client.stream(method, url, headers=headers, **more) as response:
+                if response.status_code == 200:
+                    try:
+                        return _object(await response.aread(), self._shown)
+                    except UpstreamError:
+                        return None  # a page for people: what answers here is no such endpoint
+                body = await _beginning(response)
+        if response.status_code in _ABSENT and not _is_envelope(body):
+            return None
+        raise self._refusal(response, body)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What fails on the way to the server, as an error that names it."""
+        try:
+            yield
         except httpx2.ConnectError as error:
             raise UpstreamError(
                 f"The model server at {self._shown} is not there: {error}", status=503
@@ -94,10 +178,10 @@ class AnthropicUpstream:
                 return
         raise UpstreamError(f"The model server at {self._shown} broke off in the middle of its answer.")
 
-    def _headers(self, caller: Caller) -> dict[str, str]:
+    def _headers(self, caller: Caller, accept: str) -> dict[str, str]:
         headers = {
             "content-type": "application/json",
-            "accept": "text/event-stream",
+            "accept": accept,
             "anthropic-version": VERSION,
         }
         if key := self._api_key or caller.api_key:
@@ -106,23 +190,23 @@ class AnthropicUpstream:
             headers["anthropic-beta"] = ",".join(betas)
         return headers
 
-    async def _refusal(self, response: httpx2.Response) -> UpstreamError:
-        body = b""
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > _ERROR_BYTES:
-                break
+    def _refusal(self, response: httpx2.Response, body: bytes) -> UpstreamError:
         status = response.status_code if response.status_code >= 400 else 502
         retry_after = response.headers.get("retry-after")
         try:
             error = json.loads(body)["error"]
             kind, message = str(error["type"]), str(error["message"])
         except (ValueError, KeyError, TypeError):
-            kind = next((name for name, code in _KIND_STATUS.items() if code == status), "api_error")
             excerpt = body.decode("utf-8", "replace").strip()[:_EXCERPT_CHARS]
-            message = (
-                f"The model server at {self._shown} answered {response.status_code}: {excerpt or '(no text)'}"
+            kind, message = (
+                "",
+                (
+                    f"The model server at {self._shown} answered {response.status_code}: {excerpt or '(no text)'}"
+                ),
             )
+        if kind not in _KINDS:
+            # Some servers have names of their own, which no client would know.
+            kind = _STATUS_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
         return UpstreamError(message, status=status, kind=kind, retry_after=retry_after)
 
 
@@ -139,6 +223,24 @@ def shown_url(url: str) -> str:
     parsed = httpx2.URL(url)
     port = f":{parsed.port}" if parsed.port is not None else ""
     return f"{parsed.scheme}://{parsed.host}{port}{parsed.path}"
+
+
+async def _beginning(response: httpx2.Response) -> bytes:
+    """As much of an error as is worth reading."""
+    body = b""
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > _ERROR_BYTES:
+            break
+    return body
+
+
+def _is_envelope(body: bytes) -> bool:
+    """Whether an error is the API's own: it knows the endpoint, and not what was asked for."""
+    try:
+        return bool(json.loads(body)["type"] == "error")
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _object(data: bytes, shown: str) -> dict[str, Any]:
@@ -159,7 +261,8 @@ def _is_message(document: dict[str, Any]) -> bool:
 def _error_event(event: Event) -> UpstreamError:
     error = event.get("error")
     error = error if isinstance(error, dict) else {}
-    kind = str(error.get("type") or "api_error")
+    kind = error.get("type")
+    kind = kind if kind in _KINDS else "api_error"
     message = str(error.get("message") or "The model server reported an error without a message.")
     return UpstreamError(message, status=_KIND_STATUS.get(kind, 502), kind=kind)
 

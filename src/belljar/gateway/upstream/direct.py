@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from belljar.gateway.tools import CODE
 from belljar.gateway.turn import events_of
-from belljar.gateway.upstream import Caller, Event, Request
+from belljar.gateway.upstream import Caller, Event, Model, Request
 from belljar.gateway.upstream.conversation import Block, message, offered, python_use, read, shell_use
 
 _FENCE = re.compile(
@@ -35,6 +35,15 @@ class DirectUpstream:
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         for event in events_of(message(request, answer(request))):
             yield event
+
+    async def count_tokens(self, request: Request, caller: Caller) -> int | None:
+        return None
+
+    async def models(self, caller: Caller) -> list[Model]:
+        return [{"id": self.kind}]
+
+    async def model(self, model_id: str, caller: Caller) -> Model | None:
+        return {"id": self.kind} if model_id == self.kind else None
 
 
 def fenced(prompt: str, names: set[str]) -> list[Block]:

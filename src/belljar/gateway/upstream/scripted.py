@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from belljar.errors import InvalidRequest
 from belljar.gateway.turn import events_of
-from belljar.gateway.upstream import Caller, Event, Request
+from belljar.gateway.upstream import Caller, Event, Model, Request
 from belljar.gateway.upstream.conversation import Block, message, offered, python_use, read, use
 
 _STDOUT = re.compile(r"\{\{\s*stdout\s*\}\}")
@@ -89,6 +89,15 @@ class ScriptedUpstream:
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         for event in events_of(message(request, answer(self._script, request))):
             yield event
+
+    async def count_tokens(self, request: Request, caller: Caller) -> int | None:
+        return None
+
+    async def models(self, caller: Caller) -> list[Model]:
+        return [{"id": self.kind}]
+
+    async def model(self, model_id: str, caller: Caller) -> Model | None:
+        return {"id": self.kind} if model_id == self.kind else None
 
 
 def load(path: Path) -> Script:
