@@ -47,15 +47,42 @@ _LAST = frozenset({"answer", "error", "ready", "failed"})
 
 
 @dataclass(frozen=True)
-class Run:
-    """What to run. Each run has a new, empty $OUTPUT_DIR beside the working directory."""
+class Command:
+    """A shell command. It has a new, empty $OUTPUT_DIR of its own, and all that it starts ends with it."""
 
-    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A look at a file, or a change of one: see `guest.editor`."""
+
+    input: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool of the caller's that code may call, as an async function of that name."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run: Python code, or calls that run side by side. Each run has a new, empty $OUTPUT_DIR beside the
+    working directory."""
+
+    code: str | None
     timeout_seconds: float
     stdin: str = ""
     env: dict[str, str] = field(default_factory=dict)
     is_last: bool = False
     """The session ends after this run, so there is nothing to say on what it keeps."""
+    calls: Sequence[Command | Edit] = ()
+    """Where there is no code."""
+    tools: Sequence[Tool] = ()
+    """Where there is code, and somebody who hears of what it asks."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +92,9 @@ class Opening:
     limits: Limits
     imports: Sequence[str] | None = None
 
+
+ReplyStatus = Literal["answered", "failed", "timed_out"]
+"""Of a tool's answer: what the code gets is the text, a RuntimeError, or a TimeoutError."""
 
 TierState = Literal["warming", "ready", "failed"]
 
@@ -175,6 +205,7 @@ class Keeper:
         run: Run,
         on_event: Callable[[results.Event], None] | None = None,
         *,
+        on_asks: Callable[[results.Asks], None] | None = None,
         opening: Opening | None = None,
         files: Mapping[str, bytes] = MappingProxyType({}),
         closes: bool = False,
@@ -187,7 +218,7 @@ class Keeper:
         Cancelling interrupts the code (SIGINT, then SIGKILL after the grace time). Raises NotFound when there
         is no such session.
         """
-        outputs = results.Outputs(on_event)
+        outputs = results.Outputs(on_event, on_asks, len(run.calls))
         # In the body, for all that a program chooses may be longer than a head: names of files, and of imports.
         asked: dict[str, Any] = {
             "code": run.code,
@@ -196,6 +227,8 @@ class Keeper:
             "env": run.env,
             "is_last": run.is_last,
             "output_dir": secrets.token_hex(8),
+            "calls": [_call(call) for call in run.calls],
+            "tools": [{"name": tool.name, "description": tool.description} for tool in run.tools],
             "files": [[name, len(body)] for name, body in files.items()],
         }
         if opening is not None:
@@ -219,6 +252,11 @@ class Keeper:
                 return
             offset += len(answer.body)
             yield answer.body
+
+    async def reply(self, session: str, ask: int, status: ReplyStatus, text: str) -> None:
+        """Answer what the session's run has asked. To what it does not wait for any more this is nothing."""
+        head = {"session": session, "ask": ask, "status": status}
+        await self._ask(Message("reply", head, text.encode("utf-8", "replace")))
 
     async def interrupt(self, session: str) -> None:
         """Have the run under way in the session, if any, end as `interrupted`."""
@@ -354,6 +392,13 @@ class _Request:
     def _wake(self) -> None:
         if not self._woken.done():
             self._woken.set_result(None)
+
+
+def _call(call: Command | Edit) -> dict[str, Any]:
+    output_dir = secrets.token_hex(8)
+    if isinstance(call, Command):
+        return {"kind": "bash", "command": call.text, "output_dir": output_dir}
+    return {"kind": "edit", "input": call.input, "output_dir": output_dir}
 
 
 def _put(session: str, name: str, piece: bytes, *, is_first: bool, is_last: bool) -> Message:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from belljar.frames import Message
@@ -36,6 +37,22 @@ class Raised:
     traceback: list[str]
 
 
+@dataclass(frozen=True)
+class Ask:
+    """The code waits for one of the caller's tools; `Keeper.reply` answers."""
+
+    number: int
+    name: str
+    input: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What the code has asked at one moment. While one of these has no reply, the run's clock stands still."""
+
+    asks: list[Ask]
+
+
 Event = Stream | Display | Raised
 
 
@@ -48,6 +65,21 @@ class WorkFile:
     size_bytes: int
     handle: str
     """For `Keeper.read`; good until the next run in the session, or its end."""
+    call: int | None = None
+    """Which of the run's calls has made it; None where it was code."""
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """How a shell command or an edit ended."""
+
+    stdout: str
+    stderr: str
+    return_code: int | None
+    """None where it did not end: the run's outcome says why. Of an edit it is 0."""
+    truncated: Truncated
+    body: bytes
+    """What an edit has to tell, as JSON: see `guest.editor`. It was written where the user's code runs."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +105,22 @@ class Result:
     """Milliseconds for each step, also of making the session where it was made for this run."""
     is_closed: bool = False
     """The session has been closed, as was asked for."""
+    calls: list[CallResult] = field(default_factory=list)
 
 
 class Outputs:
     """Folds a run's events into its result."""
 
-    def __init__(self, on_event: Callable[[Event], None] | None) -> None:
+    def __init__(
+        self,
+        on_event: Callable[[Event], None] | None,
+        on_asks: Callable[[Asks], None] | None = None,
+        calls: int = 0,
+    ) -> None:
         self._on_event = on_event
+        self._on_asks = on_asks
+        self._calls: list[dict[str, list[str]]] = [{"stdout": [], "stderr": []} for _ in range(calls)]
+        self._bodies = [b""] * calls
         self._outputs: list[Event] = []
         self._open: tuple[Literal["stdout", "stderr"], list[str]] | None = None
         """The stream that is being written, in pieces: joined when something else follows."""
@@ -87,7 +128,17 @@ class Outputs:
 
     def take(self, message: Message) -> None:
         if message.kind == "stream":
-            self._stream(message.head["name"], message.body.decode())
+            text = message.body.decode()
+            if (call := message.head.get("call")) is not None:
+                self._calls[call][message.head["name"]].append(text)
+            else:
+                self._stream(message.head["name"], text)
+        elif message.kind == "called":
+            self._bodies[message.head["call"]] = message.body
+        elif message.kind == "ask":
+            if self._on_asks is not None:
+                asked = json.loads(message.body)
+                self._on_asks(Asks([Ask(ask["ask"], ask["name"], ask["input"]) for ask in asked]))
         else:
             at, data = 0, {}
             for mime, size in message.head["parts"]:
@@ -141,6 +192,16 @@ class Outputs:
             usage=Usage.model_validate(facts["usage"]),
             laps=facts["laps"],
             is_closed=is_closed,
+            calls=[
+                CallResult(
+                    "".join(texts["stdout"]),
+                    "".join(texts["stderr"]),
+                    call["return_code"],
+                    Truncated.model_validate(call["truncated"]),
+                    body,
+                )
+                for texts, body, call in zip(self._calls, self._bodies, facts["calls"], strict=True)
+            ],
         )
 
 

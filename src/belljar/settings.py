@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(32 * MIB, gt=0)
     max_turns: int = Field(64, gt=0)
     """Upstream calls in one request; past it the answer is `pause_turn`."""
+    pause_seconds: float = Field(480, gt=0)
+    """A request that has taken so long gets `pause_turn` instead of another turn: clients give up after 600."""
+    tool_reply_seconds: float = Field(240, gt=0)
+    """For the caller to answer a tool that code has called; then the code gets a TimeoutError."""
     container_idle_seconds: float = Field(3600, gt=0)
     """A container that is not used for so long is deleted with everything in it."""
     file_keep_seconds: float = Field(24 * 3600, gt=0)

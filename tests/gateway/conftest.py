@@ -42,3 +42,22 @@ def server(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterat
 def http(server: Server) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.url, timeout=60) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def hasty(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterator[httpx2.Client]:
+    """A client of a server that gives code, and callers whose tools it calls, one second."""
+    state: Path = tmp_path_factory.mktemp("hasty")
+    with (
+        serving(
+            state,
+            upstream=f"anthropic:{the_model.url}",
+            upstream_api_key="upstream-key",
+            preload={},
+            timeout_seconds=1,
+            tool_reply_seconds=1,
+            pause_seconds=1,
+        ) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as client,
+    ):
+        yield client

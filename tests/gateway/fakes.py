@@ -41,14 +41,22 @@ def result(
     return results.Result(**(parts | more))  # type: ignore[arg-type]
 
 
+EDITED = results.CallResult("", "", 0, Truncated(), b'{"result": "create", "is_file_update": false}')
+
+
 class FakeKeeper:
-    """Echoes the code as its output. `dies` in the code ends the keeper, `waits` waits for `release`."""
+    """Echoes the code as its output.
+
+    `asks` calls the first of the caller's tools, and prints the reply. `dies` in the code ends the keeper, `waits`
+    waits for `release`.
+    """
 
     def __init__(self) -> None:
         self.description = ABOUT
         self.tiers = [link.Tier("bare", "ready", "")]
         self.lost = anyio.Event()
         self.sessions: dict[str, list[str]] = {}
+        self.replies: list[str] = []
         self.release = anyio.Event()
         self.running = anyio.Event()
 
@@ -79,6 +87,7 @@ class FakeKeeper:
         run: link.Run,
         on_event: Callable[[results.Event], None] | None = None,
         *,
+        on_asks: Callable[[results.Asks], None] | None = None,
         opening: link.Opening | None = None,
         files: Mapping[str, bytes] = MappingProxyType({}),
         closes: bool = False,
@@ -88,6 +97,10 @@ class FakeKeeper:
         for name, body in files.items():
             await self.put(session, name, body)
         self._check(session)
+        if run.code == "asks" and on_asks is not None:
+            on_asks(results.Asks([results.Ask(1, run.tools[0].name, {"x": 1})]))
+            self.running.set()
+            await self.release.wait()
         if run.code == "dies":
             self.lost.set()
         if run.code == "waits":
@@ -96,7 +109,19 @@ class FakeKeeper:
         self._check(session)
         if closes:
             await self.close(session)
-        return result(run.code, laps={"fork": 1.0} if opening else {}, is_closed=closes)
+        calls = [
+            results.CallResult(call.text, "", 0, Truncated(), b"")
+            if isinstance(call, link.Command)
+            else EDITED
+            for call in run.calls
+        ]
+        printed = self.replies.pop() if run.code == "asks" else run.code or ""
+        return result(printed, laps={"fork": 1.0} if opening else {}, is_closed=closes, calls=calls)
+
+    async def reply(self, session: str, ask: int, status: link.ReplyStatus, text: str) -> None:
+        self._check(session)
+        self.replies.append(f"{ask} {status} {text}")
+        self.release.set()
 
     async def read(self, session: str, file: results.WorkFile) -> AsyncIterator[bytes]:
         yield b""

@@ -13,6 +13,7 @@ from fakes import Keepers, settings
 from serving import TOOL, code, said, text
 
 from belljar import errors
+from belljar.gateway import offered
 from belljar.gateway.app import open_parts
 from belljar.gateway.envelope import Activity
 from belljar.gateway.loop import Asked, Parts, answer
@@ -52,8 +53,10 @@ async def send(parts: Parts, messages: list[dict[str, Any]], **more: Any) -> dic
     async def emit(event: Event) -> None:
         fold.add(event)
 
-    tool = request.tools[0] if request.tools else None
-    await answer(parts, Asked(request, Caller(), "anthropic", tool, Activity("req_1", "POST")), emit)
+    tools = offered.read(request.tools or [], request.tool_choice)
+    container = request.container if isinstance(request.container, str) else None
+    asked = Asked(request, container, Caller(), "anthropic", frozenset(), tools, Activity("req_1", "POST"))
+    await answer(parts, asked, emit)
     return fold.result()
 
 

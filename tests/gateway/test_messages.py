@@ -63,7 +63,11 @@ def test_the_official_shape(http: httpx2.Client, model: Model) -> None:
     assert message["usage"]["input_tokens"] == 200
     assert message["usage"]["output_tokens"] == 20
     assert message["usage"]["cache_read_input_tokens"] == 2
-    assert message["usage"]["server_tool_use"] == {"web_search_requests": 0, "web_fetch_requests": 0}
+    assert message["usage"]["server_tool_use"] == {
+        "web_search_requests": 0,
+        "web_fetch_requests": 0,
+        "code_execution_requests": 1,
+    }
 
 
 def test_what_the_upstream_gets(http: httpx2.Client, model: Model) -> None:
@@ -279,9 +283,15 @@ def test_a_turn_cut_off_by_max_tokens_is_not_run(http: httpx2.Client, model: Mod
     model.play(Events(whole))
     message = post(http, ask("Go."), OFFICIAL)
     assert message["stop_reason"] == "max_tokens"
-    assert types(message) == ["server_tool_use"]
+    assert types(message) == ["server_tool_use", "code_execution_tool_result"]
     assert message["content"][0]["input"] == {}
+    assert message["content"][1]["content"]["error_code"] == "invalid_tool_input"
     assert len(model.requests) == 1
+    # Resent by a client that goes on, it is not run either.
+    model.play(said([text("I see.")]))
+    history = [{"role": "assistant", "content": message["content"]}, {"role": "user", "content": "Go on."}]
+    again = post(http, ask("Go.", messages=[{"role": "user", "content": "Go."}, *history]), OFFICIAL)
+    assert types(again) == ["text"]
 
 
 def _cut_off() -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import schemathesis
 from schemathesis import Case
 from serving import Server, serving
 
+from belljar.gateway.offered import FIRST_VERSION
 from belljar.gateway.openapi import document, operations
 from belljar.gateway.routes import route_names, routes
 
@@ -47,19 +48,33 @@ def lines(ctx: object, value: object) -> object:
 
 @api.hook
 def filter_case(context: object, case: Case) -> bool:
-    """What no schema can say: things in a list have names of their own, and lines are text whatever is in them."""
-    if case.media_type == "application/x-ndjson" and not isinstance(case.body, str):
+    """What no schema can say: what one field allows another, and that lines are text whatever is in them."""
+    body = case.body
+    if case.media_type == "application/x-ndjson":
+        return isinstance(body, str)
+    if not isinstance(body, dict):
+        return True
+    tools = json.dumps(body.get("tools"), default=str)
+    if isinstance(body.get("container"), dict) and FIRST_VERSION in tools:
         return False
-    listed = [case.body.get(name) for name in ("tools", "files")] if isinstance(case.body, dict) else []
-    for things in listed:
-        names = (
-            [thing.get("name") for thing in things if isinstance(thing, dict)]
-            if isinstance(things, list)
-            else []
-        )
-        if any(name in names[:place] for place, name in enumerate(names)):
-            return False
-    return True
+    if "container_upload" in json.dumps(body.get("messages"), default=str) and "code_execution_" not in tools:
+        return False
+    choice = body.get("tool_choice")
+    is_named = isinstance(choice, dict) and choice.get("type") == "tool"
+    if is_named and choice.get("name") not in names_of(body.get("tools")):
+        return False
+    return all(have_names_of_their_own(body.get(listed)) for listed in ("tools", "files"))
+
+
+def names_of(things: object) -> list[object]:
+    return (
+        [thing.get("name") for thing in things if isinstance(thing, dict)] if isinstance(things, list) else []
+    )
+
+
+def have_names_of_their_own(things: object) -> bool:
+    names = names_of(things)
+    return not any(name in names[:place] for place, name in enumerate(names))
 
 
 @api.parametrize()

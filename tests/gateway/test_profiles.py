@@ -10,9 +10,11 @@ from fakes import ABOUT, result
 
 from belljar import results
 from belljar.errors import InvalidRequest
+from belljar.gateway import offered
 from belljar.gateway.profiles import choose, result_blocks
 from belljar.gateway.store import File
-from belljar.gateway.tools.code_execution import Failed, Image, Ran, definition, for_model
+from belljar.gateway.told import tell
+from belljar.gateway.tools import CODE, Failed, Image, Offer, Ran
 from belljar.wire.execution import Limits, Outcome
 
 PNG = Image("image/png", b"\x89PNG")
@@ -48,10 +50,10 @@ def test_an_unknown_profile() -> None:
 
 
 def test_files_and_images() -> None:
-    ran = Ran(result("ok\n"), [FIGURE], [CHART, TABLE], [PNG], frozenset({"file_1"}))
-    (pair,) = result_blocks("anthropic", "srvtoolu_1", ran)
+    ran = Ran(result("ok\n"), [CHART, TABLE], [FIGURE], [PNG], frozenset({"file_1"}))
+    (pair,) = result_blocks("anthropic", "srvtoolu_1", CODE, ran)
     assert [entry["file_id"] for entry in pair["content"]["content"]] == ["file_3", "file_1", "file_2"]
-    printed, image = result_blocks("inline", "srvtoolu_1", ran)
+    printed, image = result_blocks("inline", "srvtoolu_1", CODE, ran)
     assert printed["output"] == {"type": "text", "text": "ok"}
     assert printed["files"] == [
         {"file_id": "file_2", "filename": "t.csv", "mime_type": "text/csv", "size_bytes": 9}
@@ -67,48 +69,51 @@ def test_files_and_images() -> None:
 
 def test_the_value_of_the_last_expression() -> None:
     value = results.Display("execute_result", {"text/plain": b"42"})
-    ran = Ran(result("ok\n", outputs=[value]), [], [], [])
-    assert result_blocks("anthropic", "srvtoolu_1", ran)[0]["content"]["stdout"] == "ok\n"
-    assert result_blocks("inline", "srvtoolu_1", ran)[0]["text"] == "Result: ok\n42"
-    assert for_model("toolu_1", ran)["content"][0]["text"] == "ok\n42"
+    ran = Ran(result("ok\n", outputs=[value]), [])
+    assert result_blocks("anthropic", "srvtoolu_1", CODE, ran)[0]["content"]["stdout"] == "ok\n"
+    assert result_blocks("inline", "srvtoolu_1", CODE, ran)[0]["text"] == "Result: ok\n42"
+    assert tell("toolu_1", ran)["content"][0]["text"] == "ok\n42"
 
 
 def test_an_end_that_the_code_did_not_choose() -> None:
     outcome = Outcome(status="timed_out", reason="wall", message="Timed out after 30 s. Variables are kept.")
-    ran = Ran(result("half\n", 124, outcome=outcome, stderr="KeyboardInterrupt\n"), [], [], [])
-    (pair,) = result_blocks("anthropic", "srvtoolu_1", ran)
+    ran = Ran(result("half\n", 124, outcome=outcome, stderr="KeyboardInterrupt\n"), [])
+    (pair,) = result_blocks("anthropic", "srvtoolu_1", CODE, ran)
     assert pair["content"]["stderr"] == "KeyboardInterrupt\nTimed out after 30 s. Variables are kept."
     assert pair["content"]["return_code"] == 124
-    (printed,) = result_blocks("inline", "srvtoolu_1", ran)
+    (printed,) = result_blocks("inline", "srvtoolu_1", CODE, ran)
     assert printed["is_error"] is True
     assert printed["text"].startswith("Error: half\nKeyboardInterrupt\nTimed out")
-    told = for_model("toolu_1", ran)
+    told = tell("toolu_1", ran)
     assert told["is_error"] is True
     assert "Variables are kept." in told["content"][0]["text"]
 
 
 def test_warnings_are_shown_where_there_is_nothing_else() -> None:
-    warned = Ran(result("ok\n", stderr="careful\n"), [], [], [])
-    assert result_blocks("inline", "s", warned)[0]["text"] == "Result: ok"
-    assert "careful" in for_model("t", warned)["content"][0]["text"]
-    silent = Ran(result("", stderr="careful\n"), [], [], [])
-    assert result_blocks("inline", "s", silent)[0]["text"] == "Result: careful"
+    warned = Ran(result("ok\n", stderr="careful\n"), [])
+    assert result_blocks("inline", "s", CODE, warned)[0]["text"] == "Result: ok"
+    assert "careful" in tell("t", warned)["content"][0]["text"]
+    silent = Ran(result("", stderr="careful\n"), [])
+    assert result_blocks("inline", "s", CODE, silent)[0]["text"] == "Result: careful"
 
 
 def test_a_tool_that_failed() -> None:
     failed = Failed("unavailable", "The keeper ended.")
-    assert result_blocks("anthropic", "srvtoolu_1", failed)[0]["content"] == {
+    assert result_blocks("anthropic", "srvtoolu_1", CODE, failed)[0]["content"] == {
         "type": "code_execution_tool_result_error",
         "error_code": "unavailable",
     }
-    assert result_blocks("inline", "srvtoolu_1", failed)[0]["text"] == "Error: unavailable: The keeper ended."
-    assert for_model("toolu_1", failed)["is_error"] is True
+    assert (
+        result_blocks("inline", "srvtoolu_1", CODE, failed)[0]["text"]
+        == "Error: unavailable: The keeper ended."
+    )
+    assert tell("toolu_1", failed)["is_error"] is True
 
 
 def test_what_the_model_is_shown_is_bounded() -> None:
     big = Image("image/png", bytes(4 * 1024 * 1024))
     ran = Ran(result("x" * 10**6), [], [], [big, *[PNG] * 20])
-    content = for_model("toolu_1", ran)["content"]
+    content = tell("toolu_1", ran)["content"]
     assert len(content[0]["text"]) < 60_000
     assert len([block for block in content if block["type"] == "image"]) == 8
     assert all(len(block["source"]["data"]) < 10 for block in content if block["type"] == "image")
@@ -118,7 +123,8 @@ def test_the_tool_as_the_model_sees_it() -> None:
     about = replace(ABOUT, packages={"pandas": "3.0", "obscure": "1"})
     limits = Limits(memory_bytes=2**30, pids=128, disk_bytes=2**29, output_bytes=2**20, cpus=1)
     cached = {"type": TOOL, "name": "code_execution", "cache_control": {"type": "ephemeral"}}
-    tool = definition(cached, about, limits, 30)
+    offer = Offer(about, limits, 30, is_beside_shell=False)
+    (tool,) = offered.read([cached], None).for_upstream(offer)
     assert "type" not in tool
     assert tool["cache_control"] == {"type": "ephemeral"}
     for words in ("Python 3.11.7", "pandas 3.0", "30 seconds", "1024 MiB", "512 MiB", "no network"):

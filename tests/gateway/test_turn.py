@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serving import code, said, text, thinking
 
+from belljar.gateway.tools import CODE
 from belljar.gateway.turn import MessageFold, Rewriter, added_usage, client_id, events_of, upstream_id
 
 
@@ -42,7 +43,7 @@ def test_taking_apart_and_folding_are_inverse(content: list[dict[str, Any]], chu
 @given(st.lists(block, max_size=6), st.integers(0, 5), st.booleans())
 def test_the_client_sees_the_same_content(content: list[dict[str, Any]], first: int, is_inline: bool) -> None:
     held = frozenset({"server_tool_use", "thinking"}) if is_inline else frozenset()
-    turn = Rewriter(first, offers_code=True, held=held)
+    turn = Rewriter(first, our_tools=frozenset({CODE}), held=held)
     seen = folded(rewritten(turn, list(events_of(said(content), 3))))
     assert sorted(seen.content) == list(range(first, first + len(content)))
     assert turn.next_index == first + len(content)
@@ -71,7 +72,7 @@ def test_foreign_ids_get_one_of_ours(use_id: str) -> None:
 
 def test_without_the_tool_a_use_of_that_name_is_the_clients() -> None:
     content = [code("1")]
-    seen = folded(rewritten(Rewriter(0, offers_code=False), list(events_of(said(content)))))
+    seen = folded(rewritten(Rewriter(0, our_tools=frozenset()), list(events_of(said(content)))))
     assert seen.blocks == content
 
 
@@ -81,11 +82,11 @@ def test_an_input_that_is_complete_in_the_start() -> None:
         {"type": "content_block_start", "index": 0, "content_block": use},
         {"type": "content_block_stop", "index": 0},
     ]
-    turn = Rewriter(0, offers_code=True)
+    turn = Rewriter(0, our_tools=frozenset({CODE}))
     out = rewritten(turn, events)
     assert out[0]["content_block"]["input"] == {}
     assert json.loads(out[1]["delta"]["partial_json"]) == use["input"]
-    assert turn.code_uses()[0].input == use["input"]
+    assert turn.our_uses()[0].input == use["input"]
 
 
 def test_an_input_that_is_no_json() -> None:
@@ -95,9 +96,9 @@ def test_an_input_that_is_no_json() -> None:
         {"type": "content_block_delta", "index": 0, "delta": delta},
         {"type": "content_block_stop", "index": 0},
     ]
-    turn = Rewriter(0, offers_code=True)
+    turn = Rewriter(0, our_tools=frozenset({CODE}))
     rewritten(turn, events)
-    assert turn.code_uses()[0].input == '{"code": '
+    assert turn.our_uses()[0].input == '{"code": '
     assert turn.message.blocks[0]["input"] == {}
 
 

@@ -344,7 +344,7 @@ async def test_the_tree_holds_what_was_put_there(session: Session) -> None:
         "urandom",
         "zero",
     }
-    assert seen["/files"] == ["output", "work"]
+    assert seen["/files"] == ["input", "output", "work"]
     assert seen["/tmp"] == []
     if base != Path("/usr"):
         # Down to the interpreter there is one name in each directory, and its own tree at the end.

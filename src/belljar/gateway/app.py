@@ -18,6 +18,7 @@ from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope, UnderWay
 from belljar.gateway.files import Files
 from belljar.gateway.loop import Parts
+from belljar.gateway.pending import PendingRuns, open_pending_runs
 from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
 from belljar.gateway.routes import route_names, routes
@@ -66,12 +67,13 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
         open_upstream(settings) as upstream,
         open_store(settings.state_dir / "belljar.sqlite3") as store,
         open_placement(settings, keeper_start, telemetry) as placement,
+        open_pending_runs(placement, settings.tool_reply_seconds) as pending,
     ):
         files = Files(store, Blobs(settings.state_dir / "blobs"), settings.file_keep_seconds)
         await files.remove_orphans()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_sweep, files, placement, settings)
-            yield Parts(settings, upstream, placement, files, telemetry)
+            tasks.start_soon(_sweep, files, placement, pending, settings)
+            yield Parts(settings, placement, pending, files, upstream, telemetry)
             tasks.cancel_scope.cancel()
 
 
@@ -93,7 +95,7 @@ async def open_upstream(settings: Settings) -> AsyncIterator[Upstream]:
         )
 
 
-async def _sweep(files: Files, placement: Placement, settings: Settings) -> None:
+async def _sweep(files: Files, placement: Placement, pending: PendingRuns, settings: Settings) -> None:
     """Delete what has expired, now and then."""
     while True:
         await anyio.sleep(
@@ -101,6 +103,7 @@ async def _sweep(files: Files, placement: Placement, settings: Settings) -> None
         )
         try:
             await placement.sweep()
+            pending.sweep()
             await files.sweep()
         except Exception:  # a full disk must not end the server; the next sweep comes
             log.exception("the sweep failed")

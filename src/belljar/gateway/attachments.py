@@ -1,4 +1,4 @@
-"""Documents in a request: files for the session, and a few words about each for the model.
+"""Documents and uploads in a request: files for the session, and a few words about each for the model.
 
 Pure. A name stands for the same bytes throughout a container's life: the same document again is the same
 file and is not written again, since code may have changed it; another document gets another name.
@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from belljar.errors import InvalidRequest
@@ -19,7 +20,21 @@ from belljar.wire.messages import Message
 
 _PREVIEW_LINES = 5
 _PREVIEW_CHARS = 1000
+HEAD_BYTES = 16 * _PREVIEW_CHARS
+"""Of a file, that are looked at to describe it."""
 _LINE_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of the Files API."""
+
+    file_id: str
+    filename: str
+    mime_type: str
+    size_bytes: int
+    head: bytes
+    """How it begins."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +42,9 @@ class Attachment:
     """A file to be there before code runs, under a name that is its own in the container."""
 
     name: str
-    body: bytes
+    body: bytes | Upload
     digest: str
+    """Of the bytes; of an upload, which does not change, its id."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +55,31 @@ class Attached:
     files: list[Attachment]
 
 
-def attach(messages: list[Message], given: Mapping[str, str]) -> Attached:
-    """Take the documents out of the user's messages.
+def uploads_in(messages: list[Message]) -> dict[str, str]:
+    """The ids of the uploads that messages name, each with the path of the block that names it last.
+
+    Raises InvalidRequest for a block without one.
+    """
+    found: dict[str, str] = {}
+    for i, message in enumerate(messages):
+        for j, block in enumerate(message.blocks):
+            path = f"messages.{i}.content.{j}"
+            if block.get("type") != "container_upload":
+                continue
+            if message.role != "user":
+                raise InvalidRequest(f"{path}: container_upload belongs into messages of the user")
+            if not isinstance(block.get("file_id"), str):
+                raise InvalidRequest(f"{path}.file_id: Input should be a valid string")
+            found[block["file_id"]] = path
+    return found
+
+
+def attach(
+    messages: list[Message],
+    given: Mapping[str, str],
+    uploads: Mapping[str, Upload | None] = MappingProxyType({}),
+) -> Attached:
+    """Take the documents and uploads out of the user's messages. Of an upload that is gone None is known.
 
     `given` are the names that are taken in the container, with the digest of what was written there by us
     (an empty one for what code wrote). Raises InvalidRequest, naming the block's path.
@@ -56,6 +95,13 @@ def attach(messages: list[Message], given: Mapping[str, str]) -> Attached:
         blocks: list[dict[str, Any]] = []
         for j, block in enumerate(message.content):
             path = f"messages.{i}.content.{j}"
+            if block.get("type") == "container_upload":
+                told, upload = _uploaded(block["file_id"], uploads.get(block["file_id"]), names)
+                if upload is not None:
+                    names[upload.name] = upload.digest
+                    files.setdefault(upload.name, upload)
+                blocks.append(told | _cache_control(block))
+                continue
             body = _body(block, path)
             if body is None:
                 blocks.append(block)
@@ -66,14 +112,14 @@ def attach(messages: list[Message], given: Mapping[str, str]) -> Attached:
                 generated += 1
                 title = f"document-{generated}.{media.extension_of(kind)}"
             wanted = checked_name(title, f"{path}.title")
-            file = _named(wanted, body, names)
+            file = _named(wanted, body, digest_of(body), names)
             names[file.name] = file.digest
             files.setdefault(file.name, file)
-            told = {"type": "text", "text": describe(file, kind)}
+            told = {"type": "text", "text": describe(file.name, len(body), kind, body)}
             if _is_readable(block):
                 blocks += [block, told]
             else:
-                blocks.append(told | {name: block[name] for name in ("cache_control",) if block.get(name)})
+                blocks.append(told | _cache_control(block))
         out.append(message.model_copy(update={"content": blocks}))
     return Attached(out, list(files.values()))
 
@@ -82,10 +128,10 @@ def digest_of(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def describe(file: Attachment, kind: str) -> str:
+def describe(name: str, size: int, kind: str, beginning: bytes) -> str:
     """What the model is told of a file: path, size, type, and how it begins."""
-    head = f"[Attached file: {file.name} (in the working directory), {len(file.body)} bytes, {kind}."
-    text = as_text(file.body[: 16 * _PREVIEW_CHARS])
+    head = f"[Attached file: {name} (in the working directory, which is $INPUT_DIR), {size} bytes, {kind}."
+    text = as_text(beginning[:HEAD_BYTES])
     if text is None:
         return f"{head} It is binary: read it with code.]"
     if not text.strip():
@@ -134,9 +180,25 @@ def _is_readable(block: dict[str, Any]) -> bool:
     return bool(source.get("media_type", "text/plain") == "text/plain")
 
 
-def _named(wanted: str, body: bytes, names: Mapping[str, str]) -> Attachment:
+def _uploaded(
+    file_id: str, upload: Upload | None, names: Mapping[str, str]
+) -> tuple[dict[str, Any], Attachment | None]:
+    """What the model is told of an upload, and the file; None where it is gone, or is there already."""
+    if upload is None:
+        known = next((name for name, digest in names.items() if digest == file_id), None)
+        where = f"is {known} in $INPUT_DIR" if known else "is no longer there"
+        return {"type": "text", "text": f"[The file {file_id} that was attached here {where}.]"}, None
+    file = _named(upload.filename, upload, file_id, names)
+    text = describe(file.name, upload.size_bytes, upload.mime_type, upload.head)
+    return {"type": "text", "text": text}, file
+
+
+def _cache_control(block: dict[str, Any]) -> dict[str, Any]:
+    return {name: block[name] for name in ("cache_control",) if block.get(name)}
+
+
+def _named(wanted: str, body: bytes | Upload, digest: str, names: Mapping[str, str]) -> Attachment:
     """The file under `wanted`, or under `wanted (2)` and so on where that is another file."""
-    digest = digest_of(body)
     path = PurePosixPath(wanted)
     for count in range(1, len(names) + 3):
         name = wanted if count == 1 else _numbered(path, count)

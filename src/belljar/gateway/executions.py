@@ -7,10 +7,11 @@ from pydantic import ValidationError
 from belljar import document, errors, link
 from belljar.gateway import attachments
 from belljar.gateway.envelope import Activity, from_validation
+from belljar.gateway.kept import run_code
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
 from belljar.gateway.store import TENANT, File
-from belljar.gateway.tools.code_execution import Ran, run_and_keep
+from belljar.gateway.tools import Ran
 from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
 from belljar.wire.execution import (
@@ -63,7 +64,7 @@ async def _run_in(
             # By its digest an attachment of a later request knows it; a session of one run has none.
             await session.put(name, "" if is_fresh else attachments.digest_of(body), body)
         activity.has_run_code = True
-        return await run_and_keep(session, what, parts.files)
+        return await run_code(session, what, parts.files)
 
 
 async def create_container(parts: Parts, asked: ContainerRequest) -> ContainerDocument:

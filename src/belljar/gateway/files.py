@@ -101,6 +101,15 @@ class Files:
         except FileNotFoundError as error:
             raise NotFound(f"The content of {file.id} is gone.") from error
 
+    async def head(self, file: File, size: int) -> bytes:
+        """A file's first `size` bytes. Raises NotFound where the blob is gone."""
+        head = b""
+        async for piece in await self.open(file):
+            head += piece
+            if len(head) >= size:
+                break
+        return head[:size]
+
     async def remove(self, file_id: str) -> None:
         """Delete a file. Raises NotFound where there is none."""
         file = await self.find(file_id)

@@ -11,7 +11,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from belljar.gateway.turn import CODE_TOOL, Use, upstream_id
+from belljar.gateway.tools import OUR_NAMES
+from belljar.gateway.turn import Use, upstream_id
 from belljar.wire.messages import Message
 
 Block = dict[str, Any]
@@ -21,20 +22,27 @@ TEXT_CHARS = 50_000
 
 _SERVER_USES = frozenset({"server_tool_use", "mcp_tool_use"})
 _NEVER_RUN = "This code was not run: the conversation went on without it."
+_ENDED = (
+    "This code was ended: it waited for tools that it had called, and the conversation went on without them."
+)
 _NO_RESULT = "There is no result of this call in the conversation."
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """What the upstream is sent, and the code that the last assistant message still wants run.
+    """What the upstream is sent, and what the last assistant message still wants run.
 
-    With `pending` code the conversation ends with that assistant message; `rest` is what the user said after
+    With something `pending` the conversation ends with that assistant message; `rest` is what the user said after
     it, to be merged behind the results (see `with_results`).
     """
 
     messages: list[dict[str, Any]]
     pending: list[Use]
     rest: list[Block]
+    asked: dict[str, list[str]]
+    """The ids of the caller's tools' uses by code that has no result yet, by the id of that code's own use."""
+    replies: dict[str, Block]
+    """What the last message answers to such uses, by their ids."""
 
 
 @dataclass
@@ -44,30 +52,42 @@ class _Part:
     blocks: list[Block] = field(default_factory=list)
     uses: list[str] = field(default_factory=list)
     """Upstream ids of server-side uses, in order."""
-    inputs: dict[str, tuple[str, object]] = field(default_factory=dict)
-    """By upstream id: the client's id and the input, of code uses."""
+    inputs: dict[str, tuple[str, str, object]] = field(default_factory=dict)
+    """By upstream id: the client's id, the tool's name and the input, of uses of our tools."""
     results: dict[str, Block] = field(default_factory=dict)
+    waited: frozenset[str] = frozenset()
+    """The upstream ids of code that has called tools of the caller's, and so has run in part."""
 
     def unanswered(self) -> list[str]:
         return [use for use in self.uses if use not in self.results]
 
 
-def translate(messages: list[Message]) -> Conversation:
-    """The conversation for the upstream. Whatever is typed for server tools has another form in it."""
+def translate(messages: list[Message], our_tools: frozenset[str] = OUR_NAMES) -> Conversation:
+    """The conversation for the upstream. Whatever is typed for server tools has another form in it.
+
+    Uses of `our_tools` that have no result can be run yet.
+    """
+    asked, replies = _calls_of_code(messages)
+    contents = [_without_calls(message, asked) for message in messages]
+    said = [number for number, blocks in enumerate(contents) if blocks or not messages[number].blocks]
+    messages, contents = [messages[number] for number in said], [contents[number] for number in said]
+    uses_of = {use: [name for name, code in asked.items() if code == use] for use in asked.values()}
     out: list[dict[str, Any]] = []
-    contents = [message.blocks for message in messages]
     open_part: _Part | None = None
     for number, message in enumerate(messages):
         if message.role == "assistant":
             _append(out, "user", _repairs(open_part))
-            open_part = _assistant(out, contents[number])
+            open_part = _assistant(out, contents[number], our_tools)
             if open_part:
+                open_part.waited = frozenset(map(upstream_id, uses_of))
                 _adopt(open_part, messages, contents, number + 1)
             continue
         blocks = [_plain(block) for block in contents[number]]
-        if open_part and number == len(messages) - 1 and any(b.get("type") == "tool_result" for b in blocks):
+        is_answer = bool(replies) or any(block.get("type") == "tool_result" for block in blocks)
+        if open_part and number == len(messages) - 1 and is_answer:
             pending = _pending(open_part)
-            return Conversation(out, pending, _merged(_repairs(open_part, skip=pending), blocks))
+            rest = _merged(_repairs(open_part, skip=pending), blocks)
+            return Conversation(out, pending, rest, uses_of, replies)
         if message.role == "user":
             blocks = _merged(_repairs(open_part), blocks)
         else:
@@ -76,8 +96,48 @@ def translate(messages: list[Message]) -> Conversation:
         open_part = None
     if open_part:
         pending = _pending(open_part)
-        return Conversation(out, pending, _repairs(open_part, skip=pending))
-    return Conversation(out, [], [])
+        return Conversation(out, pending, _repairs(open_part, skip=pending), uses_of, replies)
+    return Conversation(out, [], [], uses_of, replies)
+
+
+def has_results(message: Message) -> bool:
+    """Whether an assistant message has results of tools that ran here."""
+    return any(_is_result(block.get("type", "")) for block in message.blocks)
+
+
+def _calls_of_code(messages: list[Message]) -> tuple[dict[str, str], dict[str, Block]]:
+    """Uses of the caller's tools by code: of each the id of the code's own use; and what the last message answers.
+
+    The model has never heard of them: it gets to know what the code prints.
+    """
+    asked = {
+        str(block.get("id")): str(block["caller"].get("tool_id"))
+        for message in messages
+        if message.role == "assistant"
+        for block in message.blocks
+        if block.get("type") == "tool_use" and _is_by_code(block)
+    }
+    last = messages[-1].blocks if messages[-1].role == "user" else []
+    replies = {
+        str(block["tool_use_id"]): block
+        for block in last
+        if block.get("type") == "tool_result" and block.get("tool_use_id") in asked
+    }
+    return asked, replies
+
+
+def _is_by_code(block: Block) -> bool:
+    caller = block.get("caller")
+    return isinstance(caller, dict) and str(caller.get("type")).startswith("code_execution")
+
+
+def _without_calls(message: Message, asked: dict[str, str]) -> list[Block]:
+    return [
+        block
+        for block in message.blocks
+        if not (block.get("type") == "tool_use" and block.get("id") in asked)
+        and not (block.get("type") == "tool_result" and block.get("tool_use_id") in asked)
+    ]
 
 
 def _adopt(part: _Part, messages: list[Message], contents: list[list[Block]], start: int) -> None:
@@ -101,11 +161,6 @@ def with_results(conversation: Conversation, results: list[Block]) -> list[dict[
     return out
 
 
-def not_run(uses: list[Use]) -> list[Block]:
-    """The results of code that nobody offers to run."""
-    return [_missing(use.upstream_id, _NEVER_RUN) for use in uses]
-
-
 def tool_result(use_id: str, content: list[Block], *, is_error: bool) -> Block:
     """A result in the upstream's form."""
     block: Block = {"type": "tool_result", "tool_use_id": use_id, "content": content}
@@ -120,7 +175,7 @@ def clipped(text: str, limit: int = TEXT_CHARS) -> str:
     return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
-def _assistant(out: list[dict[str, Any]], blocks: list[Block]) -> _Part | None:
+def _assistant(out: list[dict[str, Any]], blocks: list[Block], our_tools: frozenset[str]) -> _Part | None:
     """Append one assistant message in parts. The last part is returned where its uses lack results."""
     part = _Part()
     for block in blocks:
@@ -132,7 +187,7 @@ def _assistant(out: list[dict[str, Any]], blocks: list[Block]) -> _Part | None:
         if part.results:
             _flush(out, part)
             part = _Part()
-        _take(part, block, kind)
+        _take(part, block, kind, our_tools)
     if part.unanswered():
         _append(out, "assistant", part.blocks)
         return part
@@ -140,13 +195,13 @@ def _assistant(out: list[dict[str, Any]], blocks: list[Block]) -> _Part | None:
     return None
 
 
-def _take(part: _Part, block: Block, kind: str) -> None:
+def _take(part: _Part, block: Block, kind: str, our_tools: frozenset[str]) -> None:
     if kind in _SERVER_USES:
         use_id = upstream_id(str(block.get("id", "")))
         given = block.get("input")
         part.uses.append(use_id)
-        if block.get("name") == CODE_TOOL and kind == "server_tool_use":
-            part.inputs[use_id] = (str(block.get("id", "")), given)
+        if block.get("name") in our_tools and kind == "server_tool_use":
+            part.inputs[use_id] = (str(block.get("id", "")), block["name"], given)
         use = {"type": "tool_use", "id": use_id, "name": block.get("name") or "tool"}
         use["input"] = given if isinstance(given, dict) else {}
         part.blocks.append(_with_cache(use, block))
@@ -195,7 +250,11 @@ def _repairs(part: _Part | None, skip: list[Use] | None = None) -> list[Block]:
     if part is None:
         return []
     left_out = {use.upstream_id for use in skip or []}
-    return [part.results.get(use) or _missing(use, _NEVER_RUN) for use in part.uses if use not in left_out]
+    return [
+        part.results.get(use) or _missing(use, _ENDED if use in part.waited else _NEVER_RUN)
+        for use in part.uses
+        if use not in left_out
+    ]
 
 
 def _missing(use_id: str, text: str) -> Block:
@@ -229,10 +288,8 @@ def _plain(block: Block) -> Block:
     if kind == "thinking":
         return {name: value for name, value in block.items() if name != "text"}
     if kind == "container_upload":
-        return {
-            "type": "text",
-            "text": f"[The user attached the file {block.get('file_id')}; it could not be put into the container.]",
-        }
+        text = f"[The user attached the file {block.get('file_id')}; it is not in the container.]"
+        return {"type": "text", "text": text}
     if _is_result(kind):
         return {"type": "text", "text": _stray(block)}
     if kind == "server_tool_use":
@@ -261,8 +318,25 @@ def _result_content(block: Block) -> tuple[list[Block], bool]:
     if isinstance(content, dict) and "return_code" in content:
         return [{"type": "text", "text": _printed(content)}], content.get("return_code") != 0
     if isinstance(content, dict) and "error_code" in content:
-        return [{"type": "text", "text": f"The tool failed: {content['error_code']}"}], True
+        why = f": {content['error_message']}" if content.get("error_message") else ""
+        return [{"type": "text", "text": f"The tool failed: {content['error_code']}{why}"}], True
+    if isinstance(content, dict) and str(content.get("type")).startswith("text_editor_code_execution_"):
+        return _edit_content(content), False
     return [{"type": "text", "text": clipped(json.dumps(content, ensure_ascii=False))}], False
+
+
+def _edit_content(content: dict[str, Any]) -> list[Block]:
+    """What an edit did, or what was viewed."""
+    lines = content.get("lines")
+    if isinstance(lines, list):
+        return [{"type": "text", "text": clipped("\n".join(map(str, lines))) or "(no change)"}]
+    if "is_file_update" in content:
+        return [{"type": "text", "text": "The file was written."}]
+    viewed = str(content.get("content") or "")
+    kind = content.get("file_type")
+    if kind == "text" or not viewed:
+        return [{"type": "text", "text": clipped(viewed) or "(empty)"}]
+    return [{"type": "text", "text": f"[{'A PDF' if kind == 'pdf' else 'An image'} was shown.]"}]
 
 
 def _inline_content(block: Block) -> list[Block]:

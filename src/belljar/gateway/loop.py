@@ -6,23 +6,26 @@ client that did not ask for a stream gets the same events folded into a message.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 from belljar import errors
-from belljar.gateway import attachments, history, profiles
+from belljar.gateway import attachments, history, profiles, running
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import Files
-from belljar.gateway.placement import Container, Placement
+from belljar.gateway.offered import Offered
 from belljar.gateway.profiles import Profile
+from belljar.gateway.running import Replies, Running, Waiting
 from belljar.gateway.sse import Emit, Event
-from belljar.gateway.store import TENANT
 from belljar.gateway.telemetry import Telemetry
-from belljar.gateway.tools import code_execution
+from belljar.gateway.told import tell
+from belljar.gateway.tools import BASH, Failed, Offer, Outcome
 from belljar.gateway.turn import Rewriter, Use, added_usage, whole_block
 from belljar.gateway.upstream import Caller, Upstream
-from belljar.settings import Settings
 from belljar.wire.ids import new_id
 from belljar.wire.messages import MessageRequest
 from belljar.wire.resources import rfc3339
@@ -37,13 +40,10 @@ _NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas"})
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the loop works with. Made once, by the application."""
+class Parts(running.Parts):
+    """What the loop works with."""
 
-    settings: Settings
     upstream: Upstream
-    placement: Placement
-    files: Files
     telemetry: Telemetry
 
 
@@ -52,11 +52,17 @@ class Asked:
     """One request, understood."""
 
     request: MessageRequest
+    container_id: str | None
     caller: Caller
     profile: Profile
-    tool: dict[str, Any] | None
-    """The code execution tool as the request declares it."""
+    held: frozenset[str]
+    """Block types that are streamed only once they are complete."""
+    offered: Offered
     activity: Activity
+
+
+class ContainerNeeded(errors.InvalidRequest):
+    """Code waits in a container, and the request does not say in which."""
 
 
 @dataclass
@@ -66,9 +72,8 @@ class _Answer:
     parts: Parts
     asked: Asked
     emit: Emit
-    stack: AsyncExitStack
-    container: Container | None = None
-    put: list[attachments.Attachment] = field(default_factory=list)
+    started_at: float
+    running: Running = field(init=False)
     next_index: int = 0
     turns: int = 0
     usage: dict[str, Any] = field(default_factory=dict)
@@ -85,42 +90,51 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
     where no session is to be had.
     """
     async with AsyncExitStack() as stack:
-        now = _Answer(parts, asked, emit, stack)
+        now = _Answer(parts, asked, emit, anyio.current_time())
+        now.running = Running(parts, asked.offered, asked.activity, stack, lambda: now.is_finished)
         conversation = await _begin(now)
-        results: list[dict[str, Any]] = []
-        if conversation.pending and asked.tool is None:
-            results = history.not_run(conversation.pending)
-        elif conversation.pending:
+        await _let_go(now, conversation)
+        results: list[dict[str, Any]] | None = []
+        if conversation.pending:
             await _start(now, asked.request.model, {})
-            results = await _run_uses(now, conversation.pending)
+            replies = Replies(conversation.asked, conversation.replies)
+            results = await _run(now, conversation.pending, replies)
+        if results is None:
+            return
         messages = history.with_results(conversation, results)
         while True:
             turn = await _turn(now, messages)
-            uses = turn.code_uses()
+            uses = turn.our_uses()
             reason = turn.message.stop_reason
             has_client_tools = any(
                 block.get("type") == "tool_use" and index not in turn.uses
                 for index, block in turn.message.content.items()
             )
+            if uses and not has_client_tools and reason not in _RUNS_AFTER:
+                await _refuse(now, uses, str(reason))
             if not uses or has_client_tools or reason not in _RUNS_AFTER:
-                await _finish(
-                    now, turn, "tool_use" if uses and has_client_tools and reason is None else reason
-                )
+                stop_reason = "tool_use" if uses and has_client_tools and reason is None else reason
+                await _finish(now, turn.message.message, stop_reason)
                 return
-            if now.turns >= parts.settings.max_turns:
-                await _finish(now, turn, "pause_turn")
+            is_late = anyio.current_time() - now.started_at > parts.settings.pause_seconds
+            if is_late or now.turns >= parts.settings.max_turns:
+                await _finish(now, turn.message.message, "pause_turn")
                 return
-            results = await _run_uses(now, uses)
+            results = await _run(now, uses, Replies({}, {}))
+            if results is None:
+                return
             messages = [*messages, _said(turn), {"role": "user", "content": results}]
 
 
 async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
     """What the upstream would be asked first. Code that waits to be run counts as not run: nothing runs for this."""
     async with AsyncExitStack() as stack:
-        now = _Answer(parts, asked, _unheard, stack)
+        now = _Answer(parts, asked, _unheard, anyio.current_time())
+        now.running = Running(parts, asked.offered, asked.activity, stack, lambda: now.is_finished)
         conversation = await _begin(now)
-        messages = history.with_results(conversation, history.not_run(conversation.pending))
-        return _upstream_request(now, messages)
+        not_run = Failed("unavailable", "It was not run yet.")
+        results = [tell(use.upstream_id, not_run) for use in conversation.pending]
+        return _upstream_request(now, history.with_results(conversation, results))
 
 
 async def _unheard(event: Event) -> None:
@@ -129,39 +143,66 @@ async def _unheard(event: Event) -> None:
 
 async def _begin(now: _Answer) -> history.Conversation:
     """Look up the container, take the attachments out, put the history into the upstream's words."""
-    request = now.asked.request
-    if request.container is not None:
-        await _hold(now, now.parts.placement.find(request.container))
-    messages = request.messages
-    if now.asked.tool is not None:
-        attached = attachments.attach(messages, now.container.given if now.container else {})
-        messages, now.put = attached.messages, attached.files
-    return history.translate(messages)
+    asked, parts = now.asked, now.parts
+    container = await now.running.hold(asked.container_id) if asked.container_id is not None else None
+    messages = asked.request.messages
+    uploads = attachments.uploads_in(messages)
+    if uploads and not asked.offered.tools:
+        raise errors.InvalidRequest(
+            f"{next(iter(uploads.values()))}: container_upload needs the code execution tool: add it to `tools`"
+        )
+    if asked.offered.tools:
+        given = container.given if container else {}
+        found = await _uploads(parts.files, uploads, len(messages) - 1, set(given.values()))
+        attached = attachments.attach(messages, given, found)
+        messages, now.running.put = attached.messages, attached.files
+    conversation = history.translate(messages, asked.offered.names)
+    waiting = [use for use in conversation.pending if use.client_id in conversation.asked]
+    if waiting and container is None:
+        raise ContainerNeeded(
+            "container: container_id is required when there are pending tool uses generated by code execution with "
+            "tools. Send the `container` of the answer in which the code has called them."
+        )
+    now.has_called_tool = messages[-1].role == "assistant" and history.has_results(messages[-1])
+    return conversation
 
 
-async def _hold(now: _Answer, container: Container) -> Container:
-    now.container = await now.stack.enter_async_context(now.parts.placement.hold(container.id))
-    now.asked.activity.container_id = container.id
-    return now.container
+async def _let_go(now: _Answer, conversation: history.Conversation) -> None:
+    """End what waits in the container, where the conversation goes on without it."""
+    container, pending = now.running.container, now.parts.pending
+    if container is None:
+        return
+    if not any(
+        use.client_id in conversation.asked and pending.find(container.id, use.client_id)
+        for use in conversation.pending
+    ):
+        await pending.drop(container.id)
 
 
-async def _make(now: _Answer) -> Container:
-    """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
-    container = await now.parts.placement.create(now.parts.settings.limits(), TENANT)
-
-    async def end_unless_told() -> None:
-        if not now.is_finished:
-            await now.parts.placement.discard(container.id, "the request that made it did not finish")
-
-    now.stack.push_async_callback(end_unless_told)
-    return await _hold(now, container)
+async def _uploads(
+    files: Files, wanted: Mapping[str, str], last: int, given: set[str]
+) -> dict[str, attachments.Upload | None]:
+    """The uploads that are named. Raises NotFound where the last message names one that is nowhere any more."""
+    found: dict[str, attachments.Upload | None] = {}
+    for file_id, path in wanted.items():
+        try:
+            file = await files.find(file_id)
+            head = await files.head(file, attachments.HEAD_BYTES)
+        except errors.NotFound as error:
+            if file_id not in given and path.startswith(f"messages.{last}."):
+                raise errors.NotFound(f"{path}.file_id: {error}") from error
+            found[file_id] = None  # it was there once: history is sent again and again
+            continue
+        found[file_id] = attachments.Upload(file.id, file.filename, file.mime_type, file.size_bytes, head)
+    return found
 
 
 async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     """One call of the upstream, passed on to the client as it comes."""
     now.turns += 1
     asked = now.asked
-    turn = Rewriter(now.next_index, asked.tool is not None, profiles.HELD_BACK[asked.profile])
+    names_callers = bool(asked.offered.client_tools)
+    turn = Rewriter(now.next_index, asked.offered.names, asked.held, names_callers)
     stream = now.parts.upstream.stream(_upstream_request(now, messages), asked.caller)
     async with aclosing(stream) as events:  # type: ignore[type-var]
         async for event in events:
@@ -191,57 +232,69 @@ def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> dict[str,
     }
     body |= {"model": request.model, "max_tokens": request.max_tokens, "messages": messages, "stream": True}
     if request.tools:
-        body["tools"] = [_definition(now) if tool is now.asked.tool else tool for tool in request.tools]
+        body["tools"] = now.asked.offered.for_upstream(_offer(now))
     if request.tool_choice is not None:
         body["tool_choice"] = _tool_choice(now, request.tool_choice)
     return body
 
 
-def _definition(now: _Answer) -> dict[str, Any]:
-    settings = now.parts.settings
-    limits = now.container.limits if now.container else settings.limits()
+def _offer(now: _Answer) -> Offer:
+    settings, offered = now.parts.settings, now.asked.offered
+    limits = now.running.container.limits if now.running.container else settings.limits()
     about = now.parts.placement.description
-    return code_execution.definition(now.asked.tool or {}, about, limits, settings.timeout_seconds)
+    is_beside_shell = BASH in offered.names
+    return Offer(about, limits, settings.timeout_seconds, is_beside_shell, offered.client_tools)
 
 
 def _tool_choice(now: _Answer, choice: dict[str, Any]) -> dict[str, Any]:
     """A choice that forces a call would force one in every turn, and the loop would never end."""
     if not now.has_called_tool or choice.get("type") not in {"any", "tool"}:
-        return choice
+        return now.asked.offered.choice_for_upstream(choice)
     return {name: value for name, value in choice.items() if name != "name"} | {"type": "auto"}
 
 
-async def _run_uses(now: _Answer, uses: list[Use]) -> list[dict[str, Any]]:
-    """Run the code of each use, in order; returns the results for the upstream."""
+async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict[str, Any]] | None:
+    """Run what the uses ask for, in order; returns the results for the upstream.
+
+    None where code waits for the caller's tools: then the answer is finished.
+    """
     now.has_called_tool = True
-    results = []
+    told = []
+    async with aclosing(now.running.run(uses, replies)) as outcomes:  # type: ignore[type-var]
+        async for use, outcome in outcomes:
+            if isinstance(outcome, Waiting):
+                await _ask(now, use, outcome)
+                return None
+            await _show(now, use, outcome)
+            told.append(tell(use.upstream_id, outcome))
+    return told
+
+
+async def _ask(now: _Answer, use: Use, waiting: Waiting) -> None:
+    """End the answer with what code has called."""
+    caller = {"type": now.asked.offered.version, "tool_id": use.client_id}
+    for call, name, given in waiting.calls:
+        block = {"type": "tool_use", "id": call, "name": name, "input": given, "caller": caller}
+        await _whole(now, block)
+    await _finish(now, {}, "tool_use")
+
+
+async def _refuse(now: _Answer, uses: Sequence[Use], reason: str) -> None:
+    """Answer uses that are perhaps cut in the middle, so that nobody takes them up later."""
+    why = f"It was not run: the answer ended ({reason}) before it was complete."
     for use in uses:
-        outcome = await _run_code(now, use)
-        for block in profiles.result_blocks(now.asked.profile, use.client_id, outcome):
-            for event in whole_block(now.next_index, block):
-                await _send(now, event)
-            now.next_index += 1
-        results.append(code_execution.for_model(use.upstream_id, outcome))
-    return results
+        await _show(now, use, Failed("invalid_tool_input", why))
 
 
-async def _run_code(now: _Answer, use: Use) -> code_execution.Outcome:
-    code = code_execution.code_of(use.input)
-    if isinstance(code, code_execution.Failed):
-        return code
-    parts, settings = now.parts, now.parts.settings
-    try:
-        container = now.container or await _make(now)
-        async with parts.placement.use(container.id) as session:
-            now.asked.activity.has_run_code = True
-            return await code_execution.run(session, code, settings.timeout_seconds, parts.files, now.put)
-    except (errors.Overloaded, errors.RateLimited) as error:
-        if not now.asked.activity.has_run_code:
-            raise
-        return code_execution.Failed("too_many_requests", str(error))
-    except (errors.KeeperLost, errors.SessionLost, errors.NotFound, errors.JailUnavailable) as error:
-        now.container = None  # code that comes next gets a new one
-        return code_execution.unavailable(error)
+async def _show(now: _Answer, use: Use, outcome: Outcome) -> None:
+    for block in profiles.result_blocks(now.asked.profile, use.client_id, use.name, outcome):
+        await _whole(now, block)
+
+
+async def _whole(now: _Answer, block: dict[str, Any]) -> None:
+    for event in whole_block(now.next_index, block):
+        await _send(now, event)
+    now.next_index += 1
 
 
 def _said(turn: Rewriter) -> dict[str, Any]:
@@ -274,15 +327,19 @@ async def _send(now: _Answer, event: Event) -> None:
         await now.emit({"type": "ping"})
 
 
-async def _finish(now: _Answer, turn: Rewriter, stop_reason: str | None) -> None:
-    message: dict[str, Any] = turn.message.message
+async def _finish(now: _Answer, message: dict[str, Any], stop_reason: str | None) -> None:
+    """End the answer. `message` is the upstream's last turn, of which we pass on what we do not say ourselves."""
     delta: dict[str, Any] = {"stop_reason": stop_reason, "stop_sequence": message.get("stop_sequence")}
     delta |= {name: value for name, value in message.items() if name not in _MESSAGE_FIELDS}
-    container = now.container
+    container = now.running.container
     delta["container"] = container and {"id": container.id, "expires_at": rfc3339(container.expires_at)}
     usage = {"input_tokens": 0, "output_tokens": 0} | now.usage
-    if now.asked.tool is not None:
-        usage["server_tool_use"] = {"web_search_requests": 0, "web_fetch_requests": 0}
+    if now.asked.offered.tools:
+        usage["server_tool_use"] = {
+            "web_search_requests": 0,
+            "web_fetch_requests": 0,
+            "code_execution_requests": now.running.count,
+        }
     now.is_finished = True
     await now.emit({"type": "message_delta", "delta": delta, "usage": usage})
     await now.emit({"type": "message_stop"})

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from belljar.errors import InvalidRequest, NotFound
-from belljar.gateway.tools.code_execution import KNOWN_TYPES
 from belljar.gateway.upstream import Model
 from belljar.wire.resources import Lifecycle, ModelDocument, ModelList, rfc3339
 
@@ -16,8 +15,6 @@ MOST = 1000
 _USUAL = 20
 _SHOWN: frozenset[str] = frozenset({"active", "deprecated"})
 """Retired models are listed only for those who ask for them."""
-_CALLS_TOOLS = "code_execution_20260120"
-"""The version of the tool from which on code can call the request's other tools."""
 _WINDOW_NAMES = ("max_input_tokens", "max_model_len", "context_length")
 """Of the longest prompt: as in the official list, in vLLM's, in that of several others."""
 _MOST_SECONDS = 253_402_300_799
@@ -87,7 +84,7 @@ def _capabilities(told: object) -> dict[str, Any]:
     known = dict(told) if isinstance(told, Mapping) else {}
     return known | {
         "batch": {"supported": False},
-        "code_execution": {"supported": _CALLS_TOOLS in KNOWN_TYPES},
+        "code_execution": {"supported": True},
         "server_tools": {
             "supported": True,
             "code_execution": {"supported": True},

@@ -18,10 +18,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.gateway import models, profiles, tokens
+from belljar.gateway import models, offered, profiles, tokens
 from belljar.gateway.profiles import Profile
-from belljar.gateway.tools import code_execution
-from belljar.gateway.turn import CODE_TOOL
+from belljar.gateway.tools import CODE, OUR_NAMES
 from belljar.wire.execution import (
     BASE64_PATTERN,
     FILE_NAME_PATTERN,
@@ -200,6 +199,8 @@ def _block(kind: str, properties: Schema, required: str = "") -> Schema:
     return _object({"type": {"const": kind}, **properties}, f"type {required}", title=kind)
 
 
+_RESERVED = f"^(code_execution|{'|'.join(offered.OTHERS_TOOLS)})"
+"""Types of tools that run on a server: those of ours have a form of their own, and others are refused."""
 _USE = {"id": _TEXT, "name": _TEXT, "input": {"type": "object"}}
 _BYTES_SOURCE = _object(
     {
@@ -233,11 +234,15 @@ _BLOCKS = [
         },
         "tool_use_id",
     ),
+    _block("container_upload", {"file_id": _TEXT}, "file_id"),
     _block("server_tool_use", _USE, "id name input"),
-    _block(
-        "code_execution_tool_result",
-        {"tool_use_id": _TEXT, "content": {"type": "object"}},
-        "tool_use_id content",
+    *(
+        _block(
+            f"{name}_tool_result",
+            {"tool_use_id": _TEXT, "content": {"type": "object"}},
+            "tool_use_id content",
+        )
+        for name in sorted(OUR_NAMES)
     ),
     _block(
         "code_execution_result",
@@ -248,10 +253,28 @@ _BLOCKS = [
 _COUNTED: Schema = {
     "model": {"type": "string", "minLength": 1},
     "messages": {"type": "array", "items": _named("Message"), "minItems": 1, "maxItems": 100_000},
-    "system": {"type": ["string", "array", "null"], "items": _named("Block")},
+    "system": {"description": "Text, or text blocks: the model server's to check."},
     "tools": {"type": ["array", "null"], "items": _named("Tool")},
-    "tool_choice": {"type": ["object", "null"]},
-    "container": {"type": ["string", "null"], "description": "The id of an earlier answer's container."},
+    "tool_choice": {
+        "anyOf": [
+            {"type": "null"},
+            {"type": "object", "maxProperties": 0},
+            _object({"type": {"enum": ["auto", "none"]}}, "type"),
+            _object({"type": {"const": "any"}}, "type", description="One of the tools is used."),
+            _object(
+                {"type": {"const": "tool"}, "name": _TEXT}, "type name", description="This tool is used."
+            ),
+        ]
+    },
+    "container": {
+        "anyOf": [
+            {"type": ["string", "null"]},
+            _object(
+                {"id": {"type": ["string", "null"]}, "skills": {"type": ["array", "null"], "maxItems": 0}}
+            ),
+        ],
+        "description": f"An earlier answer's: its id, or {{id}} with a tool newer than {offered.FIRST_VERSION}.",
+    },
 }
 _SAID = {
     "id": _TEXT,
@@ -280,21 +303,21 @@ _BY_HAND: dict[str, Schema] = {
     "CountRequest": _object(_COUNTED, "model messages"),
     "Block": {"anyOf": [*_BLOCKS, _object({"type": _TEXT}, "type", title="a block of any other type")]},
     "Tool": {
-        "oneOf": [
+        "anyOf": [
             _object(
-                {"type": {"enum": list(code_execution.KNOWN_TYPES)}, "name": {"const": CODE_TOOL}},
+                {"type": {"enum": list(offered.VERSIONS)}, "name": {"const": CODE}},
                 "type name",
                 title="code execution",
             ),
             _object(
                 {
-                    "type": {"enum": ["custom", None]},
-                    "name": {"type": "string", "not": {"const": CODE_TOOL}},
-                    "description": _TEXT,
-                    "input_schema": {"type": "object"},
+                    "type": {"type": ["string", "null"], "not": {"type": "string", "pattern": _RESERVED}},
+                    "name": _TEXT,
+                    "description": {"type": ["string", "null"]},
+                    "input_schema": {"type": ["object", "null"]},
                 },
-                "name input_schema",
-                title="a tool of the client's, by a name that no other tool has",
+                title="a tool of the client's",
+                description="Its name is no other tool's. With `allowed_callers` code may call it: see the reference.",
             ),
         ]
     },

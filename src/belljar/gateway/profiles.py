@@ -8,18 +8,24 @@ know and the loops that people write print that block's `text`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from belljar.errors import InvalidRequest
 from belljar.gateway.store import File
-from belljar.gateway.tools.code_execution import Failed, Outcome, Ran, image_source
+from belljar.gateway.told import edit_text, image_source
+from belljar.gateway.tools import EDITOR, Edited, Failed, Outcome, Ran
 
 Block = dict[str, Any]
 Profile = Literal["anthropic", "inline"]
 
 HEADER = "belljar-profile"
 _OFFICIAL_BETA = "code-execution-2025-05-22"
+_SDKS = frozenset({"python", "js"})
+_GATHERS_INPUT = (0, 71)
+"""From this version on the official SDKs' stream helpers gather a server tool's input; before, they read it off the
+block's start alone."""
 
 HELD_BACK: dict[Profile, frozenset[str]] = {
     "anthropic": frozenset(),
@@ -44,29 +50,52 @@ def choose(header: str | None, setting: str, tool_type: str | None, betas: Itera
     return "anthropic"
 
 
-def result_blocks(profile: Profile, use_id: str, outcome: Outcome) -> list[Block]:
-    """The blocks that answer the tool use `use_id`."""
+def held_back(profile: Profile, sdk: str | None, version: str | None) -> frozenset[str]:
+    """Block types that are streamed only once they are complete, to a client that says who it is."""
+    number = re.match(r"(\d+)\.(\d+)", version or "")
+    if number and (sdk or "").lower() in _SDKS and (int(number[1]), int(number[2])) < _GATHERS_INPUT:
+        return HELD_BACK[profile] | {"server_tool_use"}
+    return HELD_BACK[profile]
+
+
+def result_blocks(profile: Profile, use_id: str, tool_name: str, outcome: Outcome) -> list[Block]:
+    """The blocks that answer the use `use_id` of the tool `tool_name`."""
     if profile == "inline":
         return _inline(use_id, outcome)
-    return [{"type": "code_execution_tool_result", "tool_use_id": use_id, "content": _official(outcome)}]
+    content = _official(tool_name, outcome)
+    return [{"type": f"{tool_name}_tool_result", "tool_use_id": use_id, "content": content}]
 
 
-def _official(outcome: Outcome) -> Block:
-    if isinstance(outcome, Failed):
-        return {"type": "code_execution_tool_result_error", "error_code": outcome.error_code}
-    made = [*outcome.figures, *outcome.files]
-    return {
-        "type": "code_execution_result",
-        "stdout": outcome.result.stdout,
-        "stderr": outcome.stderr,
-        "return_code": outcome.result.return_code,
-        "content": [{"type": "code_execution_output", "file_id": file.id} for file in made],
-    }
+def _official(tool_name: str, outcome: Outcome) -> Block:
+    match outcome:
+        case Failed():
+            error: Block = {"type": f"{tool_name}_tool_result_error", "error_code": outcome.error_code}
+            if tool_name == EDITOR:
+                error["error_message"] = outcome.message
+            elif outcome.error_code == "file_not_found":
+                error["error_code"] = "unavailable"
+            return error
+        case Edited():
+            return {"type": f"{tool_name}_{outcome.command}_result", **outcome.fields}
+        case Ran():
+            made = [*outcome.figures, *outcome.files]
+            return {
+                "type": f"{tool_name}_result",
+                "stdout": outcome.stdout,
+                "stderr": outcome.stderr,
+                "return_code": outcome.return_code,
+                "content": [{"type": f"{tool_name}_output", **file_entry(file)} for file in made],
+            }
 
 
 def _inline(use_id: str, outcome: Outcome) -> list[Block]:
     if isinstance(outcome, Failed):
         return [_inline_text(use_id, f"{outcome.error_code}: {outcome.message}", is_error=True)]
+    if isinstance(outcome, Edited):
+        blocks = [_inline_text(use_id, edit_text(outcome), is_error=False)]
+        if outcome.image is not None:
+            blocks.append(_inline_image(use_id, image_source(outcome.image)))
+        return blocks
     text = _inline_text(use_id, _printed(outcome), is_error=outcome.is_error)
     if others := [file for file in outcome.files if file.id not in outcome.shown]:
         text["files"] = [file_entry(file) for file in others]
@@ -75,7 +104,7 @@ def _inline(use_id: str, outcome: Outcome) -> list[Block]:
 
 def _printed(ran: Ran) -> str:
     """What a person would have seen in a terminal; warnings only where there is nothing else."""
-    parts = [ran.result.stdout.rstrip("\n"), *ran.values]
+    parts = [ran.stdout.rstrip("\n"), *(ran.values if ran.call is None else ())]
     if ran.is_error or not any(parts):
         parts.append(ran.stderr.rstrip("\n"))
     text = "\n".join(part for part in parts if part)

@@ -20,16 +20,15 @@ from starlette.types import ASGIApp
 import belljar
 from belljar.batch import lines_of
 from belljar.errors import InvalidRequest, NotFound
-from belljar.gateway import batch, executions, loop, models, openapi, profiles, tokens
+from belljar.gateway import batch, executions, loop, models, offered, openapi, profiles, tokens
 from belljar.gateway.envelope import ThreadUnsupported, activity_of, from_validation
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.sse import EventStream
 from belljar.gateway.store import File
-from belljar.gateway.tools import code_execution
-from belljar.gateway.turn import CODE_TOOL, MessageFold
+from belljar.gateway.turn import MessageFold
 from belljar.gateway.upstream import Caller
 from belljar.wire.execution import ExecutionRequest, json_of
-from belljar.wire.messages import MessageRequest
+from belljar.wire.messages import ContainerParameter, MessageRequest
 from belljar.wire.resources import (
     ContainerDeleted,
     ContainerRequest,
@@ -44,13 +43,6 @@ from belljar.wire.resources import (
 )
 
 M = TypeVar("M", bound=BaseModel)
-
-_SERVER_TOOLS = {
-    "web_search_": "there is no search backend on this server yet",
-    "web_fetch_": "this server does not fetch pages",
-    "tool_search_tool_": "this server does not search tools",
-    "mcp_toolset": "this server does not connect to MCP servers",
-}
 
 
 async def messages(request: Request) -> ASGIApp:
@@ -77,15 +69,18 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
             "thread: this server keeps no threads; send the whole conversation in `messages`"
         )
     asked_for = _validated(MessageRequest, document)
-    tool = _code_tool(asked_for.tools or [])
+    tools = offered.read(asked_for.tools or [], asked_for.tool_choice)
+    container_id = _container_id(asked_for.container, tools.version)
     caller = _caller(request)
     header = request.headers.get(profiles.HEADER)
-    profile = profiles.choose(
-        header, parts.settings.profile, tool.get("type") if tool else None, caller.betas
+    profile = profiles.choose(header, parts.settings.profile, tools.version, caller.betas)
+    if container_id is not None:
+        parts.placement.find(container_id)
+    held = profiles.held_back(
+        profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
     )
-    if asked_for.container is not None:
-        parts.placement.find(asked_for.container)
-    return loop.Asked(asked_for, caller, profile, tool, activity_of(request.scope))
+    activity = activity_of(request.scope)
+    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity)
 
 
 async def count_tokens(request: Request) -> Response:
@@ -287,32 +282,15 @@ def _validated(model: type[M], document: dict[str, Any]) -> M:
         raise from_validation(error) from error
 
 
-def _code_tool(tools: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The code execution tool among the tools. Raises InvalidRequest for server tools that we do not have."""
-    found: dict[str, Any] | None = None
-    names: set[str] = set()
-    for index, tool in enumerate(tools):
-        kind, name = tool.get("type") or "custom", tool.get("name")
-        for prefix, why in _SERVER_TOOLS.items():
-            if kind.startswith(prefix):
-                raise InvalidRequest(f"tools.{index}: {kind} cannot be used: {why}. Leave it out of `tools`.")
-        if name in names:
-            raise InvalidRequest(
-                f"tools.{index}.name: {name!r} is the name of another tool in the list already"
-            )
-        if name is not None:
-            names.add(name)
-        if not kind.startswith("code_execution"):
-            continue
-        known = ", ".join(code_execution.KNOWN_TYPES)
-        if kind not in code_execution.KNOWN_TYPES:
-            raise InvalidRequest(
-                f"tools.{index}.type: {kind!r} is not a version that this server knows; known: {known}"
-            )
-        if name != CODE_TOOL:
-            raise InvalidRequest(f"tools.{index}.name: Input should be {CODE_TOOL!r}")
-        found = tool
-    return found
+def _container_id(given: str | ContainerParameter | None, version: str | None) -> str | None:
+    """The container that is named, in either form. Raises InvalidRequest."""
+    if not isinstance(given, ContainerParameter):
+        return given
+    if version == offered.FIRST_VERSION:
+        raise InvalidRequest("container: Input should be a valid string")
+    if given.skills:
+        raise InvalidRequest("container.skills: this server has no skills. Leave them out.")
+    return given.id
 
 
 def _betas(request: Request) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from belljar.wire.ids import new_id
 Event = dict[str, Any]
 Block = dict[str, Any]
 
-CODE_TOOL = "code_execution"
 _OURS = "srvtoolu_"
 _THEIRS = "toolu_"
 _ID_TAIL = re.compile(r"[A-Za-z0-9_]+")
@@ -40,10 +39,12 @@ def upstream_id(client_id: str) -> str:
 
 @dataclass(frozen=True)
 class Use:
-    """The model's wish to run code, under both of its names."""
+    """The model's wish to have a tool of ours run something, under both of its names."""
 
     upstream_id: str
     client_id: str
+    name: str
+    """Of the tool."""
     input: object
     """As the model wrote it; a string where it is not JSON."""
 
@@ -119,17 +120,19 @@ class MessageFold:
 
 @dataclass
 class Rewriter:
-    """One turn's events as the client sees them: renumbered, and our tool uses as server tool uses.
+    """One turn's events as the client sees them: renumbered, and uses of `our_tools` as server tool uses.
 
     `held` are the block types whose start is held back until they are complete, because the reader expects
     to find everything in the start: the inline profile's clients.
     """
 
     next_index: int
-    offers_code: bool
+    our_tools: frozenset[str]
     held: frozenset[str] = frozenset()
+    names_callers: bool = False
+    """The model may call tools, and code may: so each use says who it was."""
     uses: dict[int, Use] = field(default_factory=dict)
-    """The code tool's uses in this turn, by the upstream's block index."""
+    """Of our tools, in this turn, by the upstream's block index."""
     _numbers: dict[int, int] = field(default_factory=dict)
     _fold: MessageFold = field(default_factory=MessageFold)
     _had_input: set[int] = field(default_factory=set)
@@ -143,8 +146,8 @@ class Rewriter:
         index = event["index"]
         if kind == "content_block_start":
             block = event["content_block"]
-            if self.offers_code and block.get("type") == "tool_use" and block.get("name") == CODE_TOOL:
-                self.uses[index] = Use(block["id"], client_id(block["id"]), {})
+            if block.get("type") == "tool_use" and block.get("name") in self.our_tools:
+                self.uses[index] = Use(block["id"], client_id(block["id"]), block["name"], {})
         if self._is_held(index):
             if kind == "content_block_stop":
                 yield from self._release(index)
@@ -156,12 +159,13 @@ class Rewriter:
         """The turn itself, in the upstream's own words."""
         return self._fold
 
-    def code_uses(self) -> list[Use]:
-        """The uses of the code tool, in order, with their inputs."""
+    def our_uses(self) -> list[Use]:
+        """The uses of our tools, in order, with their inputs."""
         return [
             Use(
                 use.upstream_id,
                 use.client_id,
+                use.name,
                 self._fold.broken.get(index, self._fold.content[index].get("input")),
             )
             for index, use in sorted(self.uses.items())
@@ -209,8 +213,9 @@ class Rewriter:
         return {
             "type": "server_tool_use",
             "id": self.uses[index].client_id,
-            "name": CODE_TOOL,
+            "name": self.uses[index].name,
             "input": given,
+            **({"caller": {"type": "direct"}} if self.names_callers else {}),
         }
 
 

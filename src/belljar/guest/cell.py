@@ -24,12 +24,15 @@ from typing import Any
 
 from belljar.frames import Decoder, Message, encode
 from belljar.guest import display
+from belljar.guest.calls import Calls
 from belljar.kernel import trim_heap
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 _MAX_TEXT = 256 * 1024
 _MAX_TRACEBACK = 32 * 1024
 _REHEARSED = "print('one', 2 * 3.5, end=' ')\nprint([4])\n"
+_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_IS_COROUTINE = 0x80  # inspect.CO_COROUTINE, of a module that most do without
 _LONG_SECONDS = 0.1
 """A run that took so long does not notice the millisecond or two in which its heap is trimmed."""
 # Without the conversions to and from enumerations: what is called for the first time in a guest is dear.
@@ -49,6 +52,10 @@ class Guest:
         self._received: deque[Message] = deque()
         self._displaying = threading.RLock()
         self._displays = 0
+        self._tools: Any = None
+        """Those of the caller, while a run has some: see `client_tools`."""
+        self._runner: Any = None
+        """Of the code's `await` outside of functions: one event loop for all cells."""
         self._main = ModuleType("__main__")
         self._main.__dict__["__builtins__"] = builtins  # the module, as in a script
         # By the line, so that a kill loses little, and so that what is shown while it runs is current.
@@ -113,11 +120,19 @@ class Guest:
     def _receive(self) -> Message:
         """The keeper's next message; ends the process where there is no keeper any more."""
         while not self._received:
-            data = os.read(self._control, 65536)
-            if not data:
-                os._exit(0)
-            self._received.extend(self._decoder.feed(data))
+            self._listen()
         return self._received.popleft()
+
+    def _listen(self) -> None:
+        """Read what the keeper says. Replies to the caller's tools go to them, all else waits for `_receive`."""
+        data = os.read(self._control, 65536)
+        if not data:
+            os._exit(0)
+        for message in self._decoder.feed(data):
+            if message.kind != "reply":
+                self._received.append(message)
+            elif self._tools is not None:
+                self._tools.take(message)
 
     def _send(self, message: Message) -> None:
         data = memoryview(encode(message))
@@ -149,10 +164,6 @@ class Guest:
                 continue  # the code closed or replaced it
 
     def _run(self, request: dict[str, Any]) -> Message:
-        self._count += 1
-        filename = f"<cell {self._count}>"
-        code = request["code"]
-        linecache.cache[filename] = (len(code), None, f"{code}\n".splitlines(keepends=True), filename)
         env = request["env"]
         before = {name: os.environ.get(name) for name in env}
         try:
@@ -165,7 +176,9 @@ class Guest:
             _set_handler(signal.SIGINT, signal.default_int_handler)
             try:
                 self._send(Message("started", {"run": request["run"]}))  # from here on SIGINT is heard
-                return self._with_figures(self._finished(code, filename))
+                if calls := request.get("calls"):
+                    return self._with_calls(calls)
+                return self._cell(request)
             finally:
                 _set_handler(signal.SIGINT, signal.SIG_IGN)
         except BaseException as error:
@@ -177,6 +190,42 @@ class Guest:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+    def _with_calls(self, asked: list[dict[str, Any]]) -> Message:
+        """Run shell commands and edits, side by side. How it ended each of them says itself."""
+        calls = Calls(asked, self._send)
+        try:
+            calls.run()
+        except KeyboardInterrupt as error:
+            calls.end()
+            return self._raised(error)
+        finally:
+            calls.close()
+        return Message("finished", {"status": "completed", "return_code": 0})
+
+    def _cell(self, request: dict[str, Any]) -> Message:
+        """Run Python code."""
+        code = request["code"]
+        self._count += 1
+        filename = f"<cell {self._count}>"
+        linecache.cache[filename] = (len(code), None, f"{code}\n".splitlines(keepends=True), filename)
+        tools = request.get("tools")
+        if tools:
+            self._offer(tools)
+        try:
+            return self._with_figures(self._finished(code, filename))
+        finally:
+            if tools:
+                self._tools.close()
+                self._tools = None
+
+    def _offer(self, tools: list[dict[str, str]]) -> None:
+        """Make the caller's tools functions of the code's own namespace."""
+        from belljar.guest.client_tools import ClientTools  # with asyncio, which most do without
+
+        self._tools = ClientTools(self._control, self._send, self._listen)
+        for tool in tools:
+            self._main.__dict__[tool["name"]] = self._tools.function(tool["name"], tool["description"])
 
     def _finished(self, code: str, filename: str) -> Message:
         """Run the code, and say how it ended."""
@@ -203,19 +252,29 @@ class Guest:
 
     def _execute(self, code: str, filename: str) -> None:
         # Not ast.parse: a SyntaxError is to be raised from the user's code and not from a library's.
-        tree: Any = compile(code, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        tree: Any = compile(code, filename, "exec", ast.PyCF_ONLY_AST | _AWAIT, dont_inherit=True)
         last = tree.body[-1] if tree.body else None
         namespace = self._main.__dict__
         if isinstance(last, ast.Expr):
             tree.body.pop()
             body, value = _compile(tree, filename), _compile(ast.Expression(last.value), filename)
-            exec(body, namespace)
-            result = eval(value, namespace)  # noqa: S307 - it is the user's code, in the user's jail
+            self._evaluate(body)
+            result = self._evaluate(value)
             if result is not None:
                 namespace["_"] = result
                 self._display("execute_result", {"text/plain": _clip(repr(result))})
         else:
-            exec(_compile(tree, filename), namespace)
+            self._evaluate(_compile(tree, filename))
+
+    def _evaluate(self, code: CodeType) -> Any:
+        result = eval(code, self._main.__dict__)  # noqa: S307 - it is the user's code, in the user's jail
+        if not code.co_flags & _IS_COROUTINE:
+            return result
+        if self._runner is None:
+            import asyncio  # which most do without
+
+            self._runner = asyncio.Runner()
+        return self._runner.run(result)
 
     def _exit_code(self, error: SystemExit) -> int:
         if error.code is None:
@@ -244,7 +303,8 @@ class Guest:
 
 
 def _compile(tree: ast.Module | ast.Expression, filename: str) -> CodeType:
-    code = compile(tree, filename, "exec" if isinstance(tree, ast.Module) else "eval", dont_inherit=True)
+    mode = "exec" if isinstance(tree, ast.Module) else "eval"
+    code = compile(tree, filename, mode, _AWAIT, dont_inherit=True)
     assert isinstance(code, CodeType)
     return code
 
@@ -256,8 +316,14 @@ def _traceback(error: BaseException) -> list[str]:
     part: traceback.TracebackException | None = described
     while part is not None and id(part) not in seen:
         seen.add(id(part))
+        # What called the user's code is of no interest, and neither is our own code below it.
+        if any(frame.filename.startswith("<cell ") for frame in part.stack):
+            while not part.stack[0].filename.startswith("<cell "):
+                part.stack.pop(0)
         while part.stack and "inside.zip" in part.stack[0].filename:
             part.stack.pop(0)
+        while part.stack and "inside.zip" in part.stack[-1].filename:
+            part.stack.pop()
         part = part.__cause__ or part.__context__
     return "".join(described.format()).rstrip("\n").splitlines()
 

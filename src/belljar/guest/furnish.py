@@ -6,13 +6,14 @@ import os
 from typing import Any
 
 from belljar import kernel
-from belljar.layout import BOX
+from belljar.layout import BOX, INPUT, WORK
 
 _FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
 _DIRECTORIES = (
     ("files", 0o755),
     ("files/work", 0o755),
     ("files/output", 0o755),
+    ("files/input", 0o755),
     ("tmp", 0o1777),
     ("shm", 0o1777),
 )
@@ -30,6 +31,7 @@ def furnish(furniture: dict[str, Any]) -> None:
         path = f"{BOX}/{name}"
         os.mkdir(path, mode)
         os.chown(path, owner, owner)
+    os.symlink(WORK, f"{BOX}{INPUT}")
     for name, target in _BINDS:
         kernel.mount(f"{BOX}/{name}", target, None, kernel.MS_BIND)
     kernel.umount(BOX, kernel.MNT_DETACH)

@@ -44,12 +44,12 @@ Listing = dict[bytes, Seen]
 """By path relative to the files directory."""
 
 
-def look(files_fd: int, *tops: bytes) -> Listing:
+def look(files_fd: int, *tops: bytes, max_depth: int = MAX_DEPTH) -> Listing:
     """The regular files below `tops`, in the order of their names; hidden build litter is left out.
 
     All tops together have one budget, and the first that are named take from it first.
     """
-    return _look(files_fd, tops, MAX_ENTRIES)[0]
+    return _look(files_fd, tops, MAX_ENTRIES, max_depth)[0]
 
 
 def is_directory(files_fd: int, path: bytes) -> bool:
@@ -67,7 +67,9 @@ def look_quickly(files_fd: int, *tops: bytes) -> Listing | None:
     return found if budget > 0 else None
 
 
-def _look(files_fd: int, tops: Sequence[bytes], budget: int) -> tuple[Listing, int]:
+def _look(
+    files_fd: int, tops: Sequence[bytes], budget: int, max_depth: int = MAX_DEPTH
+) -> tuple[Listing, int]:
     """What was found, and what is left of the budget: nothing of it where not all was seen."""
     found: Listing = {}
     room = MAX_PATHS_BYTES
@@ -90,7 +92,7 @@ def _look(files_fd: int, tops: Sequence[bytes], budget: int) -> tuple[Listing, i
                     if stat.S_ISREG(status.st_mode):
                         found[whole] = Seen(status.st_ino, status.st_size, status.st_ctime_ns)
                         room -= len(whole)
-                    elif stat.S_ISDIR(status.st_mode) and depth < MAX_DEPTH:
+                    elif stat.S_ISDIR(status.st_mode) and depth < max_depth:
                         pending.append((whole, depth + 1))
                         room -= len(whole)
         finally:

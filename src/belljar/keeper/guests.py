@@ -260,7 +260,7 @@ class Guest:
                 self.run.ask_to_stop("protocol")
 
     def _until_display(self, messages: Iterator[Message]) -> tuple[Run, Message] | None:
-        """Take in messages up to one that takes time: the next display of the run. None where there is none."""
+        """Take in messages up to one that takes time: what the owner is to be told of. None where there is none."""
         for message in messages:
             run = self.run
             if message.kind == "ready" and not self.ready.is_set():
@@ -273,10 +273,15 @@ class Guest:
             elif message.kind == "started":
                 run.budget.count()
                 run.hear_of_start(message)
-            elif message.kind == "display":
+            elif message.kind in ("display", "ask"):
                 run.budget.count()
                 run.heard()
                 return run, message
+            elif message.kind in ("said", "called"):
+                run.budget.count()
+                (run.said if message.kind == "said" else run.called)(message)
+                if run.has_untold:
+                    return run, message
             elif message.kind == "finished":
                 self._hear_of_end(run, message)
             else:
@@ -295,15 +300,20 @@ class Guest:
         run.end()
 
     async def _show(self, run: Run, display: Message, further: Iterator[Message]) -> None:
-        """Have a display shown, take in what came with it, and only then read on."""
+        """Tell the owner, take in what came with it, and only then read on."""
         with self._in_protocol():
             while not self._is_closed:
                 self.flush()
+                if display.kind == "ask":
+                    run.asks(display)
                 await run.tell()
-                await run.display(display)
-                # The guest waits for this before it goes on to print.
-                number = display.head.get("number")
-                await self.send(encode(Message("shown", {"number": number if type(number) is int else 0})))
+                if display.kind == "display":
+                    await run.display(display)
+                    # The guest waits for this before it goes on to print.
+                    number = display.head.get("number")
+                    await self.send(
+                        encode(Message("shown", {"number": number if type(number) is int else 0}))
+                    )
                 following = self._until_display(further)
                 if following is None:
                     self._hear_more()

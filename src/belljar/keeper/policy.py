@@ -260,7 +260,7 @@ def environment(cpus: float, places: Places) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": threads,
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
-        "INPUT_DIR": places.work,
+        "INPUT_DIR": places.input,
     }
 
 

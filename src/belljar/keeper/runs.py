@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+import anyio
 
 from belljar.frames import Message, ProtocolError
 from belljar.keeper.capture import Capture
@@ -19,7 +23,14 @@ MAX_RUN_DISPLAYS = 256
 MAX_RUN_MESSAGES = 10_000
 """Past this the guest only wants to keep the keeper busy."""
 MAX_RUN_BYTES = 64 * 1024 * 1024
-"""Of messages of one run, read or not."""
+"""Of messages of one run, read or not. What its calls print comes beside."""
+MAX_ASKS = 1000
+"""Of the caller's tools, in one run."""
+MAX_ASK_BYTES = 1024 * 1024
+_ASK_DEPTH = 64
+MAX_CALL_BYTES = 8 * 1024 * 1024
+"""Of what a call says of itself when it is over: a file that was viewed."""
+_CALL_MESSAGES_PER_SECOND = 100
 RUNAWAY_FACTOR = 64
 """A program that has written this many times its output limit is stopped."""
 
@@ -29,30 +40,47 @@ Emit = Callable[[Message], Awaitable[None]]
 class Budget:
     """How much a guest may say on its control socket."""
 
-    def __init__(self) -> None:
-        self._messages = 0
-        self._bytes = 0
+    def __init__(self, most_bytes: int = MAX_RUN_BYTES, most_messages: int = MAX_RUN_MESSAGES) -> None:
+        self._messages = most_messages
+        self._bytes = most_bytes
 
     def received(self, size: int) -> None:
-        """So many more bytes of messages. Raises ProtocolError past MAX_RUN_BYTES."""
-        self._bytes += size
-        if self._bytes > MAX_RUN_BYTES:
+        """So many more bytes of messages. Raises ProtocolError past the most."""
+        self._bytes -= size
+        if self._bytes < 0:
             raise ProtocolError("too many bytes")
 
     def count(self) -> None:
-        """One more message. Raises ProtocolError past MAX_RUN_MESSAGES."""
-        self._messages += 1
-        if self._messages > MAX_RUN_MESSAGES:
+        """One more message. Raises ProtocolError past the most."""
+        self._messages -= 1
+        if self._messages < 0:
             raise ProtocolError("too many messages")
+
+
+class Call:
+    """A shell command or an edit in a run: what it has printed, and what the guest says of its end."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.captures = {name: Capture(limits.output_bytes) for name in ("stdout", "stderr")}
+        self.return_code: int | None = None
+        """None where it did not end by itself."""
+        self.body = b""
 
 
 class Run:
     """A run under way. The first of `stop` and `finished` that is set decides how it ended."""
 
-    def __init__(self, number: int, emit: Emit, limits: Limits) -> None:
+    def __init__(
+        self, number: int, emit: Emit, limits: Limits, *, calls: int = 0, timeout_seconds: float = 0
+    ) -> None:
         self.number = number
         self.emit = emit
-        self.budget = Budget()
+        self.calls = [Call(limits) for _ in range(calls)]
+        printed = calls * 2 * RUNAWAY_FACTOR * limits.output_bytes
+        self.budget = Budget(
+            MAX_RUN_BYTES + calls * MAX_CALL_BYTES + printed,
+            MAX_RUN_MESSAGES + int(calls * timeout_seconds * _CALL_MESSAGES_PER_SECOND) + printed // 4096,
+        )
         self.captures = {name: Capture(limits.output_bytes) for name in ("stdout", "stderr")}
         self._runaway_bytes = RUNAWAY_FACTOR * limits.output_bytes
         self._untold: deque[Message] = deque()
@@ -70,6 +98,12 @@ class Run:
         """Done, or not to be waited for any longer."""
         self.is_over = False
         """Everything in the session has been stopped or killed: nothing of the run goes on."""
+        self.clock: anyio.CancelScope | None = None
+        """Ends the run at its time-out."""
+        self._asks: set[int] = set()
+        """Of the caller's tools, that have no reply yet. Until then the clock stands still."""
+        self._asks_left = 0
+        self._seconds_left = 0.0
         self._displays = 0
         self._display_bytes = 0
         self._text_bytes = 0
@@ -121,6 +155,77 @@ class Run:
         if text:
             self._untold.append(Message("stream", {"name": name}, text.encode()))
 
+    def said(self, message: Message) -> None:
+        """Output of one of its calls, to be told next. Raises ProtocolError where it is none."""
+        number, call = self._call(message)
+        capture = call.captures.get(str(message.head.get("name")))
+        if capture is None:
+            raise ProtocolError("output on no stream")
+        self.heard()
+        text = capture.feed(message.body)
+        if capture.total_bytes > self._runaway_bytes:
+            self.ask_to_stop("output_exceeded")
+        if text:
+            head = {"name": message.head["name"], "call": number}
+            self._untold.append(Message("stream", head, text.encode()))
+
+    def called(self, message: Message) -> None:
+        """The guest's word that a call is over. Raises ProtocolError where it cannot be."""
+        _, call = self._call(message)
+        code = message.head.get("return_code")
+        if call.return_code is not None or type(code) is not int or not 0 <= code <= 255:
+            raise ProtocolError("no end of a call")
+        if len(message.body) > MAX_CALL_BYTES:
+            raise ProtocolError("an end of a call that is too long")
+        self.heard()
+        if self.stop is None:  # else it was ended, and how says nothing of the call
+            call.return_code, call.body = code, message.body
+
+    def _call(self, message: Message) -> tuple[int, Call]:
+        number = message.head.get("call")
+        if type(number) is not int or not 0 <= number < len(self.calls):
+            raise ProtocolError("a call that nobody has made")
+        return number, self.calls[number]
+
+    def most_output_bytes(self) -> int:
+        """The most that was written on one stream."""
+        all_captures = (self.captures, *(call.captures for call in self.calls))
+        return max(capture.total_bytes for captures in all_captures for capture in captures.values())
+
+    def offer_tools(self) -> None:
+        """The code may ask the caller's tools."""
+        self._asks_left = MAX_ASKS
+
+    def asks(self, message: Message) -> None:
+        """The code asks the caller's tools, to be told next. Raises ProtocolError where that cannot be."""
+        if len(message.body) > MAX_ASK_BYTES:
+            raise ProtocolError("too much is asked")
+        try:
+            asked = [_question(ask) for ask in json.loads(message.body.decode())]
+            # Half a character could not be written where this goes.
+            body = json.dumps(asked, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ProtocolError("a question that is none") from error
+        numbers = {ask["ask"] for ask in asked}
+        self._asks_left -= len(asked)
+        if self._asks_left < 0 or len(numbers) < len(asked) or not numbers or numbers & self._asks:
+            raise ProtocolError("questions that may not be asked")
+        self.heard()
+        if not self._asks and self.clock is not None:
+            self._seconds_left = self.clock.deadline - anyio.current_time()
+            self.clock.deadline = math.inf
+        self._asks |= numbers
+        self._untold.append(Message("ask", {}, body))
+
+    def replied(self, ask: int) -> bool:
+        """A question has its reply; False where it is none that waits for one."""
+        if ask not in self._asks:
+            return False
+        self._asks.discard(ask)
+        if not self._asks and self.clock is not None:
+            self.clock.deadline = anyio.current_time() + self._seconds_left
+        return True
+
     @property
     def has_untold(self) -> bool:
         """Whether there is output for `tell`."""
@@ -137,6 +242,12 @@ class Run:
         for name, capture in self.captures.items():
             if rest := capture.finish():
                 await self.emit(Message("stream", {"name": name}, rest.encode()))
+        for number, call in enumerate(self.calls):
+            for name, capture in call.captures.items():
+                if rest := capture.finish():
+                    await self.emit(Message("stream", {"name": name, "call": number}, rest.encode()))
+            if call.body:
+                await self.emit(Message("called", {"call": number}, call.body))
 
     async def display(self, message: Message) -> None:
         """Emit a rich value. Raises ProtocolError where it is none."""
@@ -155,6 +266,25 @@ class Run:
             self.displays_left_out += 1
         else:
             await self.emit(Message("display", {"type": kind, "parts": parts}, message.body))
+
+
+def _question(ask: dict[str, Any]) -> dict[str, Any]:
+    """What the code asks a tool. Raises ValueError, KeyError or TypeError where it is none."""
+    number, name, given = ask["ask"], ask["name"], ask["input"]
+    if type(number) is not int or not 0 <= number < 2**31 or not isinstance(name, str) or len(name) > 200:
+        raise ValueError("no name, or no number")
+    if not isinstance(given, dict) or not _is_within(given, _ASK_DEPTH):
+        raise ValueError("no input")
+    return {"ask": number, "name": name, "input": given}
+
+
+def _is_within(value: Any, depth: int) -> bool:
+    """Whether JSON is nested so deep at most."""
+    if not isinstance(value, dict | list):
+        return True
+    return depth > 0 and all(
+        _is_within(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value)
+    )
 
 
 def _is_text(mime: str) -> bool:

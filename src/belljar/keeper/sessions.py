@@ -274,18 +274,33 @@ class Session:
     # -- runs ----------------------------------------------------------------------------------------------
 
     async def execute(self, request: dict[str, Any], emit: Emit) -> dict[str, Any]:
-        """Run `request` = {code, timeout_seconds, stdin, env, output_dir}; events go to `emit` while it runs."""
+        """Run `request` = {code, timeout_seconds, stdin, env, output_dir, is_last, calls, tools}; events go to `emit`
+        while it runs. `calls`, shell commands and edits, come instead of `code`."""
         if self._run is not None:
             raise InvalidRequest("the session is running code already; one run at a time")
         # Taken before anything is awaited: the second of two callers is refused above.
         self._runs += 1
-        run = self._run = Run(self._runs, emit, self.limits)
+        run = self._run = Run(
+            self._runs,
+            emit,
+            self.limits,
+            calls=len(request["calls"]),
+            timeout_seconds=request["timeout_seconds"],
+        )
+        if request["tools"]:
+            run.offer_tools()
         try:
             async with self._turn:
                 return await self._execute(run, request)
         finally:
             self._run = None
             self._idle_since, self.is_offered = time.monotonic(), False
+
+    async def reply(self, ask: int, status: str, text: bytes) -> None:
+        """Hand the code the answer of one of its caller's tools. One that nobody waits for is nothing."""
+        run, guest = self._run, self._guest
+        if run is not None and guest is not None and run.replied(ask):
+            await guest.send(encode(Message("reply", {"ask": ask, "status": status}, text)))
 
     def idle_seconds(self) -> float:
         """Since its last run ended, or it was made; 0 while it runs code."""
@@ -353,10 +368,12 @@ class Session:
     async def _observed(
         self, run: Run, guest: Guest, request: dict[str, Any], watched: watch.Watched, laps: dict[str, float]
     ) -> dict[str, Any]:
-        before = await self.workspace.before(request["output_dir"])
+        has_code = request["code"] is not None
+        before = await self.workspace.before(request["output_dir"]) if has_code else {}
         if not self._is_counting:
             self._begin_count()
         self._is_counting = False
+        others = self._others(guest) if run.calls else []
         started = time.perf_counter()
         killed = await self._until_done(run, guest, request)
         laps["run"] = time.perf_counter() - started
@@ -364,6 +381,8 @@ class Session:
             await guest.hear_out()  # its end came by another way, and may have overtaken its word
         if run.first_result_at is not None:
             laps["first_result"] = run.first_result_at - started
+        if run.calls and not killed and not guest.exited.is_set():
+            await self._end_calls(guest, others)
         if not killed and not guest.exited.is_set():
             killed = await self._stop(run, guest, watched, is_last=request["is_last"])
         has_counter = self._cgroup is not None and self._cgroup.cpu_seconds() is not None
@@ -388,7 +407,7 @@ class Session:
             peaks={
                 "timeout_seconds": wall,
                 "memory_bytes": self._peak_bytes(run),
-                "output_bytes": max(capture.total_bytes for capture in run.captures.values()),
+                "output_bytes": run.most_output_bytes(),
                 "disk_bytes": use.disk_bytes,
                 "disk_inodes": use.inodes,
                 "pids": max(run.peak_pids, self.limits.pids if refused > self._pids_refused else 0),
@@ -406,8 +425,29 @@ class Session:
             "file_locks": watch.MAX_LOCKS,
         }
         decided = decide(ending, values, is_last=request["is_last"])
-        files = await self.workspace.changes(before, request["output_dir"])
+        if has_code:
+            files = await self.workspace.changes(before, request["output_dir"])
+        else:
+            files = await self.workspace.outputs(
+                [None if call["kind"] == "edit" else call["output_dir"] for call in request["calls"]]
+            )
         return await self._report(run, decided, files, cpu, laps)
+
+    def _others(self, guest: Guest) -> list[int]:
+        """What an earlier run has left, as the guest has its numbers."""
+        if self._count() == 1:
+            return []
+        found = []
+        for pid in self._box.processes(guest.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found.append(outside.pid_inside(pid))
+        return found
+
+    async def _end_calls(self, guest: Guest, others: list[int]) -> None:
+        """Kill what shell commands have left behind: nothing of a call outlives it. `others` were there before."""
+        if self._count() != 1:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the guest has ended since
+                await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid), *others])
 
     def _begin_count(self) -> None:
         """What the next run takes is counted from here on: until it begins nothing runs."""
@@ -456,6 +496,13 @@ class Session:
             "raised": decided.raised,
             "truncated": {name: capture.is_truncated for name, capture in run.captures.items()},
             "displays_left_out": run.displays_left_out,
+            "calls": [
+                {
+                    "return_code": call.return_code,
+                    "truncated": {name: capture.is_truncated for name, capture in call.captures.items()},
+                }
+                for call in run.calls
+            ],
             "files": kept,
             "files_left_out": len(files) - len(kept),
             "usage": {
@@ -471,8 +518,15 @@ class Session:
         env = request["env"] | {"OUTPUT_DIR": f"{self._box.places.output}/{request['output_dir']}"}
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
         asked["is_last"] = request["is_last"]
+        if request["calls"]:
+            asked["calls"] = [
+                {**call, "output_dir": f"{self._box.places.output}/{call['output_dir']}"}
+                for call in request["calls"]
+            ]
+        if request["tools"]:
+            asked["tools"] = request["tools"]
         body = json.dumps(asked).encode()
-        with anyio.move_on_after(request["timeout_seconds"]):
+        with anyio.move_on_after(request["timeout_seconds"]) as run.clock:
             if self._is_alone:
                 guest.go_on()
             elif self._is_stopped:
@@ -491,7 +545,7 @@ class Session:
         if run.done.is_set() and not guest.exited.is_set():
             # The interpreter came back; whatever else it had started has not been asked.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
-                await self._box.tell("sweep", keep=outside.pid_inside(guest.pid))
+                await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid)])
                 return False
         await self._kill_guest()
         return True

@@ -335,6 +335,11 @@ class Supervisor:
             self._session(message).interrupt()
         return {}, b""
 
+    async def _reply(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        head = message.head
+        await self._session(message).reply(head["ask"], head["status"], message.body)
+        return {}, b""
+
     async def _close(self, message: Message) -> tuple[dict[str, Any], bytes]:
         self._begun_for.discard(message.head["session"])
         self._let_go(message.head["session"])
@@ -371,6 +376,7 @@ class Supervisor:
         "read": _read,
         "execute": _execute,
         "interrupt": _interrupt,
+        "reply": _reply,
         "close": _close,
         "state": _state,
     }

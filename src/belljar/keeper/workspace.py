@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from belljar.errors import InvalidRequest, SessionLost
 from belljar.keeper import collector
-from belljar.keeper.collector import Listing
+from belljar.keeper.collector import Listing, Seen
 
 T = TypeVar("T")
 
@@ -85,6 +85,22 @@ class Workspace:
             return _described(before, self._listing, _output(output_dir))
         # In a thread as well: tens of thousands of entries take a while, and the other sessions go on.
         return await anyio.to_thread.run_sync(_described, before, self._listing, _output(output_dir))
+
+    async def outputs(self, output_dirs: list[str | None]) -> list[dict[str, Any]]:
+        """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, call}: `call` is its place
+        in the list."""
+        self._is_untouched = False  # commands may have written anywhere
+        tops = [_output(name) if name is not None else None for name in output_dirs]
+        some = [top for top in tops if top is not None]
+        self._listing = (
+            await self.in_thread(lambda: collector.look(self._files_fd, *some, max_depth=0)) if some else {}
+        )
+        described = []
+        for number, top in enumerate(tops):
+            for path, seen in self._listing.items():
+                if top is not None and path.startswith(top + b"/"):
+                    described.append(_file(path, top, seen) | {"call": number})
+        return described
 
     async def put(self, name: str, data: bytes, *, is_first: bool, is_last: bool) -> None:
         """Take in a piece of a file for the working directory, which gets it when it is complete.
@@ -176,6 +192,10 @@ def _described(before: Listing, after: Listing, output_top: bytes) -> list[dict[
     described = []
     for path, seen in changed:
         top = output_top if path.startswith(output_top + b"/") else _WORK
-        shown = path[len(top) + 1 :].decode("utf-8", "backslashreplace")
-        described.append({"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex()})
+        described.append(_file(path, top, seen))
     return described
+
+
+def _file(path: bytes, top: bytes, seen: Seen) -> dict[str, Any]:
+    shown = path[len(top) + 1 :].decode("utf-8", "backslashreplace")
+    return {"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex()}

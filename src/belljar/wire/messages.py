@@ -40,6 +40,8 @@ else:
         __pydantic_config__ = ConfigDict(extra="allow")
         type: Annotated[str, Field(strict=True)] | None
         name: Annotated[str, Field(strict=True)]
+        description: Annotated[str, Field(strict=True)] | None
+        input_schema: dict[str, Any] | None
 
 
 Content = Annotated[
@@ -68,6 +70,15 @@ class Message(BaseModel):
         return self.content
 
 
+class ContainerParameter(BaseModel):
+    """The long form of `container`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Annotated[str, Field(strict=True)] | None = None
+    skills: list[dict[str, Any]] | None = None
+
+
 class MessageRequest(BaseModel):
     """What Belljar reads of a request; the rest is in `model_extra` and goes to the upstream."""
 
@@ -77,6 +88,6 @@ class MessageRequest(BaseModel):
     max_tokens: Annotated[int, Field(strict=True, ge=0), WHOLE]
     messages: Annotated[list[Message], Field(min_length=1, max_length=100_000)]
     stream: Annotated[bool, Field(strict=True)] | None = None
-    container: Annotated[str, Field(strict=True)] | None = None
+    container: Annotated[str, Field(strict=True)] | ContainerParameter | None = None
     tools: list[Tool] | None = None
     tool_choice: dict[str, Any] | None = None

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 _ROUNDS = 2000
 
@@ -71,10 +71,10 @@ def stop_all(look: Look) -> None:
         kill(look)
 
 
-def sweep(look: Look, keep: int) -> None:
+def sweep(look: Look, keep: Collection[int]) -> None:
     """Kill all but `keep`; all of them where that does not come to an end."""
     stop_all(look)  # who is stopped does not fork: a chain of short lives would be gone wherever one looks
-    if kill(lambda: [pid for pid in look() if pid != keep]):
+    if kill(lambda: [pid for pid in look() if pid not in keep]):
         send_all(signal.SIGCONT)
     else:
         send_all(signal.SIGKILL)

@@ -93,13 +93,13 @@ def _answer(sock: socket.socket, guest: int) -> None:
         os.close(fd)
 
 
-def _signal(op: str, keep: int | None, look: reach.Look) -> None:
+def _signal(op: str, keep: list[int], look: reach.Look) -> None:
     """Signal all: `interrupt` (SIGINT), `stop`, `continue` or `kill`; `sweep` kills all but `keep`."""
     if op in _SIGNALS:
         reach.send_all(_SIGNALS[op])
     elif op == "stop":
         reach.stop_all(look)
-    elif op == "sweep" and keep is not None:
+    elif op == "sweep" and keep:
         reach.sweep(look, keep)
     else:
         _kill(look)

@@ -45,13 +45,19 @@ class Session(Protocol):
     async def put(self, name: str, digest: str, body: bytes) -> None:
         """Write a file into the working directory, in place of one of that name."""
 
-    async def give(self, name: str, digest: str, body: bytes) -> None:
-        """Put a file into the working directory, unless it was given before."""
+    async def give(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
+        """Put a file into the working directory, unless it was given before; a large one by a way to read it."""
 
     async def execute(
-        self, run: link.Run, on_event: Callable[[results.Event], None] | None = None
+        self,
+        run: link.Run,
+        on_event: Callable[[results.Event], None] | None = None,
+        on_asks: Callable[[results.Asks], None] | None = None,
     ) -> results.Result:
         """Run code. Raises NotFound where the container is deleted meanwhile, KeeperLost with its keeper."""
+
+    async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
+        """Answer what the run under way has asked."""
 
     def read(self, file: results.WorkFile) -> AsyncIterator[bytes]:
         """A file of the last result."""
@@ -77,6 +83,9 @@ class Placement(Protocol):
 
     async def state(self) -> link.State | None:
         """What the keeper has at the moment; None where there is none, or it does not answer."""
+
+    def is_gone(self, container_id: str) -> bool:
+        """Whether there is no such container (any more)."""
 
     def find(self, container_id: str) -> Container:
         """The container, unused by this."""

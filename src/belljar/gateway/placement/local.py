@@ -65,10 +65,17 @@ class _Session:
         """Files that go with the first run."""
         self.container_id = entry.container.id
 
-    async def give(self, name: str, digest: str, body: bytes) -> None:
+    async def give(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
         held = self._held.get(name)
-        if (held[0] if held else self._given.get(name)) != digest:
+        if (held[0] if held else self._given.get(name)) == digest:
+            return
+        if isinstance(body, bytes):
             await self.put(name, digest, body)
+            return
+        await self._open()
+        with self._owner.watching(self.container_id):
+            await self._keeper.put(self.container_id, name, body())
+        self._given[name] = digest
 
     async def put(self, name: str, digest: str, body: bytes) -> None:
         held = sum(len(other) for _, other in self._held.values()) + len(body)
@@ -77,7 +84,10 @@ class _Session:
             await self.put_held()
 
     async def execute(
-        self, run: link.Run, on_event: Callable[[results.Event], None] | None = None
+        self,
+        run: link.Run,
+        on_event: Callable[[results.Event], None] | None = None,
+        on_asks: Callable[[results.Asks], None] | None = None,
     ) -> results.Result:
         opening = None if self._entry.is_open else self._opening()
         held, self._held = self._held, {}
@@ -85,7 +95,13 @@ class _Session:
         with self._owner.watching(self.container_id):
             self._entry.is_open = True  # from now on it may be, and has to be closed
             result = await self._keeper.execute(
-                self.container_id, run, on_event, opening=opening, files=files, closes=run.is_last
+                self.container_id,
+                run,
+                on_event,
+                on_asks=on_asks,
+                opening=opening,
+                files=files,
+                closes=run.is_last,
             )
         self._owner.telemetry.execution(result)
         self._given.update({name: digest for name, (digest, _) in held.items()})
@@ -97,6 +113,10 @@ class _Session:
             if len(self._given) < _MOST_NAMES:
                 self._given.setdefault(file.path, "")
         return result
+
+    async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
+        with self._owner.watching(self.container_id):
+            await self._keeper.reply(self.container_id, ask, status, text)
 
     async def read(self, file: results.WorkFile) -> AsyncIterator[bytes]:
         with self._owner.watching(self.container_id):

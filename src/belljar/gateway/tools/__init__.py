@@ -1,1 +1,141 @@
-"""The tools that run on this side."""
+"""The tools that run on this side. One Protocol, one file for each tool that answers to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from belljar import link, results
+from belljar.gateway.store import File
+from belljar.wire.execution import Limits
+
+CODE, BASH, EDITOR = "code_execution", "bash_code_execution", "text_editor_code_execution"
+"""Their names, to models and to clients."""
+OUR_NAMES = frozenset({CODE, BASH, EDITOR})
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture to look at: a figure that was left open, or an image file that the run wrote."""
+
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Code or a command that ran, however it ended, and what of it is kept."""
+
+    result: results.Result
+    files: list[File]
+    figures: list[File] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    shown: frozenset[str] = frozenset()
+    """The ids of those of `files` whose content is among the images."""
+    call: int | None = None
+    """Its place among the result's calls; None where it was code."""
+    note: str = ""
+    """What the model is to be told besides."""
+
+    @property
+    def return_code(self) -> int:
+        own = self.result.return_code if self.call is None else self.result.calls[self.call].return_code
+        return own if own is not None else self.result.return_code or 1
+
+    @property
+    def is_error(self) -> bool:
+        if self.call is None:
+            return self.return_code != 0 or self.result.outcome.status not in {"completed", "exited"}
+        return self.return_code != 0
+
+    @property
+    def stdout(self) -> str:
+        return self.result.stdout if self.call is None else self.result.calls[self.call].stdout
+
+    @property
+    def values(self) -> list[str]:
+        """What the code's last expression was worth, as text."""
+        shown = [
+            o for o in self.result.outputs if isinstance(o, results.Display) and o.type == "execute_result"
+        ]
+        return [o.data["text/plain"].decode("utf-8", "replace") for o in shown if "text/plain" in o.data]
+
+    @property
+    def stderr(self) -> str:
+        """stderr with the traceback, then what ended the run where it was not the code itself."""
+        text, outcome = self.result.stderr, self.result.outcome
+        ended_itself = outcome.status in {"completed", "raised", "exited"}
+        if self.call is not None:
+            text = self.result.calls[self.call].stderr
+            ended_itself = self.result.calls[self.call].return_code is not None
+        if ended_itself:
+            return text
+        return f"{text}\n{outcome.message}" if text and not text.endswith("\n") else text + outcome.message
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What the text editor did or showed: the fields of the contract's result, without its type."""
+
+    command: str
+    """`view`, `create` or `str_replace`."""
+    fields: dict[str, Any]
+    image: Image | None = None
+    """What was viewed, where it is a picture that a model can look at."""
+    pdf: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What did not run: the tool itself failed."""
+
+    error_code: str
+    message: str
+
+
+Outcome = Ran | Edited | Failed
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a request lets code do, for the descriptions of the tools."""
+
+    about: link.Description
+    limits: Limits
+    timeout_seconds: float
+    is_beside_shell: bool
+    """Code runs beside a shell and an editor."""
+    client_tools: Sequence[dict[str, Any]] = ()
+    """Those of the caller's tools that code may call, as they were declared."""
+
+
+class Tool(Protocol):
+    """What a model calls, by an ordinary tool with a schema."""
+
+    name: str
+
+    def definition(self, offer: Offer) -> dict[str, Any]:
+        """The tool as the upstream sees it."""
+
+    def asked(self, given: object) -> str | link.Command | link.Edit | Failed:
+        """What the model's input wants run, code being a string; or why there is nothing to run."""
+
+
+def string_of(given: object, name: str) -> str | Failed:
+    """The string `name` of a tool's input, or why there is none."""
+    if isinstance(given, str):
+        return Failed("invalid_tool_input", f"The input is not a JSON object: {given[:400]}")
+    value = given.get(name) if isinstance(given, dict) else None
+    if not isinstance(value, str):
+        return Failed("invalid_tool_input", f'The input has to be {{"{name}": "…"}}, with a string.')
+    return unless_broken(value)
+
+
+def unless_broken(text: str) -> str | Failed:
+    """`text`, where it can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return Failed("invalid_tool_input", f"The text is not valid Unicode: {error}")
+    return text

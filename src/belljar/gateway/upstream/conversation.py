@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from belljar.gateway.turn import CODE_TOOL
+from belljar.gateway.tools import BASH, CODE
 from belljar.gateway.upstream import Request
 from belljar.wire.ids import new_id
 
 Block = dict[str, Any]
+
+_END = "END_OF_THE_PYTHON_CODE"
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,27 @@ def text_of_result(result: Block) -> str:
     return next((str(block.get("text", "")) for block in content or [] if block.get("type") == "text"), "")
 
 
-def offers_code(request: Request) -> bool:
-    return any(tool.get("name") == CODE_TOOL for tool in request.get("tools") or [])
+def offered(request: Request) -> set[str]:
+    """The names of the tools that the request offers."""
+    return {str(tool.get("name")) for tool in request.get("tools") or []}
 
 
-def code_block(code: str) -> Block:
-    return {"type": "tool_use", "id": new_id("toolu"), "name": CODE_TOOL, "input": {"code": code}}
+def python_use(code: str, names: set[str]) -> Block | None:
+    """A use that runs Python code, by what is offered; None where nothing is that could."""
+    if CODE in names:
+        return use(CODE, {"code": code})
+    if BASH in names:
+        return use(BASH, {"command": f"python3 - <<'{_END}'\n{code}\n{_END}"})
+    return None
+
+
+def shell_use(command: str, names: set[str]) -> Block | None:
+    """A use that runs a shell command, by what is offered; None where nothing is that could."""
+    return use(BASH, {"command": command}) if BASH in names else None
+
+
+def use(name: str, given: dict[str, Any]) -> Block:
+    return {"type": "tool_use", "id": new_id("toolu"), "name": name, "input": given}
 
 
 def message(request: Request, content: list[Block]) -> dict[str, Any]:

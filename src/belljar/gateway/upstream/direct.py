@@ -1,16 +1,18 @@
-"""No model: the fenced Python in the user's message is what runs."""
+"""No model: the fenced Python in the user's message is what runs, and fenced shell where a shell is offered."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
 
+from belljar.gateway.tools import CODE
 from belljar.gateway.turn import events_of
 from belljar.gateway.upstream import Caller, Event, Model, Request
-from belljar.gateway.upstream.conversation import Block, code_block, message, offers_code, read
+from belljar.gateway.upstream.conversation import Block, message, offered, python_use, read, shell_use
 
 _FENCE = re.compile(
-    r"^[ \t]*```(?:python3?|py)[ \t]*\r?\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE | re.IGNORECASE
+    r"^[ \t]*```(python3?|py|bash|sh|shell)[ \t]*\r?\n(.*?)^[ \t]*```[ \t]*$",
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )
 
 HOW_TO_CONNECT = (
@@ -44,24 +46,30 @@ class DirectUpstream:
         return {"id": self.kind} if model_id == self.kind else None
 
 
-def fenced(prompt: str) -> list[str]:
-    """The Python code between ```python fences."""
-    return [match.group(1) for match in _FENCE.finditer(prompt)]
+def fenced(prompt: str, names: set[str]) -> list[Block]:
+    """Uses of the tools that are offered (`names`) for what stands between fences."""
+    uses = []
+    for match in _FENCE.finditer(prompt):
+        make = python_use if match[1].lower().startswith("py") else shell_use
+        if (found := make(match[2], names)) is not None:
+            uses.append(found)
+    return uses
 
 
 def answer(request: Request) -> list[Block]:
     """The content of the next turn."""
     reading = read(request)
-    codes = fenced(reading.prompt)
-    if not codes:
+    names = offered(request)
+    uses = fenced(reading.prompt, names)
+    if not uses:
+        if CODE not in names and fenced(reading.prompt, {CODE}):
+            return [{"type": "text", "text": f"{NO_TOOL}\n\n{HOW_TO_CONNECT}"}]
         return [{"type": "text", "text": HOW_TO_CONNECT}]
-    if not offers_code(request):
-        return [{"type": "text", "text": f"{NO_TOOL}\n\n{HOW_TO_CONNECT}"}]
     done = len(reading.results)
     failed = bool(reading.results) and bool(reading.results[-1].get("is_error"))
-    if done < len(codes) and not failed:
-        return [code_block(codes[done])]
+    if done < len(uses) and not failed:
+        return [uses[done]]
     output = reading.last_output.strip()
     if failed:
-        return [{"type": "text", "text": f"Block {done} of {len(codes)} failed:\n\n{output}"}]
+        return [{"type": "text", "text": f"Block {done} of {len(uses)} failed:\n\n{output}"}]
     return [{"type": "text", "text": output}]

@@ -6,7 +6,8 @@ when = "standard deviation"          # in the user's last prompt; without it: al
 [[conversation.turn]]
 thinking = "I will compute it."
 text = "Let me see."
-code = "print(6 * 7)"                # or codes = ["…", "…"], to run side by side
+code = "print(6 * 7)"                # or codes = ["…", "…"], or uses of any tools, side by side:
+uses = [{ name = "bash_code_execution", input = { command = "ls" } }]
 
 [[conversation.turn]]
 text = "It is {{ stdout }}."         # what the last code printed
@@ -18,16 +19,25 @@ import re
 import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from belljar.errors import InvalidRequest
 from belljar.gateway.turn import events_of
 from belljar.gateway.upstream import Caller, Event, Model, Request
-from belljar.gateway.upstream.conversation import Block, code_block, message, offers_code, read
+from belljar.gateway.upstream.conversation import Block, message, offered, python_use, read, use
 
 _STDOUT = re.compile(r"\{\{\s*stdout\s*\}\}")
+
+
+class ScriptedUse(BaseModel):
+    """A use of a tool, by its name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    input: dict[str, Any]
 
 
 class Turn(BaseModel):
@@ -39,10 +49,18 @@ class Turn(BaseModel):
     text: str | None = None
     code: str | None = None
     codes: list[str] = []
+    uses: list[ScriptedUse] = []
 
     @property
     def all_codes(self) -> list[str]:
         return [*([self.code] if self.code is not None else []), *self.codes]
+
+    def blocks(self, names: set[str]) -> list[Block] | None:
+        """The tool uses, in order; None where the tools that are offered (`names`) lack one."""
+        found = [python_use(code, names) for code in self.all_codes]
+        found += [use(other.name, other.input) if other.name in names else None for other in self.uses]
+        blocks = [block for block in found if block is not None]
+        return blocks if len(blocks) == len(found) else None
 
 
 class Scripted(BaseModel):
@@ -111,7 +129,8 @@ def answer(script: Script, request: Request) -> list[Block]:
     turn = _turn(found.turn, len(reading.results))
     if turn is None:
         return [{"type": "text", "text": reading.last_output.strip() or "The script ends here."}]
-    if turn.all_codes and not offers_code(request):
+    uses = turn.blocks(offered(request))
+    if uses is None:
         return [
             {"type": "text", "text": "The script wants to run code, and the request does not offer the tool."}
         ]
@@ -121,7 +140,7 @@ def answer(script: Script, request: Request) -> list[Block]:
     if turn.text is not None:
         text = _STDOUT.sub(lambda _: reading.last_output.strip(), turn.text)
         content.append({"type": "text", "text": text})
-    return [*content, *(code_block(code) for code in turn.all_codes)]
+    return [*content, *uses]
 
 
 def _turn(turns: list[Turn], results: int) -> Turn | None:
@@ -129,5 +148,5 @@ def _turn(turns: list[Turn], results: int) -> Turn | None:
     for turn in turns:
         if results <= 0:
             return turn
-        results -= len(turn.all_codes)
+        results -= len(turn.all_codes) + len(turn.uses)
     return None

@@ -29,6 +29,8 @@ class Places:
     """Where a session's directories are, as its guest sees them."""
 
     work: str
+    input: str
+    """The working directory, by the name that `$INPUT_DIR` has."""
     output: str
     temporary: str
     runtime: str
@@ -77,11 +79,11 @@ class Box(Protocol):
         Raises SessionLost.
         """
 
-    async def tell(self, op: str, keep: int | None = None) -> None:
+    async def tell(self, op: str, keep: Sequence[int] = ()) -> None:
         """Signal everything in the box, and return when all have taken notice.
 
-        `op` is `interrupt`, `stop`, `continue`, `kill`, or `sweep`: kill all but the guest's process `keep` (a pid as
-        the guest has it). Raises SessionLost when nobody is there to do it.
+        `op` is `interrupt`, `stop`, `continue`, `kill`, or `sweep`: kill all but the processes `keep` (pids as the
+        guest has them). Raises SessionLost when nobody is there to do it.
         """
 
     def processes(self, guest_pid: int) -> list[int]:

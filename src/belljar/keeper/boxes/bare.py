@@ -63,6 +63,7 @@ class BareBox:
             os.chown(path, *owner)
         self.places = Places(
             str(directory / "files/work"),
+            str(directory / "files/work"),
             str(directory / "files/output"),
             str(directory / "tmp"),
             runtime,
@@ -80,7 +81,7 @@ class BareBox:
             self._warden.close()
         self._warden = warden
 
-    async def tell(self, op: str, keep: int | None = None) -> None:
+    async def tell(self, op: str, keep: Sequence[int] = ()) -> None:
         """Have the warden signal what descends from it (see `Box`)."""
         if self._warden is None:
             raise SessionLost("the session has no process")
@@ -134,10 +135,10 @@ class _Warden:
         """The guest's pid, and its pidfd."""
         return await self._channel.ask({"op": "born"})
 
-    async def tell(self, op: str, keep: int | None) -> None:
+    async def tell(self, op: str, keep: Sequence[int]) -> None:
         # Not to be left half way: the next one relies on its effect.
         with anyio.CancelScope(shield=True):
-            await self._channel.ask({"op": op, "keep": keep})
+            await self._channel.ask({"op": op, "keep": list(keep)})
 
     def close(self) -> None:
         if not self._is_closed:
@@ -203,7 +204,7 @@ class BareSite:
         ours, theirs = packets.pair()
         temporary = str(self._home / "zygote")
         os.makedirs(temporary, exist_ok=True)
-        places = Places("", "", temporary, str(self._runtime.path))
+        places = Places("", "", "", temporary, str(self._runtime.path))
         command = [
             str(self._runtime.python), "-I", "-B", str(self._home / _INSIDE), "zygote", str(theirs.fileno())
         ]  # fmt: skip

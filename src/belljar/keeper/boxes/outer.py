@@ -29,7 +29,7 @@ STOP_SECONDS = 5
 _ARCHIVE = "belljar-inside-"
 _LEFT_OVER_SECONDS = 600
 """It is needed for the first second of a keeper's life."""
-PLACES = Places(layout.WORK, layout.OUTPUT, "/tmp", layout.RUNTIME)
+PLACES = Places(layout.WORK, layout.INPUT, layout.OUTPUT, "/tmp", layout.RUNTIME)
 
 
 class InnerBox:
@@ -68,12 +68,12 @@ class InnerBox:
         """Where a guest is to go: a pidfd of pid 1, and the root where there is one already."""
         return [self.pidfd] if self._root_fd < 0 else [self.pidfd, self._root_fd]
 
-    async def tell(self, op: str, keep: int | None = None) -> None:
+    async def tell(self, op: str, keep: Sequence[int] = ()) -> None:
         """Have a warden signal everything in the box (see `Box`)."""
         ours, theirs = packets.pair()
         with ours, anyio.CancelScope(shield=True):  # what comes next relies on its effect
             with theirs:
-                request = {"op": "warden", "signal": op, "keep": keep}
+                request = {"op": "warden", "signal": op, "keep": list(keep)}
                 await self._boxer.ask(request, [self.pidfd, self._root_fd, theirs.fileno()])
             try:
                 with anyio.fail_after(ANSWER_SECONDS):

@@ -1,0 +1,90 @@
+"""What a run made, kept: its files, and the figures that it left open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from belljar import errors, link, results
+from belljar.gateway.files import Files
+from belljar.gateway.placement import Session
+from belljar.gateway.store import File
+from belljar.gateway.tools import Image, Ran
+from belljar.wire import media
+
+INLINE_IMAGE_BYTES = 32 * 1024 * 1024
+"""Of all images of one run; a larger one is a file to be fetched."""
+
+
+@dataclass
+class _Kept:
+    figures: list[File] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    digests: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
+    image_bytes_left: int = INLINE_IMAGE_BYTES
+
+    def ran(self, result: results.Result, call: int | None = None) -> Ran:
+        return Ran(result, self.files, self.figures, self.images, frozenset(self.shown), call)
+
+
+async def run_code(
+    session: Session,
+    what: link.Run,
+    files: Files,
+    *,
+    keep_figures: bool = False,
+    on_asks: Callable[[results.Asks], None] | None = None,
+) -> Ran:
+    """Run code and keep the files that it wrote; with `keep_figures` also the figures that it left open.
+
+    Raises NotFound where the container is gone and KeeperLost where the keeper is.
+    """
+    result = await session.execute(what, on_asks=on_asks)
+    kept = _Kept()
+    for output in result.outputs:
+        if isinstance(output, results.Display) and keep_figures:
+            await _keep_figure(output, kept, files, session.container_id)
+    for file in result.files:
+        await _keep_file(file, kept, files, session)
+    return kept.ran(result)
+
+
+async def run_calls(session: Session, what: link.Run, files: Files) -> list[Ran]:
+    """Run shell commands and edits side by side, and keep the files of each. Raises as `run_code` does."""
+    result = await session.execute(what)
+    kept = [_Kept() for _ in what.calls]
+    for file in result.files:
+        assert file.call is not None
+        await _keep_file(file, kept[file.call], files, session)
+    return [own.ran(result, call) for call, own in enumerate(kept)]
+
+
+async def _keep_figure(output: results.Display, kept: _Kept, files: Files, container_id: str) -> None:
+    for kind in media.IMAGES & output.data.keys():
+        body = output.data[kind]
+        name = f"figure-{len(kept.figures) + 1}.{media.extension_of(kind)}"
+        saved = await files.keep(name, body, container_id=container_id)
+        kept.figures.append(saved.file)
+        if saved.digest not in kept.digests:
+            kept.images.append(Image(kind, body))
+        kept.digests.add(saved.digest)
+
+
+async def _keep_file(file: results.WorkFile, kept: _Kept, files: Files, session: Session) -> None:
+    most = kept.image_bytes_left
+    try:
+        saved = await files.keep(
+            file.path, session.read(file), container_id=session.container_id, echo_images=most
+        )
+    except errors.InvalidRequest:
+        return  # a process that the code left behind removed it meanwhile
+    kept.files.append(saved.file)
+    if saved.image is None:
+        return
+    kept.shown.add(saved.file.id)
+    kept.image_bytes_left -= len(saved.image)
+    if saved.digest not in kept.digests:
+        kept.images.append(Image(saved.file.mime_type, saved.image))
+    kept.digests.add(saved.digest)

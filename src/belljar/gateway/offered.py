@@ -1,0 +1,215 @@
+"""What a request offers the model: our tools by the version that it names, and the caller's own.
+
+A version is a set of tools. Those of the caller's tools that code may call are functions inside the code; unless they
+are for the model as well, the model hears of them in the description of the code tool only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from belljar.errors import InvalidRequest
+from belljar.gateway.tools import CODE, Offer, Tool, bash, code_execution, text_editor
+
+VERSIONS: dict[str, tuple[Tool, ...]] = {
+    "code_execution_20250522": (code_execution,),
+    "code_execution_20250825": (bash, text_editor),
+    "code_execution_20260120": (bash, text_editor, code_execution),
+    "code_execution_20260521": (bash, text_editor, code_execution),
+}
+FIRST_VERSION = "code_execution_20250522"
+
+_CODE_CALLERS = frozenset(VERSIONS) - {FIRST_VERSION}
+_CALLERS = _CODE_CALLERS | {"direct"}
+OTHERS_TOOLS = {
+    "web_search_": "there is no search backend on this server yet",
+    "web_fetch_": "this server does not fetch pages",
+    "tool_search_tool_": "this server does not search tools",
+    "mcp_toolset": "this server does not connect to MCP servers",
+}
+"""Tools that other servers run, by how their types begin, and why not this one."""
+
+
+class ToolNameConflict(InvalidRequest):
+    """Two tools have one name."""
+
+    details = {"error_code": "tool_name_conflict"}  # noqa: RUF012 - read only
+
+
+@dataclass(frozen=True)
+class Offered:
+    """The tools of one request, understood."""
+
+    version: str | None
+    """The code execution tool's type; None where the request does not offer it."""
+    tools: tuple[Tool, ...]
+    """Of ours."""
+    client_tools: tuple[dict[str, Any], ...]
+    """Of the caller's, as declared: what code may call."""
+    declared: tuple[dict[str, Any], ...]
+    """All, as they came."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those by which the model asks for something that runs here."""
+        return frozenset(tool.name for tool in self.tools)
+
+    def for_upstream(self, offer: Offer) -> list[dict[str, Any]]:
+        """The tools in the words of a plain Messages server."""
+        out: list[dict[str, Any]] = []
+        for tool in self.declared:
+            if tool.get("type") == self.version and self.version is not None:
+                made = [own.definition(offer) for own in self.tools]
+                if tool.get("cache_control"):
+                    made[-1]["cache_control"] = tool["cache_control"]
+                out += made
+            elif "direct" in (tool.get("allowed_callers") or ["direct"]):
+                out.append({name: value for name, value in tool.items() if name != "allowed_callers"})
+        return out
+
+    def choice_for_upstream(self, choice: dict[str, Any]) -> dict[str, Any]:
+        """`tool_choice`, by a name that the upstream knows."""
+        if (
+            choice.get("type") == "tool"
+            and choice.get("name") == CODE
+            and CODE not in self.names
+            and self.tools
+        ):
+            return choice | {"name": self.tools[0].name}
+        return choice
+
+
+def read(tools: Sequence[dict[str, Any]], choice: dict[str, Any] | None) -> Offered:
+    """Understand `tools` and `tool_choice`. Raises InvalidRequest for what cannot be offered here."""
+    declared: dict[str, Any] | None = None
+    names: dict[str, int] = {}
+    for index, tool in enumerate(tools):
+        kind, name = tool.get("type") or "custom", tool.get("name")
+        for prefix, why in OTHERS_TOOLS.items():
+            if kind.startswith(prefix):
+                raise InvalidRequest(f"tools.{index}: {kind} cannot be used: {why}. Leave it out of `tools`.")
+        if name in names:
+            raise ToolNameConflict(
+                f"tools.{index}.name: {name!r} is the name of another tool in the list already"
+            )
+        if name is not None:
+            names[name] = index
+        _check_callers(tool, f"tools.{index}")
+        if not kind.startswith("code_execution"):
+            continue
+        if kind not in VERSIONS:
+            raise InvalidRequest(
+                f"tools.{index}.type: {kind!r} is not a version that this server knows; known: {', '.join(VERSIONS)}"
+            )
+        if name != CODE:
+            raise InvalidRequest(f"tools.{index}.name: Input should be {CODE!r}")
+        declared = tool
+    version = declared["type"] if declared else None
+    callable_tools = _callable(tools, version)
+    ours = VERSIONS[version] if version else ()
+    if callable_tools and code_execution not in ours:
+        ours = (*ours, code_execution)
+    for own in ours:
+        if own.name in names and own.name != CODE:
+            raise ToolNameConflict(
+                f"tools.{names[own.name]}.name: {own.name!r} is the name of a part of {version}; choose another"
+            )
+    offered = Offered(version, tuple(ours), tuple(callable_tools), tuple(tools))
+    _check_choice(offered, names, choice or {})
+    return offered
+
+
+def _check_callers(tool: dict[str, Any], path: str) -> None:
+    callers = tool.get("allowed_callers")
+    if callers is None:
+        return
+    if not isinstance(callers, list) or not callers or not _CALLERS.issuperset(map(str, callers)):
+        known = ", ".join(sorted(_CALLERS))
+        raise InvalidRequest(f"{path}.allowed_callers: a list of one or more of these is needed: {known}")
+
+
+def _callable(tools: Sequence[dict[str, Any]], version: str | None) -> list[dict[str, Any]]:
+    """What code may call. Raises InvalidRequest where code cannot, or not in this way."""
+    found: list[dict[str, Any]] = []
+    functions: dict[str, str] = {}
+    for index, tool in enumerate(tools):
+        path = f"tools.{index}"
+        if tool.get("type") == version and version is not None:
+            continue
+        if _CODE_CALLERS.isdisjoint(tool.get("allowed_callers") or ()):
+            continue
+        if (tool.get("type") or "custom") != "custom" or not isinstance(tool.get("name"), str):
+            raise InvalidRequest(f"{path}.allowed_callers: code can call tools with an `input_schema` only")
+        if version is None or version == FIRST_VERSION:
+            raise InvalidRequest(
+                f"{path}.allowed_callers: code that could call this tool needs a code execution tool in `tools`, "
+                f"of one of the types {', '.join(sorted(_CODE_CALLERS))}"
+            )
+        if tool.get("strict"):
+            raise InvalidRequest(f"{path}.strict: tools that code calls cannot be strict")
+        _check_schema(tool.get("input_schema"), f"{path}.input_schema")
+        function = code_execution.function_name(tool["name"])
+        if function in functions:
+            raise ToolNameConflict(
+                f"{path}.name: in code {tool['name']!r} and {functions[function]!r} would both be {function}()"
+            )
+        functions[function] = tool["name"]
+        found.append(tool)
+    return found
+
+
+def _check_schema(schema: Any, path: str) -> None:
+    """Raises InvalidRequest for a schema that refers to itself: it has no end in a description."""
+    if not isinstance(schema, dict):
+        raise InvalidRequest(f"{path}: Field required")
+    definitions = {
+        f"#/{place}/{name}": definition
+        for place in ("$defs", "definitions")
+        for name, definition in (schema.get(place) or {}).items()
+    }
+
+    def walk(part: Any, within: frozenset[str]) -> None:
+        if isinstance(part, list):
+            for item in part:
+                walk(item, within)
+        elif isinstance(part, dict):
+            target = part.get("$ref")
+            if isinstance(target, str):
+                if target in within or target == "#":
+                    raise InvalidRequest(f"{path}: Circular $ref detected: {target}")
+                walk(definitions.get(target), within | {target})
+            for name, value in part.items():
+                if name not in {"$defs", "definitions"}:
+                    walk(value, within)
+
+    try:
+        walk(schema, frozenset())
+        json.dumps(schema)
+    except RecursionError as error:
+        raise InvalidRequest(f"{path}: it is nested too deeply") from error
+
+
+def _check_choice(offered: Offered, names: dict[str, int], choice: dict[str, Any]) -> None:
+    kind = choice.get("type")
+    if choice and kind not in ("auto", "any", "tool", "none"):  # it may be what no set can hold
+        raise InvalidRequest("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'")
+    if offered.client_tools and choice.get("disable_parallel_tool_use"):
+        raise InvalidRequest(
+            "tool_choice.disable_parallel_tool_use: it does not go together with tools that code calls, which may call "
+            "several at once. Leave it out, or leave `allowed_callers` out."
+        )
+    if kind != "tool":
+        return
+    name = choice.get("name")
+    if not isinstance(name, str):
+        raise InvalidRequest("tool_choice.name: Field required")
+    if name not in names and name not in offered.names:
+        raise InvalidRequest(f"tool_choice.name: there is no tool {name!r} in `tools`")
+    tool = offered.declared[names[name]] if name in names else {}
+    if tool.get("type") != offered.version and "direct" not in (tool.get("allowed_callers") or ["direct"]):
+        raise InvalidRequest(
+            f"tool_choice.name: {name!r} can be called by code only: its `allowed_callers` lack 'direct'"
+        )

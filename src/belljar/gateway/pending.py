@@ -1,0 +1,177 @@
+"""Code that waits for the caller's tools, from one request to the next.
+
+It runs in a task of its own, which holds its container: an answer ends with what the code has asked, and the next
+request brings the replies. Code that nobody answers in time gets a TimeoutError, runs to its end, and its outcome is
+kept for the request that asks for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from belljar import errors, link, results
+from belljar.gateway.placement import Placement, Session
+from belljar.gateway.tools import Failed, Outcome
+from belljar.wire.ids import new_id
+
+log = structlog.get_logger("belljar.gateway")
+
+Execute = Callable[[Session, Callable[[results.Asks], None]], Awaitable[Outcome]]
+"""Runs the code in a session, and tells of what it asks."""
+
+
+class PendingCode:
+    """One execution. Made by `PendingRuns.start`."""
+
+    def __init__(self, use_id: str, seconds: float) -> None:
+        self.use_id = use_id
+        """The client's id of the code's own tool use."""
+        self._seconds = seconds
+        self._session: Session | None = None
+        self._untold: list[tuple[str, results.Ask]] = []
+        self._open: dict[str, int] = {}
+        """What the client was told of and has not answered: by its id the number of the question."""
+        self._changed = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._ended = anyio.Event()
+        self._outcome: Outcome | None = None
+        self._failure: errors.BelljarError | None = None
+        self.has_run = False
+        """The session was there, and the code has perhaps begun."""
+
+    @property
+    def waits_for(self) -> set[str]:
+        """The ids of what the client was told of and has not answered."""
+        return set(self._open)
+
+    async def step(self) -> list[tuple[str, results.Ask]] | Outcome:
+        """Wait until the code has asked something new, or has ended. Raises what `Placement.use` raises.
+
+        From here on the client has its time to answer. Being cancelled ends the code.
+        """
+        try:
+            while not self._untold and not self._ended.is_set():
+                self._changed = anyio.Event()
+                await self._changed.wait()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.cancel()
+            raise
+        if self._failure is not None:
+            raise self._failure
+        if self._outcome is not None:
+            return self._outcome
+        told, self._untold = self._untold, []
+        self._open |= {name: ask.number for name, ask in told}
+        return told
+
+    async def reply(self, use_id: str, status: link.ReplyStatus, text: str) -> None:
+        """Hand the code what a tool has answered; nothing where it does not wait for that any more."""
+        number = self._open.pop(use_id, None)
+        if number is not None and self._session is not None and not self._ended.is_set():
+            with contextlib.suppress(
+                errors.BelljarError
+            ):  # its session has gone, and its outcome will say so
+                await self._session.reply(number, status, text)
+
+    async def cancel(self) -> None:
+        """End the code, and wait for that."""
+        self._scope.cancel()
+        await self._ended.wait()
+
+    async def run(self, use: AbstractAsyncContextManager[Session], execute: Execute) -> None:
+        """What the task does."""
+        try:
+            with self._scope:
+                async with use as session, anyio.create_task_group() as tasks:
+                    self._session = session
+                    self.has_run = True
+                    try:
+                        self._outcome = await execute(session, lambda asks: self._heard(asks, tasks))
+                    except errors.BelljarError as error:  # which the group would wrap
+                        self._failure = error
+                    tasks.cancel_scope.cancel()
+        except errors.BelljarError as error:
+            self._failure = error
+        except Exception:  # the outermost boundary of this task
+            log.exception("code with tools failed", use=self.use_id)
+            self._failure = errors.BelljarError("Internal server error; the server's log has the details.")
+        finally:
+            if self._outcome is None and self._failure is None:
+                self._outcome = Failed(
+                    "unavailable", "The code was cut short: nobody waited for it any more."
+                )
+            self._ended.set()
+            self._changed.set()
+
+    def _heard(self, asks: results.Asks, tasks: TaskGroup) -> None:
+        named = [(new_id("toolu"), ask) for ask in asks.asks]
+        self._untold += named
+        self._changed.set()
+        tasks.start_soon(self._time_out, named)
+
+    async def _time_out(self, named: list[tuple[str, results.Ask]]) -> None:
+        await anyio.sleep(self._seconds)
+        for name, ask in named:
+            known = self._open.pop(name, None)
+            is_untold = any(other == name for other, _ in self._untold)
+            self._untold = [item for item in self._untold if item[0] != name]
+            if (known is not None or is_untold) and self._session is not None:
+                text = f"{ask.name}: nobody has answered within {self._seconds:g} seconds"
+                with contextlib.suppress(
+                    errors.BelljarError
+                ):  # its session has gone, and its outcome will say so
+                    await self._session.reply(ask.number, "timed_out", text)
+
+
+class PendingRuns:
+    """What runs beside all requests, at most one in a container. Made by `open_pending_runs`."""
+
+    def __init__(self, tasks: TaskGroup, placement: Placement, seconds: float) -> None:
+        self._tasks = tasks
+        self._placement = placement
+        self._seconds = seconds
+        self._runs: dict[str, PendingCode] = {}
+
+    def start(self, container_id: str, use_id: str, execute: Execute) -> PendingCode:
+        """Run code in a container, as soon as its session is free."""
+        run = PendingCode(use_id, self._seconds)
+        self._runs[container_id] = run
+        self._tasks.start_soon(run.run, self._placement.use(container_id), execute)
+        return run
+
+    def find(self, container_id: str, use_id: str) -> PendingCode | None:
+        """The run that the use `use_id` has begun in the container."""
+        run = self._runs.get(container_id)
+        return run if run is not None and run.use_id == use_id else None
+
+    def forget(self, container_id: str, run: PendingCode) -> None:
+        """Its outcome has been told."""
+        if self._runs.get(container_id) is run:
+            del self._runs[container_id]
+
+    async def drop(self, container_id: str) -> None:
+        """End what runs in the container, if anything does: the conversation goes on without it."""
+        run = self._runs.pop(container_id, None)
+        if run is not None:
+            await run.cancel()
+
+    def sweep(self) -> None:
+        """Forget the outcomes that nobody has asked for, with their containers."""
+        for container_id in list(self._runs):
+            if self._placement.is_gone(container_id):
+                self._runs.pop(container_id)._scope.cancel()
+
+
+@asynccontextmanager
+async def open_pending_runs(placement: Placement, seconds: float) -> AsyncIterator[PendingRuns]:
+    """The block's end ends all that runs. `seconds` are for a client to answer what code asks."""
+    async with anyio.create_task_group() as tasks:
+        yield PendingRuns(tasks, placement, seconds)
+        tasks.cancel_scope.cancel()

@@ -1,0 +1,258 @@
+"""Runs what the model's uses of our tools ask for, in the container of one request.
+
+In the order of the uses: shell commands and edits that follow one another run side by side; Python cells, which share
+an interpreter, run one after the other. A cell that waits for the caller's tools ends the request, and what stands
+behind it in the same turn is run by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from belljar import errors, link, results
+from belljar.gateway.attachments import Attachment, Upload
+from belljar.gateway.envelope import Activity
+from belljar.gateway.files import Files
+from belljar.gateway.history import Block
+from belljar.gateway.kept import run_calls, run_code
+from belljar.gateway.offered import Offered
+from belljar.gateway.pending import PendingRuns
+from belljar.gateway.placement import Container, Placement, Session
+from belljar.gateway.store import TENANT
+from belljar.gateway.tools import CODE, EDITOR, Failed, Outcome, Ran, code_execution, text_editor
+from belljar.gateway.turn import Use
+from belljar.settings import Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What answers are made with. Made once, by the application."""
+
+    settings: Settings
+    placement: Placement
+    pending: PendingRuns
+    files: Files
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Code that has called the caller's tools: each call by its id, with the tool's own name, and its input."""
+
+    calls: list[tuple[str, str, dict[str, object]]]
+
+
+@dataclass(frozen=True)
+class Replies:
+    """What the caller says to code that waits."""
+
+    asked: Mapping[str, Sequence[str]]
+    """By the client's id of the code's use: the ids of the calls that it has made."""
+    answers: Mapping[str, Block]
+    """The tool results of the last message, by the id of the call."""
+
+
+class Running:
+    """The container of one request, and what runs in it. `stack` is the request's: its end lets go of the container."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        offered: Offered,
+        activity: Activity,
+        stack: AsyncExitStack,
+        is_told: Callable[[], bool],
+    ) -> None:
+        self._parts = parts
+        self._activity = activity
+        self._stack = stack
+        self._is_told = is_told
+        self._tools = {tool.name: tool for tool in offered.tools}
+        self._functions = {code_execution.function_name(tool["name"]): tool for tool in offered.client_tools}
+        self.container: Container | None = None
+        self.put: list[Attachment] = []
+        """Files to be there before anything runs."""
+        self.count = 0
+        """Of the uses that were taken up."""
+
+    async def hold(self, container_id: str) -> Container:
+        """Have the request's container be this one."""
+        container = await self._stack.enter_async_context(self._parts.placement.hold(container_id))
+        self.container = container
+        self._activity.container_id = container.id
+        return container
+
+    async def run(
+        self, uses: Sequence[Use], replies: Replies
+    ) -> AsyncIterator[tuple[Use, Outcome | Waiting]]:
+        """What each use comes to, in order. Nothing follows one that waits."""
+        at = 0
+        while at < len(uses):
+            group = _group(uses[at:])
+            at += len(group)
+            self.count += len(group)
+            if group[0].name == CODE:
+                outcome = await self._cell(group[0], replies)
+                yield group[0], outcome
+                if isinstance(outcome, Waiting):
+                    return
+            else:
+                for use, done in zip(group, await self._calls(group), strict=True):
+                    yield use, done
+
+    async def _make(self) -> Container:
+        """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
+        container = await self._parts.placement.create(self._parts.settings.limits(), TENANT)
+
+        async def end_unless_told() -> None:
+            if not self._is_told():
+                await self._parts.placement.discard(container.id, "the request that made it did not finish")
+
+        self._stack.push_async_callback(end_unless_told)
+        return await self.hold(container.id)
+
+    # -- shell commands and edits --------------------------------------------------------------------------
+
+    async def _calls(self, uses: Sequence[Use]) -> list[Outcome]:
+        """Run a group of shell commands and edits side by side."""
+        asked = [self._tools[use.name].asked(use.input) for use in uses]
+        calls = [call for call in asked if isinstance(call, link.Command | link.Edit)]
+        done: Sequence[Outcome] = []
+        if calls:
+            what = link.Run(None, self._parts.settings.timeout_seconds, calls=calls)
+            try:
+                container = self.container or await self._make()
+                async with self._parts.placement.use(container.id) as session:
+                    await self._begin(session)
+                    done = await run_calls(session, what, self._parts.files)
+            except errors.BelljarError as error:
+                done = [self._failed(error)] * len(calls)
+        outcomes: list[Outcome] = []
+        left = iter(done)
+        for use, call in zip(uses, asked, strict=True):
+            if isinstance(call, Failed):
+                outcomes.append(call)
+                continue
+            outcome = next(left)
+            if use.name == EDITOR and not isinstance(outcome, Failed):
+                outcome = _edited(outcome)
+            outcomes.append(outcome)
+        return outcomes
+
+    # -- Python cells --------------------------------------------------------------------------------------
+
+    async def _cell(self, use: Use, replies: Replies) -> Outcome | Waiting:
+        if use.client_id in replies.asked:
+            return await self._resume(use, replies)
+        code = code_execution.asked(use.input)
+        if isinstance(code, Failed):
+            return code
+        tools = [
+            link.Tool(function, str(tool.get("description") or ""))
+            for function, tool in self._functions.items()
+        ]
+        what = link.Run(code, self._parts.settings.timeout_seconds, tools=tools)
+
+        async def execute(session: Session, on_asks: Callable[[results.Asks], None] | None = None) -> Outcome:
+            await self._begin(session)
+            return await run_code(session, what, self._parts.files, keep_figures=True, on_asks=on_asks)
+
+        try:
+            container = self.container or await self._make()
+            if not tools:
+                async with self._parts.placement.use(container.id) as session:
+                    return await execute(session)
+            self._parts.pending.start(container.id, use.client_id, execute)
+            return await self._step(use)
+        except errors.BelljarError as error:
+            return self._failed(error)
+
+    async def _resume(self, use: Use, replies: Replies) -> Outcome | Waiting:
+        """Go on with code that has waited for the caller."""
+        container = self.container
+        run = self._parts.pending.find(container.id, use.client_id) if container is not None else None
+        if run is None:
+            return Failed("unavailable", "The code that waited for these tools is gone, with its variables.")
+        for call in replies.asked[use.client_id]:
+            if call in run.waits_for:
+                await run.reply(call, *_answer(replies.answers.get(call)))
+        try:
+            return await self._step(use)
+        except errors.BelljarError as error:
+            return self._failed(error)
+
+    async def _step(self, use: Use) -> Outcome | Waiting:
+        assert self.container is not None
+        run = self._parts.pending.find(self.container.id, use.client_id)
+        assert run is not None
+        try:
+            found = await run.step()
+        except BaseException:
+            self._parts.pending.forget(self.container.id, run)
+            raise
+        if isinstance(found, list):
+            calls = []
+            for call, ask in found:
+                tool = self._functions.get(ask.name)
+                calls.append((call, str(tool["name"]) if tool else ask.name, ask.input))
+            return Waiting(calls)
+        self._parts.pending.forget(self.container.id, run)
+        return found
+
+    async def _begin(self, session: Session) -> None:
+        """Put the attachments into place; from here on code has perhaps run."""
+        for attachment in self.put:
+            body = attachment.body
+            if isinstance(body, Upload):
+                await session.give(attachment.name, attachment.digest, self._opener(body.file_id))
+            else:
+                await session.give(attachment.name, attachment.digest, body)
+        self._activity.has_run_code = True
+
+    def _opener(self, file_id: str) -> Callable[[], AsyncIterator[bytes]]:
+        async def pieces() -> AsyncIterator[bytes]:
+            file = await self._parts.files.find(file_id)
+            async for piece in await self._parts.files.open(file):
+                yield piece
+
+        return pieces
+
+    def _failed(self, error: errors.BelljarError) -> Failed:
+        """What a use has come to that could not be run. Raises `error` where the whole request is to fail."""
+        match error:
+            case errors.Overloaded() | errors.RateLimited():
+                if not self._activity.has_run_code:
+                    raise error
+                return Failed("too_many_requests", str(error))
+            case errors.KeeperLost() | errors.SessionLost() | errors.NotFound() | errors.JailUnavailable():
+                self.container = None  # what comes next gets a new one
+                return Failed("unavailable", str(error))
+            case _:
+                raise error
+
+
+def _group(uses: Sequence[Use]) -> Sequence[Use]:
+    """The first use, with those behind it that can run beside it."""
+    if uses[0].name == CODE:
+        return uses[:1]
+    end = next((at for at, use in enumerate(uses) if use.name == CODE), len(uses))
+    return uses[:end]
+
+
+def _edited(outcome: Outcome) -> Outcome:
+    """An edit's own result, out of the run that it was a call of."""
+    assert isinstance(outcome, Ran) and outcome.call is not None
+    return text_editor.edited(outcome.result.calls[outcome.call], outcome.result.outcome.message)
+
+
+def _answer(block: Block | None) -> tuple[link.ReplyStatus, str]:
+    """What the code gets of a `tool_result`: the texts in it."""
+    if block is None:
+        return "failed", "The caller has sent no result of this call."
+    content = block.get("content")
+    if isinstance(content, list):
+        text = "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
+    else:
+        text = str(content or "")
+    return ("failed" if block.get("is_error") else "answered"), text

@@ -1,0 +1,104 @@
+"""What the model is told of a tool's outcome. Pure."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from belljar.gateway.history import clipped, tool_result
+from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran
+
+MODEL_IMAGES = 8
+MODEL_IMAGE_BYTES = 5 * 1024 * 1024 * 3 // 4
+"""Of one image, so that its base64 has at most 5 MiB: what model servers accept."""
+_LISTED_FILES = 50
+
+Block = dict[str, Any]
+
+
+def tell(use_id: str, outcome: Outcome) -> Block:
+    """The `tool_result`: what was printed or seen, what else there is to know, and the pictures."""
+    match outcome:
+        case Failed():
+            text = f"The tool failed ({outcome.error_code}): {outcome.message}"
+            return tool_result(use_id, [_text(text)], is_error=True)
+        case Edited():
+            return tool_result(use_id, _edited(outcome), is_error=False)
+        case Ran():
+            content = [_text(_printed(outcome))]
+            if notes := _notes(outcome):
+                content.append(_text(notes))
+            content += _pictures(outcome.images)
+            return tool_result(use_id, content, is_error=outcome.is_error)
+
+
+def image_source(image: Image) -> dict[str, str]:
+    return {"type": "base64", "media_type": image.media_type, "data": base64.b64encode(image.body).decode()}
+
+
+def edit_text(edited: Edited) -> str:
+    """An edit in words."""
+    fields = edited.fields
+    if edited.command == "create":
+        return (
+            "The file was written, over one that was there."
+            if fields["is_file_update"]
+            else "The file was made."
+        )
+    if edited.command == "str_replace":
+        head = (
+            f"@@ -{fields['old_start']},{fields['old_lines']} +{fields['new_start']},{fields['new_lines']} @@"
+        )
+        return "\n".join([head, *fields["lines"]])
+    if fields["file_type"] != "text":
+        return f"[{'A PDF' if fields['file_type'] == 'pdf' else 'An image'}]"
+    text: str = fields["content"] or "(empty)"
+    last = fields["start_line"] + fields["num_lines"] - 1
+    if fields["num_lines"] < fields["total_lines"]:
+        text += f"\n[lines {fields['start_line']} to {last} of {fields['total_lines']}]"
+    return text
+
+
+def _edited(edited: Edited) -> list[Block]:
+    content = [_text(clipped(edit_text(edited)))]
+    if edited.image is not None:
+        content += _pictures([edited.image])
+    if edited.pdf is not None:
+        source = {"type": "base64", "media_type": "application/pdf", "data": edited.fields["content"]}
+        content.append({"type": "document", "source": source})
+    return content
+
+
+def _pictures(images: list[Image]) -> list[Block]:
+    fitting = [image for image in images if len(image.body) <= MODEL_IMAGE_BYTES][:MODEL_IMAGES]
+    return [{"type": "image", "source": image_source(image)} for image in fitting]
+
+
+def _printed(ran: Ran) -> str:
+    values = ran.values if ran.call is None else []
+    parts = [clipped(ran.stdout).rstrip("\n"), *(clipped(value) for value in values)]
+    if stderr := ran.stderr:
+        parts.append(clipped(stderr).rstrip("\n"))
+    return "\n".join(part for part in parts if part) or "(no output)"
+
+
+def _notes(ran: Ran) -> str:
+    notes = [ran.note] if ran.note else []
+    if ran.figures:
+        notes.append(f"{len(ran.figures)} figure(s) were shown to the user.")
+    if ran.files:
+        listed = [
+            f"{file.path} ({file.mime_type}, {file.size_bytes} bytes)" for file in ran.files[:_LISTED_FILES]
+        ]
+        left_out = ran.result.files_left_out if ran.call is None else 0
+        more = len(ran.files) + left_out - len(listed)
+        notes.append(
+            f"Files handed to the user: {', '.join(listed)}{f' and {more} more' if more > 0 else ''}."
+        )
+    if ran.return_code not in {0, 1} or (ran.call is not None and ran.return_code == 1):
+        notes.append(f"Return code: {ran.return_code}.")
+    return " ".join(notes)
+
+
+def _text(text: str) -> Block:
+    return {"type": "text", "text": text}
