@@ -73,6 +73,11 @@ def test_broken_json(http: httpx2.Client, body: bytes, says: str) -> None:
         ),
         ({"messages": [{"role": "user", "content": ["x"]}]}, "messages.0.content.0: Input should be"),
         ({"stream": "yes"}, "stream: Input should be a valid boolean"),
+        ({"tool_choice": {"type": {}}}, "tool_choice.type: Input should be"),
+        (
+            {"tools": [{"name": "a", "input_schema": []}]},
+            "tools.0.input_schema: Input should be a valid dictionary",
+        ),
         ({"container": {"id": "container_1"}}, "container: Input should be a valid string"),
         (
             {"tools": [{"type": "code_execution_20991231", "name": "code_execution"}]},

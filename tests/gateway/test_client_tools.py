@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from serving import Model, Server, Wait, ask, code, serving, text
+from serving import Model, Server, Wait, ask, code, serving, text, told
 from test_messages import post, stream, types
 from test_tools import bash, offering, results
 
@@ -51,6 +51,23 @@ def calls(message: dict[str, Any]) -> list[dict[str, Any]]:
 
 def reply(call: dict[str, Any], answer: str, **more: Any) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": call["id"], "content": answer, **more}
+
+
+def test_a_count_of_tokens_disturbs_nobody_who_waits(http: httpx2.Client, model: Model) -> None:
+    model.play(
+        [code(ONE, "toolu_01c")], told({"input_tokens": 5}), told({"input_tokens": 6}), [text("Sunny.")]
+    )
+    talk = Talk(http)
+    first = talk.say("What is the weather in Oslo?")
+    (call,) = calls(first)
+    for said, tokens in (([reply(call, "sunny")], 5), ("Never mind.", 6)):
+        messages = [*talk.messages, {"role": "user", "content": said}]
+        asked = ask(messages, container=talk.container, **talk.more)
+        answer = http.post("/v1/messages/count_tokens", json=asked)
+        assert answer.json() == {"input_tokens": tokens}
+    second = talk.answer(first, Oslo="sunny")
+    assert types(second) == ["code_execution_tool_result", "text"]
+    assert second["content"][0]["content"]["stdout"] == "sunny\n"
 
 
 def test_one_call(http: httpx2.Client, model: Model) -> None:

@@ -192,8 +192,6 @@ OFFICIAL = [
 ]
 
 CODE = SCRIPT.conversation[0].turn[0].code
-FORGETS_INPUT = {"python 0.52.0", "node sdk-0.52.0"}
-"""Whose stream helpers do not gather what a server's tool is given, unless it stands in the block's start."""
 FORGETS_CONTAINER = {"python 0.52.0", "python 0.75.0", "node sdk-0.52.0", "node sdk-0.71.0"}
 """Whose stream helpers, but for the beta ones, do not take the container over from the end of the message."""
 CLASSES = {
@@ -268,7 +266,7 @@ def test_the_stream_helpers(had: Had, client: str, name: str) -> None:
         assert_inline(message)
     else:
         assert_official(message)
-        assert message["content"][2]["input"] == ({} if client in FORGETS_INPUT else {"code": CODE})
+        assert message["content"][2]["input"] == {"code": CODE}
     if name == "stream_beta" or client not in FORGETS_CONTAINER:
         assert message["container"]["id"].startswith("container_")
     assert message["usage"]["output_tokens"] == 30, "ten in each of three turns"

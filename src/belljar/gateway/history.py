@@ -161,11 +161,6 @@ def with_results(conversation: Conversation, results: list[Block]) -> list[dict[
     return out
 
 
-def not_run(uses: list[Use]) -> list[Block]:
-    """The results of code that is not run."""
-    return [_missing(use.upstream_id, _NEVER_RUN) for use in uses]
-
-
 def tool_result(use_id: str, content: list[Block], *, is_error: bool) -> Block:
     """A result in the upstream's form."""
     block: Block = {"type": "tool_result", "tool_use_id": use_id, "content": content}

@@ -132,8 +132,9 @@ async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
         now = _Answer(parts, asked, _unheard, anyio.current_time())
         now.running = Running(parts, asked.offered, asked.activity, stack, lambda: True)
         conversation = await _begin(now)
-        messages = history.with_results(conversation, history.not_run(conversation.pending))
-        return _upstream_request(now, messages)
+        not_run = Failed("unavailable", "It was not run yet.")
+        results = [tell(use.upstream_id, not_run) for use in conversation.pending]
+        return _upstream_request(now, history.with_results(conversation, results))
 
 
 async def _unheard(event: Event) -> None:

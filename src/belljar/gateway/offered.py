@@ -24,14 +24,13 @@ FIRST_VERSION = "code_execution_20250522"
 
 _CODE_CALLERS = frozenset(VERSIONS) - {FIRST_VERSION}
 _CALLERS = _CODE_CALLERS | {"direct"}
-_OTHERS_TOOLS = {
+OTHERS_TOOLS = {
     "web_search_": "there is no search backend on this server yet",
     "web_fetch_": "this server does not fetch pages",
     "tool_search_tool_": "this server does not search tools",
     "mcp_toolset": "this server does not connect to MCP servers",
 }
-NOT_OTHERS = f"^({'|'.join(['code_execution', 'custom$', *_OTHERS_TOOLS])})"
-"""A regular expression for the types of tools that are not just passed on."""
+"""Tools that other servers run, by how their types begin, and why not this one."""
 
 
 class ToolNameConflict(InvalidRequest):
@@ -91,7 +90,7 @@ def read(tools: Sequence[dict[str, Any]], choice: dict[str, Any] | None) -> Offe
         kind, name = "custom" if tool.get("type") is None else tool["type"], tool.get("name")
         if not kind:
             raise InvalidRequest(f"tools.{index}.type: it is empty; leave it out for a tool of your own")
-        for prefix, why in _OTHERS_TOOLS.items():
+        for prefix, why in OTHERS_TOOLS.items():
             if kind.startswith(prefix):
                 raise InvalidRequest(f"tools.{index}: {kind} cannot be used: {why}. Leave it out of `tools`.")
         if name in names:
@@ -131,8 +130,6 @@ def read(tools: Sequence[dict[str, Any]], choice: dict[str, Any] | None) -> Offe
 def _check_custom(tool: dict[str, Any], path: str) -> None:
     if not tool.get("name"):
         raise InvalidRequest(f"{path}.name: Field required")
-    if not isinstance(tool.get("description", ""), str):
-        raise InvalidRequest(f"{path}.description: Input should be a valid string")
     if not isinstance(tool.get("input_schema"), dict):
         raise InvalidRequest(f"{path}.input_schema: a JSON schema, as an object, is needed here")
 

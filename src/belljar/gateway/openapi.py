@@ -2,14 +2,14 @@
 
 An endpoint that is added to `routes` needs a line in `operations`, and a test says so. Bodies and answers are the
 pydantic models that the endpoints use; where they leave to the model server what they do not need to know, as in
-messages, the shape is written out by hand.
+messages, the shape is written out by hand (`shapes`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from typing import Any, get_args
@@ -18,17 +18,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.gateway import models, offered, profiles, tokens
+from belljar.gateway import models, profiles, tokens
 from belljar.gateway.profiles import Profile
-from belljar.gateway.tools import CODE, OUR_NAMES
-from belljar.wire.execution import (
-    BASE64_PATTERN,
-    FILE_NAME_PATTERN,
-    BatchItem,
-    BatchLine,
-    Execution,
-    ExecutionRequest,
-)
+from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
+from belljar.wire.execution import BatchItem, BatchLine, Execution, ExecutionRequest
 from belljar.wire.messages import Message
 from belljar.wire.resources import (
     ContainerDeleted,
@@ -44,12 +37,9 @@ from belljar.wire.resources import (
     TokenCount,
 )
 
-Schema = dict[str, Any]
 Shape = type[BaseModel] | Schema
 Content = Mapping[str, Shape]
 """Schemas by media type."""
-
-_REF = "#/components/schemas/{model}"
 
 
 @dataclass(frozen=True)
@@ -63,16 +53,12 @@ class Operation:
     parameters: tuple[Schema, ...] = ()
     headers: tuple[str, ...] = ()
     """Of the answer, beside `request-id`."""
-    errors: tuple[int, ...] = field(default=())
-    """Statuses beside 200, and beside 413 and 400 where there is a body."""
+    errors: tuple[int, ...] = ()
+    """Statuses beside 200 and 500, and beside 400 and 413 where there is a body."""
 
 
 def _json(shape: Shape) -> Content:
     return {"application/json": shape}
-
-
-def _named(schema: str) -> Schema:
-    return {"$ref": _REF.format(model=schema)}
 
 
 def _query(name: str, schema: Schema, description: str) -> Schema:
@@ -83,7 +69,6 @@ def _header(name: str, schema: Schema, description: str) -> Schema:
     return {"name": name, "in": "header", "schema": schema, "description": description}
 
 
-_TEXT: Schema = {"type": "string"}
 _BYTES: Schema = {"type": "string", "format": "binary"}
 _LINES: Schema = {
     "type": "string",
@@ -92,7 +77,7 @@ _LINES: Schema = {
     "description": "JSON lines: a `BatchItem` in each. Empty lines are skipped.",
 }
 _BETAS = _header(
-    "anthropic-beta", _TEXT, "Names, separated by commas. Unknown ones are passed on, or ignored."
+    "anthropic-beta", TEXT, "Names, separated by commas. Unknown ones are passed on, or ignored."
 )
 _PROFILE = _header(
     profiles.HEADER,
@@ -102,12 +87,12 @@ _PROFILE = _header(
 _RUNS = (429, 503, 529)
 _ASKS = (502, 503, 504)
 _HEADERS = {
-    "request-id": {"description": "The id of this request, as in errors.", "required": True, "schema": _TEXT},
+    "request-id": {"description": "The id of this request, as in errors.", "required": True, "schema": TEXT},
     profiles.HEADER: {
         "description": "The shape of results in this answer.",
         "schema": {"enum": list(get_args(Profile))},
     },
-    "belljar-isolation": {"description": "The jail's isolation level.", "schema": _TEXT},
+    "belljar-isolation": {"description": "The jail's isolation level.", "schema": TEXT},
     tokens.HEADER: {"description": "Who counted.", "schema": {"enum": ["upstream", "estimate"]}},
 }
 
@@ -117,8 +102,8 @@ def operations(max_sessions: int) -> dict[str, Operation]:
     return {
         "POST /v1/messages": Operation(
             "A message of the model, with the code that it wants run, run",
-            {"application/json": _named("MessageAnswer"), "text/event-stream": _named("MessageEvents")},
-            _json(_named("MessageRequest")),
+            {"application/json": named("MessageAnswer"), "text/event-stream": named("MessageEvents")},
+            _json(named("MessageRequest")),
             parameters=(_BETAS, _PROFILE),
             headers=(profiles.HEADER, "belljar-isolation"),
             errors=(401, 403, 404, *sorted({*_RUNS, *_ASKS})),
@@ -126,7 +111,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         "POST /v1/messages/count_tokens": Operation(
             "How many tokens a request has for the model, before it is answered",
             _json(TokenCount),
-            _json(_named("CountRequest")),
+            _json(named("CountRequest")),
             parameters=(_BETAS,),
             headers=(tokens.HEADER,),
             errors=(401, 403, 404, 429, *_ASKS, 529),
@@ -140,8 +125,8 @@ def operations(max_sessions: int) -> dict[str, Operation]:
                     {"type": "integer", "minimum": 1, "maximum": models.MOST},
                     "Models on a page; else 20.",
                 ),
-                _query("after_id", _TEXT, "Begin after this model."),
-                _query("before_id", _TEXT, "End before this model."),
+                _query("after_id", TEXT, "Begin after this model."),
+                _query("before_id", TEXT, "End before this model."),
                 _query(
                     "lifecycle[]",
                     {"type": "array", "items": {"enum": list(get_args(Lifecycle))}},
@@ -186,159 +171,9 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         "DELETE /v1/files/{id}": Operation("Delete a file", _json(FileDeleted), errors=(404,)),
         "GET /v1/files/{id}/content": Operation("A file's bytes", {"*/*": _BYTES}, errors=(404,)),
         "GET /health": Operation("How the server is", _json(Health)),
-        "GET /metrics": Operation("Numbers for Prometheus", {"text/plain": _TEXT}),
+        "GET /metrics": Operation("Numbers for Prometheus", {"text/plain": TEXT}),
         "GET /openapi.json": Operation("This document", _json({"type": "object"})),
     }
-
-
-def _object(properties: Schema, required: str = "", **more: Any) -> Schema:
-    return {"type": "object", "properties": properties, "required": required.split(), **more}
-
-
-def _block(kind: str, properties: Schema, required: str = "") -> Schema:
-    return _object({"type": {"const": kind}, **properties}, f"type {required}", title=kind)
-
-
-_USE = {"id": _TEXT, "name": _TEXT, "input": {"type": "object"}}
-_BYTES_SOURCE = _object(
-    {
-        "type": {"const": "base64"},
-        "media_type": _TEXT,
-        "data": {"type": "string", "contentEncoding": "base64", "pattern": BASE64_PATTERN},
-    },
-    "type media_type data",
-)
-_BLOCKS = [
-    _block("text", {"text": _TEXT}, "text"),
-    _block("image", {"source": _BYTES_SOURCE}, "source"),
-    _block(
-        "document",
-        {
-            "title": {"type": "string", "maxLength": 255, "pattern": FILE_NAME_PATTERN},
-            "source": {
-                "oneOf": [_BYTES_SOURCE, _object({"type": {"const": "text"}, "data": _TEXT}, "type data")]
-            },
-        },
-        "source",
-    ),
-    _block("thinking", {"thinking": _TEXT, "signature": _TEXT}, "thinking signature"),
-    _block("tool_use", _USE, "id name input"),
-    _block(
-        "tool_result",
-        {
-            "tool_use_id": _TEXT,
-            "content": {"type": ["string", "array"], "items": _named("Block")},
-            "is_error": {"type": "boolean"},
-        },
-        "tool_use_id",
-    ),
-    _block("container_upload", {"file_id": _TEXT}, "file_id"),
-    _block("server_tool_use", _USE, "id name input"),
-    *(
-        _block(
-            f"{name}_tool_result",
-            {"tool_use_id": _TEXT, "content": {"type": "object"}},
-            "tool_use_id content",
-        )
-        for name in sorted(OUR_NAMES)
-    ),
-    _block(
-        "code_execution_result",
-        {"tool_use_id": _TEXT, "output": {"type": "object"}, "is_error": {"type": "boolean"}},
-        "output",
-    ),
-]
-_COUNTED: Schema = {
-    "model": {"type": "string", "minLength": 1},
-    "messages": {"type": "array", "items": _named("Message"), "minItems": 1, "maxItems": 100_000},
-    "system": {"type": ["string", "array", "null"], "items": _named("Block")},
-    "tools": {"type": ["array", "null"], "items": _named("Tool")},
-    "tool_choice": {
-        "oneOf": [
-            {"type": "null"},
-            _object({"type": {"enum": ["auto", "any", "none"]}}, "type"),
-            _object({"type": {"const": "tool"}, "name": {"const": CODE}}, "type name", title="by its name"),
-        ]
-    },
-    "container": {
-        "oneOf": [
-            {"type": ["string", "null"], "description": "The id of an earlier answer's container."},
-            _object(
-                {"id": {"type": ["string", "null"]}}, "", title="the same, from code_execution_20250825 on"
-            ),
-        ]
-    },
-}
-_SAID = {
-    "id": _TEXT,
-    "type": {"const": "message"},
-    "role": {"const": "assistant"},
-    "model": _TEXT,
-    "content": {"type": "array", "items": _named("Block")},
-    "stop_reason": {"type": ["string", "null"]},
-    "stop_sequence": {"type": ["string", "null"]},
-    "container": {"oneOf": [{"type": "null"}, _object({"id": _TEXT, "expires_at": _TEXT}, "id expires_at")]},
-    "usage": _object(
-        {"input_tokens": {"type": "integer"}, "output_tokens": {"type": "integer"}},
-        "input_tokens output_tokens",
-    ),
-}
-_CHOSEN = [
-    {
-        "if": _object({"tool_choice": _object({"type": {"const": "tool"}}, "type")}, "tool_choice"),
-        "then": _object(
-            {"tools": {"type": "array", "contains": _object({"name": {"const": CODE}}, "name")}}, "tools"
-        ),
-    }
-]
-"""A tool that is chosen by its name is among those that are offered."""
-_BY_HAND: dict[str, Schema] = {
-    "MessageRequest": _object(
-        {
-            **_COUNTED,
-            "max_tokens": {"type": "integer", "minimum": 0},
-            "stream": {"type": ["boolean", "null"], "description": "Answer as server-sent events."},
-        },
-        "model max_tokens messages",
-        allOf=_CHOSEN,
-        description="The official request. What is not named here is the model server's business, and passed on.",
-    ),
-    "CountRequest": _object(_COUNTED, "model messages", allOf=_CHOSEN),
-    "Block": {"anyOf": [*_BLOCKS, _object({"type": _TEXT}, "type", title="a block of any other type")]},
-    "Tool": {
-        "oneOf": [
-            _object(
-                {"type": {"enum": list(offered.VERSIONS)}, "name": {"const": CODE}},
-                "type name",
-                title="code execution",
-            ),
-            _object(
-                {
-                    "type": {"enum": ["custom", None]},
-                    "name": {"type": "string", "minLength": 1},
-                    "description": _TEXT,
-                    "input_schema": {"type": "object"},
-                },
-                "name input_schema",
-                title="a tool of the client's, by a name that no other tool has",
-            ),
-            _object(
-                {
-                    "type": {"type": "string", "minLength": 1, "not": {"pattern": offered.NOT_OTHERS}},
-                    "name": _TEXT,
-                },
-                "type",
-                title="a tool of another type, which the model server may know",
-            ),
-        ]
-    },
-    "MessageAnswer": _object(_SAID, " ".join(_SAID)),
-    "MessageEvents": _object(
-        {"event": _TEXT, "data": {"type": "string", "contentMediaType": "application/json"}},
-        "event data",
-        description="Each event: `message_start`, blocks, `message_delta`, `message_stop`; `ping`; or an `error`.",
-    ),
-}
 
 
 @cache
@@ -374,17 +209,17 @@ def _schemas(table: Mapping[str, Operation]) -> dict[str, Schema]:
         *((model, "validation") for model in dict.fromkeys(asked)),
         *((model, "serialization") for model in dict.fromkeys(told)),
     ]
-    _, made = models_json_schema(modes, ref_template=_REF)
-    return {**made["$defs"], **_BY_HAND}
+    _, made = models_json_schema(modes, ref_template=REF)
+    return {**made["$defs"], **BY_HAND}
 
 
 def _described(name: str, operation: Operation) -> Schema:
     parameters = list(operation.parameters)
     if "{id}" in name:
         parameters.insert(
-            0, {"name": "id", "in": "path", "required": True, "schema": {**_TEXT, "minLength": 1}}
+            0, {"name": "id", "in": "path", "required": True, "schema": {**TEXT, "minLength": 1}}
         )
-    errors = {*operation.errors, *((400, 413) if operation.body is not None else ())}
+    errors = {500, *operation.errors, *((400, 413) if operation.body is not None else ())}
     described: Schema = {
         "operationId": name,
         "summary": operation.summary,
@@ -405,7 +240,7 @@ def _described(name: str, operation: Operation) -> Schema:
 
 def _content(content: Content) -> Schema:
     return {
-        media: {"schema": _named(shape.__name__) if isinstance(shape, type) else shape}
+        media: {"schema": named(shape.__name__) if isinstance(shape, type) else shape}
         for media, shape in content.items()
     }
 

@@ -72,16 +72,15 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
     tools = offered.read(asked_for.tools or [], asked_for.tool_choice)
     container_id = _container_id(asked_for.container, tools.version)
     caller = _caller(request)
-    headers = request.headers
-    profile = profiles.choose(
-        headers.get(profiles.HEADER), parts.settings.profile, tools.version, caller.betas
-    )
-    held = profiles.held_back(
-        profile, headers.get("x-stainless-lang"), headers.get("x-stainless-package-version")
-    )
+    header = request.headers.get(profiles.HEADER)
+    profile = profiles.choose(header, parts.settings.profile, tools.version, caller.betas)
     if container_id is not None:
         parts.placement.find(container_id)
-    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity_of(request.scope))
+    held = profiles.held_back(
+        profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
+    )
+    activity = activity_of(request.scope)
+    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity)
 
 
 async def count_tokens(request: Request) -> Response:

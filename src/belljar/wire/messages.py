@@ -40,6 +40,8 @@ else:
         __pydantic_config__ = ConfigDict(extra="allow")
         type: Annotated[str, Field(strict=True)] | None
         name: Annotated[str, Field(strict=True)]
+        description: Annotated[str, Field(strict=True)] | None
+        input_schema: dict[str, Any] | None
 
 
 Content = Annotated[
