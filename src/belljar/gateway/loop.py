@@ -15,8 +15,9 @@ import anyio
 
 from belljar import errors
 from belljar.gateway import attachments, history, profiles, running
+from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
-from belljar.gateway.files import Files
+from belljar.gateway.files import TenantFiles
 from belljar.gateway.offered import Offered
 from belljar.gateway.profiles import Profile
 from belljar.gateway.running import Replies, Running, Waiting
@@ -45,6 +46,7 @@ class Parts(running.Parts):
 
     upstream: Upstream
     telemetry: Telemetry
+    access: Access
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,9 @@ async def _begin(now: _Answer) -> history.Conversation:
         )
     if asked.offered.tools:
         given = container.given if container else {}
-        found = await _uploads(parts.files, uploads, len(messages) - 1, set(given.values()))
+        client = asked.activity.client
+        files = parts.files.of(client.tenant, client.most_stored_bytes)
+        found = await _uploads(files, uploads, len(messages) - 1, set(given.values()))
         attached = attachments.attach(messages, given, found)
         messages, now.running.put = attached.messages, attached.files
     conversation = history.translate(messages, asked.offered.names)
@@ -154,7 +158,7 @@ async def _begin(now: _Answer) -> history.Conversation:
 
 
 async def _uploads(
-    files: Files, wanted: Mapping[str, str], last: int, given: set[str]
+    files: TenantFiles, wanted: Mapping[str, str], last: int, given: set[str]
 ) -> dict[str, attachments.Upload | None]:
     """The uploads that are named. Raises NotFound where the last message names one that is nowhere any more."""
     found: dict[str, attachments.Upload | None] = {}
