@@ -262,10 +262,7 @@ def serve(**options: Any) -> None:
     def ready(url: str, asks_for_keys: bool) -> None:
         click.echo(f"Belljar listens on {url}")
         if not asks_for_keys:
-            whoever = "from any machine" if settings.open else "on this machine"
-            click.echo(
-                f"There are no API keys: whoever reaches it {whoever} may use it (belljar keys create)."
-            )
+            click.echo("There are no API keys: whoever reaches it may run code (belljar keys create).")
         if settings.upstream == "direct":
             click.echo("No model is connected: fenced Python in a message is run as it stands (--upstream).")
 

@@ -105,8 +105,8 @@ async def serve(
     and what is cut short then is named in the log. A second one does not wait.
     """
     under_way = UnderWay()
-    await _refuse_to_be_open(settings)
     with _listen(settings.host, settings.port) as listener:
+        await _refuse_to_be_open(settings, listener)
         # The parts are opened here and not by uvicorn's lifespan, which would hide why they do not open.
         async with open_parts(settings, keeper_start) as parts:
             app = application(settings, under_way, parts)
@@ -162,28 +162,19 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     )
 
 
-async def _refuse_to_be_open(settings: Settings) -> None:
+async def _refuse_to_be_open(settings: Settings, listener: socket.socket) -> None:
     """Raises InvalidRequest where machines other than this one would be served without a key."""
-    if settings.open or _is_loopback(settings.host, settings.port):
+    # What a name stands for is known when it was bound, and only then.
+    if settings.open or ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
         return
     async with open_store(settings.state_dir / "belljar.sqlite3") as store:
         if await store.all_keys():
             return
     raise InvalidRequest(
-        f"{settings.host} can be reached from other machines, and there are no API keys yet to tell callers apart. "
+        f"{settings.host!r} can be reached from other machines, and there are no API keys yet to tell callers apart. "
         "Make one with `belljar keys create NAME`, listen on 127.0.0.1, or set "
         f"BELLJAR_OPEN={YES_OPEN} where whoever reaches the port may run code."
     )
-
-
-def _is_loopback(host: str, port: int) -> bool:
-    """Whether all that the name stands for is this machine alone."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        return True  # it stands for nothing, which is said when we try to listen
-    addresses = [str(address[0]).partition("%")[0] for *_, address in found]
-    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def _listen(host: str, port: int) -> socket.socket:
