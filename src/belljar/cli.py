@@ -24,13 +24,12 @@ from belljar.client import embedded, trial
 from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
+from belljar.keys import keys
 from belljar.settings import Settings
 from belljar.wire.execution import MIB, BatchLine, Layer, Level, LimitsRequest, json_of
 
 ENGINE_ERROR = 125
 """Exit code when the program did not run or its end is not known, as `docker run` has it."""
-
-_LOOPBACK = ("127.", "::1", "localhost")
 
 
 class _Command(click.Group):
@@ -234,6 +233,9 @@ def _progress() -> Any:
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
+main.add_command(keys)
+
+
 @main.command()
 @click.option("--host", help="Address to listen on [default: 127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on, 0 for a free one [default: 8421].")
@@ -255,15 +257,12 @@ def serve(**options: Any) -> None:
     from belljar.gateway.serve import serve as serve_gateway  # its imports are not for `run` to pay
 
     settings = _settings(**options)
-    if not settings.host.startswith(_LOOPBACK):
-        raise InvalidRequest(
-            f"{settings.host} can be reached from other machines, and there are no API keys yet to tell callers "
-            "apart: listen on 127.0.0.1, and put a proxy in front that asks for credentials"
-        )
     _log_to_stderr()
 
-    def ready(url: str) -> None:
+    def ready(url: str, asks_for_keys: bool) -> None:
         click.echo(f"Belljar listens on {url}")
+        if not asks_for_keys:
+            click.echo("There are no API keys: whoever reaches it may run code (belljar keys create).")
         if settings.upstream == "direct":
             click.echo("No model is connected: fenced Python in a message is run as it stands (--upstream).")
 
@@ -368,6 +367,8 @@ def _settings(**options: Any) -> Settings:
 
 
 def _log_to_stderr() -> None:
+    # It warns of every form that is not well made: that is for the client to be told, who is.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     renderer: Any = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()

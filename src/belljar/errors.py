@@ -23,6 +23,13 @@ class InvalidRequest(BelljarError):
     kind = "invalid_request_error"
 
 
+class Unauthenticated(BelljarError):
+    """The caller shows no API key, or one that is not known here."""
+
+    status = 401
+    kind = "authentication_error"
+
+
 class NotFound(BelljarError):
     """The container, session or file that the caller named does not exist (any more)."""
 
@@ -53,7 +60,7 @@ class Overloaded(_Later):
 
 
 class RateLimited(_Later):
-    """The caller has too many requests waiting already."""
+    """The caller asks for more than it may have at once, or in a minute."""
 
     status = 429
     kind = "rate_limit_error"

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from belljar.wire.execution import MIB, Level, Limits, LimitsRequest
 
+YES_OPEN = "yes-anyone-may-run-code"
+
 DATA_TIERS: dict[str, tuple[str, ...]] = {
     "bare": (
         "base64",
@@ -66,8 +68,14 @@ class Settings(BaseSettings):
     upstream_api_key: str | None = Field(None, repr=False)
     """Sent to the upstream; without it `ANTHROPIC_API_KEY`, without that the caller's own key is passed on."""
     upstream_timeout_seconds: float = Field(600, gt=0)
+    open: Literal["", "yes-anyone-may-run-code"] = ""
+    """Listen on other addresses than loopback although there are no API keys."""
     profile: Literal["auto", "anthropic", "inline"] = "auto"
     max_body_bytes: int = Field(32 * MIB, gt=0)
+    max_file_bytes: int = Field(500_000_000, gt=0)
+    """Of an uploaded file."""
+    tenant_stored_bytes: int = Field(100 * 1024 * MIB, gt=0)
+    """All files of a tenant together, where its key does not say otherwise."""
     max_turns: int = Field(64, gt=0)
     """Upstream calls in one request; past it the answer is `pause_turn`."""
     pause_seconds: float = Field(480, gt=0)
@@ -77,7 +85,7 @@ class Settings(BaseSettings):
     container_idle_seconds: float = Field(3600, gt=0)
     """A container that is not used for so long is deleted with everything in it."""
     file_keep_seconds: float = Field(24 * 3600, gt=0)
-    """Files that results named can be fetched for so long."""
+    """Files that runs made can be fetched for so long."""
     max_sessions: int = Field(64, gt=0)
     """Live sessions at once; for a new one the container that idles longest gives way."""
     queue_seconds: float = Field(30, gt=0, le=3600)

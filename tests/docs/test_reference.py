@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -39,10 +40,18 @@ def test_every_endpoint_is_described(route) -> None:  # type: ignore[no-untyped-
         assert f"`{method} {route.path_format}`" in REFERENCE
 
 
-@pytest.mark.parametrize("name", main.commands)
-def test_every_command_and_option_is_described(name: str) -> None:
+def commands() -> Iterator[tuple[str, click.Command]]:
+    for name, command in main.commands.items():
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {below}", own) for below, own in command.commands.items())
+        else:
+            yield name, command
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()))
+def test_every_command_and_option_is_described(name: str, command: click.Command) -> None:
     assert f"### `belljar {name}" in REFERENCE
-    for parameter in main.commands[name].params:
+    for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert all(f"`{option}" in REFERENCE for option in parameter.opts), parameter.opts
 

@@ -125,7 +125,7 @@ async def test_a_keeper_that_dies_under_a_conversation(tmp_path: Path) -> None:
         assert failed["content"] == {"type": "code_execution_tool_result_error", "error_code": "unavailable"}
         assert lives["content"]["stdout"] == "lives"
         assert upstream.requests[1]["messages"][2]["content"][0]["is_error"] is True
-        assert parts.placement.find(message["container"]["id"])
+        assert parts.placement.find(message["container"]["id"], "default")
 
 
 async def test_no_place_for_a_session(tmp_path: Path) -> None:

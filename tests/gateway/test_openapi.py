@@ -71,7 +71,10 @@ def test_every_answer_is_as_described(case: Case, described: Server) -> None:
 def test_what_one_answer_names_the_next_request_finds(described: Server) -> None:
     """Containers and files, made, asked for and deleted in whatever order."""
 
-    class Requests(api.as_state_machine()):  # type: ignore[misc]
+    # A file that was sent is not handed out: no schema tells it from one that a run has made.
+    without_content = api.exclude(path="/v1/files/{id}/content")
+
+    class Requests(without_content.as_state_machine()):  # type: ignore[misc]
         def get_call_kwargs(self, case: Case) -> dict[str, object]:
             return {"base_url": described.url}
 

@@ -39,7 +39,7 @@ async def test_a_session_is_opened_when_it_is_needed(tmp_path: Path) -> None:
         await placement.delete(container.id, "it was deleted")
         assert keepers.all[0].sessions == {}
         with pytest.raises(errors.NotFound, match="it was deleted"):
-            placement.find(container.id)
+            placement.find(container.id, "default")
 
 
 async def test_a_file_is_given_once(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ async def test_the_longest_idle_gives_way(tmp_path: Path) -> None:
         await execute(placement, first.id)
         third = await placement.create(LIMITS, "default")
         with pytest.raises(errors.NotFound, match="longest"):
-            placement.find(second.id)
+            placement.find(second.id, "default")
         async with placement.hold(first.id), placement.hold(third.id):
             with pytest.raises(errors.Overloaded):
                 await placement.create(LIMITS, "default")
@@ -104,11 +104,11 @@ async def test_what_is_not_used_expires(tmp_path: Path) -> None:
         async with placement.use(container.id):
             container.expires_at = 0
             await placement.sweep()
-            assert placement.find(container.id) is container
+            assert placement.find(container.id, "default") is container
         assert container.expires_at > container.last_used_at > 0
         container.expires_at = 0
         with pytest.raises(errors.NotFound, match="expired"):
-            placement.find(container.id)
+            placement.find(container.id, "default")
         await placement.sweep()
         assert keepers.all[0].sessions == {}
         with pytest.raises(errors.NotFound, match="expired"):
@@ -126,7 +126,7 @@ async def test_a_keeper_that_dies_is_started_again(tmp_path: Path) -> None:
             await execute(placement, unlucky.id, "dies")
         for container in (bystander, unlucky):
             with pytest.raises(errors.NotFound, match="keeper"):
-                placement.find(container.id)
+                placement.find(container.id, "default")
         fresh = await placement.create(LIMITS, "default")
         with anyio.fail_after(10):
             assert (await execute(placement, fresh.id, "lives")).stdout == "lives"
@@ -170,7 +170,7 @@ async def test_deleting_while_it_runs(tmp_path: Path) -> None:
 async def test_one_that_was_never_there(tmp_path: Path) -> None:
     async with open_placement(settings(tmp_path), Keepers().start) as placement:
         with pytest.raises(errors.NotFound, match="never made here"):
-            placement.find("container_x")
+            placement.find("container_x", "default")
         await placement.discard("container_x", "whatever")
 
 

@@ -116,5 +116,5 @@ async def test_a_request_gets_the_place_that_becomes_free(tmp_path: Path) -> Non
         assert len(made) == 2
         # Each gave way to the next, for nobody used it any more.
         with pytest.raises(errors.NotFound):
-            placement.find(first.id)
-        assert placement.find(made[1]).state == "idle"
+            placement.find(first.id, "a")
+        assert placement.find(made[1], "a").state == "idle"

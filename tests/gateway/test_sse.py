@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,14 +13,22 @@ from starlette.types import ASGIApp
 
 from belljar.errors import Overloaded
 from belljar.gateway import sse
+from belljar.gateway.access import open_access
 from belljar.gateway.envelope import Envelope, UnderWay
+from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
 
 pytestmark = pytest.mark.anyio
 
 
 async def answered(produce: Any) -> httpx2.Response:
-    app: ASGIApp = Envelope(sse.EventStream(produce, {}), 1000, UnderWay(), Telemetry())
+    async with open_store(Path(":memory:")) as store:
+        access = await open_access(store, 1000)
+        stream = sse.EventStream(produce, {})
+        return await asked(Envelope(stream, access, 1000, {}, UnderWay(), Telemetry()))
+
+
+async def asked(app: ASGIApp) -> httpx2.Response:
     transport = httpx2.ASGITransport(app=app)
     with anyio.fail_after(20):
         async with httpx2.AsyncClient(transport=transport, base_url="http://here") as client:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
-from belljar.errors import NotFound
+from belljar.errors import InvalidRequest, NotFound
 from belljar.gateway.blobs import Blobs
-from belljar.gateway.files import Files
+from belljar.gateway.files import (
+    Facts,
+    FileExpired,
+    Files,
+    StorageQuotaExceeded,
+    TenantFiles,
+    now_microseconds,
+)
+from belljar.gateway.store import NEVER
 from belljar.gateway.store.sqlite import open_store
 
 pytestmark = pytest.mark.anyio
@@ -24,48 +34,52 @@ async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[tuple[Files, Path]]:
+async def place(tmp_path: Path) -> AsyncIterator[tuple[TenantFiles, Path]]:
     async with open_store(tmp_path / "belljar.sqlite3") as store:
-        yield Files(store, Blobs(tmp_path / "blobs"), 3600), tmp_path / "blobs"
+        yield Files(store, Blobs(tmp_path / "blobs"), 3600).of("default", 2**40), tmp_path / "blobs"
 
 
-async def content(files: Files, file_id: str) -> bytes:
+async def content(files: TenantFiles, file_id: str) -> bytes:
     return b"".join([piece async for piece in await files.open(await files.find(file_id))])
 
 
-async def test_what_was_kept_comes_back(place: tuple[Files, Path]) -> None:
+async def test_what_was_kept_comes_back(place: tuple[TenantFiles, Path]) -> None:
     files, _ = place
     saved = await files.keep("sub/a.csv", pieces(b"a,b\n", b"1,2\n"), container_id="container_1")
     assert (saved.file.filename, saved.file.path, saved.file.size_bytes) == ("a.csv", "sub/a.csv", 8)
     assert saved.file.mime_type == "text/csv"
     assert saved.image is None
     assert await content(files, saved.file.id) == b"a,b\n1,2\n"
-    empty = await files.keep("empty.txt", pieces(), container_id=None)
+    empty = await files.keep("empty.txt", pieces(), container_id="container_1")
     assert await content(files, empty.file.id) == b""
 
 
-async def test_images_are_echoed_up_to_a_size(place: tuple[Files, Path]) -> None:
+async def test_images_are_echoed_up_to_a_size(place: tuple[TenantFiles, Path]) -> None:
     files, _ = place
     assert (
-        await files.keep("a", pieces(PNG[:3], PNG[3:50], PNG[50:]), container_id=None, echo_images=1000)
+        await files.keep(
+            "a", pieces(PNG[:3], PNG[3:50], PNG[50:]), container_id="container_1", echo_images=1000
+        )
     ).image == PNG
-    assert (await files.keep("a", pieces(PNG), container_id=None, echo_images=50)).image is None
-    assert (await files.keep("a", pieces(PNG), container_id=None)).image is None
+    assert (await files.keep("a", pieces(PNG), container_id="container_1", echo_images=50)).image is None
+    assert (await files.keep("a", pieces(PNG), container_id="container_1")).image is None
     assert (
-        await files.keep("a.png", pieces(b"no image at all, really"), container_id=None, echo_images=99)
+        await files.keep(
+            "a.png", pieces(b"no image at all, really"), container_id="container_1", echo_images=99
+        )
     ).image is None
 
 
-async def test_removing_takes_both(place: tuple[Files, Path]) -> None:
+async def test_removing_takes_both(place: tuple[TenantFiles, Path]) -> None:
     files, blobs = place
-    saved = await files.keep("a", b"x", container_id=None)
+    saved = await files.keep("a", b"x", container_id="container_1")
     await files.remove(saved.file.id)
     assert list(blobs.iterdir()) == []
     with pytest.raises(NotFound):
         await files.find(saved.file.id)
 
 
-async def test_half_a_file_is_no_file(place: tuple[Files, Path]) -> None:
+async def test_half_a_file_is_no_file(place: tuple[TenantFiles, Path]) -> None:
     files, blobs = place
 
     async def broken() -> AsyncIterator[bytes]:
@@ -73,28 +87,109 @@ async def test_half_a_file_is_no_file(place: tuple[Files, Path]) -> None:
         raise NotFound("the session went away")
 
     with pytest.raises(NotFound):
-        await files.keep("a", broken(), container_id=None)
+        await files.keep("a", broken(), container_id="container_1")
     assert list(blobs.iterdir()) == []
 
 
-async def test_what_expired_is_swept(tmp_path: Path) -> None:
+async def test_what_has_expired_keeps_its_record_for_a_while(tmp_path: Path) -> None:
+    blobs = tmp_path / "blobs"
     async with open_store(tmp_path / "belljar.sqlite3") as store:
-        files = Files(store, Blobs(tmp_path / "blobs"), 0)
-        saved = await files.keep("a", b"x", container_id=None)
-        with pytest.raises(NotFound):
-            await files.find(saved.file.id)
+        files = Files(store, Blobs(blobs), 0)
+        mine = files.of("default", 100)
+        saved = (await mine.keep("a", b"x" * 100, container_id="container_1")).file
         await files.sweep()
+        assert list(blobs.iterdir()) == []
         assert await store.all_file_ids() == set()
-    assert list((tmp_path / "blobs").iterdir()) == []
+        assert await mine.find(saved.id) == saved
+        with pytest.raises(FileExpired):
+            await mine.open(saved)
+        again = (await mine.keep("b", b"x" * 100, container_id="container_1")).file  # it takes no room
+        await mine.remove(again.id)
+        month = 30 * 24 * 3600 * 1_000_000
+        now = now_microseconds()
+        old = replace(saved, id="file_1", created_at=now, expires_at=now - month)
+        assert await store.add_file(old, 100)
+        await files.sweep()
+        assert await mine.some(["file_1", saved.id]) == [saved]
 
 
-async def test_old_blobs_without_a_record_are_removed(place: tuple[Files, Path]) -> None:
+async def test_there_is_room_for_so_many_bytes(tmp_path: Path) -> None:
+    blobs = tmp_path / "blobs"
+    async with open_store(tmp_path / "belljar.sqlite3") as store:
+        files = Files(store, Blobs(blobs), 3600)
+        mine, other = files.of("a", 10), files.of("b", 10)
+        first = await mine.keep("a", b"12345", container_id="container_1")
+        read: list[bytes] = []
+
+        async def endless() -> AsyncIterator[bytes]:
+            while True:
+                read.append(b"1234")
+                yield b"1234"
+
+        with pytest.raises(StorageQuotaExceeded):
+            await mine.keep("b", endless(), container_id="container_1")
+        assert len(read) == 2  # and no more was read than there was room for
+        await other.keep("b", b"1234567890", container_id="container_1")
+        await mine.remove(first.file.id)
+        await mine.keep("b", b"1234567890", container_id="container_1")
+        assert len(list(blobs.iterdir())) == 2
+
+
+async def test_room_is_counted_when_all_has_come(place: tuple[TenantFiles, Path]) -> None:
+    _, blobs = place
+    async with open_store(blobs.parent / "belljar.sqlite3") as store:
+        mine = Files(store, Blobs(blobs), 3600).of("a", 10)
+        meanwhile = anyio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b"12345"
+            await meanwhile.wait()
+            yield b"1"
+
+        async with anyio.create_task_group() as tasks:
+
+            async def refused() -> None:
+                with pytest.raises(StorageQuotaExceeded):
+                    await mine.keep("slow", slow(), container_id="container_1")
+
+            tasks.start_soon(refused)
+            await anyio.wait_all_tasks_blocked()
+            await mine.keep("fast", b"12345", container_id="container_1")
+            meanwhile.set()
+        assert len(list(blobs.iterdir())) == 1
+
+
+def said(name: str = "a.csv", mime_type: str | None = None, seconds: int | None = None) -> Facts:
+    return Facts(name, mime_type, seconds)
+
+
+async def test_what_a_client_sends(place: tuple[TenantFiles, Path]) -> None:
     files, blobs = place
-    saved = await files.keep("a", b"x", container_id=None)
-    # The last is what a server that was killed was just writing.
-    for name in ("file_old", "file_young", "file_written#1"):
-        (blobs / name).write_bytes(b"y")
-    for name in ("file_old", "file_written#1", saved.file.id):
-        os.utime(blobs / name, (1, 1))
-    await files.remove_orphans()
+    kept = await files.receive(pieces(b"a,b\n", b"1,2\n"), said)
+    assert (kept.filename, kept.mime_type, kept.size_bytes) == ("a.csv", "text/csv", 8)
+    assert (kept.container_id, kept.expires_at, kept.is_downloadable) == (None, NEVER, False)
+    assert await content(files, kept.id) == b"a,b\n1,2\n"
+    known = await files.receive(pieces(b"a"), lambda: said(mime_type="text/x-own", seconds=3600))
+    assert known.mime_type == "text/x-own"
+    assert abs(known.expires_at - known.created_at - 3600_000_000) < 60_000_000
+
+    def wrong() -> Facts:
+        raise InvalidRequest("expires_in_seconds: no")
+
+    with pytest.raises(InvalidRequest):
+        await files.receive(pieces(b"a"), wrong)
+    assert {path.name for path in blobs.iterdir()} == {kept.id, known.id}
+
+
+async def test_old_blobs_without_a_record_are_removed(tmp_path: Path) -> None:
+    blobs = tmp_path / "blobs"
+    async with open_store(tmp_path / "belljar.sqlite3") as store:
+        files = Files(store, Blobs(blobs), 3600)
+        saved = await files.of("default", 2**40).keep("a", b"x", container_id="container_1")
+        # The last is what a server that was killed was just writing.
+        for name in ("file_old", "file_young", "file_written#1"):
+            (blobs / name).write_bytes(b"y")
+        for name in ("file_old", "file_written#1", saved.file.id):
+            os.utime(blobs / name, (1, 1))
+        await files.remove_orphans()
     assert {path.name for path in blobs.iterdir()} == {saved.file.id, "file_young"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,12 +11,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from belljar.gateway.store import File, Store
+from belljar.gateway.store import File, Key, Store
 from belljar.gateway.store.sqlite import open_store
 
 pytestmark = pytest.mark.anyio
 
 FILE = File("file_1", "default", "a.csv", "sub/a.csv", "text/csv", 12, "container_1", 1_000_000, 2_000_000)
+ROOM = 2**40
+KEY = Key("key_1", "mine", "default", "ab12", 60, None, 3, 10**12, 1_000_000)
 
 
 @asynccontextmanager
@@ -31,13 +34,13 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def test_a_record_comes_back_as_it_was(store: Store) -> None:
-    await store.add_file(FILE)
+    await store.add_file(FILE, ROOM)
     assert await store.find_file("default", "file_1") == FILE
     assert await store.find_file("default", "file_2") is None
 
 
 async def test_a_record_belongs_to_its_tenant(store: Store) -> None:
-    await store.add_file(FILE)
+    await store.add_file(FILE, ROOM)
     assert await store.find_file("other", "file_1") is None
     assert not await store.remove_file("other", "file_1")
     assert await store.remove_file("default", "file_1")
@@ -45,28 +48,106 @@ async def test_a_record_belongs_to_its_tenant(store: Store) -> None:
 
 
 async def test_expiry_is_oldest_first_and_of_every_tenant(store: Store) -> None:
-    await store.add_file(replace(FILE, id="file_2", tenant="other", expires_at=1_500_000, container_id=None))
-    await store.add_file(FILE)
-    await store.add_file(replace(FILE, id="file_3", expires_at=3_000_000))
+    await store.add_file(
+        replace(FILE, id="file_2", tenant="other", expires_at=1_500_000, container_id=None), ROOM
+    )
+    await store.add_file(FILE, ROOM)
+    await store.add_file(replace(FILE, id="file_3", expires_at=3_000_000), ROOM)
     assert [file.id for file in await store.expired_files(2_000_000)] == ["file_2", "file_1"]
     assert await store.all_file_ids() == {"file_1", "file_2", "file_3"}
 
 
 async def test_names_are_data(store: Store) -> None:
     nasty = replace(FILE, filename="'); DROP TABLE files; --", path="\u00e4\U0001f600\n")
-    await store.add_file(nasty)
+    await store.add_file(nasty, ROOM)
     assert await store.find_file("default", "file_1") == nasty
 
 
 async def test_many_at_once(store: Store) -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(50):
-            tasks.start_soon(store.add_file, replace(FILE, id=f"file_{number}"))
+            tasks.start_soon(store.add_file, replace(FILE, id=f"file_{number}"), ROOM)
     assert len(await store.all_file_ids()) == 50
 
 
 async def test_records_outlive_the_store(tmp_path: Path) -> None:
     async with sqlite(tmp_path) as store:
-        await store.add_file(FILE)
+        await store.add_file(FILE, ROOM)
     async with sqlite(tmp_path) as store:
         assert await store.find_file("default", "file_1") == FILE
+
+
+async def test_pages_both_ways(store: Store) -> None:
+    for number in range(5):
+        await store.add_file(replace(FILE, id=f"file_{number}", container_id=f"container_{number % 2}"), ROOM)
+    await store.add_file(replace(FILE, id="file_7", tenant="other"), ROOM)
+
+    def names(found: list[File]) -> list[str]:
+        return [file.id.removeprefix("file_") for file in found]
+
+    assert names(await store.older_files("default", None, None, 2)) == ["4", "3"]
+    assert names(await store.older_files("default", "file_3", None, 2)) == ["2", "1"]
+    assert names(await store.newer_files("default", "file_1", None, 2)) == ["2", "3"]
+    assert names(await store.older_files("default", None, "container_1", 9)) == ["3", "1"]
+    assert names(await store.newer_files("default", "file_0", "container_0", 9)) == ["2", "4"]
+    await store.remove_file("default", "file_3")
+    assert names(await store.older_files("default", "file_3", None, 2)) == ["2", "1"]
+    assert names(await store.find_files("default", ["file_1", "file_7", "file_9", "file_4"])) == ["4", "1"]
+
+
+async def test_a_tenant_has_so_much_room(store: Store) -> None:
+    assert await store.add_file(FILE, 12)
+    assert not await store.add_file(replace(FILE, id="file_2"), 23)
+    assert await store.find_file("default", "file_2") is None
+    assert await store.add_file(replace(FILE, id="file_2"), 24)
+    assert await store.add_file(replace(FILE, id="file_3", tenant="other"), 12)
+    assert await store.stored_bytes("default", 1_999_999) == 24
+    assert await store.stored_bytes("default", 2_000_000) == 0
+    # What has expired takes none.
+    assert await store.add_file(replace(FILE, id="file_4", created_at=2_000_000, expires_at=3_000_000), 12)
+
+
+async def test_a_marked_record_stays_until_it_is_old(store: Store) -> None:
+    await store.add_file(FILE, ROOM)
+    await store.add_file(replace(FILE, id="file_2"), ROOM)
+    await store.mark_emptied("file_1")
+    assert [file.id for file in await store.expired_files(2_000_000)] == ["file_2"]
+    assert await store.all_file_ids() == {"file_2"}
+    await store.remove_emptied_files(1_999_999)
+    assert await store.find_file("default", "file_1") == FILE
+    await store.remove_emptied_files(2_000_000)
+    assert await store.find_file("default", "file_1") is None
+    assert await store.find_file("default", "file_2") is not None
+
+
+async def test_keys(store: Store) -> None:
+    assert await store.add_key(KEY)
+    assert not await store.add_key(replace(KEY, id="key_2", digest="cd"))  # the name is taken
+    assert await store.add_key(replace(KEY, id="key_2", name="yours", digest="cd"))
+    assert await store.all_keys() == [KEY, replace(KEY, id="key_2", name="yours", digest="cd")]
+    assert await store.revoke_key("mine", 5)
+    assert not await store.revoke_key("mine", 6)
+    assert await store.revoke_key("key_2", 7)
+    assert [key.revoked_at for key in await store.all_keys()] == [5, 7]
+    assert await store.add_key(replace(KEY, id="key_3", digest="ef"))  # and free again
+
+
+async def test_a_store_of_an_older_version_opens(tmp_path: Path) -> None:
+    place = tmp_path / "deep" / "belljar.sqlite3"
+    place.parent.mkdir()
+    old = sqlite3.connect(place)
+    old.execute(
+        "CREATE TABLE files (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, filename TEXT NOT NULL, path TEXT NOT NULL, "
+        "mime_type TEXT NOT NULL, size_bytes BIGINT NOT NULL, container_id TEXT, created_at BIGINT NOT NULL, "
+        "expires_at BIGINT NOT NULL)"
+    )
+    with old:
+        old.execute(
+            "INSERT INTO files VALUES ('file_1', 'default', 'a.csv', 'sub/a.csv', 'text/csv', 12, 'container_1', "
+            "1000000, 2000000)"
+        )
+    old.close()
+    for _ in range(2):
+        async with sqlite(tmp_path) as store:
+            assert await store.find_file("default", "file_1") == FILE
+            assert await store.all_file_ids() == {"file_1"}

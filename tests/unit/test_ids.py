@@ -13,6 +13,7 @@ def test_ids_sort_as_their_times_do(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ids.time, "time_ns", lambda at=milliseconds: at * 1_000_000)
         made.append(ids.new_id("x"))
     assert made == sorted(made)
+    assert [ids.made_at(name) for name in made[-2:]] == [1_700_000_000_001_000, 4_000_000_000_000_000]
 
 
 def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from belljar.errors import InvalidRequest
+from belljar.gateway.access import open_access
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope, UnderWay
 from belljar.gateway.files import Files
@@ -21,7 +22,7 @@ from belljar.gateway.loop import Parts
 from belljar.gateway.pending import PendingRuns, open_pending_runs
 from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
-from belljar.gateway.routes import route_names, routes
+from belljar.gateway.routes import route_names, routes, streamed
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.upstream import Upstream
@@ -56,7 +57,9 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
             allowed = sorted({method for route in found for method in route.methods or ()})
             raise HTTPException(405, headers={"allow": ", ".join(allowed)}) from error
 
-    return Envelope(routed, settings.max_body_bytes, under_way, parts.telemetry)
+    return Envelope(
+        routed, parts.access, settings.max_body_bytes, streamed(settings), under_way, parts.telemetry
+    )
 
 
 @asynccontextmanager
@@ -71,9 +74,10 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
     ):
         files = Files(store, Blobs(settings.state_dir / "blobs"), settings.file_keep_seconds)
         await files.remove_orphans()
+        access = await open_access(store, settings.tenant_stored_bytes)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_sweep, files, placement, pending, settings)
-            yield Parts(settings, placement, pending, files, upstream, telemetry)
+            yield Parts(settings, placement, pending, files, upstream, telemetry, access)
             tasks.cancel_scope.cancel()
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from belljar.errors import BelljarError, InvalidRequest, RequestTooLarge
+from belljar.gateway.access import Access, Client
 from belljar.gateway.frame import frame, json_bytes
 from belljar.gateway.telemetry import Telemetry
 from belljar.wire.ids import new_id
@@ -51,6 +52,8 @@ class Activity:
 
     request_id: str
     what: str
+    client: Client = field(default_factory=Client)
+    """Whoever sends it, once that is known."""
     container_id: str | None = None
     has_run_code: bool = False
     is_cut_short: bool = False
@@ -83,6 +86,7 @@ class UnderWay:
                 "cut short by the shutdown",
                 request_id=activity.request_id,
                 what=activity.what,
+                tenant=activity.client.tenant,
                 container=activity.container_id,
             )
             activity.is_cut_short = True
@@ -109,12 +113,24 @@ def from_validation(error: ValidationError, prefix: str = "") -> InvalidRequest:
 
 
 class Envelope:
-    """ASGI middleware around everything else. It alone reads bodies and answers errors."""
+    """ASGI middleware around everything else. It alone answers errors, and reads bodies: but for those of the methods
+    and paths that are `streamed`, each with its own limit, which the application reads as they come in.
+    """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, under_way: UnderWay, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        max_body_bytes: int,
+        streamed: Mapping[tuple[str, str], int],
+        under_way: UnderWay,
+        telemetry: Telemetry,
+    ) -> None:
         self._app = app
+        self._access = access
         self._telemetry = telemetry
         self._max_body_bytes = max_body_bytes
+        self._streamed = streamed
         self._under_way = under_way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,11 +141,21 @@ class Envelope:
         activity = Activity(new_id("req"), f"{scope['method']} {scope['path']}")
         scope[_ACTIVITY] = activity
         answer = _Answer(send, activity)
+        streamed_limit = self._streamed.get((scope["method"], scope["path"]))
+        body = _Body(scope, receive, streamed_limit or self._max_body_bytes)
         with self._under_way.track(activity):
             try:
-                body = await self._read(scope, receive)
-                if body is not None:
-                    await self._run(scope, body, receive, answer, activity)
+                try:
+                    activity.client = await self._access.admit(scope, activity.headers)
+                    if streamed_limit is None:
+                        await self._run_on_whole(scope, body, receive, answer, activity)
+                    else:
+                        body.check_announced()
+                        await self._run(scope, _Stream(body, activity.scope).receive, answer, activity)
+                except (BelljarError, HTTPException):
+                    if not activity.is_cut_short and not answer.has_started:
+                        answer.is_last = await body.drain()
+                    raise
             except BelljarError as error:
                 await answer.error(error)
             except HTTPException as error:
@@ -137,55 +163,124 @@ class Envelope:
             except RecursionError:
                 await answer.error(InvalidRequest("The request is nested too deeply."))
             except Exception:  # the outermost boundary: logged once, here
-                log.exception("a request failed", request_id=activity.request_id, what=activity.what)
+                log.exception(
+                    "a request failed",
+                    request_id=activity.request_id,
+                    what=activity.what,
+                    tenant=activity.client.tenant,
+                )
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))
             finally:
                 self._telemetry.request(scope.get("endpoint"), answer.status, time.perf_counter() - started)
 
-    async def _run(
-        self, scope: Scope, body: bytes, receive: Receive, answer: _Answer, activity: Activity
+    async def _run_on_whole(
+        self, scope: Scope, body: _Body, receive: Receive, answer: _Answer, activity: Activity
     ) -> None:
-        """Run the application until it ends or the client hangs up; what fails is raised as it is."""
-        once = _Once(body)
+        """Run the application on a body that has come whole, until it ends or the client hangs up."""
+        whole = await body.whole()
+        if whole is None:
+            return
         watch = _HangUp(receive, activity.scope)
+        try:
+            await self._run(scope, _Once(whole).receive, answer, activity)
+        finally:
+            watch.end()
+
+    async def _run(self, scope: Scope, receive: Receive, answer: _Answer, activity: Activity) -> None:
+        """Run the application until it ends or is cancelled; what fails is raised as it is."""
         failure: Exception | None = None
         with activity.scope:
             try:
-                await self._app(scope, once.receive, answer.send)
+                await self._app(scope, receive, answer.send)
             except Exception as error:  # noqa: BLE001 - raised below, where it is known whether it was cut short
                 failure = error
-            finally:
-                watch.end()
         if activity.is_cut_short and not answer.is_complete:
             failure = ShuttingDown("The server is shutting down, and this request was cut short.")
         if failure is not None:
             raise failure
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The whole body; None where the client hung up before it was complete."""
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        limit = self._max_body_bytes
-        if announced.isdigit() and int(announced) > limit:
-            await _drain(receive, limit * _DRAIN_FACTOR)
-            raise self._too_large()
-        body = bytearray()
-        while True:
-            message = await receive()
+
+class _Body:
+    """A request's body, on its way in."""
+
+    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._size = 0
+        self._is_complete = False
+        headers = dict(scope["headers"])
+        announced = headers.get(b"content-length", b"")
+        self._announced = int(announced) if announced.isdigit() else None
+        self._has_body = bool(self._announced) or b"transfer-encoding" in headers
+        self._waits_for_us = headers.get(b"expect", b"").lower() == b"100-continue"
+
+    async def piece(self) -> bytes | None:
+        """What has come next, empty at the end; None where the client hung up. Raises RequestTooLarge."""
+        while not self._is_complete:
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 return None
-            body += message.get("body", b"")
-            is_last = not message.get("more_body", False)
-            if len(body) > limit:
-                if not is_last:
-                    await _drain(receive, limit * _DRAIN_FACTOR)
+            piece: bytes = message.get("body", b"")
+            self._waits_for_us = False
+            self._size += len(piece)
+            self._is_complete = not message.get("more_body", False)
+            if self._size > self._limit:
                 raise self._too_large()
-            if is_last:
-                return bytes(body)
+            if piece:
+                return piece
+        return b""
+
+    async def whole(self) -> bytes | None:
+        """All of it; None where the client hung up before it was complete. Raises RequestTooLarge."""
+        self.check_announced()
+        found = bytearray()
+        while not self._is_complete:
+            piece = await self.piece()
+            if piece is None:
+                return None
+            found += piece
+        return bytes(found)
+
+    def check_announced(self) -> None:
+        """Raises RequestTooLarge where the client says that it will send too much."""
+        if self._announced is not None and self._announced > self._limit:
+            raise self._too_large()
+
+    async def drain(self) -> bool:
+        """Read on for a while: a client that is still sending would see a broken connection, not our answer.
+
+        Returns whether the connection cannot be used again. One that waits for our word sends nothing when it gets
+        an answer instead.
+        """
+        if self._is_complete or not self._has_body:
+            return False
+        if not self._waits_for_us:
+            left = self._limit * _DRAIN_FACTOR
+            with anyio.move_on_after(_DRAIN_SECONDS):
+                while left > 0:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                        break
+                    left -= len(message.get("body", b""))
+        return True
 
     def _too_large(self) -> RequestTooLarge:
-        return RequestTooLarge(
-            f"The request body is larger than the {self._max_body_bytes} bytes that are allowed."
-        )
+        return RequestTooLarge(f"The request body is larger than the {self._limit} bytes that are allowed.")
+
+
+class _Stream:
+    """`receive` for an application that reads the body as it comes in. A client that hangs up cancels `scope`."""
+
+    def __init__(self, body: _Body, scope: anyio.CancelScope) -> None:
+        self._body = body
+        self._scope = scope
+
+    async def receive(self) -> Message:
+        piece = await self._body.piece()
+        if piece is None:
+            self._scope.cancel()
+            await anyio.sleep_forever()
+        return {"type": "http.request", "body": piece, "more_body": bool(piece)}
 
 
 class _Once:
@@ -211,6 +306,8 @@ class _Answer:
         self.has_started = False
         self.status = 0
         self.is_complete = False
+        self.is_last = False
+        """The connection ends with it."""
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -234,7 +331,7 @@ class _Answer:
             headers = {}
             if retry_after := getattr(error, "retry_after", None):
                 headers["retry-after"] = retry_after
-            if error.status == RequestTooLarge.status:
+            if self.is_last:
                 headers["connection"] = "close"
             await self._whole(error.status, json_bytes(document), headers)
         elif self._is_stream and not self.is_complete:
@@ -245,7 +342,8 @@ class _Answer:
         text = f"{says.get(error.status_code, error.detail)}: {scope['method']} {scope['path']}"
         kind = _STATUS_KINDS.get(error.status_code, "api_error")
         document = error_document(kind, text, self._activity.request_id)
-        await self._whole(error.status_code, json_bytes(document), dict(error.headers or {}))
+        headers = dict(error.headers or {}) | ({"connection": "close"} if self.is_last else {})
+        await self._whole(error.status_code, json_bytes(document), headers)
 
     def _own(self, status: int) -> list[tuple[str, str]]:
         own = {"request-id": self._activity.request_id, **self._activity.headers}
@@ -285,13 +383,3 @@ class _HangUp:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._scope.cancel()
-
-
-async def _drain(receive: Receive, most: int) -> None:
-    """Read on for a while: a client that is still sending would see a broken connection, not our answer."""
-    with anyio.move_on_after(_DRAIN_SECONDS):
-        while most > 0:
-            message = await receive()
-            if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                return
-            most -= len(message.get("body", b""))

@@ -6,11 +6,13 @@ from pydantic import ValidationError
 
 from belljar import document, errors, link
 from belljar.gateway import attachments
+from belljar.gateway.access import Client
 from belljar.gateway.envelope import Activity, from_validation
+from belljar.gateway.files import TenantFiles
 from belljar.gateway.kept import run_code
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
-from belljar.gateway.store import TENANT, File
+from belljar.gateway.store import File
 from belljar.gateway.tools import Ran
 from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
@@ -27,15 +29,17 @@ from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
 async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Execution:
     """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards."""
     limits = _limits(parts, asked.limits)
-    inputs = await _inputs(parts, asked)
+    client = activity.client
+    files = parts.files.of(client.tenant, client.most_stored_bytes)
+    inputs = await _inputs(files, asked)
     if asked.container is not None:
-        container = parts.placement.find(asked.container)
+        container = parts.placement.find(asked.container, client.tenant)
         _check_limits(container, asked.limits)
-        ran = await _run_in(parts, container, asked, inputs, activity)
+        ran = await _run_in(parts, container, asked, inputs, files, activity)
     else:
-        container = await parts.placement.create(limits, TENANT)
+        container = await parts.placement.create(limits, client.tenant, is_for_one_run=True)
         try:
-            ran = await _run_in(parts, container, asked, inputs, activity)
+            ran = await _run_in(parts, container, asked, inputs, files, activity)
         finally:
             await parts.placement.discard(container.id, "it was made for one execution")
     return document.execution(
@@ -47,7 +51,12 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
 
 
 async def _run_in(
-    parts: Parts, container: Container, asked: ExecutionRequest, inputs: dict[str, bytes], activity: Activity
+    parts: Parts,
+    container: Container,
+    asked: ExecutionRequest,
+    inputs: dict[str, bytes],
+    files: TenantFiles,
+    activity: Activity,
 ) -> Ran:
     is_fresh = asked.container is None
     imports = imported(asked.code, inputs) if is_fresh else None
@@ -64,16 +73,17 @@ async def _run_in(
             # By its digest an attachment of a later request knows it; a session of one run has none.
             await session.put(name, "" if is_fresh else attachments.digest_of(body), body)
         activity.has_run_code = True
-        return await run_code(session, what, parts.files)
+        return await run_code(session, what, files)
 
 
-async def create_container(parts: Parts, asked: ContainerRequest) -> ContainerDocument:
-    container = await parts.placement.create(_limits(parts, asked.limits), TENANT)
+async def create_container(parts: Parts, asked: ContainerRequest, client: Client) -> ContainerDocument:
+    limits = _limits(parts, asked.limits)
+    container = await parts.placement.create(limits, client.tenant, client.most_containers)
     return _document(parts, container)
 
 
-def container_document(parts: Parts, container_id: str) -> ContainerDocument:
-    return _document(parts, parts.placement.find(container_id))
+def container_document(parts: Parts, container_id: str, client: Client) -> ContainerDocument:
+    return _document(parts, parts.placement.find(container_id, client.tenant))
 
 
 def _document(parts: Parts, container: Container) -> ContainerDocument:
@@ -105,7 +115,7 @@ def _check_limits(container: Container, asked: LimitsRequest | None) -> None:
             )
 
 
-async def _inputs(parts: Parts, asked: ExecutionRequest) -> dict[str, bytes]:
+async def _inputs(files: TenantFiles, asked: ExecutionRequest) -> dict[str, bytes]:
     """The files that are asked for, by name."""
     checked_names(asked.files)
     bodies: dict[str, bytes] = {}
@@ -116,8 +126,8 @@ async def _inputs(parts: Parts, asked: ExecutionRequest) -> dict[str, bytes]:
         if file.data is not None:
             bodies[file.name] = decoded(file.data, f"{path}.data")
         else:
-            kept = await parts.files.find(file.file_id or "")
-            bodies[file.name] = b"".join([piece async for piece in await parts.files.open(kept)])
+            kept = await files.find(file.file_id or "")
+            bodies[file.name] = b"".join([piece async for piece in await files.open(kept)])
     return bodies
 
 

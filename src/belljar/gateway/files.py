@@ -1,21 +1,39 @@
-"""Files: named blobs with an owner and a time to live. Record and blob are made and go together."""
+"""Files: named blobs with an owner and a time to live. Record and blob are made and go together.
+
+A file that has expired keeps its record for a while, so that its owner is told what became of it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import structlog
 
-from belljar.errors import NotFound
+from belljar.errors import InvalidRequest, NotFound
 from belljar.gateway.blobs import Blobs
-from belljar.gateway.store import TENANT, File, Store
+from belljar.gateway.store import NEVER, File, Store
 from belljar.wire import media
-from belljar.wire.ids import new_id
+from belljar.wire.ids import made_at, new_id
 
 log = structlog.get_logger("belljar.gateway")
+
+_RECORD_MICROSECONDS = 30 * 24 * 3600 * 1_000_000
+"""For so long after a file has expired its record can be read."""
+
+
+class FileExpired(NotFound):
+    """The record is still there, the content is not."""
+
+    details = {"error_code": "file_expired"}  # noqa: RUF012 - read only
+
+
+class StorageQuotaExceeded(InvalidRequest):
+    """The tenant's files would have more bytes than they may."""
+
+    details = {"error_code": "storage_quota_exceeded"}  # noqa: RUF012 - read only
 
 
 @dataclass(frozen=True)
@@ -27,18 +45,38 @@ class Saved:
     image: bytes | None
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a client says of a file that it sends."""
+
+    filename: str
+    mime_type: str | None
+    """None where it does not know; then the bytes say."""
+    keep_seconds: int | None
+    """None for until it is deleted."""
+
+
 @dataclass
 class _Reader:
     """Passes pieces on, and remembers what the record needs to know about them."""
 
     echo_images: int
+    most_bytes: int
+    """That may be stored; one more raises StorageQuotaExceeded."""
     size: int = 0
     head: bytes = b""
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     echo: list[bytes] | None = field(default_factory=list)
 
-    def see(self, piece: bytes) -> None:
+    async def through(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for piece in pieces:
+            self._see(piece)
+            yield piece
+
+    def _see(self, piece: bytes) -> None:
         self.size += len(piece)
+        if self.size > self.most_bytes:
+            raise _over_quota()
         self.digest.update(piece)
         if len(self.head) < media.HEAD_BYTES:
             self.head += piece[: media.HEAD_BYTES - len(self.head)]
@@ -53,56 +91,139 @@ class _Reader:
 
 
 class Files:
-    """Keeps files for `keep_seconds`."""
+    """All files. What runs make is kept for `keep_seconds`."""
 
     def __init__(self, store: Store, blobs: Blobs, keep_seconds: float) -> None:
-        self._store = store
-        self._blobs = blobs
-        self._keep_microseconds = int(keep_seconds * 1_000_000)
+        self.store = store
+        self.blobs = blobs
+        self.keep_microseconds = int(keep_seconds * 1_000_000)
+
+    def of(self, tenant: str, most_bytes: int) -> TenantFiles:
+        """Those of one tenant, which may have `most_bytes` together."""
+        return TenantFiles(self, tenant, most_bytes)
+
+    async def sweep(self) -> None:
+        """Delete the content of what has expired, and the records of what has expired long ago."""
+        now = now_microseconds()
+        for file in await self.store.expired_files(now):
+            # The record first: a record without a blob would be a promise that cannot be kept.
+            await self.store.mark_emptied(file.id)
+            await self.blobs.remove(file.id)
+        await self.store.remove_emptied_files(now - _RECORD_MICROSECONDS)
+
+    async def remove_orphans(self) -> None:
+        """Delete blobs without a record: a server that was killed between the two leaves them."""
+        for key in await self.blobs.remove_orphans(await self.store.all_file_ids()):
+            log.info("blob without a record removed", key=key)
+
+
+class TenantFiles:
+    """One tenant's files; those of others are not there. Made by `Files.of`."""
+
+    def __init__(self, files: Files, tenant: str, most_bytes: int) -> None:
+        self._store = files.store
+        self._blobs = files.blobs
+        self._keep_microseconds = files.keep_microseconds
+        self._tenant = tenant
+        self._most_bytes = most_bytes
 
     async def keep(
-        self, path: str, body: bytes | AsyncIterator[bytes], *, container_id: str | None, echo_images: int = 0
+        self, path: str, body: bytes | AsyncIterator[bytes], *, container_id: str, echo_images: int = 0
     ) -> Saved:
-        """Store a file that a run made at `path`; what it is, its bytes say."""
-        file_id = new_id("file")
-        reader = _Reader(echo_images)
-        await self._blobs.put(file_id, _through(body, reader))
+        """Store a file that a run made at `path`; what it is, its bytes say. Raises StorageQuotaExceeded."""
         filename = path.rpartition("/")[2]
-        now = now_microseconds()
+        file_id, reader = await self._put(_pieces(body) if isinstance(body, bytes) else body, echo_images)
+        mime_type = media.media_type(filename, reader.head)
+        expires_at = now_microseconds() + self._keep_microseconds
         file = File(
-            id=file_id,
-            tenant=TENANT,
-            filename=filename,
-            path=path,
-            mime_type=media.media_type(filename, reader.head),
-            size_bytes=reader.size,
-            container_id=container_id,
-            created_at=now,
-            expires_at=now + self._keep_microseconds,
+            file_id,
+            self._tenant,
+            filename,
+            path,
+            mime_type,
+            reader.size,
+            container_id,
+            made_at(file_id),
+            expires_at,
         )
-        await self._store.add_file(file)
+        await self._record(file)
         is_image = file.mime_type in media.IMAGES and reader.echo is not None
         image = b"".join(reader.echo or []) if is_image else None
         return Saved(file, reader.digest.hexdigest(), image)
 
+    async def receive(self, body: AsyncIterator[bytes], facts: Callable[[], Facts]) -> File:
+        """Store a file that a client sends. `facts` is asked when all has come: a form may say them last.
+
+        Where either raises, nothing is kept. Raises StorageQuotaExceeded.
+        """
+        file_id, reader = await self._put(body, 0)
+        try:
+            said = facts()
+        except InvalidRequest:
+            await self._blobs.remove(file_id)
+            raise
+        seconds = said.keep_seconds
+        file = File(
+            id=file_id,
+            tenant=self._tenant,
+            filename=said.filename,
+            path=said.filename,
+            mime_type=said.mime_type or media.media_type(said.filename, reader.head),
+            size_bytes=reader.size,
+            container_id=None,
+            created_at=made_at(file_id),
+            expires_at=NEVER if seconds is None else now_microseconds() + seconds * 1_000_000,
+        )
+        await self._record(file)
+        return file
+
+    async def _put(self, body: AsyncIterator[bytes], echo_images: int) -> tuple[str, _Reader]:
+        stored = await self._store.stored_bytes(self._tenant, now_microseconds())
+        reader = _Reader(echo_images, self._most_bytes - stored)
+        file_id = new_id("file")
+        await self._blobs.put(file_id, reader.through(body))
+        return file_id, reader
+
+    async def _record(self, file: File) -> None:
+        # Here it is certain: others may have been stored since we looked.
+        if not await self._store.add_file(file, self._most_bytes):
+            await self._blobs.remove(file.id)
+            raise _over_quota()
+
     async def find(self, file_id: str) -> File:
-        """The record of a file. Raises NotFound where there is none, or no more."""
-        file = await self._store.find_file(TENANT, file_id)
-        if file is None or file.expires_at <= now_microseconds():
+        """The record of a file, also of one that expired a short while ago. Raises NotFound where there is none."""
+        file = await self._store.find_file(self._tenant, file_id)
+        if file is None:
             raise NotFound(
-                f"There is no file {file_id}: it was never made here, was deleted, or has expired."
+                f"There is no file {file_id}: it was never made here, was deleted, or expired long ago."
             )
         return file
 
+    async def some(self, file_ids: list[str]) -> list[File]:
+        """Those of the records that there are, the newest first."""
+        return await self._store.find_files(self._tenant, file_ids)
+
+    async def older(self, than: str | None, container_id: str | None, most: int) -> list[File]:
+        """Records, the newest first, that come after the id `than`; of one container where one is given."""
+        return await self._store.older_files(self._tenant, than, container_id, most)
+
+    async def newer(self, than: str, container_id: str | None, most: int) -> list[File]:
+        """The other way: those just before `than`, the oldest first."""
+        return await self._store.newer_files(self._tenant, than, container_id, most)
+
     async def open(self, file: File) -> AsyncIterator[bytes]:
-        """A file's content in pieces. Raises NotFound where the blob is gone."""
+        """A file's content in pieces. Raises FileExpired, and NotFound where the blob is gone."""
+        if file.expires_at <= now_microseconds():
+            raise FileExpired(
+                f"The file {file.id} ({file.filename}) has expired, and its content is gone. Send it again."
+            )
         try:
             return await self._blobs.open(file.id)
         except FileNotFoundError as error:
             raise NotFound(f"The content of {file.id} is gone.") from error
 
     async def head(self, file: File, size: int) -> bytes:
-        """A file's first `size` bytes. Raises NotFound where the blob is gone."""
+        """A file's first `size` bytes. Raises as `open` does."""
         head = b""
         async for piece in await self.open(file):
             head += piece
@@ -113,20 +234,6 @@ class Files:
     async def remove(self, file_id: str) -> None:
         """Delete a file. Raises NotFound where there is none."""
         file = await self.find(file_id)
-        await self._forget(file)
-
-    async def sweep(self) -> None:
-        """Delete what has expired."""
-        for file in await self._store.expired_files(now_microseconds()):
-            await self._forget(file)
-
-    async def remove_orphans(self) -> None:
-        """Delete blobs without a record: a server that was killed between the two leaves them."""
-        for key in await self._blobs.remove_orphans(await self._store.all_file_ids()):
-            log.info("blob without a record removed", key=key)
-
-    async def _forget(self, file: File) -> None:
-        # The record first: a record without a blob would be a promise that cannot be kept.
         await self._store.remove_file(file.tenant, file.id)
         await self._blobs.remove(file.id)
 
@@ -135,11 +242,12 @@ def now_microseconds() -> int:
     return time.time_ns() // 1000
 
 
-async def _through(body: bytes | AsyncIterator[bytes], reader: _Reader) -> AsyncIterator[bytes]:
-    if isinstance(body, bytes):
-        reader.see(body)
-        yield body
-        return
-    async for piece in body:
-        reader.see(piece)
-        yield piece
+def _over_quota() -> StorageQuotaExceeded:
+    return StorageQuotaExceeded(
+        "There is no room left for this file: with it your files would have more bytes than they may have together. "
+        "Delete some that are not needed any more (GET /v1/files, DELETE /v1/files/{id})."
+    )
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body

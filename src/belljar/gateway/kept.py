@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from belljar import errors, link, results
-from belljar.gateway.files import Files
+from belljar.gateway.files import StorageQuotaExceeded, TenantFiles
 from belljar.gateway.placement import Session
 from belljar.gateway.store import File
 from belljar.gateway.tools import Image, Ran
@@ -24,15 +24,19 @@ class _Kept:
     digests: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
     image_bytes_left: int = INLINE_IMAGE_BYTES
+    not_kept: list[str] = field(default_factory=list)
+    """Names of what there was no room for."""
 
     def ran(self, result: results.Result, call: int | None = None) -> Ran:
+        if self.not_kept:
+            result = _with_word(result, call, f"Not kept, for want of room: {', '.join(self.not_kept)}")
         return Ran(result, self.files, self.figures, self.images, frozenset(self.shown), call)
 
 
 async def run_code(
     session: Session,
     what: link.Run,
-    files: Files,
+    files: TenantFiles,
     *,
     keep_figures: bool = False,
     on_asks: Callable[[results.Asks], None] | None = None,
@@ -51,7 +55,7 @@ async def run_code(
     return kept.ran(result)
 
 
-async def run_calls(session: Session, what: link.Run, files: Files) -> list[Ran]:
+async def run_calls(session: Session, what: link.Run, files: TenantFiles) -> list[Ran]:
     """Run shell commands and edits side by side, and keep the files of each. Raises as `run_code` does."""
     result = await session.execute(what)
     kept = [_Kept() for _ in what.calls]
@@ -61,23 +65,44 @@ async def run_calls(session: Session, what: link.Run, files: Files) -> list[Ran]
     return [own.ran(result, call) for call, own in enumerate(kept)]
 
 
-async def _keep_figure(output: results.Display, kept: _Kept, files: Files, container_id: str) -> None:
+def _with_word(result: results.Result, call: int | None, word: str) -> results.Result:
+    """The result with a line of ours at the end of stderr: the run was as it was, so it is no error."""
+    if call is None:
+        return replace(result, stderr=_ended(result.stderr) + word + "\n")
+    calls = list(result.calls)
+    calls[call] = replace(calls[call], stderr=_ended(calls[call].stderr) + word + "\n")
+    return replace(result, calls=calls)
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+async def _keep_figure(output: results.Display, kept: _Kept, files: TenantFiles, container_id: str) -> None:
     for kind in media.IMAGES & output.data.keys():
         body = output.data[kind]
         name = f"figure-{len(kept.figures) + 1}.{media.extension_of(kind)}"
-        saved = await files.keep(name, body, container_id=container_id)
+        try:
+            saved = await files.keep(name, body, container_id=container_id)
+        except StorageQuotaExceeded:
+            kept.not_kept.append(name)
+            kept.images.append(Image(kind, body))  # it can be looked at all the same
+            continue
         kept.figures.append(saved.file)
         if saved.digest not in kept.digests:
             kept.images.append(Image(kind, body))
         kept.digests.add(saved.digest)
 
 
-async def _keep_file(file: results.WorkFile, kept: _Kept, files: Files, session: Session) -> None:
+async def _keep_file(file: results.WorkFile, kept: _Kept, files: TenantFiles, session: Session) -> None:
     most = kept.image_bytes_left
     try:
         saved = await files.keep(
             file.path, session.read(file), container_id=session.container_id, echo_images=most
         )
+    except StorageQuotaExceeded:
+        kept.not_kept.append(file.path)
+        return
     except errors.InvalidRequest:
         return  # a process that the code left behind removed it meanwhile
     kept.files.append(saved.file)

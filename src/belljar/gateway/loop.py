@@ -15,8 +15,9 @@ import anyio
 
 from belljar import errors
 from belljar.gateway import attachments, history, profiles, running
+from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
-from belljar.gateway.files import Files
+from belljar.gateway.files import TenantFiles
 from belljar.gateway.offered import Offered
 from belljar.gateway.profiles import Profile
 from belljar.gateway.running import Replies, Running, Waiting
@@ -45,6 +46,7 @@ class Parts(running.Parts):
 
     upstream: Upstream
     telemetry: Telemetry
+    access: Access
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,8 @@ async def _begin(now: _Answer) -> history.Conversation:
     messages = asked.request.messages
     named = attachments.uploads_in(messages)
     given = container.given if container else {}
-    uploads = await _uploads(parts.files, named, len(messages) - 1, set(given.values()))
+    files = parts.files.of(asked.activity.client.tenant, asked.activity.client.most_stored_bytes)
+    uploads = await _uploads(files, named, len(messages) - 1, set(given.values()))
     if asked.offered.tools:
         attached = attachments.attach(messages, given, uploads)
         messages, now.running.put = attached.messages, attached.files
@@ -174,7 +177,7 @@ async def _take_up(now: _Answer, conversation: history.Conversation) -> None:
 
 
 async def _uploads(
-    files: Files, wanted: Mapping[str, str], last: int, given: set[str]
+    files: TenantFiles, wanted: Mapping[str, str], last: int, given: set[str]
 ) -> dict[str, attachments.Upload | None]:
     """The uploads that are named. Raises NotFound where the last message names one that is nowhere any more."""
     found: dict[str, attachments.Upload | None] = {}

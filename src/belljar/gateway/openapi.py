@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.gateway import models, profiles, tokens
+from belljar.gateway import form, listing, models, profiles, tokens
+from belljar.gateway.access import OPEN_PATHS
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
 from belljar.wire.execution import BatchItem, BatchLine, Execution, ExecutionRequest
@@ -30,6 +31,7 @@ from belljar.wire.resources import (
     ErrorDocument,
     FileDeleted,
     FileDocument,
+    FileList,
     Health,
     Lifecycle,
     ModelDocument,
@@ -54,7 +56,7 @@ class Operation:
     headers: tuple[str, ...] = ()
     """Of the answer, beside `request-id`."""
     errors: tuple[int, ...] = ()
-    """Statuses beside 200 and 500, and beside 400 and 413 where there is a body."""
+    """Statuses beside 200 and 500, those of API keys, and beside 400 and 413 where there is a body."""
 
 
 def _json(shape: Shape) -> Content:
@@ -76,6 +78,22 @@ _LINES: Schema = {
     "pattern": "[^\\u0009-\\u000d ]",
     "description": "JSON lines: a `BatchItem` in each. Empty lines are skipped.",
 }
+_FILE_FORM: Content = {
+    "multipart/form-data": {
+        "type": "object",
+        "properties": {
+            "file": {**_BYTES, "description": "The file, with a `filename`, and its own content type."},
+            "expires_in_seconds": {
+                "type": "integer",
+                "minimum": form.MIN_SECONDS,
+                "maximum": form.MAX_SECONDS,
+                "description": "How long it is kept; else until it is deleted.",
+            },
+        },
+        "required": ["file"],
+    }
+}
+_ID: Schema = {**TEXT, "pattern": f"^{listing.ID_PATTERN}$"}
 _BETAS = _header(
     "anthropic-beta", TEXT, "Names, separated by commas. Unknown ones are passed on, or ignored."
 )
@@ -167,9 +185,33 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         ),
         "GET /v1/containers/{id}": Operation("A container", _json(ContainerDocument), errors=(404,)),
         "DELETE /v1/containers/{id}": Operation("End a container", _json(ContainerDeleted), errors=(404,)),
+        "POST /v1/files": Operation("Send a file", _json(FileDocument), _FILE_FORM),
+        "GET /v1/files": Operation(
+            "The files of the tenant, the newest first",
+            _json(FileList),
+            parameters=(
+                _query(
+                    "limit",
+                    {"type": "integer", "minimum": 1, "maximum": listing.MOST},
+                    "Files on a page; else 20.",
+                ),
+                _query(
+                    "page", {**TEXT, "pattern": f"^page_{listing.ID_PATTERN}$"}, "An answer's `next_page`."
+                ),
+                _query("after_id", _ID, "Older than this file, where there is no `page`."),
+                _query("before_id", _ID, "Newer than this file, where there is neither of the two."),
+                _query("scope_id", _ID, "Only what this container has made."),
+                _query(
+                    "ids[]",
+                    {"type": "array", "items": _ID, "maxItems": listing.MOST_IDS},
+                    "These files, whatever the others say.",
+                ),
+            ),
+            errors=(400,),
+        ),
         "GET /v1/files/{id}": Operation("A file's facts", _json(FileDocument), errors=(404,)),
         "DELETE /v1/files/{id}": Operation("Delete a file", _json(FileDeleted), errors=(404,)),
-        "GET /v1/files/{id}/content": Operation("A file's bytes", {"*/*": _BYTES}, errors=(404,)),
+        "GET /v1/files/{id}/content": Operation("A file's bytes", {"*/*": _BYTES}, errors=(400, 404)),
         "GET /health": Operation("How the server is", _json(Health)),
         "GET /metrics": Operation("Numbers for Prometheus", {"text/plain": TEXT}),
         "GET /openapi.json": Operation("This document", _json({"type": "object"})),
@@ -220,6 +262,8 @@ def _described(name: str, operation: Operation) -> Schema:
             0, {"name": "id", "in": "path", "required": True, "schema": {**TEXT, "minLength": 1}}
         )
     errors = {500, *operation.errors, *((400, 413) if operation.body is not None else ())}
+    if name.partition(" ")[2] not in OPEN_PATHS:
+        errors |= {401, 429}  # the API key
     described: Schema = {
         "operationId": name,
         "summary": operation.summary,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
@@ -20,29 +21,36 @@ from starlette.types import ASGIApp
 import belljar
 from belljar.batch import lines_of
 from belljar.errors import InvalidRequest, NotFound
-from belljar.gateway import batch, executions, loop, models, offered, openapi, profiles, tokens
+from belljar.gateway import batch, executions, listing, loop, models, offered, openapi, profiles, tokens
+from belljar.gateway.access import Client, shown_key
 from belljar.gateway.envelope import ThreadUnsupported, activity_of, from_validation
+from belljar.gateway.files import TenantFiles
+from belljar.gateway.form import FORM_BYTES, Form
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.sse import EventStream
-from belljar.gateway.store import File
 from belljar.gateway.turn import MessageFold
 from belljar.gateway.upstream import Caller
+from belljar.settings import Settings
 from belljar.wire.execution import ExecutionRequest, json_of
 from belljar.wire.messages import ContainerParameter, MessageRequest
 from belljar.wire.resources import (
     ContainerDeleted,
     ContainerRequest,
     FileDeleted,
-    FileDocument,
     Health,
     RuntimeHealth,
     SessionsHealth,
     TierHealth,
     TokenCount,
-    rfc3339,
 )
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class FileNotDownloadable(InvalidRequest):
+    """Who has sent a file has it: only what runs made is handed out."""
+
+    details = {"error_code": "file_not_downloadable"}  # noqa: RUF012 - read only
 
 
 async def messages(request: Request) -> ASGIApp:
@@ -75,7 +83,7 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
     header = request.headers.get(profiles.HEADER)
     profile = profiles.choose(header, parts.settings.profile, tools.version, caller.betas)
     if container_id is not None:
-        parts.placement.find(container_id)
+        parts.placement.find(container_id, _client(request).tenant)
     held = profiles.held_back(
         profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
     )
@@ -109,7 +117,8 @@ async def read_model(request: Request) -> Response:
 
 async def create_execution(request: Request) -> Response:
     asked = _validated(ExecutionRequest, await _document(request))
-    done = await executions.run(_parts(request), asked, activity_of(request.scope))
+    with _client(request).execution():
+        done = await executions.run(_parts(request), asked, activity_of(request.scope))
     return _json(json_of(done))
 
 
@@ -134,27 +143,47 @@ def _at_once(asked: str | None, most: int) -> int:
 
 async def create_container(request: Request) -> Response:
     asked = _validated(ContainerRequest, await _document(request, may_be_empty=True))
-    return _json(json_of(await executions.create_container(_parts(request), asked)))
+    return _json(json_of(await executions.create_container(_parts(request), asked, _client(request))))
 
 
 async def read_container(request: Request) -> Response:
-    return _json(json_of(executions.container_document(_parts(request), request.path_params["id"])))
+    found = executions.container_document(_parts(request), request.path_params["id"], _client(request))
+    return _json(json_of(found))
 
 
 async def delete_container(request: Request) -> Response:
     container_id = request.path_params["id"]
-    await _parts(request).placement.delete(container_id, "it was deleted")
+    placement = _parts(request).placement
+    placement.find(container_id, _client(request).tenant)
+    await placement.delete(container_id, "it was deleted")
     return _json(json_of(ContainerDeleted(id=container_id)))
 
 
+async def create_file(request: Request) -> Response:
+    most = _parts(request).settings.max_file_bytes
+    form = Form(request.headers.get("content-type", ""), request.stream(), most)
+    file = await _files(request).receive(form.pieces(), form.facts)
+    return _json(json_of(listing.document(file)))
+
+
+async def list_files(request: Request) -> Response:
+    query = listing.query(request.query_params.multi_items())
+    return _json(json_of(await listing.answer(_files(request), query)))
+
+
 async def read_file(request: Request) -> Response:
-    file = await _parts(request).files.find(request.path_params["id"])
-    return _json(json_of(_file_document(file)))
+    file = await _files(request).find(request.path_params["id"])
+    return _json(json_of(listing.document(file)))
 
 
 async def read_file_content(request: Request) -> Response:
-    files = _parts(request).files
+    files = _files(request)
     file = await files.find(request.path_params["id"])
+    pieces = await files.open(file)
+    if not file.is_downloadable:
+        raise FileNotDownloadable(
+            f"The file {file.id} was uploaded, and only files that code has made can be downloaded. Use your own copy."
+        )
     headers = {
         "content-disposition": _disposition(file.filename),
         "content-length": str(file.size_bytes),
@@ -162,12 +191,12 @@ async def read_file_content(request: Request) -> Response:
         "x-content-type-options": "nosniff",
         "content-security-policy": "sandbox; default-src 'none'",
     }
-    return StreamingResponse(await files.open(file), headers=headers, media_type=file.mime_type)
+    return StreamingResponse(pieces, headers=headers, media_type=file.mime_type)
 
 
 async def delete_file(request: Request) -> Response:
     file_id = request.path_params["id"]
-    await _parts(request).files.remove(file_id)
+    await _files(request).remove(file_id)
     return _json(json_of(FileDeleted(id=file_id)))
 
 
@@ -214,6 +243,8 @@ def routes() -> list[Route]:
         Route("/v1/containers", create_container, methods=["POST"]),
         Route("/v1/containers/{id}", read_container, methods=["GET"]),
         Route("/v1/containers/{id}", delete_container, methods=["DELETE"]),
+        Route("/v1/files", create_file, methods=["POST"]),
+        Route("/v1/files", list_files, methods=["GET"]),
         Route("/v1/files/{id}", read_file, methods=["GET"]),
         Route("/v1/files/{id}", delete_file, methods=["DELETE"]),
         Route("/v1/files/{id}/content", read_file_content, methods=["GET"]),
@@ -221,6 +252,11 @@ def routes() -> list[Route]:
         Route("/metrics", metrics, methods=["GET"]),
         Route("/openapi.json", read_openapi, methods=["GET"]),
     ]
+
+
+def streamed(settings: Settings) -> Mapping[tuple[str, str], int]:
+    """Requests whose bodies are read as they come in, and the largest body of each."""
+    return {("POST", "/v1/files"): settings.max_file_bytes + FORM_BYTES}
 
 
 def route_names(endpoints: list[Route]) -> dict[Any, str]:
@@ -236,6 +272,15 @@ def _parts(request: Request) -> loop.Parts:
     parts = request.app.state.parts
     assert isinstance(parts, loop.Parts)
     return parts
+
+
+def _client(request: Request) -> Client:
+    return activity_of(request.scope).client
+
+
+def _files(request: Request) -> TenantFiles:
+    client = _client(request)
+    return _parts(request).files.of(client.tenant, client.most_stored_bytes)
 
 
 def _json(document: dict[str, Any]) -> Response:
@@ -304,21 +349,9 @@ def _caller(request: Request) -> Caller:
 
 
 def _api_key(request: Request) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return request.headers.get("x-api-key") or (
-        token.strip() if scheme.lower() == "bearer" and token else None
-    )
-
-
-def _file_document(file: File) -> FileDocument:
-    return FileDocument(
-        id=file.id,
-        filename=file.filename,
-        mime_type=file.mime_type,
-        size_bytes=file.size_bytes,
-        created_at=rfc3339(file.created_at),
-        expires_at=rfc3339(file.expires_at),
-    )
+    """The caller's key, where it may be the upstream's; one of ours is not passed on."""
+    key = None if _client(request).has_key else shown_key(request.scope)
+    return key.decode("latin-1") if key else None
 
 
 def _disposition(filename: str) -> str:

@@ -20,7 +20,6 @@ from belljar.gateway.kept import run_calls, run_code
 from belljar.gateway.offered import Offered
 from belljar.gateway.pending import PendingRuns
 from belljar.gateway.placement import Container, Placement, Session
-from belljar.gateway.store import TENANT
 from belljar.gateway.tools import CODE, EDITOR, Failed, Outcome, Ran, code_execution, text_editor
 from belljar.gateway.turn import Use
 from belljar.settings import Settings
@@ -67,6 +66,8 @@ class Running:
         self._parts = parts
         self._activity = activity
         self._stack = stack
+        self._client = activity.client
+        self._files = parts.files.of(activity.client.tenant, activity.client.most_stored_bytes)
         self._is_told = is_told
         self._tools = {tool.name: tool for tool in offered.tools}
         self._functions = {code_execution.function_name(tool["name"]): tool for tool in offered.client_tools}
@@ -103,7 +104,9 @@ class Running:
 
     async def _make(self) -> Container:
         """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
-        container = await self._parts.placement.create(self._parts.settings.limits(), TENANT)
+        container = await self._parts.placement.create(
+            self._parts.settings.limits(), self._client.tenant, self._client.most_containers
+        )
 
         async def end_unless_told() -> None:
             if not self._is_told():
@@ -124,8 +127,9 @@ class Running:
             try:
                 container = self.container or await self._make()
                 async with self._parts.placement.use(container.id) as session:
-                    await self._begin(session)
-                    done = await run_calls(session, what, self._parts.files)
+                    with self._client.execution():
+                        await self._begin(session)
+                        done = await run_calls(session, what, self._files)
             except errors.BelljarError as error:
                 done = [self._failed(error)] * len(calls)
         outcomes: list[Outcome] = []
@@ -155,8 +159,9 @@ class Running:
         what = link.Run(code, self._parts.settings.timeout_seconds, tools=tools)
 
         async def execute(session: Session, on_asks: Callable[[results.Asks], None] | None = None) -> Outcome:
-            await self._begin(session)
-            return await run_code(session, what, self._parts.files, keep_figures=True, on_asks=on_asks)
+            with self._client.execution():
+                await self._begin(session)
+                return await run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
 
         try:
             container = self.container or await self._make()
@@ -212,8 +217,8 @@ class Running:
 
     def _opener(self, file_id: str) -> Callable[[], AsyncIterator[bytes]]:
         async def pieces() -> AsyncIterator[bytes]:
-            file = await self._parts.files.find(file_id)
-            async for piece in await self._parts.files.open(file):
+            file = await self._files.find(file_id)
+            async for piece in await self._files.open(file):
                 yield piece
 
         return pieces

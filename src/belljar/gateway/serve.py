@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -21,7 +22,8 @@ from belljar.gateway.app import application, open_parts
 from belljar.gateway.envelope import UnderWay
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.placement.local import KeeperStart
-from belljar.settings import Settings
+from belljar.gateway.store.sqlite import open_store
+from belljar.settings import YES_OPEN, Settings
 from belljar.wire.ids import new_id
 from belljar.wire.resources import error_document
 
@@ -108,19 +110,23 @@ class _Joined(asyncio.Transport):
 
 
 async def serve(
-    settings: Settings, *, on_ready: Callable[[str], None], keeper_start: KeeperStart = link.start
+    settings: Settings, *, on_ready: Callable[[str, bool], None], keeper_start: KeeperStart = link.start
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `on_ready` gets the base URL once requests are answered.
+    """Serve until SIGTERM or SIGINT; `on_ready` gets the base URL, and whether API keys are asked for, once requests
+    are answered. Raises InvalidRequest where the server would be open to other machines.
 
     The first signal ends the server cleanly: nothing new is accepted, requests under way have a few seconds,
     and what is cut short then is named in the log. A second one does not wait.
     """
     under_way = UnderWay()
     with _listen(settings.host, settings.port) as listener:
+        await _refuse_to_be_open(settings, listener)
         # The parts are opened here and not by uvicorn's lifespan, which would hide why they do not open.
         async with open_parts(settings, keeper_start) as parts:
             app = application(settings, under_way, parts)
-            await _run(_Server(_config(app)), listener, under_way, on_ready)
+            await _run(
+                _Server(_config(app)), listener, under_way, lambda url: on_ready(url, parts.access.has_keys)
+            )
 
 
 async def _run(
@@ -167,6 +173,21 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,  # nothing here asks where a request came from
         timeout_graceful_shutdown=_FINISH_SECONDS + _UNWIND_SECONDS,
+    )
+
+
+async def _refuse_to_be_open(settings: Settings, listener: socket.socket) -> None:
+    """Raises InvalidRequest where machines other than this one would be served without a key."""
+    # What a name stands for is known when it was bound, and only then.
+    if settings.open or ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+        return
+    async with open_store(settings.state_dir / "belljar.sqlite3") as store:
+        if await store.all_keys():
+            return
+    raise InvalidRequest(
+        f"{settings.host!r} can be reached from other machines, and there are no API keys yet to tell callers apart. "
+        "Make one with `belljar keys create NAME`, listen on 127.0.0.1, or set "
+        f"BELLJAR_OPEN={YES_OPEN} where whoever reaches the port may run code."
     )
 
 

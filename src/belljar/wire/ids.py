@@ -23,3 +23,11 @@ def new_id(prefix: str) -> str:
     pairs.reverse()
     pairs += [_PAIRS[number % len(_PAIRS)] for number in _RANDOM.unpack(secrets.token_bytes(_RANDOM.size))]
     return f"{prefix}_{''.join(pairs)}"
+
+
+def made_at(id_: str) -> int:
+    """When `new_id` made it, in microseconds since 1970, to the millisecond."""
+    milliseconds = 0
+    for character in id_.rpartition("_")[2][: 2 * _TIME_PAIRS]:
+        milliseconds = milliseconds * len(_ALPHABET) + _ALPHABET.index(character)
+    return milliseconds * 1000

@@ -18,8 +18,15 @@ def rfc3339(microseconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest:06d}Z"
 
 
+class FileScope(BaseModel):
+    """The container in which a file was made, as the beta's clients call it."""
+
+    type: Literal["session"] = "session"
+    id: str
+
+
 class FileDocument(BaseModel):
-    """The answer of GET /v1/files/{id}."""
+    """The answer of POST /v1/files and GET /v1/files/{id}."""
 
     id: str
     type: Literal["file"] = "file"
@@ -27,8 +34,19 @@ class FileDocument(BaseModel):
     mime_type: str
     size_bytes: int
     created_at: str
-    expires_at: str
-    downloadable: bool = True
+    expires_at: str | None
+    downloadable: bool
+    scope: FileScope | None
+
+
+class FileList(BaseModel):
+    """The answer of GET /v1/files: what clients of both of its forms look for."""
+
+    data: list[FileDocument]
+    next_page: str | None
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
 
 
 class FileDeleted(BaseModel):

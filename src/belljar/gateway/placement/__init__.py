@@ -16,10 +16,13 @@ class Container:
     """The durable thing that a client names. Times are microseconds since 1970."""
 
     id: str
+    tenant: str
     limits: Limits
     created_at: int
     last_used_at: int
     expires_at: int
+    is_for_one_run: bool = False
+    """Nobody but the request that made it knows of it."""
     state: Literal["running", "idle"] = "idle"
     given: dict[str, str] = field(default_factory=dict)
     """Names taken in its working directory: the digest of what we wrote there, empty for what code did."""
@@ -64,7 +67,10 @@ class Session(Protocol):
 
 
 class Placement(Protocol):
-    """Every method that takes an id raises NotFound for one that is unknown or gone, and says why."""
+    """Every method that takes an id raises NotFound for one that is unknown or gone, and says why.
+
+    An id that a client sends goes to `find` first, which alone asks whose container it is.
+    """
 
     @property
     def description(self) -> link.Description:
@@ -87,13 +93,16 @@ class Placement(Protocol):
     def is_gone(self, container_id: str) -> bool:
         """Whether there is no such container (any more)."""
 
-    def find(self, container_id: str) -> Container:
-        """The container, unused by this."""
+    def find(self, container_id: str, tenant: str) -> Container:
+        """The container, unused by this. One of another tenant is not there."""
 
-    async def create(self, limits: Limits, tenant: str) -> Container:
+    async def create(
+        self, limits: Limits, tenant: str, most: int | None = None, *, is_for_one_run: bool = False
+    ) -> Container:
         """A new container. Waits in turn while every place is taken by one that is in use.
 
-        Raises Overloaded when that takes too long, RateLimited where too many of the tenant wait.
+        Raises Overloaded when that takes too long, RateLimited where too many of the tenant wait, or where it has
+        `most` containers already, those for one run not counted.
         """
 
     def hold(self, container_id: str) -> AbstractAsyncContextManager[Container]:

@@ -153,7 +153,8 @@ class LocalPlacement:
         self._settings = settings
         self._keeper_start = keeper_start
         self._entries: dict[str, _Entry] = {}
-        self._gone: dict[str, str] = {}
+        self._gone: dict[str, tuple[str, str]] = {}
+        """By id: whose it was, and why it went."""
         self._keeper: link.Keeper | None = None
         self._up = anyio.Event()
         self._queue = FairQueue(settings.max_queued, settings.queue_seconds)
@@ -187,23 +188,49 @@ class LocalPlacement:
                 return await self._keeper.state()
         return None
 
-    def find(self, container_id: str) -> Container:
+    def find(self, container_id: str, tenant: str) -> Container:
+        self.notice_loss()
+        entry = self._entries.get(container_id)
+        if entry is not None and entry.container.tenant != tenant:
+            raise self._never_made(container_id)
+        if entry is None and self._gone.get(container_id, (tenant, ""))[0] != tenant:
+            raise self._never_made(container_id)
         return self._live_entry(container_id).container
 
-    async def create(self, limits: Limits, tenant: str) -> Container:
+    async def create(
+        self, limits: Limits, tenant: str, most: int | None = None, *, is_for_one_run: bool = False
+    ) -> Container:
         self.notice_loss()
+        self._check_count(tenant, most)
         if self._queue.is_free and len(self._entries) < self._settings.max_sessions:
             self.telemetry.went_in_at_once()
-            return self._added(limits)
+            return self._added(limits, tenant, is_for_one_run)
         with self.telemetry.queued():
             async with self._queue.turn(tenant):
                 self.notice_loss()
                 await self._make_room()
-                return self._added(limits)
+                self._check_count(tenant, most)
+                return self._added(limits, tenant, is_for_one_run)
 
-    def _added(self, limits: Limits) -> Container:
+    def _check_count(self, tenant: str, most: int | None) -> None:
+        if most is None:
+            return
+        containers = [entry.container for entry in self._entries.values()]
         now = now_microseconds()
-        container = Container(new_id("container"), limits, now, now, now + self._idle_microseconds())
+        count = sum(
+            container.tenant == tenant and not container.is_for_one_run and container.expires_at > now
+            for container in containers
+        )
+        if count >= most:
+            raise errors.RateLimited(
+                f"There are {count} containers already, and with this API key there may be no more. Name one of them "
+                "as `container`, or delete one (DELETE /v1/containers/{id}); one that is not used expires."
+            )
+
+    def _added(self, limits: Limits, tenant: str, is_for_one_run: bool) -> Container:
+        now = now_microseconds()
+        expires_at = now + self._idle_microseconds()
+        container = Container(new_id("container"), tenant, limits, now, now, expires_at, is_for_one_run)
         self._entries[container.id] = _Entry(container)
         return container
 
@@ -295,11 +322,15 @@ class LocalPlacement:
 
     def gone(self, container_id: str) -> errors.NotFound:
         """What to tell somebody who names a container that is not there."""
-        why = self._gone.get(container_id)
-        if why is not None:
-            return errors.NotFound(
-                f"The container {container_id} is gone: {why}. Send the request without `container`."
-            )
+        if container_id not in self._gone:
+            return self._never_made(container_id)
+        _, why = self._gone[container_id]
+        return errors.NotFound(
+            f"The container {container_id} is gone: {why}. Send the request without `container`."
+        )
+
+    @staticmethod
+    def _never_made(container_id: str) -> errors.NotFound:
         return errors.NotFound(
             f"There is no container {container_id}: it was never made here, or it is gone since long. "
             "Send the request without `container` to get a new one."
@@ -340,9 +371,10 @@ class LocalPlacement:
         entry.container.expires_at = entry.container.last_used_at + self._idle_microseconds()
 
     def _forget(self, container_id: str, why: str) -> None:
-        self._entries.pop(container_id, None)
+        entry = self._entries.pop(container_id, None)
         self._freed.set()
-        self._gone[container_id] = why
+        if entry is not None:
+            self._gone[container_id] = (entry.container.tenant, why)
         while len(self._gone) > _REMEMBERED:
             self._gone.pop(next(iter(self._gone)))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-TENANT = "default"
-"""The one tenant, as long as there are no API keys of our own."""
+DEFAULT_TENANT = "default"
+"""Of whoever asks while there are no API keys, and of keys that name none."""
+NEVER = 2**63 - 1
+"""`expires_at` of what lives until it is deleted: a time, so that one comparison finds what has expired."""
 
 
 @dataclass(frozen=True)
@@ -21,24 +23,78 @@ class File:
     mime_type: str
     size_bytes: int
     container_id: str | None
+    """Where a run made it; None for what a client sent."""
     created_at: int
     expires_at: int
+
+    @property
+    def is_downloadable(self) -> bool:
+        return self.container_id is not None
+
+
+@dataclass(frozen=True)
+class Key:
+    """An API key, without what would let anybody use it. None of a limit is no limit."""
+
+    id: str
+    name: str
+    tenant: str
+    digest: str
+    """The SHA-256 of the key, in hexadecimal digits. The key is random and long: nobody finds it by trying."""
+    requests_per_minute: int | None
+    executions: int | None
+    """Under way at once."""
+    containers: int | None
+    """Of its tenant, at once."""
+    stored_bytes: int | None
+    """Of its tenant's files; None for the setting."""
+    created_at: int
+    revoked_at: int | None = None
 
 
 class Store(Protocol):
     """Every method is one transaction; all of them may be called at the same time."""
 
-    async def add_file(self, file: File) -> None:
-        """Keep a new record."""
+    async def add_file(self, file: File, most_bytes: int) -> bool:
+        """Keep a new record. Returns False, and does not, where its tenant would then have more than `most_bytes`."""
+
+    async def stored_bytes(self, tenant: str, now: int) -> int:
+        """Of all files of a tenant that have not expired."""
 
     async def find_file(self, tenant: str, file_id: str) -> File | None:
         """The record, also where it has expired."""
+
+    async def find_files(self, tenant: str, file_ids: list[str]) -> list[File]:
+        """Those of the records that there are, the newest first."""
+
+    async def older_files(
+        self, tenant: str, than: str | None, container_id: str | None, most: int
+    ) -> list[File]:
+        """A tenant's records, the newest first, from the one that comes after the id `than`, which need not exist."""
+
+    async def newer_files(self, tenant: str, than: str, container_id: str | None, most: int) -> list[File]:
+        """The other way, the oldest first."""
 
     async def remove_file(self, tenant: str, file_id: str) -> bool:
         """Forget it. Returns whether there was one."""
 
     async def expired_files(self, now: int) -> list[File]:
-        """The records whose `expires_at` has passed, of every tenant."""
+        """The records whose `expires_at` has passed and that were not marked yet, of every tenant."""
+
+    async def mark_emptied(self, file_id: str) -> None:
+        """The blob of an expired file goes."""
+
+    async def remove_emptied_files(self, expired_before: int) -> None:
+        """Forget what was marked, and has expired by then."""
 
     async def all_file_ids(self) -> set[str]:
-        """Of every tenant: for the clean-up of blobs that no record names."""
+        """Of every tenant: for the clean-up of blobs that no record names. Marked ones are not among them."""
+
+    async def add_key(self, key: Key) -> bool:
+        """Keep a new key. Returns False, and does nothing, where another that is not revoked has its name."""
+
+    async def all_keys(self) -> list[Key]:
+        """Revoked ones too, the oldest first."""
+
+    async def revoke_key(self, name: str, now: int) -> bool:
+        """Refuse from now on the key that has this name or id. Returns whether there was one."""

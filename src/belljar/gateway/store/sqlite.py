@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from belljar.gateway.store import File
+from belljar.gateway.store import File, Key
 
 _BUSY_SECONDS = 10
+_AFTER_ALL_IDS = "~"
+"""Ids are made of letters, digits and underscores."""
 T = TypeVar("T")
 
 
@@ -34,7 +36,10 @@ def queries(text: str) -> dict[str, str]:
 
 
 def _all_queries() -> dict[str, str]:
-    """Those of every .sql file beside this one; `create_…` and `index_…` are run whenever the store is opened."""
+    """Those of every .sql file beside this one.
+
+    `create_…` and `index_…` are run whenever the store is opened, and `column_TABLE.COLUMN` where that is missing.
+    """
     found: dict[str, str] = {}
     for file in resources.files("belljar.gateway.store").iterdir():
         if file.name.endswith(".sql"):
@@ -50,12 +55,42 @@ class SqliteStore:
         self._statements = statements
         self._lock = anyio.Lock()
 
-    async def add_file(self, file: File) -> None:
-        await self._run(lambda: self._do("add_file", asdict(file)))
+    async def add_file(self, file: File, most_bytes: int) -> bool:
+        values = asdict(file) | {"most_bytes": most_bytes}
+        return await self._run(lambda: self._do("add_file", values).rowcount > 0)
+
+    async def stored_bytes(self, tenant: str, now: int) -> int:
+        rows = await self._run(lambda: self._do("stored_bytes", {"tenant": tenant, "now": now}).fetchall())
+        return int(rows[0][0])
 
     async def find_file(self, tenant: str, file_id: str) -> File | None:
         rows = await self._run(lambda: self._do("find_file", {"id": file_id, "tenant": tenant}).fetchall())
         return File(*rows[0]) if rows else None
+
+    async def find_files(self, tenant: str, file_ids: list[str]) -> list[File]:
+        def find() -> list[File]:
+            found = []
+            for file_id in sorted(set(file_ids), reverse=True):
+                rows = self._do("find_file", {"id": file_id, "tenant": tenant}).fetchall()
+                found += [File(*row) for row in rows]
+            return found
+
+        return await self._run(find)
+
+    async def older_files(
+        self, tenant: str, than: str | None, container_id: str | None, most: int
+    ) -> list[File]:
+        return await self._files("older_files", tenant, than or _AFTER_ALL_IDS, container_id, most)
+
+    async def newer_files(self, tenant: str, than: str, container_id: str | None, most: int) -> list[File]:
+        return await self._files("newer_files", tenant, than, container_id, most)
+
+    async def _files(
+        self, name: str, tenant: str, than: str, container_id: str | None, most: int
+    ) -> list[File]:
+        values = {"tenant": tenant, "than": than, "container_id": container_id, "most": most}
+        rows = await self._run(lambda: self._do(name, values).fetchall())
+        return [File(*row) for row in rows]
 
     async def remove_file(self, tenant: str, file_id: str) -> bool:
         return await self._run(
@@ -66,9 +101,25 @@ class SqliteStore:
         rows = await self._run(lambda: self._do("expired_files", {"now": now}).fetchall())
         return [File(*row) for row in rows]
 
+    async def mark_emptied(self, file_id: str) -> None:
+        await self._run(lambda: self._do("mark_emptied", {"id": file_id}))
+
+    async def remove_emptied_files(self, expired_before: int) -> None:
+        await self._run(lambda: self._do("remove_emptied_files", {"expired_before": expired_before}))
+
     async def all_file_ids(self) -> set[str]:
         rows = await self._run(lambda: self._do("all_file_ids", {}).fetchall())
         return {row[0] for row in rows}
+
+    async def add_key(self, key: Key) -> bool:
+        return await self._run(lambda: self._do("add_key", asdict(key)).rowcount > 0)
+
+    async def all_keys(self) -> list[Key]:
+        rows = await self._run(lambda: self._do("all_keys", {}).fetchall())
+        return [Key(*row) for row in rows]
+
+    async def revoke_key(self, name: str, now: int) -> bool:
+        return await self._run(lambda: self._do("revoke_key", {"name": name, "now": now}).rowcount > 0)
 
     def _do(self, name: str, values: dict[str, Any]) -> sqlite3.Cursor:
         return self._connection.execute(self._statements[name], values)
@@ -83,6 +134,13 @@ class SqliteStore:
             return await anyio.to_thread.run_sync(transaction)
 
 
+def _has_column(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether the table of a statement `column_TABLE.COLUMN` has its column: SQLite knows no IF NOT EXISTS there."""
+    table, _, column = name.removeprefix("column_").partition(".")
+    found = connection.execute("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column))
+    return found.fetchone() is not None
+
+
 @asynccontextmanager
 async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
     """Open the store in the file at `path`, making it where it is missing."""
@@ -94,9 +152,10 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         with connection:
-            for kind in ("create_", "index_"):
+            connection.execute("BEGIN IMMEDIATE")  # another process may open it at the same time
+            for kind in ("create_", "column_", "index_"):
                 for name, statement in statements.items():
-                    if name.startswith(kind):
+                    if name.startswith(kind) and not _has_column(connection, name):
                         connection.execute(statement)
         return connection
 

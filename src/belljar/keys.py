@@ -1,0 +1,105 @@
+"""`belljar keys`: the API keys of a server, in its store. A server that runs notices within a second."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import click
+
+from belljar.settings import Settings
+from belljar.wire.resources import rfc3339
+
+if TYPE_CHECKING:
+    from belljar.gateway.store import Key, Store
+
+T = TypeVar("T")
+_LIMITS = ("requests_per_minute", "executions", "containers", "stored_bytes")
+_SERVER_STATE = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where all that the server keeps lies [default: as for `belljar serve`].",
+)
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke the API keys of a server.
+
+    From the first one on requests need a key, also when all are revoked. A server that runs notices within a second.
+    """
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--tenant", default="default", show_default=True, help="Who owns what is made with the key.")
+@click.option("--requests-per-minute", type=click.IntRange(1), metavar="N", help="More get 429.")
+@click.option("--executions", type=click.IntRange(1), metavar="N", help="Under way at once with the key.")
+@click.option("--containers", type=click.IntRange(0), metavar="N", help="Of its tenant, at once.")
+@click.option("--stored-bytes", type=click.IntRange(0), metavar="N", help="Of all files of its tenant.")
+@_SERVER_STATE
+@_AS_JSON
+def create(name: str, tenant: str, state_dir: Path | None, as_json: bool, **limits: int | None) -> None:
+    """Make a key, and print it: this once, for it is kept as a hash only."""
+    from belljar.gateway.access import KeyLimits, create_key  # its imports are not for `run` to pay
+
+    key, secret = _in_store(state_dir, lambda store: create_key(store, name, tenant, KeyLimits(**limits)))
+    if as_json:
+        click.echo(json.dumps(_document(key) | {"key": secret}, indent=2))
+        return
+    click.echo(secret)
+    click.echo(f"belljar: the key {name!r} of the tenant {tenant!r}; it is not shown again", err=True)
+
+
+@keys.command("list")
+@_SERVER_STATE
+@_AS_JSON
+def list_(state_dir: Path | None, as_json: bool) -> None:
+    """Print all keys, revoked ones too: not what would let anybody use them."""
+
+    async def look(store: Store) -> list[Key]:
+        return await store.all_keys()
+
+    found = [_document(key) for key in _in_store(state_dir, look)]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for key in found:
+        limits = " ".join(f"{name}={key[name]}" for name in _LIMITS if key[name] is not None)
+        state = f"revoked {key['revoked_at']}" if key["revoked_at"] else f"made {key['created_at']}"
+        click.echo(f"{key['id']}  {key['name']}  tenant {key['tenant']}  {state}  {limits}".rstrip())
+
+
+@keys.command()
+@click.argument("name", metavar="NAME|ID")
+@_SERVER_STATE
+def revoke(name: str, state_dir: Path | None) -> None:
+    """Refuse a key from now on. What was made with it stays its tenant's."""
+    from belljar.gateway.access import revoke_key
+
+    _in_store(state_dir, lambda store: revoke_key(store, name))
+    click.echo(f"belljar: the key {name!r} is revoked", err=True)
+
+
+def _in_store(state_dir: Path | None, work: Callable[[Store], Awaitable[T]]) -> T:
+    from belljar.gateway.store.sqlite import open_store
+
+    place = state_dir or Settings().state_dir
+
+    async def opened() -> T:
+        async with open_store(place / "belljar.sqlite3") as store:
+            return await work(store)
+
+    return anyio.run(opened)
+
+
+def _document(key: Key) -> dict[str, Any]:
+    shown = {name: value for name, value in asdict(key).items() if name != "digest"}
+    for name in ("created_at", "revoked_at"):
+        shown[name] = None if shown[name] is None else rfc3339(shown[name])
+    return shown
