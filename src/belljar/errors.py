@@ -53,7 +53,7 @@ class Overloaded(_Later):
 
 
 class RateLimited(_Later):
-    """The caller has too many requests waiting already."""
+    """The caller has too many requests waiting already, or there are too many containers."""
 
     status = 429
     kind = "rate_limit_error"

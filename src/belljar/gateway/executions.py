@@ -28,18 +28,22 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
     limits = _limits(parts, asked.limits)
     inputs = await _inputs(parts, asked)
     if asked.container is not None:
-        container = parts.placement.find(asked.container)
-        _check_limits(container, asked.limits)
-        ran = await _run_in(parts, container, asked, inputs, activity)
+        container = parts.placement.named(asked.container)
+        if container is None:
+            container = await parts.placement.create(limits, TENANT)
+        else:
+            _check_limits(container, asked.limits)
+        ran, restored = await _run_in(parts, container, asked, inputs, activity)
     else:
-        container = await parts.placement.create(limits, TENANT)
+        container = await parts.placement.create(limits, TENANT, is_kept=False)
         try:
-            ran = await _run_in(parts, container, asked, inputs, activity)
+            ran, restored = await _run_in(parts, container, asked, inputs, activity)
         finally:
             await parts.placement.discard(container.id, "it was made for one execution")
     return document.execution(
         ran.result,
-        container=asked.container,
+        container=container.id if asked.container is not None else None,
+        restored=restored,
         files=[_file(file) for file in ran.files],
         isolation=parts.placement.description.isolation,
     )
@@ -47,7 +51,8 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
 
 async def _run_in(
     parts: Parts, container: Container, asked: ExecutionRequest, inputs: dict[str, bytes], activity: Activity
-) -> Ran:
+) -> tuple[Ran, str]:
+    """The run, and what is to be said of a container that was asleep before."""
     is_fresh = asked.container is None
     imports = imported(asked.code, inputs) if is_fresh else None
     what = link.Run(
@@ -63,7 +68,7 @@ async def _run_in(
             # By its digest an attachment of a later request knows it; a session of one run has none.
             await session.put(name, "" if is_fresh else attachments.digest_of(body), body)
         activity.has_run_code = True
-        return await run_and_keep(session, what, parts.files)
+        return await run_and_keep(session, what, parts.files), session.restored
 
 
 async def create_container(parts: Parts, asked: ContainerRequest) -> ContainerDocument:

@@ -111,9 +111,9 @@ class Files:
         for file in await self._store.expired_files(now_microseconds()):
             await self._forget(file)
 
-    async def remove_orphans(self) -> None:
-        """Delete blobs without a record: a server that was killed between the two leaves them."""
-        for key in await self._blobs.remove_orphans(await self._store.all_file_ids()):
+    async def remove_orphans(self, others: set[str]) -> None:
+        """Delete blobs without a record: a server that was killed between the two leaves them. `others` stay."""
+        for key in await self._blobs.remove_orphans(others | await self._store.all_file_ids()):
             log.info("blob without a record removed", key=key)
 
     async def _forget(self, file: File) -> None:

@@ -117,8 +117,8 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
 async def _begin(now: _Answer) -> history.Conversation:
     """Look up the container, take the attachments out, put the history into the upstream's words."""
     request = now.asked.request
-    if request.container is not None:
-        await _hold(now, now.parts.placement.find(request.container))
+    if request.container is not None and (container := now.parts.placement.named(request.container)):
+        await _hold(now, container)
     messages = request.messages
     if now.asked.tool is not None:
         attached = attachments.attach(messages, now.container.given if now.container else {})
@@ -226,7 +226,13 @@ async def _run_code(now: _Answer, use: Use) -> code_execution.Outcome:
         if not now.asked.activity.has_run_code:
             raise
         return code_execution.Failed("too_many_requests", str(error))
-    except (errors.KeeperLost, errors.SessionLost, errors.NotFound, errors.JailUnavailable) as error:
+    except (
+        errors.KeeperLost,
+        errors.SessionLost,
+        errors.NotFound,
+        errors.NotKept,
+        errors.JailUnavailable,
+    ) as error:
         now.container = None  # code that comes next gets a new one
         return code_execution.unavailable(error)
 

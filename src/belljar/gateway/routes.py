@@ -65,7 +65,7 @@ async def messages(request: Request) -> ASGIApp:
     header = request.headers.get(profiles.HEADER)
     profile = profiles.choose(header, parts.settings.profile, tool.get("type") if tool else None, betas)
     if asked_for.container is not None:
-        parts.placement.find(asked_for.container)
+        parts.placement.named(asked_for.container)
     activity = activity_of(request.scope)
     activity.headers[profiles.HEADER] = profile
     activity.headers["belljar-isolation"] = parts.placement.description.isolation.level
@@ -157,7 +157,7 @@ async def health(request: Request) -> Response:
             ready=parts.placement.is_ready,
             tiers=[TierHealth(**asdict(tier)) for tier in parts.placement.tiers],
         ),
-        sessions=SessionsHealth(live=load.live, max=load.most, waiting=load.waiting),
+        sessions=SessionsHealth(live=load.live, max=load.most, waiting=load.waiting, asleep=load.asleep),
         idle_memory=about.idle_memory,
         upstream=parts.upstream.kind,
     )
