@@ -123,6 +123,9 @@ class FakeKeeper:
     async def unpack(self, session: str, archive: AsyncIterator[bytes]) -> None:
         self._check(session)
         body = b"".join([piece async for piece in archive])
+        if self.holds_packing:
+            self.packing.set()
+            await self.release.wait()
         self._check(session)
         if self.refuses_to_unpack:
             raise errors.NotKept("no archive of ours")

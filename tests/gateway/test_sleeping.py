@@ -176,6 +176,34 @@ async def test_deleted_while_it_is_put_away(tmp_path: Path) -> None:
         assert placement.load.containers == 0
 
 
+async def test_deleted_while_it_is_woken(tmp_path: Path) -> None:
+    keepers = Keepers()
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        container = await made(placement)
+        await put_away(placement, container)
+        keepers.all[0].holds_packing = True
+        failures: list[errors.NotFound] = []
+
+        async def use() -> None:
+            try:
+                await used(placement, container.id)
+            except errors.NotFound as error:
+                failures.append(error)
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(use)
+                await keepers.all[0].packing.wait()
+                await placement.delete(container.id, "it was deleted")
+                keepers.all[0].release.set()
+        assert "it was deleted" in str(failures[0])
+        assert keepers.all[0].sessions == {}
+        assert (archives(tmp_path), placement.load.live) == (0, 0)
+    async with open_placement(settings(tmp_path), Keepers().start) as placement:
+        with pytest.raises(errors.NotFound, match="never made here"):
+            placement.find(container.id)
+
+
 async def test_putting_away_that_is_given_up_leaves_it_awake(tmp_path: Path) -> None:
     keepers = Keepers()
     changed = settings(tmp_path, max_sessions=1, queue_seconds=0.2)

@@ -186,6 +186,10 @@ class LocalPlacement:
         except BaseException:
             await self._close(container.id)
             raise
+        if self.is_gone(container.id):  # deleted meanwhile, and remembered again
+            await self._close(container.id)
+            await self._shelf.remove(container.id, archive.key)
+            raise self.gone(container.id)
         entry.is_open, container.state = True, "idle"
         entry.restored = _restored(entry.lost, archive)
         entry.lost = ""
@@ -216,6 +220,8 @@ class LocalPlacement:
         try:
             await self._put_away(entry)
         except errors.NotKept as error:
+            if entry.is_used:
+                return  # by somebody who came meanwhile
             await self.give_up(
                 entry.container.id,
                 f"its place was needed for another, and its files could not be kept: {error}",
@@ -237,6 +243,8 @@ class LocalPlacement:
                         await self._shelf.remember(container, entry.archive, is_asleep=True)
             except errors.BelljarError as error:
                 log.warning("a container was not put away", container=container.id, error=str(error))
+            except Exception:  # the others are put away all the same
+                log.exception("a container was not put away", container=container.id)
 
         with anyio.move_on_after(_PUT_AWAY_SECONDS, shield=True) as scope:
             async with anyio.create_task_group() as tasks:
