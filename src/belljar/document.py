@@ -24,14 +24,19 @@ def execution(
     result: results.Result,
     *,
     container: str | None,
+    restored: str = "",
     files: Sequence[ExecutionFile],
     isolation: Isolation,
 ) -> Execution:
-    """The document of `result`."""
+    """The document of `result`; `restored` is what is to be said of a container that was asleep before."""
+    outcome = result.outcome
+    if restored:
+        outcome = outcome.model_copy(update={"message": f"{outcome.message} {restored}"})
     return Execution(
         id=new_id("exec"),
         container=container,
-        outcome=result.outcome,
+        restored=bool(restored),
+        outcome=outcome,
         return_code=result.return_code,
         stdout=result.stdout,
         stderr=result.stderr,

@@ -60,7 +60,7 @@ class Overloaded(_Later):
 
 
 class RateLimited(_Later):
-    """The caller asks for more than it may have at once, or in a minute."""
+    """The caller asks for more than it may have at once, or in a minute; or there are too many containers."""
 
     status = 429
     kind = "rate_limit_error"

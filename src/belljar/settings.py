@@ -82,12 +82,18 @@ class Settings(BaseSettings):
     """A request that has taken so long gets `pause_turn` instead of another turn: clients give up after 600."""
     tool_reply_seconds: float = Field(240, gt=0)
     """For the caller to answer a tool that code has called; then the code gets a TimeoutError."""
-    container_idle_seconds: float = Field(3600, gt=0)
+    container_idle_seconds: float = Field(3600, gt=0, le=30 * 24 * 3600)
     """A container that is not used for so long is deleted with everything in it."""
+    container_sleep_seconds: float = Field(300, gt=0)
+    """One that is not used for so long is put away: its interpreter ends, its files are kept."""
+    container_missing: Literal["refuse", "renew"] = "refuse"
+    """What becomes of a request that names a container that is not there: 404, or a new container."""
+    max_containers: int = Field(10_000, gt=0)
+    """Containers, asleep or not; one more is refused with 429."""
     file_keep_seconds: float = Field(24 * 3600, gt=0)
     """Files that runs made can be fetched for so long."""
     max_sessions: int = Field(64, gt=0)
-    """Live sessions at once; for a new one the container that idles longest gives way."""
+    """Live sessions at once; for a new one the container that idles longest is put away."""
     queue_seconds: float = Field(30, gt=0, le=3600)
     """How long a request waits for a place when every session is in use; then it is refused with 529."""
     batch_silence_seconds: float = Field(15, gt=0)

@@ -5,6 +5,7 @@ It is checked against the real one by the tests over HTTP, which use no other.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,11 @@ from types import MappingProxyType
 import anyio
 
 from belljar import errors, link, results
+from belljar.gateway.blobs import Blobs
+from belljar.gateway.placement import local
+from belljar.gateway.placement.sleeping import Shelf
+from belljar.gateway.store.sqlite import open_store
+from belljar.gateway.telemetry import Telemetry
 from belljar.settings import Settings
 from belljar.wire.execution import IdleMemory, Isolation, Limits, Outcome, Truncated, Usage
 
@@ -59,6 +65,8 @@ class FakeKeeper:
         self.replies: list[str] = []
         self.release = anyio.Event()
         self.running = anyio.Event()
+        self.packing = anyio.Event()
+        self.holds_packing = self.refuses_to_pack = self.refuses_to_unpack = False
 
     @property
     def is_lost(self) -> bool:
@@ -126,6 +134,28 @@ class FakeKeeper:
     async def read(self, session: str, file: results.WorkFile) -> AsyncIterator[bytes]:
         yield b""
 
+    async def pack(self, session: str) -> AsyncIterator[bytes]:
+        self._check(session)
+        if self.refuses_to_pack:
+            raise errors.NotKept("more than its disk would hold")
+        yield b"names:"
+        if self.holds_packing:
+            self.packing.set()
+            await self.release.wait()
+            self._check(session)
+        yield json.dumps(self.sessions[session]).encode()
+
+    async def unpack(self, session: str, archive: AsyncIterator[bytes]) -> None:
+        self._check(session)
+        body = b"".join([piece async for piece in archive])
+        if self.holds_packing:
+            self.packing.set()
+            await self.release.wait()
+        self._check(session)
+        if self.refuses_to_unpack:
+            raise errors.NotKept("no archive of ours")
+        self.sessions[session] = json.loads(body.removeprefix(b"names:"))
+
     async def state(self) -> link.State:
         if self.is_lost:
             raise errors.KeeperLost("the keeper has ended")
@@ -148,6 +178,17 @@ class Keepers:
         keeper = FakeKeeper()
         self.all.append(keeper)
         yield keeper  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def open_placement(
+    settings: Settings, keeper_start: local.KeeperStart, telemetry: Telemetry | None = None
+) -> AsyncIterator[local.LocalPlacement]:
+    """A placement with the store and the blobs in the state directory."""
+    async with open_store(settings.state_dir / "belljar.sqlite3") as store:
+        shelf = Shelf(store, Blobs(settings.state_dir / "blobs"))
+        async with local.open_placement(settings, keeper_start, shelf, telemetry) as placement:
+            yield placement
 
 
 def settings(state: Path, **more: object) -> Settings:

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from fakes import Keepers, settings
+from fakes import Keepers, open_placement, settings
 from serving import Model, Server, Wait, ask, code, serving, text
 
 from belljar import errors
@@ -27,7 +27,6 @@ from belljar.gateway.access import (
     revoke_key,
     shown_key,
 )
-from belljar.gateway.placement.local import open_placement
 from belljar.gateway.store import DEFAULT_TENANT
 from belljar.gateway.store.sqlite import open_store
 from belljar.wire.execution import Limits
@@ -389,7 +388,7 @@ async def test_containers_are_counted_by_tenant(tmp_path: Path) -> None:
         for most in (0, 1):
             with pytest.raises(errors.RateLimited, match="1 containers"):
                 await placement.create(Limits(), "a", most)
-        await placement.create(Limits(), "a", is_for_one_run=True)
+        await placement.create(Limits(), "a", is_kept=False)
         await placement.create(Limits(), "b", 1)
         with pytest.raises(errors.NotFound, match="never made here"):
             placement.find(one.id, "b")

@@ -12,12 +12,11 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from fakes import Keepers, result, settings
+from fakes import Keepers, open_placement, result, settings
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Server, serving
 
 from belljar import errors
-from belljar.gateway.placement.local import open_placement
 from belljar.gateway.telemetry import Telemetry
 from belljar.wire.execution import Limits
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import anyio
 import pytest
-from fakes import Keepers, settings
+from fakes import Keepers, open_placement, settings
 
 from belljar import errors, link, results
-from belljar.gateway.placement.local import LocalPlacement, open_placement
+from belljar.gateway.placement.local import LocalPlacement
 from belljar.wire.execution import Limits
 
 pytestmark = pytest.mark.anyio
@@ -89,8 +89,7 @@ async def test_the_longest_idle_gives_way(tmp_path: Path) -> None:
         await execute(placement, second.id)
         await execute(placement, first.id)
         third = await placement.create(LIMITS, "default")
-        with pytest.raises(errors.NotFound, match="longest"):
-            placement.find(second.id, "default")
+        assert (first.state, second.state) == ("idle", "asleep")
         async with placement.hold(first.id), placement.hold(third.id):
             with pytest.raises(errors.Overloaded):
                 await placement.create(LIMITS, "default")
@@ -122,11 +121,14 @@ async def test_a_keeper_that_dies_is_started_again(tmp_path: Path) -> None:
             await placement.create(LIMITS, "default"),
             await placement.create(LIMITS, "default"),
         )
+        unused = await placement.create(LIMITS, "default")
+        await execute(placement, bystander.id)
         with pytest.raises(errors.KeeperLost):
             await execute(placement, unlucky.id, "dies")
         for container in (bystander, unlucky):
             with pytest.raises(errors.NotFound, match="keeper"):
                 placement.find(container.id, "default")
+        assert placement.find(unused.id, "default") is unused  # there was nothing to be lost
         fresh = await placement.create(LIMITS, "default")
         with anyio.fail_after(10):
             assert (await execute(placement, fresh.id, "lives")).stdout == "lives"
@@ -137,6 +139,7 @@ async def test_a_keeper_that_died_unseen(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:
         container = await placement.create(LIMITS, "default")
+        await execute(placement, container.id)
         keepers.all[0].lost.set()
         assert not placement.is_ready
         with anyio.fail_after(10), pytest.raises(errors.NotFound, match="keeper"):

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import anyio
 import pytest
-from fakes import Keepers, settings
+from fakes import Keepers, open_placement, settings
 
 from belljar import errors, link
-from belljar.gateway.placement.local import open_placement
 from belljar.gateway.placement.queue import FairQueue
 from belljar.wire.execution import Limits
 
@@ -115,6 +114,6 @@ async def test_a_request_gets_the_place_that_becomes_free(tmp_path: Path) -> Non
             assert placement.load.waiting == 1
         assert len(made) == 2
         # Each gave way to the next, for nobody used it any more.
-        with pytest.raises(errors.NotFound):
-            placement.find(first.id, "a")
+        assert first.state == "asleep"
         assert placement.find(made[1], "a").state == "idle"
+        assert (placement.load.live, placement.load.containers) == (0, 3)

@@ -187,9 +187,9 @@ async def test_old_blobs_without_a_record_are_removed(tmp_path: Path) -> None:
         files = Files(store, Blobs(blobs), 3600)
         saved = await files.of("default", 2**40).keep("a", b"x", container_id="container_1")
         # The last is what a server that was killed was just writing.
-        for name in ("file_old", "file_young", "file_written#1"):
+        for name in ("file_old", "file_young", "file_written#1", "archive_kept"):
             (blobs / name).write_bytes(b"y")
-        for name in ("file_old", "file_written#1", saved.file.id):
+        for name in ("file_old", "file_written#1", "archive_kept", saved.file.id):
             os.utime(blobs / name, (1, 1))
-        await files.remove_orphans()
-    assert {path.name for path in blobs.iterdir()} == {saved.file.id, "file_young"}
+        await files.remove_orphans({"archive_kept"})
+    assert {path.name for path in blobs.iterdir()} == {saved.file.id, "file_young", "archive_kept"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from belljar.gateway.store import File, Key, Store
+from belljar.gateway.store import File, Key, KnownContainer, Store
 from belljar.gateway.store.sqlite import open_store
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +19,10 @@ pytestmark = pytest.mark.anyio
 FILE = File("file_1", "default", "a.csv", "sub/a.csv", "text/csv", 12, "container_1", 1_000_000, 2_000_000)
 ROOM = 2**40
 KEY = Key("key_1", "mine", "default", "ab12", 60, None, 3, 10**12, 1_000_000)
+
+CONTAINER = KnownContainer(
+    "container_1", "default", '{"pids": 8}', 1_000_000, 1_500_000, 2_000_000, "awake", None, None, "{}"
+)
 
 
 @asynccontextmanager
@@ -151,3 +155,40 @@ async def test_a_store_of_an_older_version_opens(tmp_path: Path) -> None:
         async with sqlite(tmp_path) as store:
             assert await store.find_file("default", "file_1") == FILE
             assert await store.all_file_ids() == {"file_1"}
+
+
+async def test_a_container_comes_back_as_it_was_last(store: Store) -> None:
+    await store.save_container(CONTAINER)
+    assert await store.all_containers() == [CONTAINER]
+    later = replace(
+        CONTAINER,
+        last_used_at=5,
+        expires_at=6,
+        state="asleep",
+        archive="archive_1",
+        archived_at=4,
+        given='{"ä": ""}',
+    )
+    await store.save_container(later)
+    assert await store.all_containers() == [later]
+    assert await store.remove_container("container_1")
+    assert not await store.remove_container("container_1")
+    assert await store.all_containers() == []
+
+
+async def test_containers_are_touched_where_they_are(store: Store) -> None:
+    await store.save_container(CONTAINER)
+    await store.save_container(replace(CONTAINER, id="container_2", created_at=2_000_000))
+    await store.touch_containers([("container_1", 7, 8), ("container_3", 7, 8)])
+    found = await store.all_containers()
+    assert [(c.id, c.last_used_at, c.expires_at) for c in found] == [
+        ("container_1", 7, 8),
+        ("container_2", 1_500_000, 2_000_000),
+    ]
+
+
+async def test_containers_expire_oldest_first_and_of_every_tenant(store: Store) -> None:
+    await store.save_container(CONTAINER)
+    await store.save_container(replace(CONTAINER, id="container_2", tenant="other", expires_at=1_500_000))
+    await store.save_container(replace(CONTAINER, id="container_3", expires_at=3_000_000))
+    assert [c.id for c in await store.expired_containers(2_000_000)] == ["container_2", "container_1"]

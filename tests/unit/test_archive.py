@@ -45,7 +45,7 @@ class Place:
             packer.close()
 
     def unpack(self, data: bytes, step: int = 2**20) -> None:
-        unpacker = Unpacker(self.tops)
+        unpacker = Unpacker(self.tops, DISK)
         try:
             for start in range(0, len(data), step):
                 unpacker.feed(data[start : start + step])
@@ -336,7 +336,7 @@ def test_what_is_no_archive(new: Place, data: bytes) -> None:
 
 def test_an_archive_that_was_cut_short(old: Place, new: Place) -> None:
     (old.work / "a").write_bytes(b"x" * 100)
-    unpacker = Unpacker(new.tops)
+    unpacker = Unpacker(new.tops, DISK)
     unpacker.feed(old.packed()[:-1])
     assert not unpacker.is_complete
     unpacker.close()

@@ -37,6 +37,7 @@ def test_a_result_as_a_document() -> None:
     assert data == {
         "type": "execution",
         "container": None,
+        "restored": False,
         "outcome": {
             "status": "raised",
             "reason": "ValueError",

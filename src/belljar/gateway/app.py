@@ -22,6 +22,7 @@ from belljar.gateway.loop import Parts
 from belljar.gateway.pending import PendingRuns, open_pending_runs
 from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
+from belljar.gateway.placement.sleeping import Shelf
 from belljar.gateway.routes import route_names, routes, streamed
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
@@ -69,13 +70,16 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
     async with (
         open_upstream(settings) as upstream,
         open_store(settings.state_dir / "belljar.sqlite3") as store,
-        open_placement(settings, keeper_start, telemetry) as placement,
-        open_pending_runs(placement, settings.tool_reply_seconds) as pending,
     ):
-        files = Files(store, Blobs(settings.state_dir / "blobs"), settings.file_keep_seconds)
-        await files.remove_orphans()
+        blobs = Blobs(settings.state_dir / "blobs")
+        files, shelf = Files(store, blobs, settings.file_keep_seconds), Shelf(store, blobs)
+        await files.remove_orphans(await shelf.archive_keys())
         access = await open_access(store, settings.tenant_stored_bytes)
-        async with anyio.create_task_group() as tasks:
+        async with (
+            open_placement(settings, keeper_start, shelf, telemetry) as placement,
+            open_pending_runs(placement, settings.tool_reply_seconds) as pending,
+            anyio.create_task_group() as tasks,
+        ):
             tasks.start_soon(_sweep, files, placement, pending, settings)
             yield Parts(settings, placement, pending, files, upstream, telemetry, access)
             tasks.cancel_scope.cancel()
@@ -100,10 +104,15 @@ async def open_upstream(settings: Settings) -> AsyncIterator[Upstream]:
 
 
 async def _sweep(files: Files, placement: Placement, pending: PendingRuns, settings: Settings) -> None:
-    """Delete what has expired, now and then."""
+    """Delete what has expired and put away what is not used, now and then."""
     while True:
         await anyio.sleep(
-            min(_SWEEP_SECONDS, settings.container_idle_seconds / 4, settings.file_keep_seconds / 4)
+            min(
+                _SWEEP_SECONDS,
+                settings.container_idle_seconds / 4,
+                settings.container_sleep_seconds / 4,
+                settings.file_keep_seconds / 4,
+            )
         )
         try:
             await placement.sweep()

@@ -33,18 +33,22 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
     files = parts.files.of(client.tenant, client.most_stored_bytes)
     inputs = await _inputs(files, asked)
     if asked.container is not None:
-        container = parts.placement.find(asked.container, client.tenant)
-        _check_limits(container, asked.limits)
-        ran = await _run_in(parts, container, asked, inputs, files, activity)
+        container = parts.placement.named(asked.container, client.tenant)
+        if container is None:
+            container = await parts.placement.create(limits, client.tenant, client.most_containers)
+        else:
+            _check_limits(container, asked.limits)
+        ran, restored = await _run_in(parts, container, asked, inputs, files, activity)
     else:
-        container = await parts.placement.create(limits, client.tenant, is_for_one_run=True)
+        container = await parts.placement.create(limits, client.tenant, is_kept=False)
         try:
-            ran = await _run_in(parts, container, asked, inputs, files, activity)
+            ran, restored = await _run_in(parts, container, asked, inputs, files, activity)
         finally:
             await parts.placement.discard(container.id, "it was made for one execution")
     return document.execution(
         ran.result,
-        container=asked.container,
+        container=container.id if asked.container is not None else None,
+        restored=restored,
         files=[_file(file) for file in ran.files],
         isolation=parts.placement.description.isolation,
     )
@@ -57,7 +61,8 @@ async def _run_in(
     inputs: dict[str, bytes],
     files: TenantFiles,
     activity: Activity,
-) -> Ran:
+) -> tuple[Ran, str]:
+    """The run, and what is to be said of a container that was asleep before."""
     is_fresh = asked.container is None
     imports = imported(asked.code, inputs) if is_fresh else None
     what = link.Run(
@@ -73,7 +78,7 @@ async def _run_in(
             # By its digest an attachment of a later request knows it; a session of one run has none.
             await session.put(name, "" if is_fresh else attachments.digest_of(body), body)
         activity.has_run_code = True
-        return await run_code(session, what, files)
+        return await run_code(session, what, files), session.restored
 
 
 async def create_container(parts: Parts, asked: ContainerRequest, client: Client) -> ContainerDocument:

@@ -111,9 +111,9 @@ class Files:
             await self.blobs.remove(file.id)
         await self.store.remove_emptied_files(now - _RECORD_MICROSECONDS)
 
-    async def remove_orphans(self) -> None:
-        """Delete blobs without a record: a server that was killed between the two leaves them."""
-        for key in await self.blobs.remove_orphans(await self.store.all_file_ids()):
+    async def remove_orphans(self, others: set[str]) -> None:
+        """Delete blobs without a record: a server that was killed between the two leaves them. `others` stay."""
+        for key in await self.blobs.remove_orphans(others | await self.store.all_file_ids()):
             log.info("blob without a record removed", key=key)
 
 

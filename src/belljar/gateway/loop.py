@@ -146,18 +146,21 @@ async def _unheard(event: Event) -> None:
 async def _begin(now: _Answer) -> history.Conversation:
     """Look up the container, take the attachments out, put the history into the upstream's words."""
     asked, parts = now.asked, now.parts
-    container = await now.running.hold(asked.container_id) if asked.container_id is not None else None
+    container = None
+    if asked.container_id is not None:
+        named = parts.placement.named(asked.container_id, asked.activity.client.tenant)
+        container = await now.running.hold(named.id) if named is not None else None
     messages = asked.request.messages
-    named = attachments.uploads_in(messages)
+    uploaded = attachments.uploads_in(messages)
     given = container.given if container else {}
     files = parts.files.of(asked.activity.client.tenant, asked.activity.client.most_stored_bytes)
-    uploads = await _uploads(files, named, len(messages) - 1, set(given.values()))
+    uploads = await _uploads(files, uploaded, len(messages) - 1, set(given.values()))
     if asked.offered.tools:
         attached = attachments.attach(messages, given, uploads)
         messages, now.running.put = attached.messages, attached.files
-    elif named:
+    elif uploaded:
         raise errors.InvalidRequest(
-            f"{next(iter(named.values()))}: container_upload needs the code execution tool: add it to `tools`"
+            f"{next(iter(uploaded.values()))}: container_upload needs the code execution tool: add it to `tools`"
         )
     now.has_called_tool = messages[-1].role == "assistant" and history.has_results(messages[-1])
     return history.translate(messages, asked.offered.names)

@@ -83,7 +83,7 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
     header = request.headers.get(profiles.HEADER)
     profile = profiles.choose(header, parts.settings.profile, tools.version, caller.betas)
     if container_id is not None:
-        parts.placement.find(container_id, _client(request).tenant)
+        parts.placement.named(container_id, _client(request).tenant)
     held = profiles.held_back(
         profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
     )
@@ -212,7 +212,7 @@ async def health(request: Request) -> Response:
             ready=parts.placement.is_ready,
             tiers=[TierHealth(**asdict(tier)) for tier in parts.placement.tiers],
         ),
-        sessions=SessionsHealth(live=load.live, max=load.most, waiting=load.waiting),
+        sessions=SessionsHealth(live=load.live, max=load.most, waiting=load.waiting, asleep=load.asleep),
         idle_memory=about.idle_memory,
         upstream=parts.upstream.kind,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from belljar import errors, link, results
 from belljar.gateway.attachments import Attachment, Upload
@@ -122,6 +122,7 @@ class Running:
         asked = [self._tools[use.name].asked(use.input) for use in uses]
         calls = [call for call in asked if isinstance(call, link.Command | link.Edit)]
         done: Sequence[Outcome] = []
+        note = ""
         if calls:
             what = link.Run(None, self._parts.settings.timeout_seconds, calls=calls)
             try:
@@ -130,6 +131,7 @@ class Running:
                     with self._client.execution():
                         await self._begin(session)
                         done = await run_calls(session, what, self._files)
+                    note = session.restored
             except errors.BelljarError as error:
                 done = [self._failed(error)] * len(calls)
         outcomes: list[Outcome] = []
@@ -141,6 +143,8 @@ class Running:
             outcome = next(left)
             if use.name == EDITOR and not isinstance(outcome, Failed):
                 outcome = _edited(outcome)
+            if note and not isinstance(outcome, Failed):
+                outcome, note = replace(outcome, note=note), ""
             outcomes.append(outcome)
         return outcomes
 
@@ -161,7 +165,8 @@ class Running:
         async def execute(session: Session, on_asks: Callable[[results.Asks], None] | None = None) -> Outcome:
             with self._client.execution():
                 await self._begin(session)
-                return await run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
+                ran = await run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
+                return replace(ran, note=session.restored)
 
         try:
             container = self.container or await self._make()
@@ -230,7 +235,13 @@ class Running:
                 if not self._activity.has_run_code:
                     raise error
                 return Failed("too_many_requests", str(error))
-            case errors.KeeperLost() | errors.SessionLost() | errors.NotFound() | errors.JailUnavailable():
+            case (
+                errors.KeeperLost()
+                | errors.SessionLost()
+                | errors.NotFound()
+                | errors.NotKept()
+                | errors.JailUnavailable()
+            ):
                 self.container = None  # what comes next gets a new one
                 return Failed("unavailable", str(error))
             case _:

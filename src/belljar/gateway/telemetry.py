@@ -188,6 +188,8 @@ def _of_gateway(placement: Placement) -> Iterator[Metric]:
         ("belljar_sessions_live", "Containers whose session is live.", load.live),
         ("belljar_sessions_running", "Containers that a request is running code in.", load.running),
         ("belljar_sessions_max", "BELLJAR_MAX_SESSIONS.", load.most),
+        ("belljar_containers", "Containers, asleep or not.", load.containers),
+        ("belljar_containers_asleep", "Containers without a session, whose files are kept.", load.asleep),
         ("belljar_queue_waiting", "Requests that wait for a place for a session.", load.waiting),
     ):
         yield GaugeMetricFamily(name, what, value)

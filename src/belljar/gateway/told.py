@@ -61,6 +61,8 @@ def edit_text(edited: Edited) -> str:
 
 def _edited(edited: Edited) -> list[Block]:
     content = [_text(clipped(edit_text(edited)))]
+    if edited.note:
+        content.append(_text(edited.note))
     if edited.image is not None:
         content += _pictures([edited.image])
     if edited.pdf is not None:
@@ -83,7 +85,7 @@ def _printed(ran: Ran) -> str:
 
 
 def _notes(ran: Ran) -> str:
-    notes = [ran.note] if ran.note else []
+    notes = []
     if ran.figures:
         notes.append(f"{len(ran.figures)} figure(s) were shown to the user.")
     if ran.files:

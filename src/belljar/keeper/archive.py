@@ -153,7 +153,7 @@ class Packer:
                 os.fchmod(fd, mode)
             yield _entry("file", name, status, 0o777)
             for offset, data in _data(fd, status.st_size):
-                self._disk_left -= -(-len(data) // _BLOCK_BYTES) * _BLOCK_BYTES
+                self._disk_left -= _blocks(data)
                 if self._disk_left < 0:
                     raise self._too_much()
                 yield Message("data", {"offset": offset}, data)
@@ -177,6 +177,11 @@ def _entry(kind: str, name: bytes, status: os.stat_result, modes: int, rest: byt
         "size": status.st_size if kind == "file" else 0,
     }
     return Message(kind, head, name + rest)
+
+
+def _blocks(data: bytes) -> int:
+    """The space that it takes."""
+    return -(-len(data) // _BLOCK_BYTES) * _BLOCK_BYTES
 
 
 def _data(fd: int, size: int) -> Iterator[tuple[int, bytes]]:
@@ -204,8 +209,10 @@ class Unpacker:
     Runs in threads, one at a time, each as the session's own user (`collector.acting_as`). Raises NotKept and OSError.
     """
 
-    def __init__(self, tops: Tops) -> None:
+    def __init__(self, tops: Tops, disk_bytes: int) -> None:
         self._tops = tops
+        self._disk_left = disk_bytes
+        """Not every session has a file system of its own, that would bound it."""
         self._decoder = Decoder(_MAX_BODY_BYTES)
         self._descent: _Descent | None = None
         self._directories: list[dict[str, Any]] = []
@@ -245,6 +252,9 @@ class Unpacker:
         elif kind == "data":
             if self._file is None:
                 raise ValueError("data of no file")
+            self._disk_left -= _blocks(body)
+            if self._disk_left < 0:
+                raise NotKept("the session's disk does not hold what was kept of its files")
             _write(self._file[0], body, head["offset"])
         elif kind == "directory":
             self._down(_name(head, body), head)

@@ -572,7 +572,9 @@ class Session:
         if self._runs:
             raise InvalidRequest("the session has run code: its files are its own")
         async with self._turn:
-            await self.workspace.unpack(self._box.open_temporary, data, is_last=is_last)
+            await self.workspace.unpack(
+                self._box.open_temporary, self.limits.disk_bytes, data, is_last=is_last
+            )
 
     def _cpu_seconds(self) -> float:
         """CPU time of everything in the session; where no cgroup counts it, without what was left to pid 1 and died."""

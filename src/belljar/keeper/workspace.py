@@ -178,13 +178,15 @@ class Workspace:
             self._give_up_archive()
         return piece
 
-    async def unpack(self, open_temporary: Callable[[], int], data: bytes, *, is_last: bool) -> None:
+    async def unpack(
+        self, open_temporary: Callable[[], int], disk_bytes: int, data: bytes, *, is_last: bool
+    ) -> None:
         """Take in the next piece of an archive. Raises NotKept."""
         self._is_untouched = False
 
         def unpack() -> None:
             if self._unpacker is None:
-                self._unpacker = Unpacker(self._tops(open_temporary))
+                self._unpacker = Unpacker(self._tops(open_temporary), disk_bytes)
             with collector.acting_as(self._owner):
                 self._unpacker.feed(data)
             if is_last and not self._unpacker.is_complete:

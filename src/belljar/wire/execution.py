@@ -228,6 +228,8 @@ class Execution(BaseModel):
     id: str
     type: Literal["execution"] = "execution"
     container: str | None
+    restored: bool = False
+    """The container had been asleep: its files were brought back, and its variables are gone."""
     outcome: Outcome
     return_code: int
     stdout: str

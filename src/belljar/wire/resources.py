@@ -74,7 +74,7 @@ class ContainerDocument(BaseModel):
     expires_at: str
     limits: Limits
     isolation: Isolation
-    state: Literal["running", "idle"]
+    state: Literal["running", "idle", "asleep"]
 
 
 class ContainerDeleted(BaseModel):
@@ -134,6 +134,8 @@ class SessionsHealth(BaseModel):
     max: int
     waiting: int
     """Requests that wait for a place."""
+    asleep: int
+    """Containers that have no session, and whose files are kept."""
 
 
 class Health(BaseModel):

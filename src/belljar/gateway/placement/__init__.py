@@ -21,9 +21,8 @@ class Container:
     created_at: int
     last_used_at: int
     expires_at: int
-    is_for_one_run: bool = False
-    """Nobody but the request that made it knows of it."""
-    state: Literal["running", "idle"] = "idle"
+    state: Literal["running", "idle", "asleep"] = "idle"
+    """Asleep: without a session, and its files are kept in an archive."""
     given: dict[str, str] = field(default_factory=dict)
     """Names taken in its working directory: the digest of what we wrote there, empty for what code did."""
 
@@ -38,12 +37,20 @@ class Load:
     most: int
     waiting: int
     """Requests that wait for a place."""
+    containers: int
+    """All of them."""
+    asleep: int
 
 
 class Session(Protocol):
     """A container's session, while it is ours alone."""
 
     container_id: str
+    was_put_away: bool
+    """Whether it was made for a container that had been asleep, and no code has run in it since: what the code knows is
+    gone but for its files."""
+    restored: str
+    """The same as a sentence for whoever reads the result, with what else was lost; empty where nothing was."""
 
     async def put(self, name: str, digest: str, body: bytes) -> None:
         """Write a file into the working directory, in place of one of that name."""
@@ -96,13 +103,17 @@ class Placement(Protocol):
     def find(self, container_id: str, tenant: str) -> Container:
         """The container, unused by this. One of another tenant is not there."""
 
+    def named(self, container_id: str, tenant: str) -> Container | None:
+        """The container that a request names; None where there is none, and the request is to have a new one."""
+
     async def create(
-        self, limits: Limits, tenant: str, most: int | None = None, *, is_for_one_run: bool = False
+        self, limits: Limits, tenant: str, most: int | None = None, *, is_kept: bool = True
     ) -> Container:
         """A new container. Waits in turn while every place is taken by one that is in use.
 
-        Raises Overloaded when that takes too long, RateLimited where too many of the tenant wait, or where it has
-        `most` containers already, those for one run not counted.
+        It outlives its session and the server, where it `is_kept`: one that is made for a single run does not need to.
+        Raises Overloaded when the wait takes too long, RateLimited where too many of the tenant wait, where there are
+        as many containers as there may be, or the tenant has `most` already.
         """
 
     def hold(self, container_id: str) -> AbstractAsyncContextManager[Container]:
@@ -113,6 +124,8 @@ class Placement(Protocol):
     ) -> AbstractAsyncContextManager[Session]:
         """Have its session alone; it is made when something is asked of it. Others wait in turn.
 
+        One that is asleep is woken first, and waits for a place as a new one does. Raises NotKept where its files
+        cannot be brought back, Overloaded, RateLimited.
         `imports` are the names that its code will import; None where more code will come, that may import anything.
         """
 
@@ -123,4 +136,4 @@ class Placement(Protocol):
         """The same for one that may be gone already; no cancellation stops it, and nothing is raised."""
 
     async def sweep(self) -> None:
-        """Delete what has expired."""
+        """Delete what has expired, and put away what has not been used for a while."""

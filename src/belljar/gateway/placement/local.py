@@ -6,155 +6,62 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
 
 import anyio
 import structlog
 
-from belljar import errors, link, results
+from belljar import errors, link
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container, Load
 from belljar.gateway.placement.queue import FairQueue
+from belljar.gateway.placement.session import Entry, LocalSession
+from belljar.gateway.placement.sleeping import Archive, Shelf
 from belljar.gateway.telemetry import Telemetry
 from belljar.settings import Settings
 from belljar.wire.execution import Limits
 from belljar.wire.ids import new_id
+from belljar.wire.resources import rfc3339
 
 log = structlog.get_logger("belljar.gateway")
 
 KeeperStart = Callable[[Settings], AbstractAsyncContextManager[link.Keeper]]
 
+_FULL_SECONDS = 60
 _REMEMBERED = 1000
 """Containers that are gone, and of which we can still say why."""
 _EXPIRED = "it was not used for too long and expired"
-_HELD_BYTES = 1024 * 1024
-"""Of files that travel with a run, and not by themselves."""
-_MOST_NAMES = 4096
-"""Of files in a container, that are kept in mind so that an attachment gets another one."""
+_KEEPER_ENDED = "the keeper process that ran it ended"
+_SERVER_ENDED = "the server that ran it ended without putting it away"
 _RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60
 _START_SECONDS = 60
 _CLOSE_SECONDS = 10
+_PUT_AWAY_SECONDS = 60
+"""For all containers together, at the server's end."""
+_AT_ONCE = 4
+"""Of them."""
 _STATE_SECONDS = 2
-
-
-@dataclass
-class _Entry:
-    container: Container
-    lock: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
-    holders: int = 0
-    is_open: bool = False
-
-    @property
-    def is_used(self) -> bool:
-        return self.holders > 0 or self.lock.locked()
-
-
-class _Session:
-    """See `placement.Session`. It is opened by what is first asked of it: where that is a run, in the same message."""
-
-    def __init__(
-        self, owner: LocalPlacement, keeper: link.Keeper, entry: _Entry, imports: Sequence[str] | None
-    ) -> None:
-        self._owner = owner
-        self._keeper = keeper
-        self._entry = entry
-        self._given = entry.container.given
-        self._imports = imports
-        self._held: dict[str, tuple[str, bytes]] = {}
-        """Files that go with the first run."""
-        self.container_id = entry.container.id
-
-    async def give(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
-        held = self._held.get(name)
-        if (held[0] if held else self._given.get(name)) == digest:
-            return
-        if isinstance(body, bytes):
-            await self.put(name, digest, body)
-            return
-        await self._open()
-        with self._owner.watching(self.container_id):
-            await self._keeper.put(self.container_id, name, body())
-        self._given[name] = digest
-
-    async def put(self, name: str, digest: str, body: bytes) -> None:
-        held = sum(len(other) for _, other in self._held.values()) + len(body)
-        self._held[name] = (digest, body)
-        if self._entry.is_open or held > _HELD_BYTES:
-            await self.put_held()
-
-    async def execute(
-        self,
-        run: link.Run,
-        on_event: Callable[[results.Event], None] | None = None,
-        on_asks: Callable[[results.Asks], None] | None = None,
-    ) -> results.Result:
-        opening = None if self._entry.is_open else self._opening()
-        held, self._held = self._held, {}
-        files = {name: body for name, (_, body) in held.items()}
-        with self._owner.watching(self.container_id):
-            self._entry.is_open = True  # from now on it may be, and has to be closed
-            result = await self._keeper.execute(
-                self.container_id,
-                run,
-                on_event,
-                on_asks=on_asks,
-                opening=opening,
-                files=files,
-                closes=run.is_last,
-            )
-        self._owner.telemetry.execution(result)
-        self._given.update({name: digest for name, (digest, _) in held.items()})
-        if result.is_closed:
-            self._entry.is_open = False
-        elif result.outcome.status == "lost":
-            await self._owner.discard(self.container_id, "its session was lost")
-        for file in result.files:
-            if len(self._given) < _MOST_NAMES:
-                self._given.setdefault(file.path, "")
-        return result
-
-    async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
-        with self._owner.watching(self.container_id):
-            await self._keeper.reply(self.container_id, ask, status, text)
-
-    async def read(self, file: results.WorkFile) -> AsyncIterator[bytes]:
-        with self._owner.watching(self.container_id):
-            async for piece in self._keeper.read(self.container_id, file):
-                yield piece
-
-    def _opening(self) -> link.Opening:
-        return link.Opening(self._entry.container.limits, self._imports)
-
-    async def _open(self) -> None:
-        if not self._entry.is_open:
-            opening = self._opening()
-            # Shielded: given up half-way, it would be open there and not here. It takes milliseconds.
-            with self._owner.watching(self.container_id), anyio.CancelScope(shield=True):
-                self._entry.is_open = True
-                await self._keeper.open(self.container_id, opening.limits, opening.imports)
-
-    async def put_held(self) -> None:
-        """Put what no run has taken along."""
-        if self._held:
-            await self._open()
-        while self._held:
-            name, (digest, body) = self._held.popitem()
-            with self._owner.watching(self.container_id):
-                await self._keeper.put(self.container_id, name, body)
-            self._given[name] = digest
 
 
 class LocalPlacement:
     """Made by `open_placement`."""
 
-    def __init__(self, settings: Settings, keeper_start: KeeperStart, telemetry: Telemetry) -> None:
+    def __init__(
+        self, settings: Settings, keeper_start: KeeperStart, shelf: Shelf, telemetry: Telemetry
+    ) -> None:
         self.telemetry = telemetry
+        self._shelf = shelf
         self._settings = settings
         self._keeper_start = keeper_start
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
+        self._placed: dict[str, Entry] = {}
+        """Those that have a session, or the place for one."""
         self._gone: dict[str, tuple[str, str]] = {}
         """By id: whose it was, and why it went."""
+        self._forgotten: dict[str, str | None] = {}
+        """Containers that are still on the shelf, and their archives there."""
+        self._used: set[str] = set()
+        """Those of whose use the shelf does not know."""
         self._keeper: link.Keeper | None = None
         self._up = anyio.Event()
         self._queue = FairQueue(settings.max_queued, settings.queue_seconds)
@@ -178,9 +85,11 @@ class LocalPlacement:
 
     @property
     def load(self) -> Load:
-        live = sum(entry.is_open for entry in self._entries.values())
-        running = sum(entry.container.state == "running" for entry in self._entries.values())
-        return Load(live, running, self._settings.max_sessions, len(self._queue))
+        live = sum(entry.is_open for entry in self._placed.values())
+        running = sum(entry.container.state == "running" for entry in self._placed.values())
+        asleep = sum(entry.container.state == "asleep" for entry in self._entries.values())
+        most, waiting = self._settings.max_sessions, len(self._queue)
+        return Load(live, running, most, waiting, len(self._entries), asleep)
 
     async def state(self) -> link.State | None:
         if self._keeper is not None:
@@ -197,29 +106,50 @@ class LocalPlacement:
             raise self._never_made(container_id)
         return self._live_entry(container_id).container
 
-    async def create(
-        self, limits: Limits, tenant: str, most: int | None = None, *, is_for_one_run: bool = False
-    ) -> Container:
-        self.notice_loss()
-        self._check_count(tenant, most)
-        if self._queue.is_free and len(self._entries) < self._settings.max_sessions:
-            self.telemetry.went_in_at_once()
-            return self._added(limits, tenant, is_for_one_run)
-        with self.telemetry.queued():
-            async with self._queue.turn(tenant):
-                self.notice_loss()
-                await self._make_room()
-                self._check_count(tenant, most)
-                return self._added(limits, tenant, is_for_one_run)
+    def named(self, container_id: str, tenant: str) -> Container | None:
+        try:
+            return self.find(container_id, tenant)
+        except errors.NotFound:
+            if self._settings.container_missing == "refuse":
+                raise
+            return None
 
-    def _check_count(self, tenant: str, most: int | None) -> None:
-        if most is None:
-            return
-        containers = [entry.container for entry in self._entries.values()]
+    async def create(
+        self, limits: Limits, tenant: str, most: int | None = None, *, is_kept: bool = True
+    ) -> Container:
+        if most is not None:
+            self._check_count(tenant, most)
+        if is_kept and len(self._entries) >= self._settings.max_containers:
+            raise errors.RateLimited(
+                f"There are {len(self._entries)} containers already (BELLJAR_MAX_CONTAINERS). Delete some that are no "
+                "longer needed, or wait until they expire.",
+                retry_after=_FULL_SECONDS,
+            )
+        now = now_microseconds()
+        entry = Entry(Container(new_id("container"), tenant, limits, now, now, now), is_kept=is_kept)
+        await self._take_place(entry)
+        if most is not None:
+            try:
+                self._check_count(tenant, most)
+            except errors.RateLimited:
+                self._unplace(entry.container.id)
+                raise
+        self._entries[entry.container.id] = entry
+        self._touch(entry)
+        if is_kept:
+            try:
+                await self._shelf.remember(entry.container, None, is_asleep=False)
+            except BaseException:
+                self._forget(entry.container.id, "it could not be recorded")
+                raise
+        return entry.container
+
+    def _check_count(self, tenant: str, most: int) -> None:
+        """Raises RateLimited where the tenant has `most` containers already."""
         now = now_microseconds()
         count = sum(
-            container.tenant == tenant and not container.is_for_one_run and container.expires_at > now
-            for container in containers
+            entry.is_kept and entry.container.tenant == tenant and entry.container.expires_at > now
+            for entry in self._entries.values()
         )
         if count >= most:
             raise errors.RateLimited(
@@ -227,12 +157,21 @@ class LocalPlacement:
                 "as `container`, or delete one (DELETE /v1/containers/{id}); one that is not used expires."
             )
 
-    def _added(self, limits: Limits, tenant: str, is_for_one_run: bool) -> Container:
-        now = now_microseconds()
-        expires_at = now + self._idle_microseconds()
-        container = Container(new_id("container"), tenant, limits, now, now, expires_at, is_for_one_run)
-        self._entries[container.id] = _Entry(container)
-        return container
+    async def _take_place(self, entry: Entry) -> None:
+        """Have a place for its session, in turn with all others who want one."""
+        container = entry.container
+        if container.id in self._placed:
+            return
+        self.notice_loss()
+        if self._queue.is_free and len(self._placed) < self._settings.max_sessions:
+            self.telemetry.went_in_at_once()
+            self._placed[container.id] = entry
+            return
+        with self.telemetry.queued():
+            async with self._queue.turn(container.tenant):
+                self.notice_loss()
+                await self._make_room()
+                self._placed[container.id] = entry
 
     @asynccontextmanager
     async def hold(self, container_id: str) -> AsyncIterator[Container]:
@@ -240,34 +179,148 @@ class LocalPlacement:
             yield entry.container
 
     @asynccontextmanager
-    async def use(self, container_id: str, imports: Sequence[str] | None = None) -> AsyncIterator[_Session]:
+    async def use(
+        self, container_id: str, imports: Sequence[str] | None = None
+    ) -> AsyncIterator[LocalSession]:
         with _Held(self, self._live_entry(container_id)) as entry:
             async with entry.lock:
                 self._entry(container_id)  # it may have gone while we waited
-                keeper = self._keeper or await self._running_keeper()
-                self._entry(container_id)
+                await self._take_place(entry)
+                try:
+                    keeper = self._keeper or await self._running_keeper()
+                    self._entry(container_id)
+                    if entry.container.state == "asleep":
+                        await self._wake(entry, keeper)
+                except BaseException:
+                    if not entry.is_open:
+                        self._unplace(container_id)
+                    raise
                 entry.container.state = "running"
                 try:
-                    session = _Session(self, keeper, entry, imports)
+                    session = LocalSession(self, keeper, entry, imports)
                     yield session
                     await session.put_held()
                 finally:
-                    entry.container.state = "idle"
+                    if entry.container.state == "running":
+                        entry.container.state = "idle"
+
+    async def _wake(self, entry: Entry, keeper: link.Keeper) -> None:
+        container, archive = entry.container, entry.archive
+        assert archive is not None
+        try:
+            with self.watching(container.id):
+                await self._shelf.bring_back(keeper, container, archive)
+        except FileNotFoundError as error:
+            self._forget(container.id, "the archive of its files is not there any more")
+            raise self.gone(container.id) from error
+        except BaseException:
+            await self._close(container.id)
+            raise
+        if self.is_gone(container.id):  # deleted meanwhile, and remembered again
+            await self._close(container.id)
+            await self._shelf.remove(container.id, archive.key)
+            raise self.gone(container.id)
+        entry.is_open, container.state = True, "idle"
+        entry.restored = _restored(entry.lost, archive)
+        entry.lost = ""
+
+    async def _put_away(self, entry: Entry) -> None:
+        """Have it give its place up: it falls asleep where it has a session. Raises NotKept.
+
+        Given up half-way, it is as awake as before.
+        """
+        container = entry.container
+        async with entry.lock:
+            if container.id not in self._placed:
+                return
+            if entry.is_open:
+                keeper = self._keeper or await self._running_keeper()
+                with self.watching(container.id):
+                    archive = await self._shelf.put_away(keeper, container, entry.archive)
+                if self.is_gone(container.id):  # deleted meanwhile
+                    await self._shelf.remove(container.id, archive.key)
+                    return
+                entry.archive = archive
+                entry.fall_asleep("")
+                await self._close(container.id)
+            self._unplace(container.id)
+
+    async def _give_way(self, entry: Entry) -> None:
+        """Its place is needed for another."""
+        try:
+            await self._put_away(entry)
+        except errors.NotKept as error:
+            if entry.is_used:
+                return  # by somebody who came meanwhile
+            await self.give_up(
+                entry.container.id,
+                f"its place was needed for another, and its files could not be kept: {error}",
+            )
+        except (errors.SessionLost, errors.NotFound, errors.KeeperLost):
+            return  # what is to be known of it has been noted
+        except errors.InvalidRequest:
+            return  # code has begun to run in it meanwhile
+
+    async def put_all_away(self) -> None:
+        """At the server's end: what is awake falls asleep, as far as the time goes."""
+        turns = anyio.Semaphore(_AT_ONCE)
+
+        async def put_away(entry: Entry) -> None:
+            container = entry.container
+            try:
+                async with turns:
+                    if entry.is_open:
+                        await self._put_away(entry)
+                    else:  # nothing has been in it yet, and it is as good as asleep
+                        await self._shelf.remember(container, entry.archive, is_asleep=True)
+            except errors.BelljarError as error:
+                log.warning("a container was not put away", container=container.id, error=str(error))
+            except Exception:  # the others are put away all the same
+                log.exception("a container was not put away", container=container.id)
+
+        with anyio.move_on_after(_PUT_AWAY_SECONDS, shield=True) as scope:
+            async with anyio.create_task_group() as tasks:
+                for entry in list(self._entries.values()):
+                    if entry.is_kept and entry.container.state != "asleep":
+                        tasks.start_soon(put_away, entry)
+            await self._tell_shelf()
+        if scope.cancelled_caught:
+            log.warning("not every container was put away in time", seconds=_PUT_AWAY_SECONDS)
+
+    async def take_over(self) -> None:
+        """Know the containers that the last server left."""
+        for shelved in await self._shelf.all():
+            container = shelved.container
+            if shelved.archive is None and not shelved.is_asleep:
+                self._remember_gone(container, _SERVER_ENDED)
+                continue
+            entry = Entry(container, archive=shelved.archive)
+            if shelved.archive is not None:
+                entry.fall_asleep("" if shelved.is_asleep else _SERVER_ENDED)
+            self._entries[container.id] = entry
 
     async def delete(self, container_id: str, why: str) -> None:
         entry = self._entry(container_id)
         self._forget(container_id, why)
-        if entry.is_open and self._keeper is not None:
-            with (
-                anyio.CancelScope(shield=True),
-                anyio.move_on_after(_CLOSE_SECONDS),
-                self.watching(container_id),
-            ):
-                await self._keeper.close(container_id)
+        if entry.is_open:
+            await self._close(container_id)
+        await self._tell_shelf()
+
+    async def _close(self, container_id: str) -> None:
+        """End its session, if it has one."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
+            if self._keeper is not None:
+                with contextlib.suppress(errors.KeeperLost):
+                    await self._keeper.close(container_id)
+
+    async def give_up(self, container_id: str, why: str) -> None:
+        """End a session that is of no use any more, and with it the container, unless there is an archive of it."""
+        await self._close(container_id)
+        self.lose(container_id, why)
 
     async def discard(self, container_id: str, why: str) -> None:
         entry = self._entries.get(container_id)
-        if entry is not None and not entry.is_open:
+        if entry is not None and not entry.is_open and not entry.is_kept:
             self._forget(container_id, why)
             return
         with anyio.CancelScope(shield=True):
@@ -280,9 +333,31 @@ class LocalPlacement:
 
     async def sweep(self) -> None:
         now = now_microseconds()
+        tired = now - int(self._settings.container_sleep_seconds * 1_000_000)
         for container_id, entry in list(self._entries.items()):
-            if not entry.is_used and entry.container.expires_at <= now:
+            if entry.is_used:
+                continue
+            if entry.container.expires_at <= now:
                 await self.discard(container_id, _EXPIRED)
+            elif entry.is_kept and entry.container.last_used_at <= tired and not entry.is_restless:
+                try:
+                    await self._put_away(entry)
+                except errors.BelljarError as error:
+                    # Nobody needs its place: it stays awake.
+                    entry.is_restless = True
+                    log.warning("a container was not put away", container=container_id, error=str(error))
+        await self._tell_shelf()
+        await self._shelf.sweep(self._entries)
+
+    async def _tell_shelf(self) -> None:
+        """What the shelf does not know yet."""
+        while self._forgotten:
+            container_id, archive_key = self._forgotten.popitem()
+            await self._shelf.remove(container_id, archive_key)
+        used, self._used = self._used, set()
+        entries = [self._entries[container_id] for container_id in used if container_id in self._entries]
+        if entries:
+            await self._shelf.touch(entry.container for entry in entries)
 
     async def supervise(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Have a keeper running; end only by being cancelled. A start that fails at first is raised."""
@@ -312,12 +387,13 @@ class LocalPlacement:
         return _Watching(self, container_id)
 
     def notice_loss(self) -> None:
-        """Where the keeper has ended, its containers are gone; what is asked for next waits for a new one."""
+        """Where the keeper has ended, its sessions are gone; what is asked for next waits for a new one."""
         if self._keeper is None or not self._keeper.is_lost:
             return  # seen to already: a request of the last one's heard of it late
-        log.error("the keeper ended", containers=len(self._entries))
-        for container_id in list(self._entries):
-            self._forget(container_id, "the keeper process that ran it ended")
+        log.error("the keeper ended", containers=len(self._placed))
+        for container_id, entry in list(self._placed.items()):
+            if entry.is_open:
+                self.lose(container_id, _KEEPER_ENDED)
         self._keeper, self._up = None, anyio.Event()
 
     def gone(self, container_id: str) -> errors.NotFound:
@@ -339,14 +415,34 @@ class LocalPlacement:
     def is_gone(self, container_id: str) -> bool:
         return container_id not in self._entries
 
-    def _entry(self, container_id: str) -> _Entry:
+    def is_open(self, container_id: str) -> bool:
+        entry = self._entries.get(container_id)
+        return entry is not None and entry.is_open
+
+    def is_asleep(self, container_id: str) -> bool:
+        entry = self._entries.get(container_id)
+        return entry is not None and entry.container.state == "asleep"
+
+    def lose(self, container_id: str, why: str) -> None:
+        """Its session is gone: the container falls back to its archive, and without one it is gone too."""
+        entry = self._entries.get(container_id)
+        if entry is None:
+            return
+        if entry.archive is None:
+            self._forget(container_id, why)
+            return
+        if entry.container.state != "asleep":  # else it was on its way back, and nothing of it is lost
+            entry.fall_asleep(why)
+        self._unplace(container_id)
+
+    def _entry(self, container_id: str) -> Entry:
         self.notice_loss()
         entry = self._entries.get(container_id)
         if entry is None:
             raise self.gone(container_id)
         return entry
 
-    def _live_entry(self, container_id: str) -> _Entry:
+    def _live_entry(self, container_id: str) -> Entry:
         entry = self._entry(container_id)
         if not entry.is_used and entry.container.expires_at <= now_microseconds():
             raise errors.NotFound(
@@ -357,36 +453,48 @@ class LocalPlacement:
     def _idle_microseconds(self) -> int:
         return int(self._settings.container_idle_seconds * 1_000_000)
 
-    def begin_use(self, entry: _Entry) -> None:
+    def begin_use(self, entry: Entry) -> None:
         entry.holders += 1
         self._touch(entry)
 
-    def end_use(self, entry: _Entry) -> None:
+    def end_use(self, entry: Entry) -> None:
         entry.holders -= 1
         self._touch(entry)
         self._freed.set()
 
-    def _touch(self, entry: _Entry) -> None:
+    def _touch(self, entry: Entry) -> None:
         entry.container.last_used_at = now_microseconds()
         entry.container.expires_at = entry.container.last_used_at + self._idle_microseconds()
+        entry.is_restless = False
+        if entry.is_kept:
+            self._used.add(entry.container.id)
+
+    def _unplace(self, container_id: str) -> None:
+        self._placed.pop(container_id, None)
+        self._freed.set()
 
     def _forget(self, container_id: str, why: str) -> None:
         entry = self._entries.pop(container_id, None)
-        self._freed.set()
-        if entry is not None:
-            self._gone[container_id] = (entry.container.tenant, why)
+        self._unplace(container_id)
+        if entry is None:
+            return
+        if entry.is_kept:
+            self._forgotten[container_id] = entry.archive.key if entry.archive else None
+        self._remember_gone(entry.container, why)
+
+    def _remember_gone(self, container: Container, why: str) -> None:
+        self._gone[container.id] = (container.tenant, why)
         while len(self._gone) > _REMEMBERED:
             self._gone.pop(next(iter(self._gone)))
 
     async def _make_room(self) -> None:
-        while len(self._entries) >= self._settings.max_sessions:
-            idle = [entry.container for entry in self._entries.values() if not entry.is_used]
+        while len(self._placed) >= self._settings.max_sessions:
+            idle = [entry for entry in self._placed.values() if not entry.is_used]
             if not idle:
                 self._freed = anyio.Event()
                 await self._freed.wait()
                 continue
-            longest = min(idle, key=lambda container: container.last_used_at)
-            await self.discard(longest.id, "it had been idle longest when a new one needed its place")
+            await self._give_way(min(idle, key=lambda entry: entry.container.last_used_at))
 
     async def _running_keeper(self) -> link.Keeper:
         with anyio.move_on_after(_START_SECONDS):
@@ -399,11 +507,11 @@ class LocalPlacement:
 class _Held:
     """A block in which an entry does not expire and does not give way."""
 
-    def __init__(self, placement: LocalPlacement, entry: _Entry) -> None:
+    def __init__(self, placement: LocalPlacement, entry: Entry) -> None:
         self._placement = placement
         self._entry = entry
 
-    def __enter__(self) -> _Entry:
+    def __enter__(self) -> Entry:
         self._placement.begin_use(self._entry)
         return self._entry
 
@@ -422,23 +530,39 @@ class _Watching:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, errors.KeeperLost):
             self._placement.notice_loss()
+            if self._placement.is_open(
+                self._container_id
+            ):  # with a keeper whose end was seen before this began
+                self._placement.lose(self._container_id, _KEEPER_ENDED)
         elif isinstance(error, errors.SessionLost):
-            self._placement._forget(self._container_id, "its session broke")
+            self._placement.lose(self._container_id, "its session broke")
         elif isinstance(error, errors.NotFound):
-            if not self._placement.is_gone(self._container_id):
-                self._placement._forget(self._container_id, "its session ended")
+            self._placement.lose(self._container_id, "its session ended")
+            if self._placement.is_asleep(self._container_id):
+                raise errors.SessionLost(f"The session of {self._container_id} has ended.") from error
             raise self._placement.gone(self._container_id) from error
+
+
+def _restored(lost: str, archive: Archive) -> str:
+    """What is to be said of the first run after a container was asleep."""
+    if not lost:
+        return "The container had been put away since it was last used: its files are back, its variables are gone."
+    return (
+        f"The container comes back as it was when it was last put away ({rfc3339(archive.made_at)}), for {lost}: "
+        "what its files became since then, and its variables, are gone."
+    )
 
 
 @asynccontextmanager
 async def open_placement(
-    settings: Settings, keeper_start: KeeperStart, telemetry: Telemetry | None = None
+    settings: Settings, keeper_start: KeeperStart, shelf: Shelf, telemetry: Telemetry | None = None
 ) -> AsyncIterator[LocalPlacement]:
-    """Start a keeper and place sessions on it; the block's end ends all of them.
+    """Start a keeper and place sessions on it; the block's end puts containers away and ends all sessions.
 
     Raises JailUnavailable where this machine does not give what the jail needs.
     """
-    placement = LocalPlacement(settings, keeper_start, telemetry or Telemetry())
+    placement = LocalPlacement(settings, keeper_start, shelf, telemetry or Telemetry())
+    await placement.take_over()
     failure: errors.BelljarError | None = None
     async with anyio.create_task_group() as tasks:
         try:
@@ -449,6 +573,7 @@ async def open_placement(
             try:
                 yield placement
             finally:
+                await placement.put_all_away()
                 tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 DEFAULT_TENANT = "default"
 """Of whoever asks while there are no API keys, and of keys that name none."""
@@ -52,6 +53,26 @@ class Key:
     revoked_at: int | None = None
 
 
+@dataclass(frozen=True)
+class KnownContainer:
+    """A container as the next server will know it. Times are microseconds since 1970."""
+
+    id: str
+    tenant: str
+    limits: str
+    """`Limits` as JSON."""
+    created_at: int
+    last_used_at: int
+    expires_at: int
+    state: Literal["awake", "asleep"]
+    """Awake: by its last word it has a session, and its archive, where there is one, is older than that."""
+    archive: str | None
+    """The key of the blob that has its files."""
+    archived_at: int | None
+    given: str
+    """`Container.given` as JSON, as it was when the archive was made."""
+
+
 class Store(Protocol):
     """Every method is one transaction; all of them may be called at the same time."""
 
@@ -98,3 +119,18 @@ class Store(Protocol):
 
     async def revoke_key(self, name: str, now: int) -> bool:
         """Refuse from now on the key that has this name or id. Returns whether there was one."""
+
+    async def save_container(self, container: KnownContainer) -> None:
+        """Keep a record, in place of one of the same id."""
+
+    async def touch_containers(self, times: Iterable[tuple[str, int, int]]) -> None:
+        """Containers were used: (id, last_used_at, expires_at) of each. One without a record stays without."""
+
+    async def all_containers(self) -> list[KnownContainer]:
+        """The records of every tenant, the oldest first."""
+
+    async def expired_containers(self, now: int) -> list[KnownContainer]:
+        """The records whose `expires_at` has passed, of every tenant."""
+
+    async def remove_container(self, container_id: str) -> bool:
+        """Forget it. Returns whether there was one."""

@@ -7,7 +7,7 @@ off the event loop. WAL lets another process read and write the same file beside
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib import resources
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from belljar.gateway.store import File, Key
+from belljar.gateway.store import File, Key, KnownContainer
 
 _BUSY_SECONDS = 10
 _AFTER_ALL_IDS = "~"
@@ -120,6 +120,28 @@ class SqliteStore:
 
     async def revoke_key(self, name: str, now: int) -> bool:
         return await self._run(lambda: self._do("revoke_key", {"name": name, "now": now}).rowcount > 0)
+
+    async def save_container(self, container: KnownContainer) -> None:
+        await self._run(lambda: self._do("save_container", asdict(container)))
+
+    async def touch_containers(self, times: Iterable[tuple[str, int, int]]) -> None:
+        def touch() -> None:
+            for container_id, last_used_at, expires_at in times:
+                values = {"id": container_id, "last_used_at": last_used_at, "expires_at": expires_at}
+                self._do("touch_container", values)
+
+        await self._run(touch)
+
+    async def all_containers(self) -> list[KnownContainer]:
+        rows = await self._run(lambda: self._do("all_containers", {}).fetchall())
+        return [KnownContainer(*row) for row in rows]
+
+    async def expired_containers(self, now: int) -> list[KnownContainer]:
+        rows = await self._run(lambda: self._do("expired_containers", {"now": now}).fetchall())
+        return [KnownContainer(*row) for row in rows]
+
+    async def remove_container(self, container_id: str) -> bool:
+        return await self._run(lambda: self._do("remove_container", {"id": container_id}).rowcount > 0)
 
     def _do(self, name: str, values: dict[str, Any]) -> sqlite3.Cursor:
         return self._connection.execute(self._statements[name], values)

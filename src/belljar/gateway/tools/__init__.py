@@ -36,7 +36,7 @@ class Ran:
     call: int | None = None
     """Its place among the result's calls; None where it was code."""
     note: str = ""
-    """What the model is to be told besides."""
+    """What is said besides, at the end of stderr."""
 
     @property
     def return_code(self) -> int:
@@ -69,9 +69,12 @@ class Ran:
         if self.call is not None:
             text = self.result.calls[self.call].stderr
             ended_itself = self.result.calls[self.call].return_code is not None
-        if ended_itself:
-            return text
-        return f"{text}\n{outcome.message}" if text and not text.endswith("\n") else text + outcome.message
+        said = [] if ended_itself else [outcome.message]
+        if self.note:
+            said.append(self.note)
+        if said and text and not text.endswith("\n"):
+            text += "\n"
+        return text + "\n".join(said)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Edited:
     image: Image | None = None
     """What was viewed, where it is a picture that a model can look at."""
     pdf: bytes | None = None
+    note: str = ""
+    """What the model is to be told besides."""
 
 
 @dataclass(frozen=True)

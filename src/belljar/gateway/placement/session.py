@@ -1,0 +1,157 @@
+"""A container as the gateway has it on this machine, and its session while a request has that alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from belljar import errors, link, results
+from belljar.gateway.placement import Container
+from belljar.gateway.placement.sleeping import Archive
+
+if TYPE_CHECKING:
+    from belljar.gateway.placement.local import LocalPlacement
+
+_HELD_BYTES = 1024 * 1024
+"""Of files that travel with a run, and not by themselves."""
+_MOST_NAMES = 4096
+"""Of files in a container, that are kept in mind so that an attachment gets another one."""
+
+
+@dataclass
+class Entry:
+    container: Container
+    lock: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
+    holders: int = 0
+    is_open: bool = False
+    is_kept: bool = True
+    """It outlives its session, and the server."""
+    archive: Archive | None = None
+    """Its files as they were when it was last put away."""
+    lost: str = ""
+    """Why it is asleep without having been put away since its last use."""
+    restored: str = ""
+    """What is to be said of a session with which it has woken, until code has run there."""
+    is_restless: bool = False
+    """Its files could not be kept: not to be tried again before it is used."""
+
+    @property
+    def is_used(self) -> bool:
+        return self.holders > 0 or self.lock.locked()
+
+    def fall_asleep(self, lost: str) -> None:
+        """It has no session any more; `lost` says why where its archive is older than that."""
+        assert self.archive is not None
+        self.is_open, self.lost, self.restored = False, lost, ""
+        self.container.state = "asleep"
+        self.container.given.clear()
+        self.container.given.update(self.archive.given)
+
+
+class LocalSession:
+    """See `placement.Session`. It is opened by what is first asked of it: where that is a run, in the same message."""
+
+    def __init__(
+        self, owner: LocalPlacement, keeper: link.Keeper, entry: Entry, imports: Sequence[str] | None
+    ) -> None:
+        self._owner = owner
+        self._keeper = keeper
+        self._entry = entry
+        self._given = entry.container.given
+        self._imports = imports
+        self._held: dict[str, tuple[str, bytes]] = {}
+        """Files that go with the first run."""
+        self.container_id = entry.container.id
+        self.restored = entry.restored
+        self.was_put_away = bool(entry.restored)
+
+    async def give(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
+        held = self._held.get(name)
+        if (held[0] if held else self._given.get(name)) == digest:
+            return
+        if isinstance(body, bytes):
+            await self.put(name, digest, body)
+            return
+        self._check()
+        await self._open()
+        with self._owner.watching(self.container_id):
+            await self._keeper.put(self.container_id, name, body())
+        self._given[name] = digest
+
+    async def put(self, name: str, digest: str, body: bytes) -> None:
+        self._check()
+        held = sum(len(other) for _, other in self._held.values()) + len(body)
+        self._held[name] = (digest, body)
+        if self._entry.is_open or held > _HELD_BYTES:
+            await self.put_held()
+
+    async def execute(
+        self,
+        run: link.Run,
+        on_event: Callable[[results.Event], None] | None = None,
+        on_asks: Callable[[results.Asks], None] | None = None,
+    ) -> results.Result:
+        self._check()
+        opening = None if self._entry.is_open else self._opening()
+        held, self._held = self._held, {}
+        files = {name: body for name, (_, body) in held.items()}
+        with self._owner.watching(self.container_id):
+            self._entry.is_open = True  # from now on it may be, and has to be closed
+            result = await self._keeper.execute(
+                self.container_id,
+                run,
+                on_event,
+                on_asks=on_asks,
+                opening=opening,
+                files=files,
+                closes=run.is_last,
+            )
+        self._entry.restored = ""
+        self._owner.telemetry.execution(result)
+        self._given.update({name: digest for name, (digest, _) in held.items()})
+        if result.is_closed:
+            self._entry.is_open = False
+        elif result.outcome.status == "lost":
+            await self._owner.give_up(self.container_id, "its session was lost")
+        for file in result.files:
+            if len(self._given) < _MOST_NAMES:
+                self._given.setdefault(file.path, "")
+        return result
+
+    async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
+        with self._owner.watching(self.container_id):
+            await self._keeper.reply(self.container_id, ask, status, text)
+
+    async def read(self, file: results.WorkFile) -> AsyncIterator[bytes]:
+        with self._owner.watching(self.container_id):
+            async for piece in self._keeper.read(self.container_id, file):
+                yield piece
+
+    def _check(self) -> None:
+        """A session that was lost is not made again without the files: the next use brings them back."""
+        if self._entry.container.state == "asleep":
+            raise errors.SessionLost(f"The session of {self.container_id} has ended: {self._entry.lost}.")
+
+    def _opening(self) -> link.Opening:
+        return link.Opening(self._entry.container.limits, self._imports)
+
+    async def _open(self) -> None:
+        if not self._entry.is_open:
+            opening = self._opening()
+            # Shielded: given up half-way, it would be open there and not here. It takes milliseconds.
+            with self._owner.watching(self.container_id), anyio.CancelScope(shield=True):
+                self._entry.is_open = True
+                await self._keeper.open(self.container_id, opening.limits, opening.imports)
+
+    async def put_held(self) -> None:
+        """Put what no run has taken along."""
+        if self._held:
+            await self._open()
+        while self._held:
+            name, (digest, body) = self._held.popitem()
+            with self._owner.watching(self.container_id):
+                await self._keeper.put(self.container_id, name, body)
+            self._given[name] = digest
