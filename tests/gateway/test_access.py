@@ -103,7 +103,8 @@ def test_who_gets_in(keyed: Keyed) -> None:
     ):
         assert keyed.http.get("/v1/files", headers=headers).status_code == 200
     assert keyed.http.get("/metrics", headers=by(keyed.a)).status_code == 200
-    assert keyed.http.get("/health").status_code == 200
+    for path in ("/health", "/openapi.json"):
+        assert keyed.http.get(path).status_code == 200
 
 
 def test_a_body_of_whoever_gets_not_in(keyed: Keyed) -> None:

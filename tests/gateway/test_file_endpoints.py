@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from serving import Server, serving
+from serving import Server, ask, serving
 
 MOST = 4_000_000
 
@@ -166,6 +166,7 @@ def test_pages(files: httpx2.Client) -> None:
         ("page=page_", "page"),
         ("after_id=", "after_id"),
         ("after_id=%00", "after_id"),
+        ("after_id=page_file_1", "after_id"),
         ("before_id=no+id", "before_id"),
         ("scope_id=", "scope_id"),
         ("ids[]=file_1&limit=0", "limit"),
@@ -292,5 +293,7 @@ def test_what_has_expired_says_so(tmp_path: Path) -> None:
         assert client.get(f"/v1/files/{file_id}").json()["filename"] == "made.txt"
         again = {"code": "1", "files": [{"name": "n", "file_id": file_id}]}
         refused(client.post("/v1/executions", json=again), 404, "file_expired")
+        upload = [{"role": "user", "content": [{"type": "container_upload", "file_id": file_id}]}]
+        refused(client.post("/v1/messages", json=ask(upload)), 404, "file_expired")
         assert client.delete(f"/v1/files/{file_id}").status_code == 200
         refused(client.get(f"/v1/files/{file_id}"), 404)

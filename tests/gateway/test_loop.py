@@ -14,6 +14,7 @@ from serving import TOOL, code, said, text
 
 from belljar import errors
 from belljar.gateway import offered
+from belljar.gateway.access import Client
 from belljar.gateway.app import open_parts
 from belljar.gateway.envelope import Activity
 from belljar.gateway.loop import Asked, Parts, answer
@@ -45,7 +46,9 @@ async def parts_with(state: Path, upstream: Played, keepers: Keepers, **more: ob
         yield replace(parts, upstream=upstream)
 
 
-async def send(parts: Parts, messages: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+async def send(
+    parts: Parts, messages: list[dict[str, Any]], client: Client | None = None, **more: Any
+) -> dict[str, Any]:
     body = {"model": "m", "max_tokens": 10, "messages": messages, "tools": [TOOL], **more}
     request = MessageRequest.model_validate(body)
     fold = MessageFold()
@@ -55,13 +58,35 @@ async def send(parts: Parts, messages: list[dict[str, Any]], **more: Any) -> dic
 
     tools = offered.read(request.tools or [], request.tool_choice)
     container = request.container if isinstance(request.container, str) else None
-    asked = Asked(request, container, Caller(), "anthropic", frozenset(), tools, Activity("req_1", "POST"))
+    activity = Activity("req_1", "POST", client or Client())
+    asked = Asked(request, container, Caller(), "anthropic", frozenset(), tools, activity)
     await answer(parts, asked, emit)
     return fold.result()
 
 
 def shapes(message: dict[str, Any]) -> list[str]:
     return [block["type"] for block in message["content"]]
+
+
+async def test_no_more_runs_at_once_than_the_key_may_have(tmp_path: Path) -> None:
+    upstream = Played(
+        [code("one", "toolu_1")], [code("two", "toolu_2")], [code("three", "toolu_3")], [text("End.")]
+    )
+    client = Client(tenant="acme", most_executions=1)
+    async with parts_with(tmp_path, upstream, Keepers()) as parts:
+        go = [{"role": "user", "content": "Go."}]
+        with client.execution(), pytest.raises(errors.RateLimited, match="1 executions"):
+            await send(parts, go, client)
+        assert parts.placement.load.live == 0
+        told = await send(parts, go, client)  # and afterwards as often as it likes, one after the other
+        assert [block["content"]["stdout"] for block in told["content"] if "tool_use_id" in block] == [
+            "two",
+            "three",
+        ]
+        container = told["container"]["id"]
+        assert parts.placement.find(container, "acme").tenant == "acme"
+        with pytest.raises(errors.NotFound):
+            parts.placement.find(container, "default")
 
 
 async def test_pause_turn_and_on(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from belljar.gateway.store import DEFAULT_TENANT, Key, Store
 from belljar.wire.ids import new_id
 from belljar.wire.resources import rfc3339
 
-OPEN_PATHS = frozenset({"/health"})
-"""What needs no key: a load balancer has none."""
+OPEN_PATHS = frozenset({"/health", "/openapi.json"})
+"""What needs no key: a load balancer has none, and the description tells nothing of what is here."""
 _LOOK_SECONDS = 0.5
 _KEY_LETTERS = string.ascii_letters + string.digits
 _KEY_LENGTH = 43

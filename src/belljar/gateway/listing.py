@@ -51,7 +51,9 @@ def query(parameters: list[tuple[str, str]]) -> Query:
     page = given.get("page")
     if page is not None and not page.startswith(_PAGE):
         raise InvalidRequest("page: it has to be the `next_page` of an earlier answer")
-    cursors = {name: _checked(name, given[name].removeprefix(_PAGE)) for name in _NAMES[1:] if name in given}
+    if page is not None:
+        given["page"] = page.removeprefix(_PAGE)
+    cursors = {name: _checked(name, given[name]) for name in _NAMES[1:] if name in given}
     unique = tuple(dict.fromkeys(ids))
     if len(unique) > MOST_IDS:
         raise InvalidRequest(f"ids: there may be {MOST_IDS} of them, and these are {len(unique)}")

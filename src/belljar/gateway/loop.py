@@ -190,7 +190,7 @@ async def _uploads(
             head = await files.head(file, attachments.HEAD_BYTES)
         except errors.NotFound as error:
             if file_id not in given and path.startswith(f"messages.{last}."):
-                raise errors.NotFound(f"{path}.file_id: {error}") from error
+                raise type(error)(f"{path}.file_id: {error}") from error  # with its error_code
             found[file_id] = None  # it was there once: history is sent again and again
             continue
         found[file_id] = attachments.Upload(file.id, file.filename, file.mime_type, file.size_bytes, head)
