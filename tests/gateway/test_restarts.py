@@ -84,3 +84,38 @@ def test_put_away_for_another_and_renewed(tmp_path: Path, model: Model) -> None:
         )
         assert answer.status_code == 200, answer.text
         assert answer.json()["container"]["id"] not in {first, second, "container_x", renewed["container"]}
+
+
+def test_a_conversation_is_told_what_is_gone(tmp_path: Path, model: Model) -> None:
+    tools = [{"type": "code_execution_20260120", "name": "code_execution"}]
+    edit = {"command": "view", "path": "log"}
+    with serving(
+        tmp_path, **LITTLE, max_sessions=1, upstream=f"anthropic:{model.url}", upstream_api_key="k"
+    ) as server:
+
+        def say(*turns: list[dict[str, Any]], container: str | None = None) -> dict[str, Any]:
+            model.play(*turns)
+            asked = ask("Go.", tools=tools, **({"container": container} if container else {}))
+            answer = httpx2.post(f"{server.url}/v1/messages", json=asked, timeout=60)
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        first = say([code("x = 1\nopen('log', 'w').write('kept')")], [text("Done.")])["container"]["id"]
+        say([code("1")], [text("Another takes its place.")])
+        back = say(
+            [code("print(open('log').read())")],
+            [code("print('x' in globals())")],
+            [text("Done.")],
+            container=first,
+        )
+        told = [
+            block["content"] for block in back["content"] if block["type"] == "code_execution_tool_result"
+        ]
+        assert [result["stdout"] for result in told] == ["kept\n", "False\n"]
+        assert told[0]["stderr"].startswith("The container had been put away since it was last used")
+        assert (told[0]["return_code"], told[1]["stderr"]) == (0, "")
+        assert "its variables are gone" in str(model.requests[1]["messages"][-1])
+        say([code("1")], [text("Again.")])
+        use = {"type": "tool_use", "id": "toolu_e", "name": "text_editor_code_execution", "input": edit}
+        say([use], [text("Done.")], container=first)
+        assert "its variables are gone" in str(model.requests[1]["messages"][-1])

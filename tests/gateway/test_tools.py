@@ -286,3 +286,78 @@ def test_choices(
     after = model.requests[1]["tool_choice"]
     assert after["type"] == ("auto" if choice["type"] in {"any", "tool"} else choice["type"])
     assert after.get("disable_parallel_tool_use") == choice.get("disable_parallel_tool_use")
+
+
+def upload(http: httpx2.Client, name: str, body: bytes, kind: str = "text/csv") -> str:
+    answer = http.post("/v1/files", files={"file": (name, body, kind)})
+    assert answer.status_code == 200, answer.text
+    file_id: str = answer.json()["id"]
+    return file_id
+
+
+def uploaded(*file_ids: str) -> list[dict[str, Any]]:
+    content = [
+        *({"type": "container_upload", "file_id": file_id} for file_id in file_ids),
+        text("Look at it."),
+    ]
+    return [{"role": "user", "content": content}]
+
+
+def test_files_that_were_sent_lie_in_the_container(http: httpx2.Client, model: Model) -> None:
+    first, second = upload(http, "ünï.csv", b"a,b\n1,2\n"), upload(http, "ünï.csv", b"c\n3\n")
+    model.play([bash('cat "$INPUT_DIR/ünï.csv"; cat "ünï (2).csv"; echo changed > ünï.csv')], [text("Seen.")])
+    tools = offering("20260120")
+    message = post(http, ask(uploaded(first, second), tools=tools))
+    assert results(message)[0]["stdout"] == "a,b\n1,2\nc\n3\n"
+    told = str(model.requests[0]["messages"])
+    assert "ünï.csv (in the working directory, which is $INPUT_DIR), 8 bytes, text/csv" in told
+    assert "container_upload" not in told
+
+    # Named again in history they are not written again, and may be deleted meanwhile.
+    assert http.delete(f"/v1/files/{first}").status_code == 200
+    model.play([bash("cat ünï.csv")], [text("Changed.")])
+    history = [
+        *uploaded(first, second),
+        {"role": "assistant", "content": message["content"]},
+        {"role": "user", "content": "Again."},
+    ]
+    again = post(http, ask(history, tools=tools, container=message["container"]["id"]))
+    assert results(again)[0]["stdout"] == "changed\n"
+    assert f"{first} that was attached here is ünï.csv in $INPUT_DIR" in str(model.requests[0]["messages"])
+    # In another container it is told to be gone, unless it is the last message that asks for it.
+    model.play([text("Pity.")])
+    post(http, ask(history, tools=tools))
+    assert f"{first} that was attached here is no longer there" in str(model.requests[0]["messages"])
+    refused = http.post("/v1/messages", json=ask(uploaded(first), tools=tools))
+    assert refused.status_code == 404
+    assert refused.json()["error"]["message"].startswith("messages.0.content.0.file_id: There is no file")
+
+
+def test_a_large_upload_is_not_held_in_memory(http: httpx2.Client, model: Model) -> None:
+    file_id = upload(http, "large.bin", bytes(40_000_000), "application/octet-stream")
+    model.play([bash("stat -c %s large.bin; rm large.bin")], [text("Large.")])
+    message = post(http, ask(uploaded(file_id), tools=offering("20250825")))
+    assert results(message)[0]["stdout"] == "40000000\n"
+
+
+@pytest.mark.parametrize(
+    ("block", "tools", "status", "says"),
+    [
+        ({}, offering("20260120"), 400, "messages.0.content.0.file_id: Input should be a valid string"),
+        (
+            {"file_id": "file_none"},
+            offering("20260120"),
+            404,
+            "messages.0.content.0.file_id: There is no file",
+        ),
+        (None, [], 400, "container_upload needs the code execution tool"),
+    ],
+)
+def test_uploads_that_cannot_be(
+    http: httpx2.Client, block: dict[str, Any] | None, tools: list[Any], status: int, says: str
+) -> None:
+    named = {"file_id": upload(http, "a.csv", b"1")} if block is None else block
+    content = [{"type": "container_upload", **named}, text("Look.")]
+    answer = http.post("/v1/messages", json=ask([{"role": "user", "content": content}], tools=tools))
+    assert answer.status_code == status
+    assert says in answer.json()["error"]["message"]
