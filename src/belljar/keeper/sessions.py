@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import functools
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -19,10 +17,10 @@ from anyio.abc import TaskGroup
 
 from belljar.errors import InvalidRequest, SessionLost
 from belljar.frames import Message, encode
-from belljar.keeper import boxes, channel, collector, idle, outside, policy, watch
+from belljar.keeper import birth, boxes, channel, collector, idle, outside, watch
 from belljar.keeper.boxes import Box, Site
 from belljar.keeper.cgroups import Cgroup
-from belljar.keeper.guests import PIPE_BYTES, Guest
+from belljar.keeper.guests import Guest
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
 from belljar.keeper.runs import Emit, Run
@@ -35,7 +33,6 @@ DEATH_SECONDS = 10
 """For the kernel to take a killed process apart."""
 _GUEST_FDS = 4  # stdin, stdout, stderr, control
 _ATTACHED = b"a"
-_SO_PASSRIGHTS = 83  # include/uapi/asm-generic/socket.h
 
 
 class Session:
@@ -126,11 +123,11 @@ class Session:
         self._is_forking = True
         try:
             try:
-                guest, laps = await self._born(uid, gid, rehearsal=rehearsal)
+                guest, laps = await self._born(rehearsal=rehearsal)
             except SessionLost:
                 if self.zygote is None or not self.zygote.is_lost:
                     raise
-                guest, laps = await self._born(uid, gid, rehearsal=rehearsal)  # from its successor
+                guest, laps = await self._born(rehearsal=rehearsal)  # from its successor
         finally:
             self._is_forking = False
         self._guest = self._guests[guest.number] = guest
@@ -173,59 +170,19 @@ class Session:
         laps["guest"] = time.perf_counter() - started
         return laps
 
-    async def _born(self, uid: int, gid: int, *, rehearsal: Sequence[str]) -> tuple[Guest, dict[str, float]]:
-        """Have the zygote fork, and hold the near ends of the guest's descriptors."""
+    async def _born(self, *, rehearsal: Sequence[str]) -> tuple[Guest, dict[str, float]]:
+        """Have the zygote fork."""
         zygote = self.zygote = await self._zygotes.pick(self._tier)
         has_cgroup = self._cgroup is not None
-        rlimits = policy.rlimits(
+        return await birth.fork(
+            zygote,
+            self._site,
+            self._box,
+            self.index,
             self.limits,
             has_cgroup=has_cgroup,
-            has_own_uid=self._site.has_own_uids,
-            are_cores_piped=outside.are_cores_piped(),
-            baseline_bytes=zygote.data_bytes,
-            other_processes=self._other_processes(uid),
+            rehearsal=rehearsal,
         )
-        packet = {
-            "confinement": self._box.confinement,
-            "cwd": self._box.places.work,
-            "env": policy.environment(self.limits.cpus, self._box.places),
-            "rlimits": rlimits,
-            "rehearsal": rehearsal,
-            "processors": []
-            if has_cgroup
-            else policy.processors(self.limits.cpus, self.index, os.sched_getaffinity(0)),
-        }
-        with contextlib.ExitStack() as near, contextlib.ExitStack() as far:
-            ours, theirs = socket.socketpair()
-            with contextlib.suppress(OSError):  # since Linux 6.16
-                # What a guest passes would be ours to let go of, and our time.
-                ours.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
-            near.enter_context(ours)
-            far.enter_context(theirs)
-            pipes = []
-            for _ in range(2):
-                read, write = os.pipe()
-                near.callback(os.close, read)
-                far.callback(os.close, write)
-                # The guest may open it again by name: `echo x > /dev/stderr`
-                os.fchown(write, uid, gid)
-                pipes.append((read, write))
-            with contextlib.suppress(OSError):  # only for speed, and past the user's quota it is refused
-                fcntl.fcntl(pipes[0][0], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-            fds = [*(write for _, write in pipes), theirs.fileno()]
-            born = await self._site.fork_guest(zygote.fork, self._box, packet, fds)
-            near.callback(os.close, born.pidfd)
-            guest = Guest(born.number, born.pidfd, ours, pipes[0][0], pipes[1][0])
-            near.pop_all()  # they are the guest's now
-            return guest, born.laps
-
-    def _other_processes(self, uid: int) -> int:
-        """What RLIMIT_NPROC counts beside the guest's own processes."""
-        if self._site.has_namespaces:
-            return 1  # since Linux 5.14 each user namespace has its own count: the box's pid 1
-        # The warden has our uid. With the guests' uid our own and the user's other processes are in the count, which
-        # goes up and down: what is over the limit is for the watcher to see, and this is the wall behind it.
-        return 0 if self._site.has_own_uids else outside.tasks_of(uid) + 4 * self.limits.pids
 
     def guest_exited(self, number: int, status: int, cpu_seconds: float) -> None:
         """The zygote has reaped guest `number`."""
