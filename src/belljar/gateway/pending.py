@@ -8,7 +8,7 @@ kept for the request that asks for it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
@@ -37,6 +37,8 @@ class PendingCode:
         self._untold: list[tuple[str, results.Ask]] = []
         self._open: dict[str, int] = {}
         """What the client was told of and has not answered: by its id the number of the question."""
+        self._is_deserted = False
+        """A call was not answered in time, and no request has come since: its clock is not to stand still again."""
         self._changed = anyio.Event()
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
@@ -55,6 +57,7 @@ class PendingCode:
 
         From here on the client has its time to answer. Being cancelled ends the code.
         """
+        self._is_deserted = False
         try:
             while not self._untold and not self._ended.is_set():
                 self._changed = anyio.Event()
@@ -111,6 +114,9 @@ class PendingCode:
             self._changed.set()
 
     def _heard(self, asks: results.Asks, tasks: TaskGroup) -> None:
+        if self._is_deserted:
+            tasks.start_soon(self._refuse, asks.asks, "nobody is there any more who would answer")
+            return
         named = [(new_id("toolu"), ask) for ask in asks.asks]
         self._untold += named
         self._changed.set()
@@ -118,16 +124,23 @@ class PendingCode:
 
     async def _time_out(self, named: list[tuple[str, results.Ask]]) -> None:
         await anyio.sleep(self._seconds)
-        for name, ask in named:
-            known = self._open.pop(name, None)
-            is_untold = any(other == name for other, _ in self._untold)
-            self._untold = [item for item in self._untold if item[0] != name]
-            if (known is not None or is_untold) and self._session is not None:
-                text = f"{ask.name}: nobody has answered within {self._seconds:g} seconds"
-                with contextlib.suppress(
-                    errors.BelljarError
-                ):  # its session has gone, and its outcome will say so
-                    await self._session.reply(ask.number, "timed_out", text)
+        unanswered = self._open.keys() | {name for name, _ in self._untold}
+        late = [(name, ask) for name, ask in named if name in unanswered]
+        if not late:
+            return
+        self._is_deserted = True
+        self._untold = [item for item in self._untold if item not in late]
+        for name, _ in late:
+            self._open.pop(name, None)
+        await self._refuse([ask for _, ask in late], f"nobody has answered within {self._seconds:g} seconds")
+
+    async def _refuse(self, asks: Sequence[results.Ask], why: str) -> None:
+        assert self._session is not None
+        for ask in asks:
+            with contextlib.suppress(
+                errors.BelljarError
+            ):  # its session has gone, and its outcome will say so
+                await self._session.reply(ask.number, "timed_out", f"{ask.name}: {why}")
 
 
 class PendingRuns:
