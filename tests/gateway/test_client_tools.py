@@ -89,6 +89,8 @@ def test_one_call(http: httpx2.Client, model: Model) -> None:
     assert types(second) == ["code_execution_tool_result", "text"]
     assert second["content"][0]["tool_use_id"] == "srvtoolu_01c"
     assert results(second)[0]["stdout"] == "sunny, 21 °C\n"
+    counts = [message["usage"]["server_tool_use"]["code_execution_requests"] for message in (first, second)]
+    assert counts == [1, 0]
     assert second["stop_reason"] == "end_turn"
     # The model never hears of the call: it wrote code, and gets what it printed.
     (user, said, result) = model.requests[1]["messages"]

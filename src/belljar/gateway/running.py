@@ -75,7 +75,7 @@ class Running:
         self.put: list[Attachment] = []
         """Files to be there before anything runs."""
         self.count = 0
-        """Of the uses that were taken up."""
+        """Of the uses that were taken up; code that goes on was counted when it began."""
 
     async def hold(self, container_id: str) -> Container:
         """Have the request's container be this one."""
@@ -92,7 +92,7 @@ class Running:
         while at < len(uses):
             group = _group(uses[at:])
             at += len(group)
-            self.count += len(group)
+            self.count += sum(use.client_id not in replies.asked for use in group)
             if group[0].name == CODE:
                 outcome = await self._cell(group[0], replies)
                 yield group[0], outcome
