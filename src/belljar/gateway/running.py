@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from itertools import count
 
 from belljar import errors, link, results
-from belljar.gateway.attachments import Attachment, Upload
+from belljar.gateway.attachments import Attachment, Upload, digest_of
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import Files
 from belljar.gateway.history import Block
@@ -20,6 +21,8 @@ from belljar.gateway.kept import run_calls, run_code
 from belljar.gateway.offered import Offered
 from belljar.gateway.pending import PendingRuns
 from belljar.gateway.placement import Container, Placement, Session
+from belljar.gateway.tokens import cut
+from belljar.gateway.told import printed
 from belljar.gateway.tools import CODE, EDITOR, Failed, Outcome, Ran, code_execution, text_editor
 from belljar.gateway.turn import Use
 from belljar.settings import Settings
@@ -83,6 +86,20 @@ class Running:
         self.container = container
         self._activity.container_id = container.id
         return container
+
+    def keep_whole(self, outcome: Outcome) -> str:
+        """Have what was printed lie in the container, where it is too long for the model; its name, or nothing."""
+        text = printed(outcome) if isinstance(outcome, Ran) else ""
+        if cut(text, self._parts.settings.result_tokens) == text:
+            return ""
+        body = text.encode("utf-8", "replace")
+        digest = digest_of(body)
+        taken = {attachment.name for attachment in self.put} | set(
+            self.container.given if self.container else ()
+        )
+        name = next(name for n in count(1) if (name := f"output-{n}.txt") not in taken)
+        self.put.append(Attachment(name, body, digest))
+        return name
 
     async def run(
         self, uses: Sequence[Use], replies: Replies

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from belljar.gateway.history import clipped, tool_result
+from belljar.gateway.history import tool_result
+from belljar.gateway.tokens import cut
 from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran
 
 MODEL_IMAGES = 8
@@ -16,16 +17,19 @@ _LISTED_FILES = 50
 Block = dict[str, Any]
 
 
-def tell(use_id: str, outcome: Outcome) -> Block:
-    """The `tool_result`: what was printed or seen, what else there is to know, and the pictures."""
+def tell(use_id: str, outcome: Outcome, most_tokens: int, whole: str = "") -> Block:
+    """The `tool_result`: what was printed or seen, what else there is to know, and the pictures.
+
+    Where the text has more than `most_tokens` it is cut; `whole` is where all of it can be read.
+    """
     match outcome:
         case Failed():
             text = f"The tool failed ({outcome.error_code}): {outcome.message}"
             return tool_result(use_id, [_text(text)], is_error=True)
         case Edited():
-            return tool_result(use_id, _edited(outcome), is_error=False)
+            return tool_result(use_id, _edited(outcome, most_tokens), is_error=False)
         case Ran():
-            content = [_text(_printed(outcome))]
+            content = [_text(cut(printed(outcome), most_tokens, whole) or "(no output)")]
             if notes := _notes(outcome):
                 content.append(_text(notes))
             content += _pictures(outcome.images)
@@ -59,8 +63,8 @@ def edit_text(edited: Edited) -> str:
     return text
 
 
-def _edited(edited: Edited) -> list[Block]:
-    content = [_text(clipped(edit_text(edited)))]
+def _edited(edited: Edited, most_tokens: int) -> list[Block]:
+    content = [_text(cut(edit_text(edited), most_tokens))]
     if edited.note:
         content.append(_text(edited.note))
     if edited.image is not None:
@@ -76,12 +80,11 @@ def _pictures(images: list[Image]) -> list[Block]:
     return [{"type": "image", "source": image_source(image)} for image in fitting]
 
 
-def _printed(ran: Ran) -> str:
+def printed(ran: Ran) -> str:
+    """What a run wrote, and the value of its last expression, as one text."""
     values = ran.values if ran.call is None else []
-    parts = [clipped(ran.stdout).rstrip("\n"), *(clipped(value) for value in values)]
-    if stderr := ran.stderr:
-        parts.append(clipped(stderr).rstrip("\n"))
-    return "\n".join(part for part in parts if part) or "(no output)"
+    parts = [ran.stdout.rstrip("\n"), *values, ran.stderr.rstrip("\n")]
+    return "\n".join(part for part in parts if part)
 
 
 def _notes(ran: Ran) -> str:
