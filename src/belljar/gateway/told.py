@@ -8,10 +8,13 @@ from typing import Any
 from belljar.gateway.history import tool_result
 from belljar.gateway.tokens import cut
 from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran
+from belljar.wire import media
 
 MODEL_IMAGES = 8
 MODEL_IMAGE_BYTES = 5 * 1024 * 1024 * 3 // 4
 """Of one image, so that its base64 has at most 5 MiB: what model servers accept."""
+MODEL_IMAGE_PIXELS = 8000
+"""Of the longer side; a model server refuses the whole request for one that is larger."""
 _LISTED_FILES = 50
 
 Block = dict[str, Any]
@@ -76,8 +79,22 @@ def _edited(edited: Edited, most_tokens: int) -> list[Block]:
 
 
 def _pictures(images: list[Image]) -> list[Block]:
-    fitting = [image for image in images if len(image.body) <= MODEL_IMAGE_BYTES][:MODEL_IMAGES]
-    return [{"type": "image", "source": image_source(image)} for image in fitting]
+    """The pictures that a model can be shown, and a word on the others."""
+    fitting = [image for image in images if _fits(image)][:MODEL_IMAGES]
+    blocks: list[Block] = [{"type": "image", "source": image_source(image)} for image in fitting]
+    if left_out := len(images) - len(fitting):
+        blocks.append(
+            _text(
+                f"{left_out} picture(s) are not shown to you: there may be {MODEL_IMAGES}, each of at most "
+                f"{MODEL_IMAGE_PIXELS} pixels a side and {MODEL_IMAGE_BYTES // 2**20} MiB. Make smaller ones to look at."
+            )
+        )
+    return blocks
+
+
+def _fits(image: Image) -> bool:
+    sides = media.dimensions(image.body)
+    return len(image.body) <= MODEL_IMAGE_BYTES and (sides is None or max(sides) <= MODEL_IMAGE_PIXELS)
 
 
 def printed(ran: Ran) -> str:
