@@ -18,7 +18,7 @@ from belljar.gateway.files import Files
 from belljar.gateway.history import Block
 from belljar.gateway.kept import run_calls, run_code
 from belljar.gateway.offered import Offered
-from belljar.gateway.pending import PendingRuns
+from belljar.gateway.pending import PendingCode, PendingRuns
 from belljar.gateway.placement import Container, Placement, Session
 from belljar.gateway.tools import CODE, EDITOR, Failed, Outcome, Ran, code_execution, text_editor
 from belljar.gateway.turn import Use
@@ -173,8 +173,7 @@ class Running:
             if not tools:
                 async with self._parts.placement.use(container.id) as session:
                     return await execute(session)
-            self._parts.pending.start(container.id, use.client_id, execute)
-            return await self._step(use)
+            return await self._step(self._parts.pending.start(container.id, use.client_id, execute))
         except errors.BelljarError as error:
             return self._failed(error)
 
@@ -188,14 +187,12 @@ class Running:
             if call in run.waits_for:
                 await run.reply(call, *_answer(replies.answers.get(call)))
         try:
-            return await self._step(use)
+            return await self._step(run)
         except errors.BelljarError as error:
             return self._failed(error)
 
-    async def _step(self, use: Use) -> Outcome | Waiting:
+    async def _step(self, run: PendingCode) -> Outcome | Waiting:
         assert self.container is not None
-        run = self._parts.pending.find(self.container.id, use.client_id)
-        assert run is not None
         try:
             found = await run.step()
         except BaseException:
