@@ -239,7 +239,9 @@ class Running:
                 | errors.NotKept()
                 | errors.JailUnavailable()
             ):
-                self.container = None  # what comes next gets a new one
+                is_there = self.container and not self._parts.placement.is_gone(self.container.id)
+                if not (is_there and isinstance(error, errors.NotFound)):  # else it was an upload that is gone
+                    self.container = None  # what comes next gets a new one
                 return Failed("unavailable", str(error))
             case _:
                 raise error

@@ -21,6 +21,23 @@ _MOST_NAMES = 4096
 """Of files in a container, that are kept in mind so that an attachment gets another one."""
 
 
+class _Unreadable(Exception):
+    """What was to be put into a session cannot be read."""
+
+    def __init__(self, why: errors.BelljarError) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+async def _read(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces; raises _Unreadable, which nobody takes for a word of the keeper's."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except errors.BelljarError as error:
+        raise _Unreadable(error) from error
+
+
 @dataclass
 class Entry:
     container: Container
@@ -77,8 +94,11 @@ class LocalSession:
             return
         self._check()
         await self._open()
-        with self._owner.watching(self.container_id):
-            await self._keeper.put(self.container_id, name, body())
+        try:
+            with self._owner.watching(self.container_id):
+                await self._keeper.put(self.container_id, name, _read(body()))
+        except _Unreadable as error:
+            raise error.why from error.why.__cause__  # it is not the session that is gone
         self._given[name] = digest
 
     async def put(self, name: str, digest: str, body: bytes) -> None:
