@@ -60,8 +60,7 @@ class PendingCode:
         self._is_deserted = False
         try:
             while not self._untold and not self._ended.is_set():
-                self._changed = anyio.Event()
-                await self._changed.wait()
+                await self._changed.wait()  # perhaps side by side with a request that was sent twice
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.cancel()
@@ -76,12 +75,14 @@ class PendingCode:
 
     async def reply(self, use_id: str, status: link.ReplyStatus, text: str) -> None:
         """Hand the code what a tool has answered; nothing where it does not wait for that any more."""
-        number = self._open.pop(use_id, None)
+        number = self._open.get(use_id)
         if number is not None and self._session is not None and not self._ended.is_set():
             with contextlib.suppress(
                 errors.BelljarError
             ):  # its session has gone, and its outcome will say so
                 await self._session.reply(number, status, text)
+        # Not before: where this is cancelled, it is still to be refused in time.
+        self._open.pop(use_id, None)
 
     async def cancel(self) -> None:
         """End the code, and wait for that."""
@@ -111,7 +112,11 @@ class PendingCode:
                     "unavailable", "The code was cut short: nobody waited for it any more."
                 )
             self._ended.set()
-            self._changed.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def _heard(self, asks: results.Asks, tasks: TaskGroup) -> None:
         if self._is_deserted:
@@ -119,7 +124,7 @@ class PendingCode:
             return
         named = [(new_id("toolu"), ask) for ask in asks.asks]
         self._untold += named
-        self._changed.set()
+        self._wake()
         tasks.start_soon(self._time_out, named)
 
     async def _time_out(self, named: list[tuple[str, results.Ask]]) -> None:
@@ -135,12 +140,17 @@ class PendingCode:
         await self._refuse([ask for _, ask in late], f"nobody has answered within {self._seconds:g} seconds")
 
     async def _refuse(self, asks: Sequence[results.Ask], why: str) -> None:
-        assert self._session is not None
-        for ask in asks:
+        async def refuse(ask: results.Ask) -> None:
+            assert self._session is not None
             with contextlib.suppress(
                 errors.BelljarError
             ):  # its session has gone, and its outcome will say so
                 await self._session.reply(ask.number, "timed_out", f"{ask.name}: {why}")
+
+        # Side by side: code that reads none of it has its clock go on all the same.
+        async with anyio.create_task_group() as tasks:
+            for ask in asks:
+                tasks.start_soon(refuse, ask)
 
 
 class PendingRuns:
