@@ -27,7 +27,6 @@ from belljar.wire.execution import (
 )
 from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
 
-
 _READ_BYTES = 1024 * 1024
 """Of all kept files that go with one run, that are read ahead, to be looked at for imports and to travel with the code.
 The others are passed on in pieces."""

@@ -249,7 +249,9 @@ class Running:
                 | errors.JailUnavailable()
             ):
                 is_there = self.container and not self._parts.placement.is_gone(self.container.id)
-                if not (is_there and isinstance(error, errors.NotFound)):  # else it was an upload that is gone
+                if not (
+                    is_there and isinstance(error, errors.NotFound)
+                ):  # else it was an upload that is gone
                     self.container = None  # what comes next gets a new one
                 return Failed("unavailable", str(error))
             case _:
