@@ -222,6 +222,15 @@ class TenantFiles:
         except FileNotFoundError as error:
             raise NotFound(f"The content of {file.id} is gone.") from error
 
+    def reader(self, file_id: str) -> Callable[[], AsyncIterator[bytes]]:
+        """A way to read a file later. It raises as `find` and `open` do."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in await self.open(await self.find(file_id)):
+                yield piece
+
+        return pieces
+
     async def head(self, file: File, size: int) -> bytes:
         """A file's first `size` bytes. Raises as `open` does."""
         head = b""

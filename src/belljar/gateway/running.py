@@ -212,18 +212,10 @@ class Running:
         for attachment in self.put:
             body = attachment.body
             if isinstance(body, Upload):
-                await session.give(attachment.name, attachment.digest, self._opener(body.file_id))
+                await session.give(attachment.name, attachment.digest, self._files.reader(body.file_id))
             else:
                 await session.give(attachment.name, attachment.digest, body)
         self._activity.has_run_code = True
-
-    def _opener(self, file_id: str) -> Callable[[], AsyncIterator[bytes]]:
-        async def pieces() -> AsyncIterator[bytes]:
-            file = await self._files.find(file_id)
-            async for piece in await self._files.open(file):
-                yield piece
-
-        return pieces
 
     def _failed(self, error: errors.BelljarError) -> Failed:
         """What a use has come to that could not be run. Raises `error` where the whole request is to fail."""

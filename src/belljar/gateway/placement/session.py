@@ -87,26 +87,27 @@ class LocalSession:
 
     async def give(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
         held = self._held.get(name)
-        if (held[0] if held else self._given.get(name)) == digest:
-            return
-        if isinstance(body, bytes):
+        if (held[0] if held else self._given.get(name)) != digest:
             await self.put(name, digest, body)
-            return
-        self._check()
-        await self._open()
-        try:
-            with self._owner.watching(self.container_id):
-                await self._keeper.put(self.container_id, name, _read(body()))
-        except _Unreadable as error:
-            raise error.why from error.why.__cause__  # it is not the session that is gone
-        self._given[name] = digest
 
-    async def put(self, name: str, digest: str, body: bytes) -> None:
+    async def put(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
         self._check()
+        if not isinstance(body, bytes):
+            await self._put_pieces(name, digest, body())
+            return
         held = sum(len(other) for _, other in self._held.values()) + len(body)
         self._held[name] = (digest, body)
         if self._entry.is_open or held > _HELD_BYTES:
             await self.put_held()
+
+    async def _put_pieces(self, name: str, digest: str, pieces: AsyncIterator[bytes]) -> None:
+        await self._open()
+        try:
+            with self._owner.watching(self.container_id):
+                await self._keeper.put(self.container_id, name, _read(pieces))
+        except _Unreadable as error:
+            raise error.why from error.why.__cause__  # it is not the session that is gone
+        self._given[name] = digest
 
     async def execute(
         self,
