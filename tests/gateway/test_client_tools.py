@@ -167,7 +167,7 @@ for n in range(4):
     model.play([code(source)], [text("Done.")])
     talk = Talk(http)
     message = talk.say("Go.")
-    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    parts = [{"type": "text", "text": "a"}, "stray", {"type": "text", "text": "b"}]
     message = talk.say([{**reply(calls(message)[0], ""), "content": parts}])
     message = talk.say([{"type": "tool_result", "tool_use_id": calls(message)[0]["id"]}])
     message = talk.say([reply(calls(message)[0], "no such place", is_error=True)])
@@ -332,9 +332,7 @@ def test_requests_that_cannot_be(
 
 def test_a_schema_in_which_the_ways_double() -> None:
     """Sixty definitions, each of which names the next one twice."""
-    definitions: dict[str, Any] = {
-        f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(60)
-    }
+    definitions: dict[str, Any] = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(60)}
     schema = {"type": "object", "properties": {"x": {"$ref": "#/$defs/d0"}}, "$defs": definitions}
     started = time.monotonic()
     offered.read([*offering("20260120"), WEATHER | {"input_schema": schema}], None)
