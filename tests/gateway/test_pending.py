@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
+import fakes
 import pytest
 
 from belljar import link, results
-from belljar.gateway.pending import PendingCode
-from belljar.gateway.tools import Failed, Outcome
+from belljar.gateway.pending import PendingCode, open_pending_runs
+from belljar.gateway.tools import Failed, Outcome, Ran
 
 pytestmark = pytest.mark.anyio
 
@@ -93,3 +94,23 @@ async def test_a_request_that_was_sent_twice() -> None:
             await anyio.wait_all_tasks_blocked()
             await run.reply(told[0][0], "answered", "x")
     assert found == [Failed("unavailable", "ended")] * 2
+
+
+async def test_outcomes_that_nobody_asks_for_are_not_kept_without_end() -> None:
+    shown = results.Display("display_data", {"image/png": bytes(30_000_000)})
+    ran = Ran(fakes.result(outputs=[shown]), [])
+
+    class Placement:
+        @asynccontextmanager
+        async def use(self, container_id: str) -> AsyncIterator[Session]:
+            yield Session(1)
+
+    async def execute(session: object, on_asks: Callable[[results.Asks], None]) -> Outcome:
+        on_asks(results.Asks([results.Ask(1, "tool", {})]))
+        return ran
+
+    async with open_pending_runs(Placement(), 60) as pending:  # type: ignore[arg-type]
+        runs = [pending.start(f"container-{number}", "use", execute) for number in range(5)]
+        await anyio.wait_all_tasks_blocked()
+        found = [await run.step() for run in runs]
+    assert [isinstance(outcome, Ran) for outcome in found] == [False] * 3 + [True] * 2

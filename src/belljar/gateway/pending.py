@@ -17,10 +17,13 @@ from anyio.abc import TaskGroup
 
 from belljar import errors, link, results
 from belljar.gateway.placement import Placement, Session
-from belljar.gateway.tools import Failed, Outcome
+from belljar.gateway.tools import Failed, Outcome, Ran
 from belljar.wire.ids import new_id
 
 log = structlog.get_logger("belljar.gateway")
+
+_KEPT_BYTES = 64 * 1024 * 1024
+"""Of all outcomes that nobody has asked for yet: the oldest give way."""
 
 Execute = Callable[[Session, Callable[[results.Asks], None]], Awaitable[Outcome]]
 """Runs the code in a session, and tells of what it asks."""
@@ -46,6 +49,21 @@ class PendingCode:
         self._failure: errors.BelljarError | None = None
         self.has_run = False
         """The session was there, and the code has perhaps begun."""
+        self._waiting = 0
+        """Requests that wait for it at the moment."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """What its outcome takes, while it is there for somebody who may come."""
+        if self._waiting or not isinstance(self._outcome, Ran):
+            return 0
+        return self._outcome.size
+
+    def let_go(self) -> None:
+        """Keep no more of its outcome than that there was one."""
+        self._outcome = Failed(
+            "unavailable", "The code has ended, and what came of it was not kept for so long."
+        )
 
     @property
     def waits_for(self) -> set[str]:
@@ -58,6 +76,7 @@ class PendingCode:
         From here on the client has its time to answer. Being cancelled ends the code.
         """
         self._is_deserted = False
+        self._waiting += 1
         try:
             while not self._untold and not self._ended.is_set():
                 await self._changed.wait()  # perhaps side by side with a request that was sent twice
@@ -65,6 +84,8 @@ class PendingCode:
             with anyio.CancelScope(shield=True):
                 await self.cancel()
             raise
+        finally:
+            self._waiting -= 1
         if self._failure is not None:
             raise self._failure
         if self._outcome is not None:
@@ -166,8 +187,18 @@ class PendingRuns:
         """Run code in a container, as soon as its session is free."""
         run = PendingCode(use_id, self._seconds)
         self._runs[container_id] = run
-        self._tasks.start_soon(run.run, self._placement.use(container_id), execute)
+        self._tasks.start_soon(self._run, run, self._placement.use(container_id), execute)
         return run
+
+    async def _run(
+        self, run: PendingCode, use: AbstractAsyncContextManager[Session], execute: Execute
+    ) -> None:
+        await run.run(use, execute)
+        left = _KEPT_BYTES
+        for one in reversed(self._runs.values()):
+            left -= one.kept_bytes
+            if left < 0 and one.kept_bytes:
+                one.let_go()
 
     def find(self, container_id: str, use_id: str) -> PendingCode | None:
         """The run that the use `use_id` has begun in the container."""

@@ -278,7 +278,8 @@ def _answer(block: Block | None) -> tuple[link.ReplyStatus, str]:
         return "failed", "The caller has sent no result of this call."
     content = block.get("content")
     if isinstance(content, list):
-        text = "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
+        texts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        text = "\n".join(str(part.get("text") or "") for part in texts)
     else:
         text = str(content or "")
     return ("failed" if block.get("is_error") else "answered"), text
