@@ -375,3 +375,17 @@ def test_the_end_of_the_server_ends_code_that_waits(tmp_path: Any, model: Model,
         assert isinstance(server, Server)
         assert server.end() == 0
         assert "Traceback" not in server.log.read_text()
+
+
+def test_two_requests_begin_code_in_one_container(http: httpx2.Client, model: Model) -> None:
+    """The later one has it: the code of the first ends, and its caller is told so."""
+    model.play([code(ONE, "toolu_first")])
+    first = Talk(http)
+    asked = first.say("Go.")
+    second = Talk(http)
+    second.container = first.container
+    model.play([code(ONE, "toolu_second")])
+    again = second.say("Go.")
+    model.play([text("Sunny.")], [text("Pity.")])
+    assert results(second.answer(again, Oslo="sunny"))[0]["stdout"] == "sunny\n"
+    assert results(first.answer(asked, Oslo="wet"))[0]["error_code"] == "unavailable"

@@ -337,3 +337,10 @@ async def test_an_interrupted_question(session: Session) -> None:
 async def test_questions_that_are_none(session: Session, body: str) -> None:
     result = await Client(session, sunny).run(f"{SPEAKING}\nsay(message('ask', {body}))\ntime.sleep(1000)")
     assert (result.outcome.status, result.outcome.reason) == ("crashed", "protocol")
+
+
+async def test_many_commands_take_turns(session: Session) -> None:
+    result = await call(session, *(f"sleep 0.01 & wait; echo {n}" for n in range(60)))
+    assert [(done.stdout, done.stderr, done.return_code) for done in result.calls] == [
+        (f"{n}\n", "", 0) for n in range(60)
+    ]

@@ -117,10 +117,11 @@ class Files:
     async def sweep(self) -> None:
         """Delete the content of what has expired, and the records of what has expired long ago."""
         now = now_microseconds()
-        for file in await self.store.expired_files(now):
-            # The record first: a record without a blob would be a promise that cannot be kept.
-            await self.store.mark_emptied(file.id)
-            await self.blobs.remove(file.id)
+        while expired := await self.store.expired_files(now):
+            for file in expired:
+                # The record first: a record without a blob would be a promise that cannot be kept.
+                await self.store.mark_emptied(file.id)
+                await self.blobs.remove(file.id)
         await self.store.remove_emptied_files(now - _RECORD_MICROSECONDS)
 
     async def remove_orphans(self, others: set[str]) -> None:

@@ -105,9 +105,13 @@ class PendingCode:
         # Not before: where this is cancelled, it is still to be refused in time.
         self._open.pop(use_id, None)
 
+    def end(self) -> None:
+        """End the code, without waiting for that."""
+        self._scope.cancel()
+
     async def cancel(self) -> None:
         """End the code, and wait for that."""
-        self._scope.cancel()
+        self.end()
         await self._ended.wait()
 
     async def run(self, use: AbstractAsyncContextManager[Session], execute: Execute) -> None:
@@ -184,7 +188,9 @@ class PendingRuns:
         self._runs: dict[str, PendingCode] = {}
 
     def start(self, container_id: str, use_id: str, execute: Execute) -> PendingCode:
-        """Run code in a container, as soon as its session is free."""
+        """Run code in a container, as soon as its session is free: what another request has begun there is ended."""
+        if (before := self._runs.get(container_id)) is not None:
+            before.end()
         run = PendingCode(use_id, self._seconds)
         self._runs[container_id] = run
         self._tasks.start_soon(self._run, run, self._placement.use(container_id), execute)
@@ -220,7 +226,7 @@ class PendingRuns:
         """Forget the outcomes that nobody has asked for, with their containers."""
         for container_id in list(self._runs):
             if self._placement.is_gone(container_id):
-                self._runs.pop(container_id)._scope.cancel()
+                self._runs.pop(container_id).end()
 
 
 @asynccontextmanager
