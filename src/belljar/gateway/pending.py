@@ -8,7 +8,7 @@ kept for the request that asks for it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
@@ -24,15 +24,19 @@ log = structlog.get_logger("belljar.gateway")
 
 Execute = Callable[[Session, Callable[[results.Asks], None]], Awaitable[Outcome]]
 """Runs the code in a session, and tells of what it asks."""
+Own = Mapping[str, Callable[[object], Awaitable[tuple[link.ReplyStatus, str, Outcome]]]]
+"""Functions that are answered here and not by the client, by their names: what the code gets, and what it came to."""
 
 
 class PendingCode:
     """One execution. Made by `PendingRuns.start`."""
 
-    def __init__(self, use_id: str, seconds: float) -> None:
+    def __init__(self, use_id: str, seconds: float, own: Own) -> None:
         self.use_id = use_id
         """The client's id of the code's own tool use."""
         self._seconds = seconds
+        self._own = own
+        self._answered: list[tuple[results.Ask, Outcome]] = []
         self._session: Session | None = None
         self._untold: list[tuple[str, results.Ask]] = []
         self._open: dict[str, int] = {}
@@ -83,6 +87,11 @@ class PendingCode:
             ):  # its session has gone, and its outcome will say so
                 await self._session.reply(number, status, text)
 
+    def answered(self) -> list[tuple[results.Ask, Outcome]]:
+        """What was answered here since the last time that somebody wanted to know."""
+        answered, self._answered = self._answered, []
+        return answered
+
     async def cancel(self) -> None:
         """End the code, and wait for that."""
         self._scope.cancel()
@@ -117,10 +126,22 @@ class PendingCode:
         if self._is_deserted:
             tasks.start_soon(self._refuse, asks.asks, "nobody is there any more who would answer")
             return
-        named = [(new_id("toolu"), ask) for ask in asks.asks]
+        for ask in asks.asks:
+            if ask.name in self._own:
+                tasks.start_soon(self._answer, ask)
+        named = [(new_id("toolu"), ask) for ask in asks.asks if ask.name not in self._own]
+        if not named:
+            return
         self._untold += named
         self._changed.set()
         tasks.start_soon(self._time_out, named)
+
+    async def _answer(self, ask: results.Ask) -> None:
+        assert self._session is not None
+        status, text, outcome = await self._own[ask.name](ask.input)
+        self._answered.append((ask, outcome))
+        with contextlib.suppress(errors.BelljarError):  # as above
+            await self._session.reply(ask.number, status, text)
 
     async def _time_out(self, named: list[tuple[str, results.Ask]]) -> None:
         await anyio.sleep(self._seconds)
@@ -152,9 +173,9 @@ class PendingRuns:
         self._seconds = seconds
         self._runs: dict[str, PendingCode] = {}
 
-    def start(self, container_id: str, use_id: str, execute: Execute) -> PendingCode:
-        """Run code in a container, as soon as its session is free."""
-        run = PendingCode(use_id, self._seconds)
+    def start(self, container_id: str, use_id: str, execute: Execute, own: Own) -> PendingCode:
+        """Run code in a container, as soon as its session is free; what it asks of `own` is answered here."""
+        run = PendingCode(use_id, self._seconds, own)
         self._runs[container_id] = run
         self._tasks.start_soon(run.run, self._placement.use(container_id), execute)
         return run

@@ -6,7 +6,8 @@ import base64
 from typing import Any
 
 from belljar.gateway.history import clipped, tool_result
-from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran
+from belljar.gateway.search import citing
+from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran, Searched
 
 MODEL_IMAGES = 8
 MODEL_IMAGE_BYTES = 5 * 1024 * 1024 * 3 // 4
@@ -24,6 +25,8 @@ def tell(use_id: str, outcome: Outcome) -> Block:
             return tool_result(use_id, [_text(text)], is_error=True)
         case Edited():
             return tool_result(use_id, _edited(outcome), is_error=False)
+        case Searched():
+            return tool_result(use_id, citing.content(outcome.pages), is_error=False)
         case Ran():
             content = [_text(_printed(outcome))]
             if notes := _notes(outcome):
