@@ -17,6 +17,8 @@ from serving import told as answered
 from test_messages import OFFICIAL, post, stream, types
 from test_tools import bash, offering
 
+from belljar.gateway.search import Found, citing
+
 NEW = {"type": "web_search_20260209", "name": "web_search"}
 BOTH = [TOOL, SEARCH]
 PROMPT = "Search for the share prices of the top tech companies today, then create a chart comparing them"
@@ -764,3 +766,30 @@ def test_the_start_says_how_to_search(tmp_path: Path, model: Model) -> None:
         assert server.process.stdout is not None
         said = [server.process.stdout.readline() for _ in range(2)]
     assert any("--search" in line and "unavailable" in line for line in said)
+
+
+def test_code_cannot_search_without_end(searching: httpx2.Client, model: Model, engine: Engine) -> None:
+    source = """
+done = 0
+try:
+    while True:
+        await web_search({"query": "a"})
+        done += 1
+except RuntimeError as error:
+    print(done, error)
+"""
+    model.play([code(source)], [text("Done.")])
+    tool = FOR_CODE | {"response_inclusion": "excluded"}
+    message = post(searching, ask("Go.", tools=[*offering("20260120"), tool]))
+    assert types(message) == ["server_tool_use", "code_execution_tool_result", "text"]
+    assert message["content"][1]["content"]["stdout"].startswith("100 max_uses_exceeded")
+    assert searches(message) == len(engine.asked) == 100
+
+
+@pytest.mark.parametrize("cites", [True, False])
+def test_pages_share_the_budget_of_a_result(cites: bool) -> None:
+    pages = [Found(f"https://a.com/{number}", "A", "x" * 4000) for number in range(4)]
+    result = {"type": "tool_result", "tool_use_id": "toolu_s", "content": citing.content(pages)}
+    sent, _ = citing.sendable([{"role": "user", "content": [result]}], 100, cites=cites)
+    assert 380 <= str(sent).count("x") <= 440
+    assert str(sent).count("left out") == 4

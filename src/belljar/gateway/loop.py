@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -139,7 +139,8 @@ async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
         now.running = _running(now, stack, lambda: True)
         conversation = await _begin(now)
         not_run = Failed("unavailable", "It was not run yet.")
-        results = [tell(use.upstream_id, not_run) for use in conversation.pending]
+        most = parts.settings.result_tokens
+        results = [tell(use.upstream_id, not_run, most) for use in conversation.pending]
         return _upstream_request(now, history.with_results(conversation, results))[0]
 
 
@@ -174,7 +175,8 @@ async def _begin(now: _Answer) -> history.Conversation:
         )
     now.has_called_tool = messages[-1].role == "assistant" and history.has_results(messages[-1])
     upstream_searches = parts.settings.search == BY_UPSTREAM
-    return history.translate(messages, asked.offered.names, upstream_searches=upstream_searches)
+    conversation = history.translate(messages, asked.offered.names, upstream_searches=upstream_searches)
+    return replace(conversation, messages=history.within(conversation.messages, parts.settings.result_tokens))
 
 
 async def _take_up(now: _Answer, conversation: history.Conversation) -> None:
@@ -240,7 +242,7 @@ def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> tuple[dic
     """The request in the words of a plain Messages server, and the found pages in it that the model can cite."""
     request = now.asked.request
     cites = now.asked.offered.search is not None and now.parts.upstream.cites(request.model)
-    messages, sources = citing.sendable(messages, cites=cites)
+    messages, sources = citing.sendable(messages, now.parts.settings.result_tokens, cites=cites)
     body = {
         name: value for name, value in (request.model_extra or {}).items() if name not in _NOT_FOR_UPSTREAM
     }
@@ -285,7 +287,8 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
                 await _show_nested(now, use, outcome)
                 continue
             await _show(now, use, outcome)
-            told.append(tell(use.upstream_id, outcome))
+            most = now.parts.settings.result_tokens
+            told.append(tell(use.upstream_id, outcome, most, now.running.keep_whole(outcome)))
     return told
 
 

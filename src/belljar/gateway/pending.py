@@ -17,15 +17,21 @@ from anyio.abc import TaskGroup
 
 from belljar import errors, link, results
 from belljar.gateway.placement import Placement, Session
-from belljar.gateway.tools import Failed, Outcome
+from belljar.gateway.tools import Failed, Outcome, Ran
 from belljar.wire.ids import new_id
 
 log = structlog.get_logger("belljar.gateway")
+
+_KEPT_BYTES = 64 * 1024 * 1024
+"""Of all outcomes that nobody has asked for yet: the oldest give way."""
 
 Execute = Callable[[Session, Callable[[results.Asks], None]], Awaitable[Outcome]]
 """Runs the code in a session, and tells of what it asks."""
 Own = Mapping[str, Callable[[object], Awaitable[tuple[link.ReplyStatus, str, Outcome]]]]
 """Functions that are answered here and not by the client, by their names: what the code gets, and what it came to."""
+
+_MOST_ANSWERED = 200
+"""Of what was answered here so much is remembered: code can ask without end."""
 
 
 class PendingCode:
@@ -50,6 +56,21 @@ class PendingCode:
         self._failure: errors.BelljarError | None = None
         self.has_run = False
         """The session was there, and the code has perhaps begun."""
+        self._waiting = 0
+        """Requests that wait for it at the moment."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """What its outcome takes, while it is there for somebody who may come."""
+        if self._waiting or not isinstance(self._outcome, Ran):
+            return 0
+        return self._outcome.size
+
+    def let_go(self) -> None:
+        """Keep no more of its outcome than that there was one."""
+        self._outcome = Failed(
+            "unavailable", "The code has ended, and what came of it was not kept for so long."
+        )
 
     @property
     def waits_for(self) -> set[str]:
@@ -62,14 +83,16 @@ class PendingCode:
         From here on the client has its time to answer. Being cancelled ends the code.
         """
         self._is_deserted = False
+        self._waiting += 1
         try:
             while not self._untold and not self._ended.is_set():
-                self._changed = anyio.Event()
-                await self._changed.wait()
+                await self._changed.wait()  # perhaps side by side with a request that was sent twice
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.cancel()
             raise
+        finally:
+            self._waiting -= 1
         if self._failure is not None:
             raise self._failure
         if self._outcome is not None:
@@ -80,12 +103,14 @@ class PendingCode:
 
     async def reply(self, use_id: str, status: link.ReplyStatus, text: str) -> None:
         """Hand the code what a tool has answered; nothing where it does not wait for that any more."""
-        number = self._open.pop(use_id, None)
+        number = self._open.get(use_id)
         if number is not None and self._session is not None and not self._ended.is_set():
             with contextlib.suppress(
                 errors.BelljarError
             ):  # its session has gone, and its outcome will say so
                 await self._session.reply(number, status, text)
+        # Not before: where this is cancelled, it is still to be refused in time.
+        self._open.pop(use_id, None)
 
     def answered(self) -> list[tuple[results.Ask, Outcome]]:
         """What was answered here since the last time that somebody wanted to know."""
@@ -120,7 +145,11 @@ class PendingCode:
                     "unavailable", "The code was cut short: nobody waited for it any more."
                 )
             self._ended.set()
-            self._changed.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def _heard(self, asks: results.Asks, tasks: TaskGroup) -> None:
         if self._is_deserted:
@@ -133,13 +162,14 @@ class PendingCode:
         if not named:
             return
         self._untold += named
-        self._changed.set()
+        self._wake()
         tasks.start_soon(self._time_out, named)
 
     async def _answer(self, ask: results.Ask) -> None:
         assert self._session is not None
         status, text, outcome = await self._own[ask.name](ask.input)
-        self._answered.append((ask, outcome))
+        if len(self._answered) < _MOST_ANSWERED:
+            self._answered.append((ask, outcome))
         with contextlib.suppress(errors.BelljarError):  # as above
             await self._session.reply(ask.number, status, text)
 
@@ -156,12 +186,17 @@ class PendingCode:
         await self._refuse([ask for _, ask in late], f"nobody has answered within {self._seconds:g} seconds")
 
     async def _refuse(self, asks: Sequence[results.Ask], why: str) -> None:
-        assert self._session is not None
-        for ask in asks:
+        async def refuse(ask: results.Ask) -> None:
+            assert self._session is not None
             with contextlib.suppress(
                 errors.BelljarError
             ):  # its session has gone, and its outcome will say so
                 await self._session.reply(ask.number, "timed_out", f"{ask.name}: {why}")
+
+        # Side by side: code that reads none of it has its clock go on all the same.
+        async with anyio.create_task_group() as tasks:
+            for ask in asks:
+                tasks.start_soon(refuse, ask)
 
 
 class PendingRuns:
@@ -177,8 +212,18 @@ class PendingRuns:
         """Run code in a container, as soon as its session is free; what it asks of `own` is answered here."""
         run = PendingCode(use_id, self._seconds, own)
         self._runs[container_id] = run
-        self._tasks.start_soon(run.run, self._placement.use(container_id), execute)
+        self._tasks.start_soon(self._run, run, self._placement.use(container_id), execute)
         return run
+
+    async def _run(
+        self, run: PendingCode, use: AbstractAsyncContextManager[Session], execute: Execute
+    ) -> None:
+        await run.run(use, execute)
+        left = _KEPT_BYTES
+        for one in reversed(self._runs.values()):
+            left -= one.kept_bytes
+            if left < 0 and one.kept_bytes:
+                one.let_go()
 
     def find(self, container_id: str, use_id: str) -> PendingCode | None:
         """The run that the use `use_id` has begun in the container."""

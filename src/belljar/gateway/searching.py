@@ -17,6 +17,8 @@ from belljar.gateway.tools import Failed, Searched, web_search
 
 _AT_ONCE = 4
 """Of one request: backends refuse who asks too much."""
+_MOST_SEARCHES = 100
+"""Of one request that does not say itself: code can search in a loop, and searches cost money."""
 _NO_BACKEND = "This server has no search engine, so there are no results. Say so to the user."
 
 
@@ -65,10 +67,9 @@ class Searches:
             return Failed("invalid_tool_input", declared.domains.fault)
         if self._backend is None:
             return Failed("unavailable", _NO_BACKEND)
-        if declared.max_uses is not None and self._made >= declared.max_uses:
-            return Failed(
-                "max_uses_exceeded", f"At most {declared.max_uses} searches are allowed in one answer."
-            )
+        most = min(declared.max_uses or _MOST_SEARCHES, _MOST_SEARCHES)
+        if self._made >= most:
+            return Failed("max_uses_exceeded", f"At most {most} searches are allowed in one answer.")
         self._made += 1
         try:
             async with self._at_once:

@@ -8,11 +8,12 @@ https://platform.claude.com/docs/en/build-with-claude/search-results
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from belljar.gateway.search import Found
 from belljar.gateway.search.sealed import seal
+from belljar.gateway.tokens import cut
 
 Block = dict[str, Any]
 
@@ -64,8 +65,13 @@ class Sources:
         }
 
 
-def sendable(messages: list[dict[str, Any]], *, cites: bool) -> tuple[list[dict[str, Any]], Sources]:
-    """The messages in words that model servers know. `cites` says that the model knows `search_result` blocks."""
+def sendable(
+    messages: list[dict[str, Any]], most_tokens: int, *, cites: bool
+) -> tuple[list[dict[str, Any]], Sources]:
+    """The messages in words that model servers know. `cites` says that the model knows `search_result` blocks.
+
+    The pages of one search share `most_tokens`.
+    """
     if not any(_page(block) for block in _blocks(messages)):
         return messages, Sources()
     # The API wants citations of all results in a request or of none, and the caller may have sent some.
@@ -84,6 +90,7 @@ def sendable(messages: list[dict[str, Any]], *, cites: bool) -> tuple[list[dict[
                 number += 1
             if block.get("type") == "tool_result" and isinstance(block.get("content"), list):
                 own = [page for part in block["content"] if (page := _page(part))]
+                own = [replace(page, text=cut(page.text, most_tokens // len(own))) for page in own]
                 if own and cites:
                     pages |= dict(enumerate(own, number))
                     block = {**block, "content": [_search_result(page, is_cited) for page in own]}
