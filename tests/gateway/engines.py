@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,6 +38,8 @@ class Answer:
     status: int = 200
     until: threading.Barrier | threading.Event | None = None
     """The answer waits for it."""
+    drips: bool = False
+    """It comes byte by byte."""
 
 
 def found(pages: list[dict[str, Any]], **more: Any) -> Answer:
@@ -91,6 +94,9 @@ class Engine:
                 self.send_header("content-length", str(len(answer.body)))
                 self.end_headers()
                 with contextlib.suppress(OSError):  # who asked has had enough
-                    self.wfile.write(answer.body)
+                    for piece in [bytes([byte]) for byte in answer.body] if answer.drips else [answer.body]:
+                        self.wfile.write(piece)
+                        if answer.drips:
+                            time.sleep(0.02)
 
         return Handler

@@ -170,6 +170,12 @@ async def test_half_a_character(engine: Engine) -> None:
     assert await search(engine, "searxng") == [Found("https://a.com/?", "?", "?")]
 
 
+async def test_an_answer_that_drips(engine: Engine) -> None:
+    engine.play(Answer(b" " * 1000, drips=True))
+    with pytest.raises(SearchFailed, match="in time"):
+        await search(engine, "searxng", search_timeout_seconds=0.3)
+
+
 async def test_nobody_is_there_and_nobody_answers(engine: Engine) -> None:
     async with open_search(
         settings(Path("unused"), search="searxng:http://127.0.0.1:1"), "direct"

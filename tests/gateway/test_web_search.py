@@ -320,7 +320,7 @@ def test_history_of_others(searching: httpx2.Client, model: Model, sealed: objec
     model.play([text("Well.")])
     post(searching, ask(history, tools=[SEARCH]))
     sent = model.requests[0]["messages"]
-    assert [block["source"] for block in sent[2]["content"][0]["content"]] == ["https://a.com", ""]
+    assert [block["source"] for block in sent[2]["content"][0]["content"]] == ["https://a.com"]
     assert sent[2]["content"][0]["content"][0]["content"] == [text("A")]
     assert sent[4]["content"][0]["is_error"] is True
     assert "earlier web search" in str(sent[3]) and "https://a.com" in str(sent[3])

@@ -149,10 +149,10 @@ class Running:
                 if isinstance(outcome, Waiting):
                     return
             else:
-                found = await self._search([use for use in group if use.name == SEARCH])
-                found |= await self._call([use for use in group if use.name != SEARCH])
+                found = iter(await self._search([use for use in group if use.name == SEARCH]))
+                done = iter(await self._calls([use for use in group if use.name != SEARCH]))
                 for use in group:
-                    yield use, found[use.client_id]
+                    yield use, next(found if use.name == SEARCH else done)
 
     async def _make(self) -> Container:
         """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
@@ -169,13 +169,14 @@ class Running:
 
     # -- searches ------------------------------------------------------------------------------------------
 
-    async def _search(self, uses: Sequence[Use]) -> dict[str, Outcome]:
-        """Search side by side; what each comes to by the client's id of the use."""
-        if self._searches is None or not uses:
-            return {}
+    async def _search(self, uses: Sequence[Use]) -> list[Outcome]:
+        """Search side by side."""
+        if not uses:
+            return []
+        assert self._searches is not None  # else nobody was offered the tool
         done = await self._searches.run_all([use.input for use in uses])
         self.search_count += sum(isinstance(outcome, Searched) for outcome in done)
-        return {use.client_id: outcome for use, outcome in zip(uses, done, strict=True)}
+        return list(done)
 
     def _nested(self, use: Use, *, is_over: bool) -> list[tuple[Use, Nested]]:
         """What the code of a use has searched for since its last step."""
@@ -187,10 +188,6 @@ class Running:
         ]
 
     # -- shell commands and edits --------------------------------------------------------------------------
-
-    async def _call(self, uses: Sequence[Use]) -> dict[str, Outcome]:
-        """The same for shell commands and edits."""
-        return dict(zip((use.client_id for use in uses), await self._calls(uses), strict=True))
 
     async def _calls(self, uses: Sequence[Use]) -> list[Outcome]:
         """Run a group of shell commands and edits side by side."""

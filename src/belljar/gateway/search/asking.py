@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from html import unescape
 from typing import Any
 
+import anyio
 import httpx2
 import structlog
 
@@ -46,11 +47,13 @@ class Asking:
     async def ask(self, method: str, **more: Any) -> dict[str, Any]:
         """The JSON object that comes back. Raises SearchFailed."""
         try:
-            async with self._client.stream(method, self._url, **more) as response:
-                if response.status_code != 200:
-                    raise self._refused(response.status_code)
-                body = await _body(response)
-        except httpx2.TimeoutException as error:
+            # The client's own time is for each piece of an answer, and one that drips would have no end.
+            with anyio.fail_after(self._client.timeout.read):
+                async with self._client.stream(method, self._url, **more) as response:
+                    if response.status_code != 200:
+                        raise self._refused(response.status_code)
+                    body = await _body(response)
+        except (httpx2.TimeoutException, TimeoutError) as error:
             raise self._failed("it did not answer in time") from error
         except httpx2.HTTPError as error:
             raise self._failed(f"it could not be asked ({type(error).__name__})") from error

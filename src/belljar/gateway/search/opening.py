@@ -51,15 +51,15 @@ def _backend(client: httpx2.AsyncClient, kind: str, url: str, settings: Settings
     if kind == "searxng":
         return SearxngBackend(client, url)
     if kind == "brave":
-        return brave.BraveBackend(client, url or brave.URL, _key(settings, brave.KEY_NAME))
-    return tavily.TavilyBackend(client, url or tavily.URL, _key(settings, tavily.KEY_NAME))
+        return brave.BraveBackend(client, url or brave.URL, _key(settings, kind, brave.KEY_NAME))
+    return tavily.TavilyBackend(client, url or tavily.URL, _key(settings, kind, tavily.KEY_NAME))
 
 
-def _key(settings: Settings, name: str) -> str:
+def _key(settings: Settings, kind: str, name: str) -> str:
     """Raises InvalidRequest where there is none: a server that starts can search."""
     key = settings.search_key or os.environ.get(name)
     if not key:
-        raise InvalidRequest(f"search: set BELLJAR_SEARCH_KEY, or {name}, to the key of {settings.search}")
+        raise InvalidRequest(f"search: set BELLJAR_SEARCH_KEY, or {name}, to the key of {kind}")
     if not key.isascii() or not key.isprintable():
         raise InvalidRequest("search: the key has characters that no key has")
     return key

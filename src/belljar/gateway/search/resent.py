@@ -68,13 +68,13 @@ def pages(block: Block) -> list[Found] | None:
         return None
     return [
         Found(
-            str(item.get("url") or ""),
-            str(item.get("title") or item.get("url") or "?"),
+            str(item["url"]),
+            str(item.get("title") or item["url"]),
             unseal(item.get("encrypted_content")) or "",
             str(item["page_age"]) if item.get("page_age") else None,
         )
         for item in block["content"]
-        if isinstance(item, dict)
+        if isinstance(item, dict) and item.get("url")
     ]
 
 
