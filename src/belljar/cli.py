@@ -240,6 +240,7 @@ main.add_command(keys)
 @click.option("--host", help="Address to listen on [default: 127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on, 0 for a free one [default: 8421].")
 @click.option("--upstream", help="The model: `anthropic:URL`, `direct` (none) or `scripted:FILE`.")
+@click.option("--search", help="Who searches the web: `searxng:URL`, `brave`, `tavily` or `upstream`.")
 @click.option("--profile", type=click.Choice(["auto", "anthropic", "inline"]), help="The shape of results.")
 @click.option(
     "--state-dir", type=click.Path(file_okay=False, path_type=Path), help="Where all that is kept lies."
@@ -265,6 +266,8 @@ def serve(**options: Any) -> None:
             click.echo("There are no API keys: whoever reaches it may run code (belljar keys create).")
         if settings.upstream == "direct":
             click.echo("No model is connected: fenced Python in a message is run as it stands (--upstream).")
+        if not settings.search:
+            click.echo("Web searches are `unavailable`: there is no search engine (--search).")
 
     anyio.run(lambda: serve_gateway(settings, on_ready=ready))
 

@@ -51,14 +51,20 @@ class AnthropicUpstream:
 
     kind = "anthropic"
 
-    def __init__(self, client: httpx2.AsyncClient, base_url: str, api_key: str | None) -> None:
+    def __init__(
+        self, client: httpx2.AsyncClient, base_url: str, api_key: str | None, *, cites: bool
+    ) -> None:
         self._client = client
+        self._cites = cites
         self._url = messages_url(base_url)
         self._models_url = f"{self._url.removesuffix('/messages')}/models"
         self._shown = shown_url(self._url)
         self._api_key = api_key
         self._models: dict[str | None, tuple[float, list[Model]]] = {}
         """By the key that asked: when, and what was told."""
+
+    def cites(self, model_id: str) -> bool:
+        return self._cites
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         body = json.dumps(request).encode()
@@ -273,4 +279,11 @@ async def open_anthropic(base_url: str, settings: Settings) -> AsyncIterator[Ant
     timeout = httpx2.Timeout(settings.upstream_timeout_seconds, connect=_CONNECT_SECONDS)
     api_key = settings.upstream_api_key or os.environ.get("ANTHROPIC_API_KEY") or None
     async with httpx2.AsyncClient(timeout=timeout, limits=httpx2.Limits(max_connections=None)) as client:
-        yield AnthropicUpstream(client, base_url, api_key)
+        yield AnthropicUpstream(client, base_url, api_key, cites=_cites(base_url, settings))
+
+
+def _cites(base_url: str, settings: Settings) -> bool:
+    """Local servers of this API refuse `search_result` blocks, or read nothing in them."""
+    if settings.search_citations != "auto":
+        return settings.search_citations == "on"
+    return f".{httpx2.URL(base_url).host}".endswith(".anthropic.com")
