@@ -25,7 +25,7 @@ class Caller:
 class Upstream(Protocol):
     @property
     def kind(self) -> str:
-        """`anthropic`, `direct` or `scripted`."""
+        """`anthropic`, `openai`, `direct` or `scripted`, or `models` for those of a table."""
 
     def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         """One turn of the model, to `message_stop`. Raises UpstreamError where it cannot get there."""
