@@ -239,7 +239,7 @@ async def test_a_break_off_in_the_middle(upstream: Upstream, playing: tuple[str,
 
 
 async def test_half_an_event(upstream: Upstream, playing: tuple[str, Model]) -> None:
-    kind, model = playing
+    _, model = playing
     whole = list(model.lines([text("It is four.")]))
     model.play(Raw([*whole[:3], whole[3][:20]]))
     with pytest.raises(UpstreamError, match="broke off"):
