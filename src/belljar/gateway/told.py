@@ -86,7 +86,7 @@ def _pictures(images: list[Image]) -> list[Block]:
         blocks.append(
             _text(
                 f"{left_out} picture(s) are not shown to you: there may be {MODEL_IMAGES}, each of at most "
-                f"{MODEL_IMAGE_PIXELS} pixels a side and {MODEL_IMAGE_BYTES // 2**20} MiB. Make smaller ones to look at."
+                f"{MODEL_IMAGE_PIXELS} pixels a side and {MODEL_IMAGE_BYTES // 2**20} MiB. Make smaller ones."
             )
         )
     return blocks
