@@ -25,6 +25,7 @@ from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.keys import keys
+from belljar.models import models
 from belljar.settings import Settings
 from belljar.wire.execution import MIB, BatchLine, Layer, Level, LimitsRequest, json_of
 
@@ -234,12 +235,20 @@ def _progress() -> Any:
 
 
 main.add_command(keys)
+main.add_command(models)
 
 
 @main.command()
 @click.option("--host", help="Address to listen on [default: 127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on, 0 for a free one [default: 8421].")
-@click.option("--upstream", help="The model: `anthropic:URL`, `direct` (none) or `scripted:FILE`.")
+@click.option(
+    "--upstream", help="The model: `anthropic:URL`, `openai:URL`, `direct` (none) or `scripted:FILE`."
+)
+@click.option(
+    "--models",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A table of models, in place of one upstream.",
+)
 @click.option("--search", help="Who searches the web: `searxng:URL`, `brave`, `tavily` or `upstream`.")
 @click.option("--profile", type=click.Choice(["auto", "anthropic", "inline"]), help="The shape of results.")
 @click.option(
@@ -256,20 +265,30 @@ def serve(**options: Any) -> None:
     Every option is also a setting in the environment, BELLJAR_HOST and so on.
     """
     from belljar.gateway.serve import serve as serve_gateway  # its imports are not for `run` to pay
+    from belljar.gateway.upstream import nearby
 
     settings = _settings(**options)
     _log_to_stderr()
+    has_model = settings.models is not None or settings.upstream != "direct"
+    offers: list[nearby.Place] = []
+
+    async def look_and_serve() -> None:
+        if not has_model:
+            offers.extend(await nearby.find())
+        await serve_gateway(settings, on_ready=ready)
 
     def ready(url: str, asks_for_keys: bool) -> None:
         click.echo(f"Belljar listens on {url}")
         if not asks_for_keys:
             click.echo("There are no API keys: whoever reaches it may run code (belljar keys create).")
-        if settings.upstream == "direct":
+        if not has_model:
             click.echo("No model is connected: fenced Python in a message is run as it stands (--upstream).")
         if not settings.search:
             click.echo("Web searches are `unavailable`: there is no search engine (--search).")
+        for place in offers:
+            click.echo(f"{place.name} runs on this machine; to use it: --upstream openai:{place.url}")
 
-    anyio.run(lambda: serve_gateway(settings, on_ready=ready))
+    anyio.run(look_and_serve)
 
 
 @main.command()

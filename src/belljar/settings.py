@@ -66,10 +66,15 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8421, ge=0, le=65535)
     upstream: str = "direct"
-    """`anthropic:URL`, `direct` (no model) or `scripted:FILE`."""
+    """`anthropic:URL`, `openai:URL`, `direct` (no model) or `scripted:FILE`."""
     upstream_api_key: str | None = Field(None, repr=False)
-    """Sent to the upstream; without it `ANTHROPIC_API_KEY`, without that the caller's own key is passed on."""
+    """Sent to the upstream; without it `ANTHROPIC_API_KEY` or `OPENAI_API_KEY`, by the upstream's kind, without that
+    the caller's own key is passed on."""
     upstream_timeout_seconds: float = Field(600, gt=0)
+    upstream_retries: int = Field(2, ge=0, le=10)
+    """How often a model server that is down or busy is asked again, as long as nothing of its answer has come."""
+    models: Path | None = None
+    """A TOML file that says which models there are, and at which upstreams; in place of `upstream`."""
     search: str = Field("", repr=False)
     """`searxng:URL`, `brave`, `tavily` or `upstream`; without it web searches are `unavailable`."""
     search_key: str | None = Field(None, repr=False)

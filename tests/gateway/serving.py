@@ -42,6 +42,7 @@ def serving(state: Path, **settings: object) -> Iterator[Server]:
     wanted = {
         "state_dir": state,
         "port": 0,
+        "upstream_retries": 0,  # a refusal is played once
         "preload": {
             "bare": [],
             "charts": ["numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg"],
@@ -112,6 +113,22 @@ class Events:
 
 
 @dataclass
+class Raw:
+    """These bytes, and then the end of the connection."""
+
+    pieces: list[bytes]
+
+
+@dataclass
+class Stall:
+    """Nothing more comes after so many events of this turn, until the event is set."""
+
+    until: threading.Event
+    content: list[dict[str, Any]]
+    events: int
+
+
+@dataclass
 class Wait:
     """Hold the answer back until the event is set."""
 
@@ -156,6 +173,14 @@ class Model:
             return self.plays(path, body)
         return self.turns.popleft() if self.turns else [text("the test has no more turns")]
 
+    def lines(self, turn: Any) -> Iterator[bytes]:
+        """The stream of a turn, in the server's own dialect."""
+        if isinstance(turn, Raw):
+            yield from turn.pieces
+            return
+        for event in _events(turn):
+            yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         model = self
 
@@ -189,9 +214,11 @@ class Model:
                 self.send_header("connection", "close")
                 self.end_headers()
                 self.wfile.flush()
-                for event in _events(turn):
-                    self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+                for line in model.lines(turn):
+                    self.wfile.write(line)
                     self.wfile.flush()
+                if isinstance(turn, Stall):
+                    turn.until.wait(60)
 
         return Handler
 
@@ -199,7 +226,7 @@ class Model:
 def _events(turn: Any) -> Iterator[dict[str, Any]]:
     if isinstance(turn, Events):
         yield from turn.events
-    elif isinstance(turn, BreakOff):
+    elif isinstance(turn, BreakOff | Stall):
         yield from list(events_of(said(turn.content), 10))[: turn.events]
     elif isinstance(turn, Wait):
         turn.until.wait(60)

@@ -9,9 +9,11 @@ import pytest
 from serving import text
 
 from belljar.errors import InvalidRequest
-from belljar.gateway.app import open_upstream
 from belljar.gateway.upstream import direct, scripted
-from belljar.gateway.upstream.anthropic import messages_url, shown_url
+from belljar.gateway.upstream.anthropic import messages_url
+from belljar.gateway.upstream.openai import completions_url
+from belljar.gateway.upstream.opening import open_upstream
+from belljar.gateway.upstream.server import shown_url
 from belljar.settings import Settings
 
 SCRIPT = """
@@ -123,6 +125,9 @@ def test_direct_says_how_to_connect_a_model() -> None:
 )
 def test_base_urls(base: str, url: str) -> None:
     assert messages_url(base) == url
+    assert completions_url(base.replace("messages", "chat/completions")) == url.replace(
+        "messages", "chat/completions"
+    )
 
 
 def test_a_url_is_shown_without_secrets() -> None:
@@ -130,9 +135,7 @@ def test_a_url_is_shown_without_secrets() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "upstream", ["", "anthropic", "anthropic:h", "openai:http://h", "scripted:", "direct:x"]
-)
+@pytest.mark.parametrize("upstream", ["", "anthropic", "anthropic:h", "openai:h", "scripted:", "direct:x"])
 async def test_upstreams_that_there_are_not(upstream: str) -> None:
     with pytest.raises(InvalidRequest, match="upstream: "):
         async with open_upstream(Settings(upstream=upstream)):

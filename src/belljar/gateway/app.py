@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio
 import structlog
@@ -13,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from belljar.errors import InvalidRequest
 from belljar.gateway.access import open_access
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope, UnderWay
@@ -27,10 +25,7 @@ from belljar.gateway.routes import route_names, routes, streamed
 from belljar.gateway.search.opening import open_search
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
-from belljar.gateway.upstream import Upstream
-from belljar.gateway.upstream.anthropic import open_anthropic
-from belljar.gateway.upstream.direct import DirectUpstream
-from belljar.gateway.upstream.scripted import ScriptedUpstream, load
+from belljar.gateway.upstream.opening import open_upstream
 from belljar.settings import Settings
 
 log = structlog.get_logger("belljar.gateway")
@@ -85,24 +80,6 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
             tasks.start_soon(_sweep, files, placement, pending, settings)
             yield Parts(settings, placement, pending, files, upstream, telemetry, access, search)
             tasks.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def open_upstream(settings: Settings) -> AsyncIterator[Upstream]:
-    """The model server that `settings.upstream` names. Raises InvalidRequest for what it cannot be."""
-    kind, _, rest = settings.upstream.partition(":")
-    if kind == "anthropic" and rest.startswith(("http://", "https://")):
-        async with open_anthropic(rest, settings) as upstream:
-            yield upstream
-    elif kind == "scripted" and rest:
-        yield ScriptedUpstream(load(Path(rest)))
-    elif settings.upstream == "direct":
-        yield DirectUpstream()
-    else:
-        raise InvalidRequest(
-            f"upstream: {settings.upstream!r} is none of `anthropic:URL` (with http:// or https://), "
-            "`direct` and `scripted:FILE`"
-        )
 
 
 async def _sweep(files: Files, placement: Placement, pending: PendingRuns, settings: Settings) -> None:

@@ -40,6 +40,8 @@ _MESSAGE_FIELDS = frozenset(
     {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "container"}
 )
 """What we say ourselves; all else that the upstream says of its last turn is passed on."""
+_UNREADABLE_TURNS = 3
+"""After so many in a row with nothing but uses that no tool can read, a model will not get it right any more."""
 _NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas"})
 
 
@@ -82,6 +84,8 @@ class _Answer:
     running: Running = field(init=False)
     next_index: int = 0
     turns: int = 0
+    unreadable: int = 0
+    """The last turns in a row of whose uses none could be read."""
     usage: dict[str, Any] = field(default_factory=dict)
     has_started: bool = False
     has_pinged: bool = False
@@ -128,6 +132,9 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
                 return
             results = await _run(now, uses, Replies({}, {}))
             if results is None:
+                return
+            if now.unreadable >= _UNREADABLE_TURNS:
+                await _give_up(now)
                 return
             messages = [*messages, _said(turn), {"role": "user", "content": results}]
 
@@ -278,6 +285,7 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
     """
     now.has_called_tool = True
     told = []
+    is_readable = False
     async with aclosing(now.running.run(uses, replies)) as outcomes:  # type: ignore[type-var]
         async for use, outcome in outcomes:
             if isinstance(outcome, Waiting):
@@ -287,8 +295,10 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
                 await _show_nested(now, use, outcome)
                 continue
             await _show(now, use, outcome)
+            is_readable |= not (isinstance(outcome, Failed) and outcome.error_code == "invalid_tool_input")
             most = now.parts.settings.result_tokens
             told.append(tell(use.upstream_id, outcome, most, now.running.keep_whole(outcome)))
+    now.unreadable = 0 if is_readable else now.unreadable + 1
     return told
 
 
@@ -307,6 +317,21 @@ async def _show_nested(now: _Answer, use: Use, nested: Nested) -> None:
 
 def _caller(now: _Answer, code_use_id: str) -> dict[str, Any]:
     return {"type": now.asked.offered.version, "tool_id": code_use_id}
+
+
+async def _give_up(now: _Answer) -> None:
+    """End the answer of a model that does not learn from the errors that it is told."""
+    text = (
+        f"The answer ends here: the model has called its tools {now.unreadable} times in a row with input that cannot "
+        "be read. The errors are in the results above."
+    )
+    block = {"type": "text", "text": ""}
+    delta = {"type": "text_delta", "text": text}
+    await _send(now, {"type": "content_block_start", "index": now.next_index, "content_block": block})
+    await _send(now, {"type": "content_block_delta", "index": now.next_index, "delta": delta})
+    await _send(now, {"type": "content_block_stop", "index": now.next_index})
+    now.next_index += 1
+    await _finish(now, {}, "end_turn")
 
 
 async def _ask(now: _Answer, use: Use, waiting: Waiting) -> None:

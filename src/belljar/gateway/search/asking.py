@@ -13,7 +13,7 @@ import httpx2
 import structlog
 
 from belljar.gateway.search import ErrorCode, Found, SearchFailed
-from belljar.gateway.upstream.anthropic import shown_url
+from belljar.gateway.upstream.server import shown_url
 
 log = structlog.get_logger("belljar.gateway")
 

@@ -25,7 +25,7 @@ class Caller:
 class Upstream(Protocol):
     @property
     def kind(self) -> str:
-        """`anthropic`, `direct` or `scripted`."""
+        """`anthropic`, `openai`, `direct` or `scripted`, or `models` for those of a table."""
 
     def cites(self, model_id: str) -> bool:
         """Whether a model knows `search_result` blocks, and cites them."""

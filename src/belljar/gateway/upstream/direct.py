@@ -19,7 +19,8 @@ HOW_TO_CONNECT = (
     "No model is connected to this Belljar server, so it runs only code that you write yourself: put Python "
     "between ```python and ``` in your message. To connect a model, set ANTHROPIC_API_KEY and start the server "
     "with `belljar serve --upstream anthropic:https://api.anthropic.com` (or set BELLJAR_UPSTREAM to "
-    "`anthropic:https://api.anthropic.com`); `anthropic:URL` works with every server that speaks POST /v1/messages."
+    "`anthropic:https://api.anthropic.com`); `anthropic:URL` works with every server that speaks POST /v1/messages, "
+    "`openai:URL` with every one that speaks POST /v1/chat/completions."
 )
 NO_TOOL = (
     "The message holds Python, and the request does not offer the code execution tool: add "

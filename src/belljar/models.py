@@ -1,0 +1,119 @@
+"""`belljar models`: which models there are, and what works with each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from belljar import link
+from belljar.settings import Settings
+
+if TYPE_CHECKING:
+    from belljar.gateway.checks import Checked
+    from belljar.gateway.upstream import Upstream
+
+_UPSTREAM = click.option("--upstream", help="The model server, as for `belljar serve`.")
+_TABLE = click.option(
+    "--models",
+    "table",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A table of models [default: BELLJAR_MODELS].",
+)
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+
+
+@click.group()
+def models() -> None:
+    """List the models that a server with these settings has, and try what works with them."""
+
+
+@models.command("list")
+@_UPSTREAM
+@_TABLE
+@_AS_JSON
+def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
+    """Print the models, each with its upstream."""
+    from belljar.gateway.upstream.opening import open_upstream  # its imports are not for `run` to pay
+
+    settings = _settings(upstream, table)
+
+    async def look() -> list[tuple[str, str]]:
+        async with open_upstream(settings) as opened:
+            return await _places(opened)
+
+    found = anyio.run(look)
+    if as_json:
+        click.echo(json.dumps([{"id": model, "upstream": place} for model, place in found], indent=2))
+        return
+    _print_table([("MODEL", "UPSTREAM"), *found])
+
+
+@models.command()
+@click.argument("names", metavar="[MODEL]...", nargs=-1)
+@_UPSTREAM
+@_TABLE
+@_AS_JSON
+def check(names: tuple[str, ...], upstream: str | None, table: Path | None, as_json: bool) -> None:
+    """Ask each MODEL (all that are listed, without one) for one small run of code, in a jail, and say what works.
+
+    Ends with exit code 1 where one does not do all of it. Each costs a request or two at its upstream.
+    """
+    from belljar.gateway.app import open_parts
+    from belljar.gateway.checks import check as check_model
+
+    done: list[Checked] = []
+
+    async def try_all(settings: Settings) -> None:
+        async with open_parts(settings, link.start) as parts:
+            for name in names or [model for model, _ in await _places(parts.upstream)]:
+                click.echo(f"belljar: asking {name}", err=True)
+                done.append(await check_model(parts, name))
+
+    # A server that runs has its state directory to itself.
+    with TemporaryDirectory(prefix="belljar-check-") as state:
+        anyio.run(try_all, _settings(upstream, table, state_dir=Path(state), preload={}, parked=0))
+    if as_json:
+        click.echo(json.dumps([asdict(one) | {"works": one.works} for one in done], indent=2))
+    else:
+        rows = [("MODEL", "TEXT", "TOOL CALL", "RESULT USED", "")]
+        rows += [
+            (one.model, _word(one.says_text), _word(one.calls_tool), _word(one.uses_result), one.error)
+            for one in done
+        ]
+        _print_table(rows)
+    if not done:
+        click.echo("belljar: the upstream lists no models; name one", err=True)
+    sys.exit(0 if done and all(one.works for one in done) else 1)
+
+
+async def _places(upstream: Upstream) -> list[tuple[str, str]]:
+    """The models, each with the name of its upstream, or where there is but one, its kind."""
+    from belljar.gateway.upstream import Caller
+    from belljar.gateway.upstream.router import Router
+
+    if isinstance(upstream, Router):
+        return [(model["id"], place) for model, place in await upstream.places(Caller())]
+    return [(model["id"], upstream.kind) for model in await upstream.models(Caller())]
+
+
+def _settings(upstream: str | None, table: Path | None, **more: Any) -> Settings:
+    given: dict[str, Any] = {"upstream": upstream, "models": table}
+    return Settings(**more, **{name: value for name, value in given.items() if value is not None})
+
+
+def _word(is_so: bool) -> str:
+    return "yes" if is_so else "no"
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
