@@ -354,7 +354,7 @@ upstream = "small"
 fences = true
 """)
         writer.play([text("I compute:\n```python\nprint(6 * 7)\n```\nIt prints 41.")], [text("It is 42.")])
-        with serving(tmp_path / "state", models=tmp_path / "models.toml", preload={}) as server:
+        with serving(tmp_path / "state", models=str(tmp_path / "models.toml"), preload={}) as server:
             asked = ask("What is 6 * 7?", model="writer")
             headers = {"belljar-profile": "anthropic"}
             message = httpx2.post(f"{server.url}/v1/messages", json=asked, headers=headers, timeout=60).json()
