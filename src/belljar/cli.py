@@ -26,6 +26,7 @@ from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.keys import keys
 from belljar.settings import Settings
+from belljar.usage import usage
 from belljar.wire.execution import MIB, BatchLine, Layer, Level, LimitsRequest, json_of
 
 ENGINE_ERROR = 125
@@ -234,6 +235,7 @@ def _progress() -> Any:
 
 
 main.add_command(keys)
+main.add_command(usage)
 
 
 @main.command()
@@ -257,7 +259,7 @@ def serve(**options: Any) -> None:
     from belljar.gateway.serve import serve as serve_gateway  # its imports are not for `run` to pay
 
     settings = _settings(**options)
-    _log_to_stderr()
+    _log_to_stderr(settings.log_level)
 
     def ready(url: str, asks_for_keys: bool) -> None:
         click.echo(f"Belljar listens on {url}")
@@ -366,7 +368,7 @@ def _settings(**options: Any) -> Settings:
     return Settings(**{name: value for name, value in options.items() if value is not None})
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(level: str) -> None:
     # It warns of every form that is not well made: that is for the client to be told, who is.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     renderer: Any = structlog.processors.JSONRenderer()
@@ -380,6 +382,6 @@ def _log_to_stderr() -> None:
             *([] if sys.stderr.isatty() else [structlog.processors.format_exc_info]),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

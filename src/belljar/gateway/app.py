@@ -14,6 +14,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from belljar.errors import InvalidRequest
+from belljar.gateway import pricing
 from belljar.gateway.access import open_access
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope, UnderWay
@@ -30,6 +31,7 @@ from belljar.gateway.upstream import Upstream
 from belljar.gateway.upstream.anthropic import open_anthropic
 from belljar.gateway.upstream.direct import DirectUpstream
 from belljar.gateway.upstream.scripted import ScriptedUpstream, load
+from belljar.gateway.usage import Ledger, open_ledger
 from belljar.settings import Settings
 
 log = structlog.get_logger("belljar.gateway")
@@ -59,14 +61,20 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
             raise HTTPException(405, headers={"allow": ", ".join(allowed)}) from error
 
     return Envelope(
-        routed, parts.access, settings.max_body_bytes, streamed(settings), under_way, parts.telemetry
+        routed,
+        parts.access,
+        settings.max_body_bytes,
+        streamed(settings),
+        under_way,
+        parts.telemetry,
+        parts.ledger,
     )
 
 
 @asynccontextmanager
 async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIterator[Parts]:
     """Everything that lives as long as the gateway. What cannot work is found before the keeper starts."""
-    telemetry = Telemetry()
+    telemetry, plan = Telemetry(), pricing.load(settings.price_plan)
     async with (
         open_upstream(settings) as upstream,
         open_store(settings.state_dir / "belljar.sqlite3") as store,
@@ -78,10 +86,11 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
         async with (
             open_placement(settings, keeper_start, shelf, telemetry) as placement,
             open_pending_runs(placement, settings.tool_reply_seconds) as pending,
+            open_ledger(store, plan) as ledger,
             anyio.create_task_group() as tasks,
         ):
-            tasks.start_soon(_sweep, files, placement, pending, settings)
-            yield Parts(settings, placement, pending, files, upstream, telemetry, access)
+            tasks.start_soon(_sweep, files, placement, pending, ledger, settings)
+            yield Parts(settings, placement, pending, files, upstream, telemetry, access, ledger, store)
             tasks.cancel_scope.cancel()
 
 
@@ -103,7 +112,9 @@ async def open_upstream(settings: Settings) -> AsyncIterator[Upstream]:
         )
 
 
-async def _sweep(files: Files, placement: Placement, pending: PendingRuns, settings: Settings) -> None:
+async def _sweep(
+    files: Files, placement: Placement, pending: PendingRuns, ledger: Ledger, settings: Settings
+) -> None:
     """Delete what has expired and put away what is not used, now and then."""
     while True:
         await anyio.sleep(
@@ -118,5 +129,6 @@ async def _sweep(files: Files, placement: Placement, pending: PendingRuns, setti
             await placement.sweep()
             pending.sweep()
             await files.sweep()
+            await ledger.prune(settings.usage_keep_days)
         except Exception:  # a full disk must not end the server; the next sweep comes
             log.exception("the sweep failed")

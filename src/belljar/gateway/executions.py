@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from belljar import document, errors, link
-from belljar.gateway import attachments
+from belljar import document, errors, link, results
+from belljar.gateway import attachments, tokens
 from belljar.gateway.access import Client
 from belljar.gateway.envelope import Activity, from_validation
 from belljar.gateway.files import TenantFiles
@@ -13,9 +13,10 @@ from belljar.gateway.kept import run_code
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
 from belljar.gateway.store import File
-from belljar.gateway.tools import Ran
+from belljar.gateway.tools import CODE, Ran
 from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
+from belljar.wire import media
 from belljar.wire.execution import (
     Execution,
     ExecutionFile,
@@ -78,7 +79,18 @@ async def _run_in(
             # By its digest an attachment of a later request knows it; a session of one run has none.
             await session.put(name, "" if is_fresh else attachments.digest_of(body), body)
         activity.has_run_code = True
-        return await run_code(session, what, files), session.restored
+        ran = await run_code(session, what, files)
+    meter = activity.meter
+    meter.began(CODE)
+    meter.ran(ran.result.usage.wall_seconds)
+    meter.code_tokens += tokens.of_text(asked.code)
+    meter.result_tokens += tokens.of_text(ran.result.stdout) + tokens.of_text(ran.result.stderr)
+    pictures = sum(
+        not media.IMAGES.isdisjoint(o.data) for o in ran.result.outputs if isinstance(o, results.Display)
+    )
+    meter.images += pictures
+    meter.image_tokens += pictures * tokens.IMAGE_TOKENS
+    return ran, session.restored
 
 
 async def create_container(parts: Parts, asked: ContainerRequest, client: Client) -> ContainerDocument:

@@ -22,11 +22,13 @@ from belljar.gateway.offered import Offered
 from belljar.gateway.profiles import Profile
 from belljar.gateway.running import Replies, Running, Waiting
 from belljar.gateway.sse import Emit, Event
+from belljar.gateway.store import Store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.told import tell
-from belljar.gateway.tools import BASH, Failed, Offer, Outcome
+from belljar.gateway.tools import BASH, Edited, Failed, Offer, Outcome, Ran
 from belljar.gateway.turn import Rewriter, Use, added_usage, whole_block
 from belljar.gateway.upstream import Caller, Upstream
+from belljar.gateway.usage import Ledger, money
 from belljar.wire.ids import new_id
 from belljar.wire.messages import MessageRequest
 from belljar.wire.resources import rfc3339
@@ -47,6 +49,8 @@ class Parts(running.Parts):
     upstream: Upstream
     telemetry: Telemetry
     access: Access
+    ledger: Ledger
+    store: Store
 
 
 @dataclass(frozen=True)
@@ -200,11 +204,12 @@ async def _uploads(
 async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     """One call of the upstream, passed on to the client as it comes."""
     now.turns += 1
+    now.asked.activity.meter.turns += 1
     asked = now.asked
     names_callers = bool(asked.offered.client_tools)
     turn = Rewriter(now.next_index, asked.offered.names, asked.held, names_callers)
     stream = now.parts.upstream.stream(_upstream_request(now, messages), asked.caller)
-    async with aclosing(stream) as events:  # type: ignore[type-var]
+    async with aclosing(now.parts.telemetry.turn(stream)) as events:  # type: ignore[type-var]
         async for event in events:
             try:
                 rewritten = list(turn.rewrite(event))
@@ -221,6 +226,7 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
         raise errors.UpstreamError("The model server broke off in the middle of its answer.")
     now.next_index = turn.next_index
     now.usage = added_usage(now.usage, turn.message.message.get("usage") or {})
+    asked.activity.meter.upstream(now.usage)
     return turn
 
 
@@ -268,8 +274,17 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
                 await _ask(now, use, outcome)
                 return None
             await _show(now, use, outcome)
-            told.append(tell(use.upstream_id, outcome))
+            result = tell(use.upstream_id, outcome)
+            now.asked.activity.meter.told(result, _images(outcome))
+            told.append(result)
     return told
+
+
+def _images(outcome: Outcome) -> int:
+    """How many images the outcome shows."""
+    if isinstance(outcome, Ran):
+        return len(outcome.images)
+    return int(isinstance(outcome, Edited) and outcome.image is not None)
 
 
 async def _ask(now: _Answer, use: Use, waiting: Waiting) -> None:
@@ -340,7 +355,15 @@ async def _finish(now: _Answer, message: dict[str, Any], stop_reason: str | None
         usage["server_tool_use"] = {
             "web_search_requests": 0,
             "web_fetch_requests": 0,
-            "code_execution_requests": now.running.count,
+            "code_execution_requests": now.asked.activity.meter.executions,
+        }
+    ledger, activity = now.parts.ledger, now.asked.activity
+    if ledger.plan is not None:
+        micro, _ = ledger.settle(activity.client, activity.meter)
+        usage["belljar"] = {
+            "amount": money(micro),
+            "currency": ledger.plan.currency,
+            "plan": ledger.plan.name,
         }
     now.is_finished = True
     await now.emit({"type": "message_delta", "delta": delta, "usage": usage})

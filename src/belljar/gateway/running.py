@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from belljar import errors, link, results
+from belljar.gateway import tokens
 from belljar.gateway.attachments import Attachment, Upload
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import Files
@@ -67,6 +68,7 @@ class Running:
         self._activity = activity
         self._stack = stack
         self._client = activity.client
+        self._meter = activity.meter
         self._files = parts.files.of(activity.client.tenant, activity.client.most_stored_bytes)
         self._is_told = is_told
         self._tools = {tool.name: tool for tool in offered.tools}
@@ -74,8 +76,6 @@ class Running:
         self.container: Container | None = None
         self.put: list[Attachment] = []
         """Files to be there before anything runs."""
-        self.count = 0
-        """Of the uses that were taken up; code that goes on was counted when it began."""
 
     async def hold(self, container_id: str) -> Container:
         """Have the request's container be this one."""
@@ -92,9 +92,14 @@ class Running:
         while at < len(uses):
             group = _group(uses[at:])
             at += len(group)
-            self.count += sum(use.client_id not in replies.asked for use in group)
+            for use in group:
+                if use.client_id not in replies.asked:
+                    self._meter.began(use.name)
+                    self._meter.code_tokens += tokens.of_given(use.input)
             if group[0].name == CODE:
                 outcome = await self._cell(group[0], replies)
+                if isinstance(outcome, Ran):
+                    self._meter.ran(outcome.result.usage.wall_seconds)
                 yield group[0], outcome
                 if isinstance(outcome, Waiting):
                     return
@@ -130,7 +135,9 @@ class Running:
                 async with self._parts.placement.use(container.id) as session:
                     with self._client.execution():
                         await self._begin(session)
-                        done = await run_calls(session, what, self._files)
+                        ran = await run_calls(session, what, self._files)
+                        done = ran
+                        self._meter.ran(ran[0].result.usage.wall_seconds)
                     note = session.restored
             except errors.BelljarError as error:
                 done = [self._failed(error)] * len(calls)
