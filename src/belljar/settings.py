@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     """A request that has taken so long gets `pause_turn` instead of another turn: clients give up after 600."""
     tool_reply_seconds: float = Field(240, gt=0)
     """For the caller to answer a tool that code has called; then the code gets a TimeoutError."""
+    result_tokens: int = Field(12_500, ge=100)
+    """Of one result, for the model; a longer one is cut in the middle, and lies whole in the container."""
     container_idle_seconds: float = Field(3600, gt=0, le=30 * 24 * 3600)
     """A container that is not used for so long is deleted with everything in it."""
     container_sleep_seconds: float = Field(300, gt=0)

@@ -85,8 +85,11 @@ class FakeKeeper:
         self._check(session)
         return {"fork": 1.0}
 
-    async def put(self, session: str, name: str, body: bytes) -> None:
+    async def put(self, session: str, name: str, body: bytes | AsyncIterator[bytes]) -> None:
         self._check(session)
+        if not isinstance(body, bytes):
+            async for _ in body:
+                pass
         self.sessions[session].append(name)
 
     async def execute(

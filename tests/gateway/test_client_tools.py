@@ -12,6 +12,9 @@ from serving import Model, Server, Wait, ask, code, serving, text, told
 from test_messages import post, stream, types
 from test_tools import bash, offering, results
 
+from belljar.errors import InvalidRequest
+from belljar.gateway import offered
+
 WEATHER = {
     "name": "get_weather",
     "description": "The weather at a place.",
@@ -164,7 +167,7 @@ for n in range(4):
     model.play([code(source)], [text("Done.")])
     talk = Talk(http)
     message = talk.say("Go.")
-    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    parts = [{"type": "text", "text": "a"}, "stray", {"type": "text", "text": "b"}]
     message = talk.say([{**reply(calls(message)[0], ""), "content": parts}])
     message = talk.say([{"type": "tool_result", "tool_use_id": calls(message)[0]["id"]}])
     message = talk.say([reply(calls(message)[0], "no such place", is_error=True)])
@@ -327,6 +330,18 @@ def test_requests_that_cannot_be(
     assert says in answer.json()["error"]["message"]
 
 
+def test_a_schema_in_which_the_ways_double() -> None:
+    """Sixty definitions, each of which names the next one twice."""
+    definitions: dict[str, Any] = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(60)}
+    schema = {"type": "object", "properties": {"x": {"$ref": "#/$defs/d0"}}, "$defs": definitions}
+    started = time.monotonic()
+    offered.read([*offering("20260120"), WEATHER | {"input_schema": schema}], None)
+    assert time.monotonic() - started < 5
+    definitions["d60"] = {"items": [{"$ref": "#/$defs/d9"}]}
+    with pytest.raises(InvalidRequest, match="Circular"):
+        offered.read([*offering("20260120"), WEATHER | {"input_schema": schema}], None)
+
+
 def test_an_old_version_with_callers_has_cells(http: httpx2.Client, model: Model) -> None:
     tools = [*offering("20250825"), WEATHER | {"allowed_callers": ["code_execution_20250825"]}]
     model.play([code(ONE)], [text("Sunny.")])
@@ -360,3 +375,17 @@ def test_the_end_of_the_server_ends_code_that_waits(tmp_path: Any, model: Model,
         assert isinstance(server, Server)
         assert server.end() == 0
         assert "Traceback" not in server.log.read_text()
+
+
+def test_two_requests_begin_code_in_one_container(http: httpx2.Client, model: Model) -> None:
+    """The later one has it: the code of the first ends, and its caller is told so."""
+    model.play([code(ONE, "toolu_first")])
+    first = Talk(http)
+    asked = first.say("Go.")
+    second = Talk(http)
+    second.container = first.container
+    model.play([code(ONE, "toolu_second")])
+    again = second.say("Go.")
+    model.play([text("Sunny.")], [text("Pity.")])
+    assert results(second.answer(again, Oslo="sunny"))[0]["stdout"] == "sunny\n"
+    assert results(first.answer(asked, Oslo="wet"))[0]["error_code"] == "unavailable"

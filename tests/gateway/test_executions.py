@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -105,6 +107,22 @@ def test_a_large_file_survives_whole(http: httpx2.Client) -> None:
     done = run(http, "open('big.bin', 'wb').write(bytes(range(256)) * 20_000)")
     content = http.get(f"/v1/files/{done['files'][0]['file_id']}/content").content
     assert content == bytes(range(256)) * 20_000
+
+
+def test_many_names_of_a_large_file_are_not_held(server: Server, http: httpx2.Client) -> None:
+    done = run(http, "open('big.bin', 'wb').write(bytes(range(256)) * 80_000)")
+    file_id, size = done["files"][0]["file_id"], done["files"][0]["size_bytes"]
+
+    def most_bytes() -> int:
+        text = Path(f"/proc/{server.process.pid}/status").read_text()
+        return int(re.findall(r"VmHWM:\s+(\d+)", text)[0]) * 1024
+
+    before = most_bytes()
+    files = [{"name": f"n{number}", "file_id": file_id} for number in range(20)]
+    code = "import os\nprint({os.path.getsize(f'n{n}') for n in range(20)}, open('n7', 'rb').read()[-3:])"
+    for more in ({}, {"container": http.post("/v1/containers", json={}).json()["id"]}):
+        assert run(http, code, files=files, **more)["stdout"] == f"{{{size}}} b'\\xfd\\xfe\\xff'\n"
+    assert most_bytes() - before < 5 * size
 
 
 def test_figures_are_outputs(http: httpx2.Client) -> None:

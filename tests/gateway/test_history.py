@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serving import code, text, thinking
 
-from belljar.gateway.history import Conversation, clipped, translate, with_results
+from belljar.gateway.history import Conversation, translate, with_results, within
+from belljar.gateway.tokens import cut
 from belljar.wire.messages import Message
 
 
@@ -203,10 +204,27 @@ def test_neighbours_of_one_role_are_merged() -> None:
     assert sent({"role": "user", "content": "a"}) == [user(text("a"))]
 
 
-def test_long_results_are_clipped() -> None:
-    out = sent(user(text("Go.")), assistant(server_use(), official(stdout="x" * 10**6), text("Long.")))
-    assert len(out[2]["content"][0]["content"][0]["text"]) < 60_000
-    assert clipped("short") == "short"
+def test_long_results_of_ours_are_cut() -> None:
+    own = {"type": "tool_use", "id": "toolu_own", "name": "own", "input": {}}
+    out = within(
+        sent(
+            user(text("Go.")),
+            assistant(server_use(), official(stdout="x" * 10**6), text("Long."), own),
+            user({"type": "tool_result", "tool_use_id": "toolu_own", "content": "y" * 10**6}),
+        ),
+        1000,
+    )
+    assert len(out[2]["content"][0]["content"][0]["text"]) < 4_200
+    assert out[4]["content"][0]["content"] == "y" * 10**6
+
+
+def test_a_cut_says_what_is_missing() -> None:
+    assert cut("short", 100) == "short"
+    lines = "".join(f"line {n}\n" for n in range(1000))
+    shown = cut(lines, 100, "output-1.txt")
+    assert shown.startswith("line 0\n") and shown.endswith("line 999\n")
+    assert "[... 8,490 bytes in 952 lines left out; all of it is in output-1.txt ...]" in shown
+    assert "\ufffd" not in cut("ü" * 1000, 101)
 
 
 NAMES = ("1", "2", "3")

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+from pathlib import Path
+from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from belljar.settings import Settings
+from belljar.wire import media
 from belljar.wire.media import HEAD_BYTES, extension_of, is_text, media_type
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -59,3 +67,34 @@ def test_extensions() -> None:
     assert extension_of("text/plain; charset=utf-8") == "txt"
     assert extension_of(XLSX) == "xlsx"
     assert extension_of("what/ever") == "bin"
+
+
+@pytest.mark.parametrize(
+    ("save", "more"),
+    [
+        ("PNG", {}),
+        ("GIF", {}),
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True, "exif": b"Exif\0\0" + b"x" * 500}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+        ("WEBP", {"exif": b"Exif\0\0" + b"x" * 50}),
+    ],
+)
+def test_the_dimensions_of_real_pictures(tmp_path: Path, save: str, more: dict[str, Any]) -> None:
+    """Written by the runtime's own library."""
+    path = tmp_path / "picture"
+    code = (
+        f"from PIL import Image; Image.new('RGB', (321, 45), 'red').save({str(path)!r}, {save!r}, **{more!r})"
+    )
+    subprocess.run([Settings().runtime / "bin" / "python", "-c", code], check=True, timeout=60)
+    assert media.dimensions(path.read_bytes()) == (321, 45)
+
+
+_HEADS = [b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8", b"RIFF1234WEBPVP8 ", b"RIFF1234WEBPVP8X"]
+
+
+@given(st.sampled_from(_HEADS), st.binary())
+def test_the_dimensions_of_anything(head: bytes, rest: bytes) -> None:
+    found = media.dimensions(head + rest)
+    assert found is None or all(side >= 0 for side in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
@@ -52,6 +53,25 @@ async def test_a_file_is_given_once(tmp_path: Path) -> None:
                 await session.give("a.csv", digest, b"")
         assert keepers.all[0].sessions[container.id] == ["a.csv", "a.csv"]
         assert container.given == {"a.csv": "two"}
+
+
+async def test_a_file_that_went_before_it_was_given(tmp_path: Path) -> None:
+    """The container and its session are what they were, and nothing runs without an owner."""
+    keepers = Keepers()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise errors.NotFound("There is no file file_1.")
+
+    async with open_placement(settings(tmp_path), keepers.start) as placement:
+        container = await placement.create(LIMITS, "default")
+        await execute(placement, container.id)
+        with pytest.raises(errors.NotFound, match="no file file_1"):
+            async with placement.use(container.id) as session:
+                await session.give("upload", "file_1", pieces)
+        assert placement.find(container.id, "default") is container
+        await execute(placement, container.id)
+        assert list(keepers.all[0].sessions) == [container.id]
 
 
 async def test_files_travel_with_the_first_run_or_by_themselves(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_the_value_of_the_last_expression() -> None:
     ran = Ran(result("ok\n", outputs=[value]), [])
     assert result_blocks("anthropic", "srvtoolu_1", CODE, ran)[0]["content"]["stdout"] == "ok\n"
     assert result_blocks("inline", "srvtoolu_1", CODE, ran)[0]["text"] == "Result: ok\n42"
-    assert tell("toolu_1", ran)["content"][0]["text"] == "ok\n42"
+    assert tell("toolu_1", ran, 12_500)["content"][0]["text"] == "ok\n42"
 
 
 def test_an_end_that_the_code_did_not_choose() -> None:
@@ -84,7 +84,7 @@ def test_an_end_that_the_code_did_not_choose() -> None:
     (printed,) = result_blocks("inline", "srvtoolu_1", CODE, ran)
     assert printed["is_error"] is True
     assert printed["text"].startswith("Error: half\nKeyboardInterrupt\nTimed out")
-    told = tell("toolu_1", ran)
+    told = tell("toolu_1", ran, 12_500)
     assert told["is_error"] is True
     assert "Variables are kept." in told["content"][0]["text"]
 
@@ -92,7 +92,7 @@ def test_an_end_that_the_code_did_not_choose() -> None:
 def test_warnings_are_shown_where_there_is_nothing_else() -> None:
     warned = Ran(result("ok\n", stderr="careful\n"), [])
     assert result_blocks("inline", "s", CODE, warned)[0]["text"] == "Result: ok"
-    assert "careful" in tell("t", warned)["content"][0]["text"]
+    assert "careful" in tell("t", warned, 12_500)["content"][0]["text"]
     silent = Ran(result("", stderr="careful\n"), [])
     assert result_blocks("inline", "s", CODE, silent)[0]["text"] == "Result: careful"
 
@@ -107,16 +107,25 @@ def test_a_tool_that_failed() -> None:
         result_blocks("inline", "srvtoolu_1", CODE, failed)[0]["text"]
         == "Error: unavailable: The keeper ended."
     )
-    assert tell("toolu_1", failed)["is_error"] is True
+    assert tell("toolu_1", failed, 12_500)["is_error"] is True
 
 
 def test_what_the_model_is_shown_is_bounded() -> None:
     big = Image("image/png", bytes(4 * 1024 * 1024))
     ran = Ran(result("x" * 10**6), [], [], [big, *[PNG] * 20])
-    content = tell("toolu_1", ran)["content"]
+    content = tell("toolu_1", ran, 12_500)["content"]
     assert len(content[0]["text"]) < 60_000
     assert len([block for block in content if block["type"] == "image"]) == 8
     assert all(len(block["source"]["data"]) < 10 for block in content if block["type"] == "image")
+    assert content[-1]["text"].startswith("13 picture(s) are not shown to you")
+
+
+def test_a_picture_that_a_model_server_would_refuse_is_not_sent() -> None:
+    wide = Image(
+        "image/png", b"\x89PNG\r\n\x1a\n" + bytes(8) + (8001).to_bytes(4, "big") + (10).to_bytes(4, "big")
+    )
+    content = tell("toolu_1", Ran(result("ok"), [], [], [wide, PNG]), 12_500)["content"]
+    assert [block["type"] for block in content] == ["text", "image", "text"]
 
 
 def test_the_tool_as_the_model_sees_it() -> None:

@@ -176,6 +176,19 @@ async def test_deleted_while_it_is_put_away(tmp_path: Path) -> None:
         assert placement.load.containers == 0
 
 
+async def test_deleted_by_a_client_that_went(tmp_path: Path) -> None:
+    async with open_placement(settings(tmp_path), Keepers().start) as placement:
+        container = await made(placement)
+        await put_away(placement, container)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await placement.delete(container.id, "it was deleted")
+    assert archives(tmp_path) == 0
+    async with open_placement(settings(tmp_path), Keepers().start) as placement:
+        with pytest.raises(errors.NotFound, match="never made here"):
+            placement.find(container.id, "default")
+
+
 async def test_deleted_while_it_is_woken(tmp_path: Path) -> None:
     keepers = Keepers()
     async with open_placement(settings(tmp_path), keepers.start) as placement:

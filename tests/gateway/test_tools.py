@@ -361,3 +361,21 @@ def test_uploads_that_cannot_be(
     answer = http.post("/v1/messages", json=ask([{"role": "user", "content": content}], tools=tools))
     assert answer.status_code == status
     assert says in answer.json()["error"]["message"]
+
+
+def test_a_long_output_is_cut_for_the_model_and_lies_whole_in_the_container(
+    http: httpx2.Client, model: Model
+) -> None:
+    model.play(
+        [code("print('x' * 80_000, 'the end')")],
+        [bash("wc -c output-1.txt; tail -c 7 output-1.txt")],
+        [text("Long.")],
+    )
+    message = post(http, ask("Go.", tools=offering("20260120")))
+    first, second = results(message)
+    assert len(first["stdout"]) == 80_009
+    assert second["stdout"] == "80008 output-1.txt\nthe end"
+    told = model.requests[1]["messages"][-1]["content"][0]["content"][0]["text"]
+    assert "all of it is in output-1.txt" in told
+    assert len(told) < 51_000
+    assert told.endswith("the end")

@@ -250,6 +250,42 @@ asyncio.run(show('Oslo'))
     assert [type(output).__name__ for output in result.outputs] == ["Stream", "Display"]
 
 
+async def test_long_answers_and_what_else_the_code_is_told(session: Session) -> None:
+    """More than the socket holds, for code that does not read it yet."""
+
+    def long(ask: results.Ask) -> tuple[link.ReplyStatus, str]:
+        tasks.start_soon(session.keeper.reply, session.name, 2, "answered", "y" * 2_000_000)
+        return "answered", "x" * 3_000_000
+
+    code = """
+import asyncio, time
+from belljar.guest import display
+async def main():
+    asked = [asyncio.create_task(get_weather()) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    time.sleep(1)
+    display._emit[0]('display_data', {'text/plain': b'shown'})
+    print([len(answer) for answer in await asyncio.gather(*asked)])
+asyncio.run(main())
+"""
+    async with anyio.create_task_group() as tasks:
+        result = await Client(session, long).run(code)
+    assert [type(output).__name__ for output in result.outputs] == ["Display", "Stream"], result
+    assert result.stdout == "[3000000, 2000000]\n"
+
+
+async def test_a_long_answer_to_code_that_has_ended(session: Session) -> None:
+    result = await Client(session, lambda ask: ("answered", "x" * 3_000_000)).run("""
+import asyncio, time
+asked = asyncio.create_task(get_weather())
+await asyncio.sleep(0.1)
+time.sleep(1)
+kept = 5
+""")
+    assert result.outcome.status == "completed"
+    assert await session.says("print(kept)") == "5"
+
+
 async def test_wrong_questions_are_errors_in_the_code(session: Session) -> None:
     client = Client(session, sunny)
     result = await client.run("""
@@ -288,15 +324,23 @@ async def test_an_interrupted_question(session: Session) -> None:
         "b'[]'",
         "b'{}'",
         "b'\\xff'",
-        "json.dumps([{'ask': True, 'name': 'x', 'input': {}}]).encode()",
-        "json.dumps([{'ask': 1, 'name': 'x', 'input': []}]).encode()",
+        "json.dumps([{'ask': True, 'name': 'get_weather', 'input': {}}]).encode()",
+        "json.dumps([{'ask': 1, 'name': 'get_weather', 'input': []}]).encode()",
+        "json.dumps([{'ask': 1, 'name': 'get_time', 'input': {}}]).encode()",
         "json.dumps([{'ask': 1, 'name': 'x' * 300, 'input': {}}]).encode()",
-        'b\'[{"ask": 1, "name": "x", "input": {"x": 1e999}}]\'',
-        'b\'[{"ask": 1, "name": "x", "input": {"x": \' + b\'[\' * 200 + b\']\' * 200 + b\'}}]\'',
-        "json.dumps([{'ask': 1, 'name': 'x', 'input': {}}] * 2).encode()",
-        "json.dumps([{'ask': n, 'name': 'x', 'input': {}} for n in range(2000)]).encode()",
+        'b\'[{"ask": 1, "name": "get_weather", "input": {"x": 1e999}}]\'',
+        'b\'[{"ask": 1, "name": "get_weather", "input": {"x": \' + b\'[\' * 200 + b\']\' * 200 + b\'}}]\'',
+        "json.dumps([{'ask': 1, 'name': 'get_weather', 'input': {}}] * 2).encode()",
+        "json.dumps([{'ask': n, 'name': 'get_weather', 'input': {}} for n in range(2000)]).encode()",
     ],
 )
 async def test_questions_that_are_none(session: Session, body: str) -> None:
     result = await Client(session, sunny).run(f"{SPEAKING}\nsay(message('ask', {body}))\ntime.sleep(1000)")
     assert (result.outcome.status, result.outcome.reason) == ("crashed", "protocol")
+
+
+async def test_many_commands_take_turns(session: Session) -> None:
+    result = await call(session, *(f"sleep 0.01 & wait; echo {n}" for n in range(60)))
+    assert [(done.stdout, done.stderr, done.return_code) for done in result.calls] == [
+        (f"{n}\n", "", 0) for n in range(60)
+    ]

@@ -193,3 +193,25 @@ async def test_old_blobs_without_a_record_are_removed(tmp_path: Path) -> None:
             os.utime(blobs / name, (1, 1))
         await files.remove_orphans({"archive_kept"})
     assert {path.name for path in blobs.iterdir()} == {saved.file.id, "file_young", "archive_kept"}
+
+
+async def test_files_that_arrive_side_by_side_share_the_room(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "belljar.sqlite3") as store:
+        files = Files(store, Blobs(tmp_path / "blobs"), 3600)
+        go_on = anyio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield bytes(60)
+            await go_on.wait()
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(files.of("a", 100).receive, slow(), lambda: Facts("slow", None, None))
+                while not files.arriving["a"]:
+                    await anyio.sleep(0.01)
+                with pytest.raises(StorageQuotaExceeded):
+                    await files.of("a", 100).receive(pieces(bytes(50)), lambda: Facts("x", None, None))
+                await files.of("b", 100).receive(pieces(bytes(50)), lambda: Facts("x", None, None))
+                go_on.set()
+        await files.of("a", 100).receive(pieces(bytes(40)), lambda: Facts("x", None, None))
+        assert not files.arriving

@@ -161,6 +161,23 @@ def test_hunks(
     assert tuple(done[name] for name in ("old_start", "old_lines", "new_start", "new_lines")) == numbers
 
 
+def test_a_piece_of_a_very_long_line_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(f"first\n[{'1,' * 3_000_000}7]\n")
+    done = edit("str_replace", path, old_str="7]", new_str="8]")
+    assert path.read_text().endswith(",8]\n")
+    assert (done["old_start"], done["old_lines"], done["new_lines"]) == (1, 2, 2)
+    assert [line[:4] for line in done["lines"]] == [" fir", "-[1,", "+[1,"]
+    assert done["lines"][1].endswith(" characters left out ...]")
+    assert len(json.dumps(done)) < 300_000
+
+    lines = "a\n" * 300_000
+    path.write_text(f"{lines}X")
+    done = edit("str_replace", path, old_str=f"{lines}X", new_str="y")
+    assert (done["old_lines"], path.read_text()) == (300_001, "y")
+    assert len(json.dumps(done)) < 1_000_000
+
+
 def test_what_cannot_be_replaced(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("aa a")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Mapping
+
 from pydantic import ValidationError
 
 from belljar import document, errors, link, results
@@ -25,6 +27,13 @@ from belljar.wire.execution import (
     LimitsRequest,
 )
 from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
+
+_READ_BYTES = 1024 * 1024
+"""Of all kept files that go with one run, that are read ahead, to be looked at for imports and to travel with the code.
+The others are passed on in pieces."""
+
+Inputs = Mapping[str, tuple[str, bytes | Callable[[], AsyncIterator[bytes]]]]
+"""By name: what a container knows the file by, and its content, or a way to read it."""
 
 
 async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Execution:
@@ -59,13 +68,14 @@ async def _run_in(
     parts: Parts,
     container: Container,
     asked: ExecutionRequest,
-    inputs: dict[str, bytes],
+    inputs: Inputs,
     files: TenantFiles,
     activity: Activity,
 ) -> tuple[Ran, str]:
     """The run, and what is to be said of a container that was asleep before."""
     is_fresh = asked.container is None
-    imports = imported(asked.code, inputs) if is_fresh else None
+    bodies = {name: body for name, (_, body) in inputs.items() if isinstance(body, bytes)}
+    imports = imported(asked.code, bodies) if is_fresh else None
     what = link.Run(
         asked.code,
         asked.timeout_seconds or parts.settings.timeout_seconds,
@@ -75,9 +85,8 @@ async def _run_in(
     )
     activity.container_id = container.id
     async with parts.placement.use(container.id, imports) as session:
-        for name, body in inputs.items():
-            # By its digest an attachment of a later request knows it; a session of one run has none.
-            await session.put(name, "" if is_fresh else attachments.digest_of(body), body)
+        for name, (digest, body) in inputs.items():
+            await session.put(name, digest, body)
         activity.has_run_code = True
         ran = await run_code(session, what, files)
     meter = activity.meter
@@ -132,20 +141,33 @@ def _check_limits(container: Container, asked: LimitsRequest | None) -> None:
             )
 
 
-async def _inputs(files: TenantFiles, asked: ExecutionRequest) -> dict[str, bytes]:
-    """The files that are asked for, by name."""
+async def _inputs(files: TenantFiles, asked: ExecutionRequest) -> Inputs:
+    """The files that are asked for. Many names may be of one large file."""
     checked_names(asked.files)
-    bodies: dict[str, bytes] = {}
+    is_fresh = asked.container is None
+    found: dict[str, tuple[str, bytes | Callable[[], AsyncIterator[bytes]]]] = {}
+    left = _READ_BYTES
     for index, file in enumerate(asked.files):
         path = f"files.{index}"
         if (file.data is None) == (file.file_id is None):
             raise errors.InvalidRequest(f"{path}: give either `data` (base64) or `file_id`")
+        body: bytes | Callable[[], AsyncIterator[bytes]]
         if file.data is not None:
-            bodies[file.name] = decoded(file.data, f"{path}.data")
+            body = decoded(file.data, f"{path}.data")
         else:
             kept = await files.find(file.file_id or "")
-            bodies[file.name] = b"".join([piece async for piece in await files.open(kept)])
-    return bodies
+            pieces = await files.open(kept)  # here it is said where it is gone
+            if kept.size_bytes <= left:
+                left -= kept.size_bytes
+                body = b"".join([piece async for piece in pieces])
+            else:
+                body = files.reader(kept.id)
+        # By its digest an attachment of a later request knows it; a session of one run has none.
+        digest = ""
+        if not is_fresh:
+            digest = attachments.digest_of(body) if isinstance(body, bytes) else file.file_id or ""
+        found[file.name] = (digest, body)
+    return found
 
 
 def _file(file: File) -> ExecutionFile:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import structlog
@@ -63,19 +65,28 @@ class _Reader:
     echo_images: int
     most_bytes: int
     """That may be stored; one more raises StorageQuotaExceeded."""
+    tenant: str
+    arriving: Counter[str]
+    """By tenant, what is on its way in together: it lies on the disk already."""
     size: int = 0
     head: bytes = b""
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     echo: list[bytes] | None = field(default_factory=list)
 
-    async def through(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for piece in pieces:
-            self._see(piece)
-            yield piece
+    async def through(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        try:
+            async for piece in pieces:
+                self._see(piece)
+                yield piece
+        finally:
+            self.arriving[self.tenant] -= self.size
+            if not self.arriving[self.tenant]:
+                del self.arriving[self.tenant]
 
     def _see(self, piece: bytes) -> None:
         self.size += len(piece)
-        if self.size > self.most_bytes:
+        self.arriving[self.tenant] += len(piece)
+        if self.arriving[self.tenant] > self.most_bytes:
             raise _over_quota()
         self.digest.update(piece)
         if len(self.head) < media.HEAD_BYTES:
@@ -97,6 +108,7 @@ class Files:
         self.store = store
         self.blobs = blobs
         self.keep_microseconds = int(keep_seconds * 1_000_000)
+        self.arriving = Counter[str]()
 
     def of(self, tenant: str, most_bytes: int) -> TenantFiles:
         """Those of one tenant, which may have `most_bytes` together."""
@@ -105,10 +117,11 @@ class Files:
     async def sweep(self) -> None:
         """Delete the content of what has expired, and the records of what has expired long ago."""
         now = now_microseconds()
-        for file in await self.store.expired_files(now):
-            # The record first: a record without a blob would be a promise that cannot be kept.
-            await self.store.mark_emptied(file.id)
-            await self.blobs.remove(file.id)
+        while expired := await self.store.expired_files(now):
+            for file in expired:
+                # The record first: a record without a blob would be a promise that cannot be kept.
+                await self.store.mark_emptied(file.id)
+                await self.blobs.remove(file.id)
         await self.store.remove_emptied_files(now - _RECORD_MICROSECONDS)
 
     async def remove_orphans(self, others: set[str]) -> None:
@@ -124,6 +137,7 @@ class TenantFiles:
         self._store = files.store
         self._blobs = files.blobs
         self._keep_microseconds = files.keep_microseconds
+        self._arriving = files.arriving
         self._tenant = tenant
         self._most_bytes = most_bytes
 
@@ -179,9 +193,10 @@ class TenantFiles:
 
     async def _put(self, body: AsyncIterator[bytes], echo_images: int) -> tuple[str, _Reader]:
         stored = await self._store.stored_bytes(self._tenant, now_microseconds())
-        reader = _Reader(echo_images, self._most_bytes - stored)
+        reader = _Reader(echo_images, self._most_bytes - stored, self._tenant, self._arriving)
         file_id = new_id("file")
-        await self._blobs.put(file_id, reader.through(body))
+        async with aclosing(reader.through(body)) as pieces:
+            await self._blobs.put(file_id, pieces)
         return file_id, reader
 
     async def _record(self, file: File) -> None:
@@ -221,6 +236,15 @@ class TenantFiles:
             return await self._blobs.open(file.id)
         except FileNotFoundError as error:
             raise NotFound(f"The content of {file.id} is gone.") from error
+
+    def reader(self, file_id: str) -> Callable[[], AsyncIterator[bytes]]:
+        """A way to read a file later. It raises as `find` and `open` do."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in await self.open(await self.find(file_id)):
+                yield piece
+
+        return pieces
 
     async def head(self, file: File, size: int) -> bytes:
         """A file's first `size` bytes. Raises as `open` does."""

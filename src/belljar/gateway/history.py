@@ -11,15 +11,15 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from belljar.gateway.tokens import cut
 from belljar.gateway.tools import OUR_NAMES
 from belljar.gateway.turn import Use, upstream_id
 from belljar.wire.messages import Message
 
 Block = dict[str, Any]
 
-TEXT_CHARS = 50_000
-"""Of one result, for the model."""
 
+_STRAY_TOKENS = 2000
 _SERVER_USES = frozenset({"server_tool_use", "mcp_tool_use"})
 _NEVER_RUN = "This code was not run: the conversation went on without it."
 _ENDED = (
@@ -167,12 +167,31 @@ def tool_result(use_id: str, content: list[Block], *, is_error: bool) -> Block:
     return block | {"is_error": True} if is_error else block
 
 
-def clipped(text: str, limit: int = TEXT_CHARS) -> str:
-    """`text`, or its head and tail where it is longer than `limit` characters."""
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+def within(messages: list[dict[str, Any]], most_tokens: int) -> list[dict[str, Any]]:
+    """The messages with each result of a tool of ours cut to so many tokens: what is resent is all that was printed."""
+    ours = {
+        block.get("id")
+        for message in messages
+        if message["role"] == "assistant"
+        for block in message["content"]
+        if block.get("type") == "tool_use" and block.get("name") in OUR_NAMES
+    }
+    return [
+        {**message, "content": [_cut(block, ours, most_tokens) for block in message["content"]]}
+        if message["role"] == "user"
+        else message
+        for message in messages
+    ]
+
+
+def _cut(block: Block, ours: set[Any], most_tokens: int) -> Block:
+    if block.get("type") != "tool_result" or block.get("tool_use_id") not in ours:
+        return block
+    content = [
+        {**part, "text": cut(part["text"], most_tokens)} if part.get("type") == "text" else part
+        for part in block["content"]
+    ]
+    return {**block, "content": content}
 
 
 def _assistant(out: list[dict[str, Any]], blocks: list[Block], our_tools: frozenset[str]) -> _Part | None:
@@ -322,20 +341,20 @@ def _result_content(block: Block) -> tuple[list[Block], bool]:
         return [{"type": "text", "text": f"The tool failed: {content['error_code']}{why}"}], True
     if isinstance(content, dict) and str(content.get("type")).startswith("text_editor_code_execution_"):
         return _edit_content(content), False
-    return [{"type": "text", "text": clipped(json.dumps(content, ensure_ascii=False))}], False
+    return [{"type": "text", "text": json.dumps(content, ensure_ascii=False)}], False
 
 
 def _edit_content(content: dict[str, Any]) -> list[Block]:
     """What an edit did, or what was viewed."""
     lines = content.get("lines")
     if isinstance(lines, list):
-        return [{"type": "text", "text": clipped("\n".join(map(str, lines))) or "(no change)"}]
+        return [{"type": "text", "text": "\n".join(map(str, lines)) or "(no change)"}]
     if "is_file_update" in content:
         return [{"type": "text", "text": "The file was written."}]
     viewed = str(content.get("content") or "")
     kind = content.get("file_type")
     if kind == "text" or not viewed:
-        return [{"type": "text", "text": clipped(viewed) or "(empty)"}]
+        return [{"type": "text", "text": viewed or "(empty)"}]
     return [{"type": "text", "text": f"[{'A PDF' if kind == 'pdf' else 'An image'} was shown.]"}]
 
 
@@ -344,13 +363,13 @@ def _inline_content(block: Block) -> list[Block]:
     if output.get("type") == "image":
         source = {"type": "base64", "media_type": output.get("media_type"), "data": output.get("data")}
         return [{"type": "image", "source": source}]
-    return [{"type": "text", "text": clipped(str(output.get("text") or "")) or "(no output)"}]
+    return [{"type": "text", "text": str(output.get("text") or "") or "(no output)"}]
 
 
 def _printed(content: dict[str, Any]) -> str:
-    lines = [clipped(str(content.get("stdout") or ""))]
+    lines = [str(content.get("stdout") or "")]
     if content.get("stderr"):
-        lines.append(f"stderr:\n{clipped(str(content['stderr']))}")
+        lines.append(f"stderr:\n{content['stderr']}")
     if content.get("return_code"):
         lines.append(f"return code: {content['return_code']}")
     files = [str(entry.get("file_id")) for entry in content.get("content") or [] if isinstance(entry, dict)]
@@ -362,4 +381,4 @@ def _printed(content: dict[str, Any]) -> str:
 def _stray(block: Block) -> str:
     content, _ = _result_content(block)
     texts = [part["text"] for part in content if part["type"] == "text"]
-    return f"[Result of an earlier code execution: {' '.join(texts) or 'an image'}]"
+    return f"[Result of an earlier code execution: {cut(' '.join(texts), _STRAY_TOKENS) or 'an image'}]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -139,7 +139,9 @@ async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
         now.running = Running(parts, asked.offered, asked.activity, stack, lambda: True)
         conversation = await _begin(now)
         not_run = Failed("unavailable", "It was not run yet.")
-        results = [tell(use.upstream_id, not_run) for use in conversation.pending]
+        results = [
+            tell(use.upstream_id, not_run, parts.settings.result_tokens) for use in conversation.pending
+        ]
         return _upstream_request(now, history.with_results(conversation, results))
 
 
@@ -167,7 +169,8 @@ async def _begin(now: _Answer) -> history.Conversation:
             f"{next(iter(uploaded.values()))}: container_upload needs the code execution tool: add it to `tools`"
         )
     now.has_called_tool = messages[-1].role == "assistant" and history.has_results(messages[-1])
-    return history.translate(messages, asked.offered.names)
+    conversation = history.translate(messages, asked.offered.names)
+    return replace(conversation, messages=history.within(conversation.messages, parts.settings.result_tokens))
 
 
 async def _take_up(now: _Answer, conversation: history.Conversation) -> None:
@@ -274,7 +277,8 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
                 await _ask(now, use, outcome)
                 return None
             await _show(now, use, outcome)
-            result = tell(use.upstream_id, outcome)
+            most = now.parts.settings.result_tokens
+            result = tell(use.upstream_id, outcome, most, now.running.keep_whole(outcome))
             now.asked.activity.meter.told(result, _images(outcome))
             told.append(result)
     return told

@@ -182,6 +182,9 @@ def _check_schema(schema: dict[str, Any], path: str) -> None:
         for name, definition in schema[place].items()
     }
 
+    seen: set[str] = set()
+    """What has an end, as is known already: where each definition names the next one twice, ways to it double."""
+
     def walk(part: Any, within: frozenset[str]) -> None:
         if isinstance(part, list):
             for item in part:
@@ -191,7 +194,9 @@ def _check_schema(schema: dict[str, Any], path: str) -> None:
             if isinstance(target, str):
                 if target in within or target == "#":
                     raise InvalidRequest(f"{path}: Circular $ref detected: {target}")
-                walk(definitions.get(target), within | {target})
+                if target not in seen:
+                    walk(definitions.get(target), within | {target})
+                    seen.add(target)
             for name, value in part.items():
                 if name not in {"$defs", "definitions"}:
                     walk(value, within)

@@ -17,10 +17,13 @@ from anyio.abc import TaskGroup
 
 from belljar import errors, link, results
 from belljar.gateway.placement import Placement, Session
-from belljar.gateway.tools import Failed, Outcome
+from belljar.gateway.tools import Failed, Outcome, Ran
 from belljar.wire.ids import new_id
 
 log = structlog.get_logger("belljar.gateway")
+
+_KEPT_BYTES = 64 * 1024 * 1024
+"""Of all outcomes that nobody has asked for yet: the oldest give way."""
 
 Execute = Callable[[Session, Callable[[results.Asks], None]], Awaitable[Outcome]]
 """Runs the code in a session, and tells of what it asks."""
@@ -46,6 +49,21 @@ class PendingCode:
         self._failure: errors.BelljarError | None = None
         self.has_run = False
         """The session was there, and the code has perhaps begun."""
+        self._waiting = 0
+        """Requests that wait for it at the moment."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """What its outcome takes, while it is there for somebody who may come."""
+        if self._waiting or not isinstance(self._outcome, Ran):
+            return 0
+        return self._outcome.size
+
+    def let_go(self) -> None:
+        """Keep no more of its outcome than that there was one."""
+        self._outcome = Failed(
+            "unavailable", "The code has ended, and what came of it was not kept for so long."
+        )
 
     @property
     def waits_for(self) -> set[str]:
@@ -58,14 +76,16 @@ class PendingCode:
         From here on the client has its time to answer. Being cancelled ends the code.
         """
         self._is_deserted = False
+        self._waiting += 1
         try:
             while not self._untold and not self._ended.is_set():
-                self._changed = anyio.Event()
-                await self._changed.wait()
+                await self._changed.wait()  # perhaps side by side with a request that was sent twice
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.cancel()
             raise
+        finally:
+            self._waiting -= 1
         if self._failure is not None:
             raise self._failure
         if self._outcome is not None:
@@ -76,16 +96,22 @@ class PendingCode:
 
     async def reply(self, use_id: str, status: link.ReplyStatus, text: str) -> None:
         """Hand the code what a tool has answered; nothing where it does not wait for that any more."""
-        number = self._open.pop(use_id, None)
+        number = self._open.get(use_id)
         if number is not None and self._session is not None and not self._ended.is_set():
             with contextlib.suppress(
                 errors.BelljarError
             ):  # its session has gone, and its outcome will say so
                 await self._session.reply(number, status, text)
+        # Not before: where this is cancelled, it is still to be refused in time.
+        self._open.pop(use_id, None)
+
+    def end(self) -> None:
+        """End the code, without waiting for that."""
+        self._scope.cancel()
 
     async def cancel(self) -> None:
         """End the code, and wait for that."""
-        self._scope.cancel()
+        self.end()
         await self._ended.wait()
 
     async def run(self, use: AbstractAsyncContextManager[Session], execute: Execute) -> None:
@@ -111,7 +137,11 @@ class PendingCode:
                     "unavailable", "The code was cut short: nobody waited for it any more."
                 )
             self._ended.set()
-            self._changed.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def _heard(self, asks: results.Asks, tasks: TaskGroup) -> None:
         if self._is_deserted:
@@ -119,7 +149,7 @@ class PendingCode:
             return
         named = [(new_id("toolu"), ask) for ask in asks.asks]
         self._untold += named
-        self._changed.set()
+        self._wake()
         tasks.start_soon(self._time_out, named)
 
     async def _time_out(self, named: list[tuple[str, results.Ask]]) -> None:
@@ -135,12 +165,17 @@ class PendingCode:
         await self._refuse([ask for _, ask in late], f"nobody has answered within {self._seconds:g} seconds")
 
     async def _refuse(self, asks: Sequence[results.Ask], why: str) -> None:
-        assert self._session is not None
-        for ask in asks:
+        async def refuse(ask: results.Ask) -> None:
+            assert self._session is not None
             with contextlib.suppress(
                 errors.BelljarError
             ):  # its session has gone, and its outcome will say so
                 await self._session.reply(ask.number, "timed_out", f"{ask.name}: {why}")
+
+        # Side by side: code that reads none of it has its clock go on all the same.
+        async with anyio.create_task_group() as tasks:
+            for ask in asks:
+                tasks.start_soon(refuse, ask)
 
 
 class PendingRuns:
@@ -153,11 +188,23 @@ class PendingRuns:
         self._runs: dict[str, PendingCode] = {}
 
     def start(self, container_id: str, use_id: str, execute: Execute) -> PendingCode:
-        """Run code in a container, as soon as its session is free."""
+        """Run code in a container, as soon as its session is free: what another request has begun there is ended."""
+        if (before := self._runs.get(container_id)) is not None:
+            before.end()
         run = PendingCode(use_id, self._seconds)
         self._runs[container_id] = run
-        self._tasks.start_soon(run.run, self._placement.use(container_id), execute)
+        self._tasks.start_soon(self._run, run, self._placement.use(container_id), execute)
         return run
+
+    async def _run(
+        self, run: PendingCode, use: AbstractAsyncContextManager[Session], execute: Execute
+    ) -> None:
+        await run.run(use, execute)
+        left = _KEPT_BYTES
+        for one in reversed(self._runs.values()):
+            left -= one.kept_bytes
+            if left < 0 and one.kept_bytes:
+                one.let_go()
 
     def find(self, container_id: str, use_id: str) -> PendingCode | None:
         """The run that the use `use_id` has begun in the container."""
@@ -179,7 +226,7 @@ class PendingRuns:
         """Forget the outcomes that nobody has asked for, with their containers."""
         for container_id in list(self._runs):
             if self._placement.is_gone(container_id):
-                self._runs.pop(container_id)._scope.cancel()
+                self._runs.pop(container_id).end()
 
 
 @asynccontextmanager

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from itertools import count
 
 from belljar import errors, link, results
 from belljar.gateway import tokens
-from belljar.gateway.attachments import Attachment, Upload
+from belljar.gateway.attachments import Attachment, Upload, digest_of
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import Files
 from belljar.gateway.history import Block
 from belljar.gateway.kept import run_calls, run_code
 from belljar.gateway.offered import Offered
-from belljar.gateway.pending import PendingRuns
+from belljar.gateway.pending import PendingCode, PendingRuns
 from belljar.gateway.placement import Container, Placement, Session
+from belljar.gateway.tokens import cut
+from belljar.gateway.told import printed
 from belljar.gateway.tools import CODE, EDITOR, Failed, Outcome, Ran, code_execution, text_editor
 from belljar.gateway.turn import Use
 from belljar.settings import Settings
@@ -83,6 +86,20 @@ class Running:
         self.container = container
         self._activity.container_id = container.id
         return container
+
+    def keep_whole(self, outcome: Outcome) -> str:
+        """Have what was printed lie in the container, where it is too long for the model; its name, or nothing."""
+        text = printed(outcome) if isinstance(outcome, Ran) else ""
+        if cut(text, self._parts.settings.result_tokens) == text:
+            return ""
+        body = text.encode("utf-8", "replace")
+        digest = digest_of(body)
+        taken = {attachment.name for attachment in self.put} | set(
+            self.container.given if self.container else ()
+        )
+        name = next(name for n in count(1) if (name := f"output-{n}.txt") not in taken)
+        self.put.append(Attachment(name, body, digest))
+        return name
 
     async def run(
         self, uses: Sequence[Use], replies: Replies
@@ -180,8 +197,7 @@ class Running:
             if not tools:
                 async with self._parts.placement.use(container.id) as session:
                     return await execute(session)
-            self._parts.pending.start(container.id, use.client_id, execute)
-            return await self._step(use)
+            return await self._step(self._parts.pending.start(container.id, use.client_id, execute))
         except errors.BelljarError as error:
             return self._failed(error)
 
@@ -195,14 +211,12 @@ class Running:
             if call in run.waits_for:
                 await run.reply(call, *_answer(replies.answers.get(call)))
         try:
-            return await self._step(use)
+            return await self._step(run)
         except errors.BelljarError as error:
             return self._failed(error)
 
-    async def _step(self, use: Use) -> Outcome | Waiting:
+    async def _step(self, run: PendingCode) -> Outcome | Waiting:
         assert self.container is not None
-        run = self._parts.pending.find(self.container.id, use.client_id)
-        assert run is not None
         try:
             found = await run.step()
         except BaseException:
@@ -222,18 +236,10 @@ class Running:
         for attachment in self.put:
             body = attachment.body
             if isinstance(body, Upload):
-                await session.give(attachment.name, attachment.digest, self._opener(body.file_id))
+                await session.give(attachment.name, attachment.digest, self._files.reader(body.file_id))
             else:
                 await session.give(attachment.name, attachment.digest, body)
         self._activity.has_run_code = True
-
-    def _opener(self, file_id: str) -> Callable[[], AsyncIterator[bytes]]:
-        async def pieces() -> AsyncIterator[bytes]:
-            file = await self._files.find(file_id)
-            async for piece in await self._files.open(file):
-                yield piece
-
-        return pieces
 
     def _failed(self, error: errors.BelljarError) -> Failed:
         """What a use has come to that could not be run. Raises `error` where the whole request is to fail."""
@@ -249,7 +255,11 @@ class Running:
                 | errors.NotKept()
                 | errors.JailUnavailable()
             ):
-                self.container = None  # what comes next gets a new one
+                is_there = self.container and not self._parts.placement.is_gone(self.container.id)
+                if not (
+                    is_there and isinstance(error, errors.NotFound)
+                ):  # else it was an upload that is gone
+                    self.container = None  # what comes next gets a new one
                 return Failed("unavailable", str(error))
             case _:
                 raise error
@@ -275,7 +285,8 @@ def _answer(block: Block | None) -> tuple[link.ReplyStatus, str]:
         return "failed", "The caller has sent no result of this call."
     content = block.get("content")
     if isinstance(content, list):
-        text = "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
+        texts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        text = "\n".join(str(part.get("text") or "") for part in texts)
     else:
         text = str(content or "")
     return ("failed" if block.get("is_error") else "answered"), text

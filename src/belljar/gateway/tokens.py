@@ -59,6 +59,19 @@ def of_result(block: Mapping[str, Any]) -> tuple[int, int]:
     return _of(parts) - pictures, pictures
 
 
+def cut(text: str, most_tokens: int, whole: str = "") -> str:
+    """`text`, or its head and tail where it has more tokens than that. `whole` is where all of it can be read."""
+    data = text.encode("utf-8", "replace")
+    half = most_tokens * _BYTES_A_TOKEN // 2
+    if len(data) <= 2 * half:
+        return text
+    middle = data[half:-half]
+    left_out = f"{len(middle):,} bytes in {middle.count(10) + 1:,} lines left out"
+    where = f"; all of it is in {whole}" if whole else ""
+    head, tail = (part.decode("utf-8", "ignore") for part in (data[:half], data[-half:]))
+    return f"{head}\n[... {left_out}{where} ...]\n{tail}"
+
+
 def _of(content: Any) -> int:
     """Text, a block, or a list of blocks, with those inside them."""
     if isinstance(content, str):

@@ -5,27 +5,34 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from belljar.gateway.history import clipped, tool_result
+from belljar.gateway.history import tool_result
+from belljar.gateway.tokens import cut
 from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran
+from belljar.wire import media
 
 MODEL_IMAGES = 8
 MODEL_IMAGE_BYTES = 5 * 1024 * 1024 * 3 // 4
 """Of one image, so that its base64 has at most 5 MiB: what model servers accept."""
+MODEL_IMAGE_PIXELS = 8000
+"""Of the longer side; a model server refuses the whole request for one that is larger."""
 _LISTED_FILES = 50
 
 Block = dict[str, Any]
 
 
-def tell(use_id: str, outcome: Outcome) -> Block:
-    """The `tool_result`: what was printed or seen, what else there is to know, and the pictures."""
+def tell(use_id: str, outcome: Outcome, most_tokens: int, whole: str = "") -> Block:
+    """The `tool_result`: what was printed or seen, what else there is to know, and the pictures.
+
+    Where the text has more than `most_tokens` it is cut; `whole` is where all of it can be read.
+    """
     match outcome:
         case Failed():
             text = f"The tool failed ({outcome.error_code}): {outcome.message}"
             return tool_result(use_id, [_text(text)], is_error=True)
         case Edited():
-            return tool_result(use_id, _edited(outcome), is_error=False)
+            return tool_result(use_id, _edited(outcome, most_tokens), is_error=False)
         case Ran():
-            content = [_text(_printed(outcome))]
+            content = [_text(cut(printed(outcome), most_tokens, whole) or "(no output)")]
             if notes := _notes(outcome):
                 content.append(_text(notes))
             content += _pictures(outcome.images)
@@ -59,8 +66,8 @@ def edit_text(edited: Edited) -> str:
     return text
 
 
-def _edited(edited: Edited) -> list[Block]:
-    content = [_text(clipped(edit_text(edited)))]
+def _edited(edited: Edited, most_tokens: int) -> list[Block]:
+    content = [_text(cut(edit_text(edited), most_tokens))]
     if edited.note:
         content.append(_text(edited.note))
     if edited.image is not None:
@@ -72,16 +79,29 @@ def _edited(edited: Edited) -> list[Block]:
 
 
 def _pictures(images: list[Image]) -> list[Block]:
-    fitting = [image for image in images if len(image.body) <= MODEL_IMAGE_BYTES][:MODEL_IMAGES]
-    return [{"type": "image", "source": image_source(image)} for image in fitting]
+    """The pictures that a model can be shown, and a word on the others."""
+    fitting = [image for image in images if _fits(image)][:MODEL_IMAGES]
+    blocks: list[Block] = [{"type": "image", "source": image_source(image)} for image in fitting]
+    if left_out := len(images) - len(fitting):
+        blocks.append(
+            _text(
+                f"{left_out} picture(s) are not shown to you: there may be {MODEL_IMAGES}, each of at most "
+                f"{MODEL_IMAGE_PIXELS} pixels a side and {MODEL_IMAGE_BYTES // 2**20} MiB. Make smaller ones."
+            )
+        )
+    return blocks
 
 
-def _printed(ran: Ran) -> str:
+def _fits(image: Image) -> bool:
+    sides = media.dimensions(image.body)
+    return len(image.body) <= MODEL_IMAGE_BYTES and (sides is None or max(sides) <= MODEL_IMAGE_PIXELS)
+
+
+def printed(ran: Ran) -> str:
+    """What a run wrote, and the value of its last expression, as one text."""
     values = ran.values if ran.call is None else []
-    parts = [clipped(ran.stdout).rstrip("\n"), *(clipped(value) for value in values)]
-    if stderr := ran.stderr:
-        parts.append(clipped(stderr).rstrip("\n"))
-    return "\n".join(part for part in parts if part) or "(no output)"
+    parts = [ran.stdout.rstrip("\n"), *values, ran.stderr.rstrip("\n")]
+    return "\n".join(part for part in parts if part)
 
 
 def _notes(ran: Ran) -> str:

@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ from belljar.guest import editor
 Send = Callable[[Message], None]
 
 _SHELL = ("/bin/bash", "--norc", "-c")
+_AT_ONCE = 16
+"""Commands; each may start processes of its own, and together they have the session's limit."""
 _PIECE_BYTES = 65536
 _CRUMB_BYTES = 4096
 _GATHER_SECONDS = 0.02
@@ -40,12 +43,14 @@ class Calls:
         self._calls = calls
         self._send = send
         self._commands: list[_Command] = []
+        self._waiting: deque[tuple[int, dict[str, Any]]] = deque()
 
     def run(self) -> None:
         """Run all. Where KeyboardInterrupt ends that, `end` has to be called."""
-        for number, call in enumerate(self._calls):
-            if call["kind"] == "bash":
-                self._begin(number, call)
+        self._waiting.extend(
+            (number, call) for number, call in enumerate(self._calls) if call["kind"] == "bash"
+        )
+        self._begin_some()
         # While the commands run: an edit that takes long is one of a large file, and keeps no command from starting.
         for number, call in enumerate(self._calls):
             if call["kind"] == "edit":
@@ -55,10 +60,16 @@ class Calls:
 
     def end(self) -> None:
         """End what still runs, after SIGINT, which all of it has had as well, and pass on what it wrote."""
+        self._waiting.clear()
         self._pump(time.monotonic() + _GRACE_SECONDS)
         for command in self._commands:
             command.signal(signal.SIGKILL)
         self._pump(time.monotonic() + _GRACE_SECONDS)
+
+    def _begin_some(self) -> None:
+        """Start as many commands as may run at once."""
+        while self._waiting and sum(command.is_running for command in self._commands) < _AT_ONCE:
+            self._begin(*self._waiting.popleft())
 
     def close(self) -> None:
         """Let go of what the calls had."""
@@ -109,6 +120,7 @@ class Calls:
             is_gathering = 0 < taken < _CRUMB_BYTES
             for command in running:
                 command.end_if_over()
+            self._begin_some()
 
 
 class _Command:

@@ -15,6 +15,7 @@ MAX_VIEW_BYTES = 16 * 1024 * 1024
 MAX_VIEW_CHARACTERS = 200_000
 MAX_PICTURE_BYTES = 4 * 1024 * 1024
 _MAX_ENTRIES = 1000
+_MAX_HUNK_LINES = 10_000
 _DEPTH = 2
 _CONTEXT_LINES = 3
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
@@ -248,12 +249,24 @@ def _hunk(before: str, after: str) -> dict[str, Any]:
     old_lines = bottom - top
     new_lines = old_lines + (new_last - last)
     return {
-        "lines": lines,
+        "lines": _shown_lines(lines),
         "old_start": top + 1 if old_lines else top,
         "old_lines": old_lines,
         "new_start": top + 1 if new_lines else top,
         "new_lines": new_lines,
     }
+
+
+def _shown_lines(lines: list[str]) -> list[str]:
+    """The lines of a hunk, and of each as much as there is room for: a file may be one line of megabytes."""
+    lines = lines[:_MAX_HUNK_LINES]
+    if sum(map(len, lines)) <= MAX_VIEW_CHARACTERS:
+        return lines
+    room = MAX_VIEW_CHARACTERS // len(lines)
+    return [
+        line if len(line) <= room else f"{line[:room]}[... {len(line) - room} characters left out ...]"
+        for line in lines
+    ]
 
 
 def _common(old: list[str], new: list[str]) -> int:

@@ -64,6 +64,7 @@ class Guest:
         self._is_closed = False
         self._is_sending = False
         """It has not read at once all that we had for it: perhaps somebody waits for that."""
+        self._sending = anyio.Lock(fast_acquire=True)
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
@@ -152,15 +153,16 @@ class Guest:
     async def send(self, data: bytes) -> None:
         """Hand bytes to the guest, as fast as it reads; returns early when it is gone."""
         view = memoryview(data)
-        while view and not self.exited.is_set():
-            try:
-                view = view[self._control.send(view) :]
-            except BlockingIOError:
-                self._is_sending = True
-                with contextlib.suppress(anyio.ClosedResourceError):
-                    await anyio.wait_writable(self._control)
-            except OSError:
-                return  # its exit status says how it went
+        async with self._sending:  # what it reads slowly, nothing else comes in between
+            while view and not self.exited.is_set():
+                try:
+                    view = view[self._control.send(view) :]
+                except BlockingIOError:
+                    self._is_sending = True
+                    with contextlib.suppress(anyio.ClosedResourceError):
+                        await anyio.wait_writable(self._control)
+                except OSError:
+                    return  # its exit status says how it went
 
     @property
     def is_spent(self) -> bool:

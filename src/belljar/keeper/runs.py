@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import anyio
@@ -103,6 +103,7 @@ class Run:
         self._asks: set[int] = set()
         """Of the caller's tools, that have no reply yet. Until then the clock stands still."""
         self._asks_left = 0
+        self._tools: frozenset[str] = frozenset()
         self._seconds_left = 0.0
         self._displays = 0
         self._display_bytes = 0
@@ -192,9 +193,10 @@ class Run:
         all_captures = (self.captures, *(call.captures for call in self.calls))
         return max(capture.total_bytes for captures in all_captures for capture in captures.values())
 
-    def offer_tools(self) -> None:
-        """The code may ask the caller's tools."""
+    def offer_tools(self, names: Iterable[str]) -> None:
+        """The code may ask these of the caller's tools, and none that the caller keeps from it."""
         self._asks_left = MAX_ASKS
+        self._tools = frozenset(names)
 
     def asks(self, message: Message) -> None:
         """The code asks the caller's tools, to be told next. Raises ProtocolError where that cannot be."""
@@ -210,6 +212,8 @@ class Run:
         self._asks_left -= len(asked)
         if self._asks_left < 0 or len(numbers) < len(asked) or not numbers or numbers & self._asks:
             raise ProtocolError("questions that may not be asked")
+        if not self._tools.issuperset(ask["name"] for ask in asked):
+            raise ProtocolError("a tool that was not offered")
         self.heard()
         if not self._asks and self.clock is not None:
             self._seconds_left = self.clock.deadline - anyio.current_time()

@@ -245,7 +245,7 @@ class Session:
             timeout_seconds=request["timeout_seconds"],
         )
         if request["tools"]:
-            run.offer_tools()
+            run.offer_tools(tool["name"] for tool in request["tools"])
         try:
             async with self._turn:
                 return await self._execute(run, request)

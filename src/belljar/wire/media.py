@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 HEAD_BYTES = 4096
 """How much of a file `media_type` wants to see."""
 
@@ -96,6 +98,50 @@ def media_type(name: str, head: bytes) -> str:
     if is_text(head, is_whole=len(head) < HEAD_BYTES):
         return _TEXT.get(extension, "text/plain")
     return "application/octet-stream"
+
+
+def dimensions(body: bytes) -> tuple[int, int] | None:
+    """Width and height of a picture of one of `IMAGES`, off its header; None where they are not there to be read."""
+    try:
+        if body.startswith(b"\x89PNG\r\n\x1a\n"):
+            return struct.unpack_from(">II", body, 16)
+        if body.startswith(b"GIF8"):
+            return struct.unpack_from("<HH", body, 6)
+        if body.startswith(b"\xff\xd8"):
+            return _of_jpeg(body)
+        if body.startswith(b"RIFF") and body[8:12] == b"WEBP":
+            return _of_webp(body)
+    except struct.error:
+        return None
+    return None
+
+
+def _of_jpeg(body: bytes) -> tuple[int, int] | None:
+    """Segment by segment, to the frame's own (ITU T.81, B.2.2)."""
+    at = 2
+    while True:
+        marker, length = struct.unpack_from(">HH", body, at)
+        if marker >> 8 != 0xFF:
+            return None
+        if marker & 0xF0 == 0xC0 and marker not in (0xFFC4, 0xFFC8, 0xFFCC):
+            height, width = struct.unpack_from(">HH", body, at + 5)
+            return width, height
+        at += 2 + length
+
+
+def _of_webp(body: bytes) -> tuple[int, int] | None:
+    """By its first chunk: lossy, lossless, or extended (RFC 9649)."""
+    kind = body[12:16]
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", body, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", body, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8X":
+        low_width, high_width, low_height, high_height = struct.unpack_from("<HBHB", body, 24)
+        return (low_width | high_width << 16) + 1, (low_height | high_height << 16) + 1
+    return None
 
 
 def is_text(head: bytes, *, is_whole: bool = False) -> bool:

@@ -52,11 +52,11 @@ class Session(Protocol):
     restored: str
     """The same as a sentence for whoever reads the result, with what else was lost; empty where nothing was."""
 
-    async def put(self, name: str, digest: str, body: bytes) -> None:
-        """Write a file into the working directory, in place of one of that name."""
+    async def put(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
+        """Write a file into the working directory, in place of one of that name; a large one by a way to read it."""
 
     async def give(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
-        """Put a file into the working directory, unless it was given before; a large one by a way to read it."""
+        """The same, unless it was given before."""
 
     async def execute(
         self,

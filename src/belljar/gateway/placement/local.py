@@ -352,12 +352,18 @@ class LocalPlacement:
     async def _tell_shelf(self) -> None:
         """What the shelf does not know yet."""
         while self._forgotten:
-            container_id, archive_key = self._forgotten.popitem()
+            container_id, archive_key = next(iter(self._forgotten.items()))
             await self._shelf.remove(container_id, archive_key)
+            # Not before: where this is cancelled or fails, the next server would know it still.
+            self._forgotten.pop(container_id, None)
         used, self._used = self._used, set()
         entries = [self._entries[container_id] for container_id in used if container_id in self._entries]
         if entries:
-            await self._shelf.touch(entry.container for entry in entries)
+            try:
+                await self._shelf.touch([entry.container for entry in entries])
+            except BaseException:
+                self._used |= used
+                raise
 
     async def supervise(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Have a keeper running; end only by being cancelled. A start that fails at first is raised."""

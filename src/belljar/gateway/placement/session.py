@@ -21,6 +21,23 @@ _MOST_NAMES = 4096
 """Of files in a container, that are kept in mind so that an attachment gets another one."""
 
 
+class _Unreadable(Exception):
+    """What was to be put into a session cannot be read."""
+
+    def __init__(self, why: errors.BelljarError) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+async def _read(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces; raises _Unreadable, which nobody takes for a word of the keeper's."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except errors.BelljarError as error:
+        raise _Unreadable(error) from error
+
+
 @dataclass
 class Entry:
     container: Container
@@ -70,23 +87,27 @@ class LocalSession:
 
     async def give(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
         held = self._held.get(name)
-        if (held[0] if held else self._given.get(name)) == digest:
-            return
-        if isinstance(body, bytes):
+        if (held[0] if held else self._given.get(name)) != digest:
             await self.put(name, digest, body)
-            return
-        self._check()
-        await self._open()
-        with self._owner.watching(self.container_id):
-            await self._keeper.put(self.container_id, name, body())
-        self._given[name] = digest
 
-    async def put(self, name: str, digest: str, body: bytes) -> None:
+    async def put(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
         self._check()
+        if not isinstance(body, bytes):
+            await self._put_pieces(name, digest, body())
+            return
         held = sum(len(other) for _, other in self._held.values()) + len(body)
         self._held[name] = (digest, body)
         if self._entry.is_open or held > _HELD_BYTES:
             await self.put_held()
+
+    async def _put_pieces(self, name: str, digest: str, pieces: AsyncIterator[bytes]) -> None:
+        await self._open()
+        try:
+            with self._owner.watching(self.container_id):
+                await self._keeper.put(self.container_id, name, _read(pieces))
+        except _Unreadable as error:
+            raise error.why from error.why.__cause__  # it is not the session that is gone
+        self._given[name] = digest
 
     async def execute(
         self,

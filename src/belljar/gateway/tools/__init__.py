@@ -39,6 +39,17 @@ class Ran:
     """What is said besides, at the end of stderr."""
 
     @property
+    def size(self) -> int:
+        """In bytes, about: what the program chose."""
+        shown = [o for o in self.result.outputs if isinstance(o, results.Display)]
+        texts = len(self.result.stdout) + len(self.result.stderr)
+        return (
+            2 * texts
+            + sum(len(part) for o in shown for part in o.data.values())
+            + sum(len(image.body) for image in self.images)
+        )
+
+    @property
     def return_code(self) -> int:
         own = self.result.return_code if self.call is None else self.result.calls[self.call].return_code
         return own if own is not None else self.result.return_code or 1
