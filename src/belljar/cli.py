@@ -27,6 +27,7 @@ from belljar.errors import BelljarError, InvalidRequest
 from belljar.keys import keys
 from belljar.models import models
 from belljar.settings import Settings
+from belljar.usage import usage
 from belljar.wire.execution import MIB, BatchLine, Layer, Level, LimitsRequest, json_of
 
 ENGINE_ERROR = 125
@@ -236,6 +237,7 @@ def _progress() -> Any:
 
 main.add_command(keys)
 main.add_command(models)
+main.add_command(usage)
 
 
 @main.command()
@@ -268,7 +270,7 @@ def serve(**options: Any) -> None:
     from belljar.gateway.upstream import nearby
 
     settings = _settings(**options)
-    _log_to_stderr()
+    _log_to_stderr(settings.log_level)
     has_model = settings.models is not None or settings.upstream != "direct"
     offers: list[nearby.Place] = []
 
@@ -388,7 +390,7 @@ def _settings(**options: Any) -> Settings:
     return Settings(**{name: value for name, value in options.items() if value is not None})
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(level: str) -> None:
     # It warns of every form that is not well made: that is for the client to be told, who is.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     renderer: Any = structlog.processors.JSONRenderer()
@@ -402,6 +404,6 @@ def _log_to_stderr() -> None:
             *([] if sys.stderr.isatty() else [structlog.processors.format_exc_info]),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

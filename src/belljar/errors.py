@@ -30,6 +30,13 @@ class Unauthenticated(BelljarError):
     kind = "authentication_error"
 
 
+class BudgetSpent(BelljarError):
+    """The caller's API key has spent what it may; nothing was run, and nothing will before that changes."""
+
+    status = 402
+    kind = "billing_error"
+
+
 class NotFound(BelljarError):
     """The container, session or file that the caller named does not exist (any more)."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import click
 
+from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.resources import rfc3339
 
@@ -18,13 +20,13 @@ if TYPE_CHECKING:
     from belljar.gateway.store import Key, Store
 
 T = TypeVar("T")
-_LIMITS = ("requests_per_minute", "executions", "containers", "stored_bytes")
-_SERVER_STATE = click.option(
+_LIMITS = ("requests_per_minute", "executions", "containers", "stored_bytes", "budget")
+SERVER_STATE = click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where all that the server keeps lies [default: as for `belljar serve`].",
 )
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
 @click.group()
@@ -42,13 +44,32 @@ def keys() -> None:
 @click.option("--executions", type=click.IntRange(1), metavar="N", help="Under way at once with the key.")
 @click.option("--containers", type=click.IntRange(0), metavar="N", help="Of its tenant, at once.")
 @click.option("--stored-bytes", type=click.IntRange(0), metavar="N", help="Of all files of its tenant.")
-@_SERVER_STATE
-@_AS_JSON
-def create(name: str, tenant: str, state_dir: Path | None, as_json: bool, **limits: int | None) -> None:
+@click.option(
+    "--budget", metavar="AMOUNT", help="What may be spent with the key, in the price plan's currency."
+)
+@click.option(
+    "--budget-period",
+    type=click.Choice(["month", "total"]),
+    default="month",
+    show_default=True,
+    help="For which the budget is.",
+)
+@SERVER_STATE
+@AS_JSON
+def create(
+    name: str,
+    tenant: str,
+    budget: str | None,
+    budget_period: str,
+    state_dir: Path | None,
+    as_json: bool,
+    **limits: Any,
+) -> None:
     """Make a key, and print it: this once, for it is kept as a hash only."""
     from belljar.gateway.access import KeyLimits, create_key  # its imports are not for `run` to pay
 
-    key, secret = _in_store(state_dir, lambda store: create_key(store, name, tenant, KeyLimits(**limits)))
+    wanted = KeyLimits(budget=_micro(budget), budget_period=budget_period, **limits)
+    key, secret = in_store(state_dir, lambda store: create_key(store, name, tenant, wanted))
     if as_json:
         click.echo(json.dumps(_document(key) | {"key": secret}, indent=2))
         return
@@ -57,15 +78,15 @@ def create(name: str, tenant: str, state_dir: Path | None, as_json: bool, **limi
 
 
 @keys.command("list")
-@_SERVER_STATE
-@_AS_JSON
+@SERVER_STATE
+@AS_JSON
 def list_(state_dir: Path | None, as_json: bool) -> None:
     """Print all keys, revoked ones too: not what would let anybody use them."""
 
     async def look(store: Store) -> list[Key]:
         return await store.all_keys()
 
-    found = [_document(key) for key in _in_store(state_dir, look)]
+    found = [_document(key) for key in in_store(state_dir, look)]
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -77,16 +98,16 @@ def list_(state_dir: Path | None, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("name", metavar="NAME|ID")
-@_SERVER_STATE
+@SERVER_STATE
 def revoke(name: str, state_dir: Path | None) -> None:
     """Refuse a key from now on. What was made with it stays its tenant's."""
     from belljar.gateway.access import revoke_key
 
-    _in_store(state_dir, lambda store: revoke_key(store, name))
+    in_store(state_dir, lambda store: revoke_key(store, name))
     click.echo(f"belljar: the key {name!r} is revoked", err=True)
 
 
-def _in_store(state_dir: Path | None, work: Callable[[Store], Awaitable[T]]) -> T:
+def in_store(state_dir: Path | None, work: Callable[[Store], Awaitable[T]]) -> T:
     from belljar.gateway.store.sqlite import open_store
 
     place = state_dir or Settings().state_dir
@@ -98,8 +119,27 @@ def _in_store(state_dir: Path | None, work: Callable[[Store], Awaitable[T]]) -> 
     return anyio.run(opened)
 
 
+def _micro(amount: str | None) -> int | None:
+    """An amount as it is kept. Raises InvalidRequest."""
+    if amount is None:
+        return None
+    try:
+        micro = Decimal(amount) * 1_000_000
+        if micro.is_finite() and micro >= 0 and micro == int(micro) and micro < 2**63:
+            return int(micro)
+    except InvalidOperation:
+        pass
+    raise InvalidRequest(f"--budget: {amount!r} is no amount: write it as 25 or 12.50")
+
+
 def _document(key: Key) -> dict[str, Any]:
     shown = {name: value for name, value in asdict(key).items() if name != "digest"}
     for name in ("created_at", "revoked_at"):
         shown[name] = None if shown[name] is None else rfc3339(shown[name])
+    if key.budget is None:
+        del shown["budget_period"]
+    else:
+        from belljar.gateway.usage import money  # its imports are not for `run` to pay
+
+        shown["budget"] = money(key.budget)
     return shown

@@ -115,6 +115,12 @@ class Settings(BaseSettings):
     """How long a request waits for a place when every session is in use; then it is refused with 529."""
     batch_silence_seconds: float = Field(15, gt=0)
     """While nothing of a batch finishes, an empty line goes out so often: clients give up on a silent connection."""
+    usage_keep_days: float = Field(400, gt=0)
+    """What requests have used is forgotten after so long."""
+    price_plan: str = ""
+    """`tutorial`, `container-hours`, or a TOML file: what requests cost. Without one nothing is priced."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """At `info` each request has a line."""
     max_queued: int = Field(1000, gt=0)
     """Requests of one tenant that may wait at once; one more is refused with 429."""
 

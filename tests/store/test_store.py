@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import anyio
 import pytest
 
-from belljar.gateway.store import File, Key, KnownContainer, Store
+from belljar.gateway.store import File, GroupBy, Key, KnownContainer, Store, UsageRow
 from belljar.gateway.store.sqlite import open_store
 
 pytestmark = pytest.mark.anyio
@@ -22,6 +22,12 @@ KEY = Key("key_1", "mine", "default", "ab12", 60, None, 3, 10**12, 1_000_000)
 
 CONTAINER = KnownContainer(
     "container_1", "default", '{"pids": 8}', 1_000_000, 1_500_000, 2_000_000, "awake", None, None, "{}"
+)
+
+DAY = 86_400_000_000
+USED = UsageRow(
+    *("req_1", 20_000 * DAY, "default", "key_1", "POST /v1/messages", "small", 200),
+    *(100, 10, 1, 2, 3, 4, 5, 6, 7_000_000, 8, 9, "mine", "EUR", 1_000, 300_000_000),
 )
 
 
@@ -134,6 +140,51 @@ async def test_keys(store: Store) -> None:
     assert await store.revoke_key("key_2", 7)
     assert [key.revoked_at for key in await store.all_keys()] == [5, 7]
     assert await store.add_key(replace(KEY, id="key_3", digest="ef"))  # and free again
+
+
+async def test_a_keys_budget_comes_back(store: Store) -> None:
+    key = replace(KEY, budget=12_500_000, budget_period="total")
+    assert await store.add_key(key)
+    assert await store.all_keys() == [key]
+
+
+async def test_usage_is_added_up_in_groups(store: Store) -> None:
+    await store.add_usage(
+        [
+            USED,
+            replace(USED, request_id="req_2", at=USED.at + 1, key_id=None, model="large"),
+            replace(USED, request_id="req_3", at=USED.at + DAY, tenant="other", currency=None, amount=0),
+        ]
+    )
+    start, end = USED.at, USED.at + 2 * DAY
+
+    async def groups(by: GroupBy, tenant: str | None = None) -> list[tuple[str, int, int]]:
+        found = await store.usage_totals(by, start, end, tenant)
+        return [(total.what, total.requests, total.amount) for total in found]
+
+    assert await groups("tenant") == [("default", 2, 2_000), ("other", 1, 0)]
+    assert await groups("tenant", "other") == [("other", 1, 0)]
+    assert await groups("day") == [("20000", 2, 2_000), ("20001", 1, 0)]
+    assert sorted(await groups("model")) == [("large", 1, 1_000), ("small", 1, 0), ("small", 1, 1_000)]
+    assert await groups("key", "default") == [("", 1, 1_000), ("key_1", 1, 1_000)]
+    (total,) = await store.usage_totals("model", USED.at, USED.at + 1, None)  # `end` is not in it
+    assert asdict(total) == {"what": "small", "requests": 1} | {
+        name: value for name, value in asdict(USED).items() if name in asdict(total)
+    }
+
+
+async def test_what_a_key_has_spent_and_a_tenant_used(store: Store) -> None:
+    await store.add_usage([USED, replace(USED, request_id="req_2", at=USED.at + 5, tenant="other")])
+    assert [await store.spent_amount("key_1", at) for at in (0, USED.at, USED.at + 1, USED.at + 6)] == [
+        2_000,
+        2_000,
+        1_000,
+        0,
+    ]
+    assert await store.billed_microseconds("default", 0) == 300_000_000
+    assert await store.billed_microseconds("nobody", 0) == 0
+    await store.remove_old_usage(USED.at + 5)
+    assert await store.spent_amount("key_1", 0) == 1_000
 
 
 async def test_a_store_of_an_older_version_opens(tmp_path: Path) -> None:

@@ -70,6 +70,9 @@ class Client:
     most_executions: int | None = None
     allowance: Allowance | None = None
     has_key: bool = False
+    key_id: str = ""
+    budget: int | None = None
+    budget_period: str = "month"
     _running: anyio.CapacityLimiter | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -180,6 +183,9 @@ class Access:
             key.executions,
             None if key.requests_per_minute is None else Allowance(key.requests_per_minute, now),
             has_key=True,
+            key_id=key.id,
+            budget=key.budget,
+            budget_period=key.budget_period,
         )
 
 
@@ -214,6 +220,8 @@ class KeyLimits:
     executions: int | None = None
     containers: int | None = None
     stored_bytes: int | None = None
+    budget: int | None = None
+    budget_period: str = "month"
 
 
 async def create_key(store: Store, name: str, tenant: str, limits: KeyLimits) -> tuple[Key, str]:
@@ -231,6 +239,8 @@ async def create_key(store: Store, name: str, tenant: str, limits: KeyLimits) ->
         limits.containers,
         limits.stored_bytes,
         now_microseconds(),
+        budget=limits.budget,
+        budget_period=limits.budget_period,
     )
     if not await store.add_key(key):
         raise InvalidRequest(

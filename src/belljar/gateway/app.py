@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from belljar.gateway import pricing
 from belljar.gateway.access import open_access
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope, UnderWay
@@ -26,6 +27,7 @@ from belljar.gateway.search.opening import open_search
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.upstream.opening import open_upstream
+from belljar.gateway.usage import Ledger, open_ledger
 from belljar.settings import Settings
 
 log = structlog.get_logger("belljar.gateway")
@@ -55,14 +57,20 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
             raise HTTPException(405, headers={"allow": ", ".join(allowed)}) from error
 
     return Envelope(
-        routed, parts.access, settings.max_body_bytes, streamed(settings), under_way, parts.telemetry
+        routed,
+        parts.access,
+        settings.max_body_bytes,
+        streamed(settings),
+        under_way,
+        parts.telemetry,
+        parts.ledger,
     )
 
 
 @asynccontextmanager
 async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIterator[Parts]:
     """Everything that lives as long as the gateway. What cannot work is found before the keeper starts."""
-    telemetry = Telemetry()
+    telemetry, plan = Telemetry(), pricing.load(settings.price_plan)
     async with (
         open_upstream(settings) as upstream,
         open_search(settings, upstream.kind) as search,
@@ -75,14 +83,19 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
         async with (
             open_placement(settings, keeper_start, shelf, telemetry) as placement,
             open_pending_runs(placement, settings.tool_reply_seconds) as pending,
+            open_ledger(store, plan) as ledger,
             anyio.create_task_group() as tasks,
         ):
-            tasks.start_soon(_sweep, files, placement, pending, settings)
-            yield Parts(settings, placement, pending, files, upstream, telemetry, access, search)
+            tasks.start_soon(_sweep, files, placement, pending, ledger, settings)
+            yield Parts(
+                settings, placement, pending, files, upstream, telemetry, access, search, ledger, store
+            )
             tasks.cancel_scope.cancel()
 
 
-async def _sweep(files: Files, placement: Placement, pending: PendingRuns, settings: Settings) -> None:
+async def _sweep(
+    files: Files, placement: Placement, pending: PendingRuns, ledger: Ledger, settings: Settings
+) -> None:
     """Delete what has expired and put away what is not used, now and then."""
     while True:
         await anyio.sleep(
@@ -97,5 +110,6 @@ async def _sweep(files: Files, placement: Placement, pending: PendingRuns, setti
             await placement.sweep()
             pending.sweep()
             await files.sweep()
+            await ledger.prune(settings.usage_keep_days)
         except Exception:  # a full disk must not end the server; the next sweep comes
             log.exception("the sweep failed")

@@ -44,7 +44,7 @@ async def _answered(parts: Parts, index: int, line: bytes, activity: Activity) -
         item = item_of(line)
         custom_id = item.custom_id
         asked = item.model_copy(update={"custom_id": None})
-        own = Activity(activity.request_id, activity.what, activity.client)
+        own = Activity(activity.request_id, activity.what, activity.client, meter=activity.meter)
         async with activity.client.execution_in_turn():
             done = await executions.run(parts, asked, own)
         activity.has_run_code = True

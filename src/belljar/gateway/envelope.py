@@ -17,10 +17,12 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from belljar.errors import BelljarError, InvalidRequest, RequestTooLarge
+from belljar.errors import BelljarError, BudgetSpent, InvalidRequest, RequestTooLarge
 from belljar.gateway.access import Access, Client
+from belljar.gateway.files import now_microseconds
 from belljar.gateway.frame import frame, json_bytes
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.usage import Ledger, Meter
 from belljar.wire.ids import new_id
 from belljar.wire.messages import BLOCK_FORM, TEXT_FORM
 from belljar.wire.resources import error_document
@@ -56,6 +58,7 @@ class Activity:
     """Whoever sends it, once that is known."""
     container_id: str | None = None
     has_run_code: bool = False
+    meter: Meter = field(default_factory=lambda: Meter(now_microseconds()))
     is_cut_short: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     """Of the answer, whatever it will be."""
@@ -125,10 +128,12 @@ class Envelope:
         streamed: Mapping[tuple[str, str], int],
         under_way: UnderWay,
         telemetry: Telemetry,
+        ledger: Ledger,
     ) -> None:
         self._app = app
         self._access = access
         self._telemetry = telemetry
+        self._ledger = ledger
         self._max_body_bytes = max_body_bytes
         self._streamed = streamed
         self._under_way = under_way
@@ -171,7 +176,28 @@ class Envelope:
                 )
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))
             finally:
-                self._telemetry.request(scope.get("endpoint"), answer.status, time.perf_counter() - started)
+                await self._ended(scope, activity, answer.status, time.perf_counter() - started)
+
+    async def _ended(self, scope: Scope, activity: Activity, status: int, seconds: float) -> None:
+        """Count, price and log a request, however it ended."""
+        self._telemetry.request(scope.get("endpoint"), status, seconds)
+        meter = activity.meter
+        used: dict[str, Any] = {}
+        if meter.is_kept:
+            self._telemetry.used(meter)
+            with anyio.CancelScope(shield=True):
+                await self._ledger.record(activity.request_id, activity.what, activity.client, meter, status)
+            used = meter.shown()
+        log.info(
+            "request",
+            request_id=activity.request_id,
+            what=activity.what,
+            tenant=activity.client.tenant,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            **({"container": activity.container_id} if activity.container_id else {}),
+            **used,
+        )
 
     async def _run_on_whole(
         self, scope: Scope, body: _Body, receive: Receive, answer: _Answer, activity: Activity
@@ -333,6 +359,8 @@ class _Answer:
                 headers["retry-after"] = retry_after
             if self.is_last:
                 headers["connection"] = "close"
+            if isinstance(error, BudgetSpent):
+                headers["x-should-retry"] = "false"
             await self._whole(error.status, json_bytes(document), headers)
         elif self._is_stream and not self.is_complete:
             await self.send({"type": "http.response.body", "body": frame(document), "more_body": False})

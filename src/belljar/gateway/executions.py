@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from pydantic import ValidationError
 
-from belljar import document, errors, link
-from belljar.gateway import attachments
+from belljar import document, errors, link, results
+from belljar.gateway import attachments, tokens
 from belljar.gateway.access import Client
 from belljar.gateway.envelope import Activity, from_validation
 from belljar.gateway.files import TenantFiles
@@ -15,9 +15,10 @@ from belljar.gateway.kept import run_code
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
 from belljar.gateway.store import File
-from belljar.gateway.tools import Ran
+from belljar.gateway.tools import CODE, Ran
 from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
+from belljar.wire import media
 from belljar.wire.execution import (
     Execution,
     ExecutionFile,
@@ -87,7 +88,18 @@ async def _run_in(
         for name, (digest, body) in inputs.items():
             await session.put(name, digest, body)
         activity.has_run_code = True
-        return await run_code(session, what, files), session.restored
+        ran = await run_code(session, what, files)
+    meter = activity.meter
+    meter.began(CODE)
+    meter.ran(ran.result.usage.wall_seconds)
+    meter.code_tokens += tokens.of_text(asked.code)
+    meter.result_tokens += tokens.of_text(ran.result.stdout) + tokens.of_text(ran.result.stderr)
+    pictures = sum(
+        not media.IMAGES.isdisjoint(o.data) for o in ran.result.outputs if isinstance(o, results.Display)
+    )
+    meter.images += pictures
+    meter.image_tokens += pictures * tokens.IMAGE_TOKENS
+    return ran, session.restored
 
 
 async def create_container(parts: Parts, asked: ContainerRequest, client: Client) -> ContainerDocument:

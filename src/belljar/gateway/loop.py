@@ -24,11 +24,13 @@ from belljar.gateway.running import Nested, Replies, Running, Waiting
 from belljar.gateway.search import Backend, citing
 from belljar.gateway.searching import Searches
 from belljar.gateway.sse import Emit, Event
+from belljar.gateway.store import Store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.told import tell
-from belljar.gateway.tools import BASH, Failed, Offer, Outcome
+from belljar.gateway.tools import BASH, Edited, Failed, Offer, Outcome, Ran
 from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
 from belljar.gateway.upstream import Caller, Upstream
+from belljar.gateway.usage import Ledger, money
 from belljar.settings import BY_UPSTREAM
 from belljar.wire.ids import new_id
 from belljar.wire.messages import MessageRequest
@@ -53,6 +55,8 @@ class Parts(running.Parts):
     telemetry: Telemetry
     access: Access
     search: Backend | None
+    ledger: Ledger
+    store: Store
 
 
 @dataclass(frozen=True)
@@ -220,12 +224,13 @@ async def _uploads(
 async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     """One call of the upstream, passed on to the client as it comes."""
     now.turns += 1
+    now.asked.activity.meter.turns += 1
     asked = now.asked
     names_callers = bool(asked.offered.for_code)
     body, sources = _upstream_request(now, messages)
     turn = Rewriter(now.next_index, asked.offered.names, asked.held, names_callers, sources.translated)
     stream = now.parts.upstream.stream(body, asked.caller)
-    async with aclosing(stream) as events:  # type: ignore[type-var]
+    async with aclosing(now.parts.telemetry.turn(stream)) as events:  # type: ignore[type-var]
         async for event in events:
             try:
                 rewritten = list(turn.rewrite(event))
@@ -242,6 +247,7 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
         raise errors.UpstreamError("The model server broke off in the middle of its answer.")
     now.next_index = turn.next_index
     now.usage = added_usage(now.usage, turn.message.message.get("usage") or {})
+    asked.activity.meter.upstream(now.usage)
     return turn
 
 
@@ -297,7 +303,9 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
             await _show(now, use, outcome)
             is_readable |= not (isinstance(outcome, Failed) and outcome.error_code == "invalid_tool_input")
             most = now.parts.settings.result_tokens
-            told.append(tell(use.upstream_id, outcome, most, now.running.keep_whole(outcome)))
+            result = tell(use.upstream_id, outcome, most, now.running.keep_whole(outcome))
+            now.asked.activity.meter.told(result, _images(outcome))
+            told.append(result)
     now.unreadable = 0 if is_readable else now.unreadable + 1
     return told
 
@@ -332,6 +340,13 @@ async def _give_up(now: _Answer) -> None:
     await _send(now, {"type": "content_block_stop", "index": now.next_index})
     now.next_index += 1
     await _finish(now, {}, "end_turn")
+
+
+def _images(outcome: Outcome) -> int:
+    """How many images the outcome shows."""
+    if isinstance(outcome, Ran):
+        return len(outcome.images)
+    return int(isinstance(outcome, Edited) and outcome.image is not None)
 
 
 async def _ask(now: _Answer, use: Use, waiting: Waiting) -> None:
@@ -400,11 +415,19 @@ async def _finish(now: _Answer, message: dict[str, Any], stop_reason: str | None
     usage = {"input_tokens": 0, "output_tokens": 0} | now.usage
     if now.asked.offered.tools:
         own = {
-            "web_search_requests": now.running.search_count,
+            "web_search_requests": now.asked.activity.meter.own_searches,
             "web_fetch_requests": 0,
-            "code_execution_requests": now.running.count,
+            "code_execution_requests": now.asked.activity.meter.executions,
         }
         usage = added_usage(usage, {"server_tool_use": own})
+    ledger, activity = now.parts.ledger, now.asked.activity
+    if ledger.plan is not None:
+        micro, _ = ledger.settle(activity.client, activity.meter)
+        usage["belljar"] = {
+            "amount": money(micro),
+            "currency": ledger.plan.currency,
+            "plan": ledger.plan.name,
+        }
     now.is_finished = True
     await now.emit({"type": "message_delta", "delta": delta, "usage": usage})
     await now.emit({"type": "message_stop"})

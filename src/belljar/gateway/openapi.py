@@ -18,10 +18,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.gateway import form, listing, models, profiles, tokens
+from belljar.gateway import form, listing, models, profiles, tokens, totals
 from belljar.gateway.access import OPEN_PATHS
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
+from belljar.gateway.store import GroupBy
 from belljar.wire.execution import BatchItem, BatchLine, Execution, ExecutionRequest
 from belljar.wire.messages import Message
 from belljar.wire.resources import (
@@ -37,6 +38,7 @@ from belljar.wire.resources import (
     ModelDocument,
     ModelList,
     TokenCount,
+    UsageTable,
 )
 
 Shape = type[BaseModel] | Schema
@@ -94,6 +96,7 @@ _FILE_FORM: Content = {
     }
 }
 _ID: Schema = {**TEXT, "pattern": f"^{listing.ID_PATTERN}$"}
+_TIME: Schema = {**TEXT, "pattern": f"^{totals.TIME}$"}
 _BETAS = _header(
     "anthropic-beta", TEXT, "Names, separated by commas. Unknown ones are passed on, or ignored."
 )
@@ -102,7 +105,7 @@ _PROFILE = _header(
     {"enum": list(get_args(Profile))},
     "The shape of results; else it is chosen by the request.",
 )
-_RUNS = (429, 503, 529)
+_RUNS = (402, 429, 503, 529)
 _ASKS = (502, 503, 504)
 _HEADERS = {
     "request-id": {"description": "The id of this request, as in errors.", "required": True, "schema": TEXT},
@@ -175,13 +178,14 @@ def operations(max_sessions: int) -> dict[str, Operation]:
                     "Programs at the same time.",
                 ),
             ),
+            errors=(402,),
         ),
         "POST /v1/containers": Operation(
             "Make a container",
             _json(ContainerDocument),
             _json(ContainerRequest),
             is_body_needed=False,
-            errors=_RUNS,
+            errors=(429, 503, 529),
         ),
         "GET /v1/containers/{id}": Operation("A container", _json(ContainerDocument), errors=(404,)),
         "DELETE /v1/containers/{id}": Operation("End a container", _json(ContainerDeleted), errors=(404,)),
@@ -212,6 +216,16 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         "GET /v1/files/{id}": Operation("A file's facts", _json(FileDocument), errors=(404,)),
         "DELETE /v1/files/{id}": Operation("Delete a file", _json(FileDeleted), errors=(404,)),
         "GET /v1/files/{id}/content": Operation("A file's bytes", {"*/*": _BYTES}, errors=(400, 404)),
+        "GET /v1/usage": Operation(
+            "What requests have used",
+            _json(UsageTable),
+            parameters=(
+                _query("from", _TIME, "From this day or time on; else of the last 30 days."),
+                _query("to", _TIME, "To before this day or time; else until now."),
+                _query("group_by", {"enum": list(get_args(GroupBy))}, "What has a line; else each day."),
+            ),
+            errors=(400,),
+        ),
         "GET /health": Operation("How the server is", _json(Health)),
         "GET /metrics": Operation("Numbers for Prometheus", {"text/plain": TEXT}),
         "GET /openapi.json": Operation("This document", _json({"type": "object"})),

@@ -21,7 +21,18 @@ from starlette.types import ASGIApp
 import belljar
 from belljar.batch import lines_of
 from belljar.errors import InvalidRequest, NotFound
-from belljar.gateway import batch, executions, listing, loop, models, offered, openapi, profiles, tokens
+from belljar.gateway import (
+    batch,
+    executions,
+    listing,
+    loop,
+    models,
+    offered,
+    openapi,
+    profiles,
+    tokens,
+    totals,
+)
 from belljar.gateway.access import Client, shown_key
 from belljar.gateway.envelope import ThreadUnsupported, activity_of, from_validation
 from belljar.gateway.files import TenantFiles
@@ -56,6 +67,10 @@ class FileNotDownloadable(InvalidRequest):
 async def messages(request: Request) -> ASGIApp:
     parts = _parts(request)
     asked = _asked(request, await _document(request))
+    meter = asked.activity.meter
+    meter.model = asked.request.model
+    meter.tools = tuple(tool.get("type") or "custom" for tool in asked.request.tools or ())
+    await parts.ledger.admit(asked.activity.client, meter)
     asked.activity.headers[profiles.HEADER] = asked.profile
     asked.activity.headers["belljar-isolation"] = parts.placement.description.isolation.level
     if asked.request.stream:
@@ -120,9 +135,11 @@ async def read_model(request: Request) -> Response:
 
 
 async def create_execution(request: Request) -> Response:
+    parts, activity = _parts(request), activity_of(request.scope)
     asked = _validated(ExecutionRequest, await _document(request))
-    with _client(request).execution():
-        done = await executions.run(_parts(request), asked, activity_of(request.scope))
+    await parts.ledger.admit(activity.client, activity.meter)
+    with activity.client.execution():
+        done = await executions.run(parts, asked, activity)
     return _json(json_of(done))
 
 
@@ -131,6 +148,7 @@ async def create_batch(request: Request) -> ASGIApp:
     lines = lines_of(await request.body())
     at_once = _at_once(request.query_params.get("at_once"), parts.settings.max_sessions)
     activity = activity_of(request.scope)
+    await parts.ledger.admit(activity.client, activity.meter)
     return batch.LineStream(
         lambda emit: batch.answer(parts, lines, at_once, activity, emit), parts.settings.batch_silence_seconds
     )
@@ -204,6 +222,14 @@ async def delete_file(request: Request) -> Response:
     return _json(json_of(FileDeleted(id=file_id)))
 
 
+async def read_usage(request: Request) -> Response:
+    parts, client = _parts(request), _client(request)
+    asked = totals.asked_for(request.query_params.multi_items())
+    await parts.ledger.flush()
+    tenant = client.tenant if client.has_key else None
+    return _json(json_of(await totals.table(parts.store, asked, tenant)))
+
+
 async def health(request: Request) -> Response:
     parts = _parts(request)
     about, load = parts.placement.description, parts.placement.load
@@ -252,6 +278,7 @@ def routes() -> list[Route]:
         Route("/v1/files/{id}", read_file, methods=["GET"]),
         Route("/v1/files/{id}", delete_file, methods=["DELETE"]),
         Route("/v1/files/{id}/content", read_file_content, methods=["GET"]),
+        Route("/v1/usage", read_usage, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
         Route("/openapi.json", read_openapi, methods=["GET"]),

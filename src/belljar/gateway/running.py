@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from belljar import errors, link, results
+from belljar.gateway import tokens
 from belljar.gateway.attachments import Attachment, Upload, digest_of
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import Files
@@ -95,6 +96,7 @@ class Running:
         self._activity = activity
         self._stack = stack
         self._client = activity.client
+        self._meter = activity.meter
         self._files = parts.files.of(activity.client.tenant, activity.client.most_stored_bytes)
         self._is_told = is_told
         self._tools = {tool.name: tool for tool in offered.tools}
@@ -106,10 +108,6 @@ class Running:
         """What code has searched for, and nobody was told of yet."""
         self.put: list[Attachment] = []
         """Files to be there before anything runs."""
-        self.count = 0
-        """Of the uses of code and files that were taken up; code that goes on was counted when it began."""
-        self.search_count = 0
-        """Of searches that did not fail."""
 
     async def hold(self, container_id: str) -> Container:
         """Have the request's container be this one."""
@@ -140,11 +138,16 @@ class Running:
         while at < len(uses):
             group = _group(uses[at:])
             at += len(group)
-            self.count += sum(use.client_id not in replies.asked and use.name != SEARCH for use in group)
+            for use in group:
+                if use.client_id not in replies.asked and use.name != SEARCH:
+                    self._meter.began(use.name)
+                    self._meter.code_tokens += tokens.of_given(use.input)
             if group[0].name == CODE:
                 outcome = await self._cell(group[0], replies)
                 for nested in self._nested(group[0], is_over=not isinstance(outcome, Waiting)):
                     yield nested
+                if isinstance(outcome, Ran):
+                    self._meter.ran(outcome.result.usage.wall_seconds)
                 yield group[0], outcome
                 if isinstance(outcome, Waiting):
                     return
@@ -175,13 +178,13 @@ class Running:
             return []
         assert self._searches is not None  # else nobody was offered the tool
         done = await self._searches.run_all([use.input for use in uses])
-        self.search_count += sum(isinstance(outcome, Searched) for outcome in done)
+        self._meter.own_searches += sum(isinstance(outcome, Searched) for outcome in done)
         return list(done)
 
     def _nested(self, use: Use, *, is_over: bool) -> list[tuple[Use, Nested]]:
         """What the code of a use has searched for since its last step."""
         searched, self._searched = self._searched, []
-        self.search_count += sum(isinstance(outcome, Searched) for _, outcome in searched)
+        self._meter.own_searches += sum(isinstance(outcome, Searched) for _, outcome in searched)
         return [
             (Use("", new_id("srvtoolu"), ask.name, ask.input), Nested(outcome, use.client_id, is_over))
             for ask, outcome in searched
@@ -202,7 +205,9 @@ class Running:
                 async with self._parts.placement.use(container.id) as session:
                     with self._client.execution():
                         await self._begin(session)
-                        done = await run_calls(session, what, self._files)
+                        ran = await run_calls(session, what, self._files)
+                        done = ran
+                        self._meter.ran(ran[0].result.usage.wall_seconds)
                     note = session.restored
             except errors.BelljarError as error:
                 done = [self._failed(error)] * len(calls)

@@ -6,8 +6,8 @@ What is counted for each request is resolved ahead or kept by its key: the libra
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from typing import Any, get_args
 
 from prometheus_client import (
@@ -25,6 +25,8 @@ from prometheus_client.registry import Collector
 import belljar
 from belljar import errors, link, results
 from belljar.gateway.placement import Placement
+from belljar.gateway.upstream import Event
+from belljar.gateway.usage import Meter
 from belljar.wire.execution import Status
 
 _OTHER = "other"
@@ -34,6 +36,7 @@ _HUNG_UP = "hung_up"
 _REQUEST_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _RUN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _LAP_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+_TURN_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _WAIT_SECONDS = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LAPS = {"session": "keeper", "fork": "zygote", "guest": "guest", "first_result": "guest"}
 """The laps that are told, and whose work each is."""
@@ -108,6 +111,32 @@ class Telemetry:
             ("backend", "outcome"),
             registry=self._registry,
         )
+        self._turns = Histogram(
+            "belljar_turn_seconds",
+            "Calls of the upstream, and how long each took to its end; those that failed are not among them.",
+            buckets=_TURN_SECONDS,
+            registry=self._registry,
+        )
+        self._first_events = Histogram(
+            "belljar_upstream_first_event_seconds",
+            "How long the upstream took to the first event of a turn.",
+            buckets=_TURN_SECONDS,
+            registry=self._registry,
+        )
+        self._upstream_errors = Counter(
+            "belljar_upstream_errors",
+            "Turns that the upstream refused or broke off, by the type of the error.",
+            ("kind",),
+            registry=self._registry,
+        )
+        tokens = Counter(
+            "belljar_tokens",
+            "Tokens of messages, as the upstream counts them.",
+            ("kind",),
+            registry=self._registry,
+        )
+        kinds = ("input", "output", "cache_creation", "cache_read", "thinking")
+        self._tokens = [(f"{kind}_tokens", tokens.labels(kind)) for kind in kinds]
         self._keeper_starts = Counter(
             "belljar_keeper_starts", "How often a keeper came up.", registry=self._registry
         )
@@ -143,6 +172,28 @@ class Telemetry:
     def search(self, backend: str, outcome: str) -> None:
         """A use of the web search was answered; `backend` is `none` where there is none."""
         self._searches.labels(backend, outcome).inc()
+
+    def used(self, meter: Meter) -> None:
+        """What a request has used of its upstream."""
+        if meter.turns:
+            for name, child in self._tokens:
+                child.inc(getattr(meter, name))
+
+    async def turn(self, stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
+        """The events of one call of the upstream, timed."""
+        started = time.perf_counter()
+        has_begun = False
+        async with aclosing(stream) as events:  # type: ignore[type-var]
+            try:
+                async for event in events:
+                    if not has_begun:
+                        has_begun = True
+                        self._first_events.observe(time.perf_counter() - started)
+                    yield event
+            except errors.UpstreamError as error:
+                self._upstream_errors.labels(error.kind).inc()
+                raise
+        self._turns.observe(time.perf_counter() - started)
 
     @contextmanager
     def queued(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from belljar.gateway.upstream import Request
@@ -15,7 +16,7 @@ _MESSAGE_TOKENS = 4
 """For the role, and the marks around what is said."""
 _TOOLS_TOKENS = 300
 """What a model is told of tools before the first of them."""
-_IMAGE_TOKENS = 1600
+IMAGE_TOKENS = 1600
 """Of an image as large as models look at; larger ones are made smaller for them."""
 _PAGE_BYTES = 50_000
 """Of a PDF, for what an image costs: a page of text has less, a scanned one more."""
@@ -33,6 +34,29 @@ def estimate(request: Request) -> int:
     for message in request["messages"]:
         tokens += _MESSAGE_TOKENS + _of(message["content"])
     return tokens
+
+
+def of_text(text: str) -> int:
+    """Tokens of what is executed, or printed."""
+    return _of_text(text)
+
+
+def of_given(given: object) -> int:
+    """Tokens of what the model wants run: the texts in a tool's input."""
+    if isinstance(given, dict):
+        return sum(_of_text(value) for value in given.values() if isinstance(value, str))
+    return _of_text(str(given))
+
+
+def of_result(block: Mapping[str, Any]) -> tuple[int, int]:
+    """Tokens of the texts in a `tool_result`, and of the images and PDFs in it."""
+    parts = (
+        block["content"]
+        if isinstance(block["content"], list)
+        else [{"type": "text", "text": block["content"]}]
+    )
+    pictures = sum(_of(part) for part in parts if part.get("type") in {"image", "document"})
+    return _of(parts) - pictures, pictures
 
 
 def cut(text: str, most_tokens: int, whole: str = "") -> str:
@@ -58,10 +82,10 @@ def _of(content: Any) -> int:
         return 0
     kind, source = content.get("type"), content.get("source")
     if kind == "image":
-        return _IMAGE_TOKENS
+        return IMAGE_TOKENS
     if kind == "document" and isinstance(source, dict):
         if source.get("type") == "base64":
-            return _IMAGE_TOKENS * (1 + len(str(source.get("data"))) * 3 // 4 // _PAGE_BYTES)
+            return IMAGE_TOKENS * (1 + len(str(source.get("data"))) * 3 // 4 // _PAGE_BYTES)
         return _of(source.get("data") or source.get("content"))
     if kind == "tool_use":
         return _of_text(json.dumps(content.get("input"), ensure_ascii=False)) + _of_text(

@@ -150,6 +150,36 @@ class Health(BaseModel):
     upstream: str
 
 
+class UsageLine(BaseModel):
+    """The requests of one tenant, model, key or day, added up."""
+
+    what: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cache_creation_tokens: int
+    cache_read_tokens: int
+    thinking_tokens: int
+    code_executions: int
+    bash_executions: int
+    editor_executions: int
+    container_seconds: float
+    images: int
+    searches: int
+    amount: str
+    currency: str | None
+    """None where no plan has priced them."""
+
+
+class UsageTable(BaseModel):
+    """The answer of GET /v1/usage."""
+
+    start: str
+    end: str
+    group_by: Literal["tenant", "model", "day", "key"]
+    data: list[UsageLine]
+
+
 class ErrorDetail(BaseModel):
     type: str
     message: str

@@ -51,6 +51,65 @@ class Key:
     """Of its tenant's files; None for the setting."""
     created_at: int
     revoked_at: int | None = None
+    budget: int | None = None
+    """Millionths of the currency in a period."""
+    budget_period: str = "month"
+    """`month` or `total`."""
+
+
+@dataclass(frozen=True)
+class UsageRow:
+    """What one request has used. `at` is microseconds since 1970, the amount millionths of the currency."""
+
+    request_id: str
+    at: int
+    tenant: str
+    key_id: str | None
+    endpoint: str
+    model: str
+    status: int
+    """Of the answer; 0 where the client was gone before it began."""
+    input_tokens: int
+    output_tokens: int
+    cache_creation_tokens: int
+    cache_read_tokens: int
+    thinking_tokens: int
+    code_executions: int
+    bash_executions: int
+    editor_executions: int
+    container_microseconds: int
+    images: int
+    searches: int
+    plan: str | None
+    currency: str | None
+    amount: int
+    billed_microseconds: int
+    """Container time that was counted against the tenant's free hours."""
+
+
+GroupBy = Literal["tenant", "model", "day", "key"]
+
+
+@dataclass(frozen=True)
+class UsageTotal:
+    """The sums of some requests."""
+
+    what: str
+    """The tenant, model or id of a key that they have in common, or the day, as days since 1970."""
+    currency: str | None
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cache_creation_tokens: int
+    cache_read_tokens: int
+    thinking_tokens: int
+    code_executions: int
+    bash_executions: int
+    editor_executions: int
+    container_microseconds: int
+    images: int
+    searches: int
+    amount: int
 
 
 @dataclass(frozen=True)
@@ -119,6 +178,23 @@ class Store(Protocol):
 
     async def revoke_key(self, name: str, now: int) -> bool:
         """Refuse from now on the key that has this name or id. Returns whether there was one."""
+
+    async def add_usage(self, rows: Iterable[UsageRow]) -> None:
+        """Keep what requests have used."""
+
+    async def usage_totals(
+        self, group_by: GroupBy, start: int, end: int, tenant: str | None
+    ) -> list[UsageTotal]:
+        """Of the requests from `start` to before `end`, in groups; of one tenant, or of all."""
+
+    async def spent_amount(self, key_id: str, start: int) -> int:
+        """By one key from `start` on."""
+
+    async def billed_microseconds(self, tenant: str, start: int) -> int:
+        """Of one tenant from `start` on."""
+
+    async def remove_old_usage(self, before: int) -> None:
+        """Forget the requests of every tenant before that time."""
 
     async def save_container(self, container: KnownContainer) -> None:
         """Keep a record, in place of one of the same id."""

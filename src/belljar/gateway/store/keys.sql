@@ -13,6 +13,14 @@ CREATE TABLE IF NOT EXISTS keys (
     revoked_at          BIGINT
 );
 
+-- column_keys.budget
+-- Millionths of the currency that it may spend in a period.
+ALTER TABLE keys ADD COLUMN budget BIGINT;
+
+-- column_keys.budget_period
+-- 'month' or 'total'.
+ALTER TABLE keys ADD COLUMN budget_period TEXT NOT NULL DEFAULT 'month';
+
 -- index_keys_by_name
 -- No two keys that are good have one name.
 CREATE UNIQUE INDEX IF NOT EXISTS keys_by_name ON keys (name) WHERE revoked_at IS NULL;
@@ -20,16 +28,19 @@ CREATE UNIQUE INDEX IF NOT EXISTS keys_by_name ON keys (name) WHERE revoked_at I
 -- add_key
 -- Keep a new key; nothing where another that is good has its name.
 INSERT INTO keys (
-    id, name, tenant, digest, requests_per_minute, executions, containers, stored_bytes, created_at, revoked_at
+    id, name, tenant, digest, requests_per_minute, executions, containers, stored_bytes, created_at, revoked_at,
+    budget, budget_period
 )
 VALUES (
-    :id, :name, :tenant, :digest, :requests_per_minute, :executions, :containers, :stored_bytes, :created_at, :revoked_at
+    :id, :name, :tenant, :digest, :requests_per_minute, :executions, :containers, :stored_bytes, :created_at, :revoked_at,
+    :budget, :budget_period
 )
 ON CONFLICT DO NOTHING;
 
 -- all_keys
 -- Revoked ones too, the oldest first.
-SELECT id, name, tenant, digest, requests_per_minute, executions, containers, stored_bytes, created_at, revoked_at
+SELECT id, name, tenant, digest, requests_per_minute, executions, containers, stored_bytes, created_at, revoked_at,
+    budget, budget_period
 FROM keys
 ORDER BY id;
 

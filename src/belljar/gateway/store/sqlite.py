@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from belljar.gateway.store import File, Key, KnownContainer
+from belljar.gateway.store import File, GroupBy, Key, KnownContainer, UsageRow, UsageTotal
 
 _BUSY_SECONDS = 10
 _AFTER_ALL_IDS = "~"
@@ -120,6 +120,28 @@ class SqliteStore:
 
     async def revoke_key(self, name: str, now: int) -> bool:
         return await self._run(lambda: self._do("revoke_key", {"name": name, "now": now}).rowcount > 0)
+
+    async def add_usage(self, rows: Iterable[UsageRow]) -> None:
+        values = [asdict(row) for row in rows]
+        await self._run(lambda: self._connection.executemany(self._statements["add_usage"], values))
+
+    async def usage_totals(
+        self, group_by: GroupBy, start: int, end: int, tenant: str | None
+    ) -> list[UsageTotal]:
+        values = {"group_by": group_by, "start": start, "end": end, "tenant": tenant}
+        rows = await self._run(lambda: self._do("usage_totals", values).fetchall())
+        return [UsageTotal(*row) for row in rows]
+
+    async def spent_amount(self, key_id: str, start: int) -> int:
+        values = {"key_id": key_id, "start": start}
+        return int((await self._run(lambda: self._do("spent_amount", values).fetchall()))[0][0])
+
+    async def billed_microseconds(self, tenant: str, start: int) -> int:
+        values = {"tenant": tenant, "start": start}
+        return int((await self._run(lambda: self._do("billed_microseconds", values).fetchall()))[0][0])
+
+    async def remove_old_usage(self, before: int) -> None:
+        await self._run(lambda: self._do("remove_old_usage", {"before": before}))
 
     async def save_container(self, container: KnownContainer) -> None:
         await self._run(lambda: self._do("save_container", asdict(container)))

@@ -1,0 +1,1 @@
+"""Price plans as data: see `pricing`."""
