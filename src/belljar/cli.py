@@ -249,6 +249,7 @@ main.add_command(models)
     type=click.Path(dir_okay=False, path_type=Path),
     help="A table of models, in place of one upstream.",
 )
+@click.option("--search", help="Who searches the web: `searxng:URL`, `brave`, `tavily` or `upstream`.")
 @click.option("--profile", type=click.Choice(["auto", "anthropic", "inline"]), help="The shape of results.")
 @click.option(
     "--state-dir", type=click.Path(file_okay=False, path_type=Path), help="Where all that is kept lies."
@@ -284,6 +285,8 @@ def serve(**options: Any) -> None:
             click.echo("No model is connected: fenced Python in a message is run as it stands (--upstream).")
         for place in offers:
             click.echo(f"{place.name} runs on this machine; to use it: --upstream openai:{place.url}")
+        if not settings.search:
+            click.echo("Web searches are `unavailable`: there is no search engine (--search).")
 
     anyio.run(look_and_serve)
 

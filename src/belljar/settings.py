@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from belljar.wire.execution import MIB, Level, Limits, LimitsRequest
 
 YES_OPEN = "yes-anyone-may-run-code"
+BY_UPSTREAM = "upstream"
+"""As `search`: the model server searches itself."""
 
 DATA_TIERS: dict[str, tuple[str, ...]] = {
     "bare": (
@@ -73,6 +75,14 @@ class Settings(BaseSettings):
     """How often a model server that is down or busy is asked again, as long as nothing of its answer has come."""
     models: Path | None = None
     """A TOML file that says which models there are, and at which upstreams; in place of `upstream`."""
+    search: str = Field("", repr=False)
+    """`searxng:URL`, `brave`, `tavily` or `upstream`; without it web searches are `unavailable`."""
+    search_key: str | None = Field(None, repr=False)
+    """Of Brave or Tavily; without it `BRAVE_API_KEY` or `TAVILY_API_KEY`."""
+    search_timeout_seconds: float = Field(15, gt=0)
+    """For one search."""
+    search_citations: Literal["auto", "on", "off"] = "auto"
+    """Whether an `anthropic` upstream gets what was found as blocks that it cites; `auto`: if it is Anthropic's."""
     open: Literal["", "yes-anyone-may-run-code"] = ""
     """Listen on other addresses than loopback although there are no API keys."""
     profile: Literal["auto", "anthropic", "inline"] = "auto"

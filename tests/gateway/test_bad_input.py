@@ -10,7 +10,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from engines import SEARCH
 from serving import TOOL, BreakOff, Events, Model, Refusal, Server, ask, code, said, serving, text
+
+NEW_SEARCH = SEARCH | {"type": "web_search_20260209"}
+BY_CODE = "code_execution_20260120"
 
 
 def refused(answer: httpx2.Response, status: int, kind: str = "invalid_request_error") -> str:
@@ -84,7 +88,22 @@ def test_broken_json(http: httpx2.Client, body: bytes, says: str) -> None:
             "code_execution_20250522",
         ),
         ({"tools": [{"type": "code_execution_20250522", "name": "python"}]}, "tools.0.name"),
-        ({"tools": [TOOL, {"type": "web_search_20250305", "name": "web_search"}]}, "no search backend"),
+        ({"tools": [TOOL, {"type": "web_fetch_20250910", "name": "web_fetch"}]}, "does not fetch pages"),
+        ({"tools": [SEARCH | {"type": "web_search_20990101"}]}, "web_search_20260318"),
+        ({"tools": [SEARCH | {"name": "search"}]}, "tools.0.name"),
+        ({"tools": [SEARCH, SEARCH]}, "tools.1.name"),
+        ({"tools": [SEARCH | {"max_uses": 0}]}, "tools.0.max_uses"),
+        ({"tools": [SEARCH | {"max_uses": True}]}, "tools.0.max_uses"),
+        ({"tools": [SEARCH | {"max_uses": 1.5}]}, "tools.0.max_uses"),
+        ({"tools": [SEARCH | {"allowed_domains": "a.com"}]}, "tools.0.allowed_domains"),
+        ({"tools": [SEARCH | {"blocked_domains": [1]}]}, "tools.0.blocked_domains"),
+        ({"tools": [SEARCH | {"allowed_domains": ["a.com"], "blocked_domains": ["b.com"]}]}, "cannot both"),
+        ({"tools": [SEARCH | {"user_location": {"city": "Oslo"}}]}, "tools.0.user_location"),
+        ({"tools": [SEARCH | {"user_location": {"type": "approximate", "city": 1}}]}, "user_location.city"),
+        ({"tools": [SEARCH | {"allowed_callers": [BY_CODE]}]}, "is for the model only"),
+        ({"tools": [NEW_SEARCH | {"allowed_callers": [BY_CODE]}]}, "needs a code execution tool"),
+        ({"tools": [TOOL, NEW_SEARCH | {"allowed_callers": [BY_CODE]}]}, "needs a code execution tool"),
+        ({"tools": [NEW_SEARCH | {"response_inclusion": "some"}]}, "tools.0.response_inclusion"),
         ({"tools": [TOOL, {"name": "code_execution", "input_schema": {}}]}, "tools.1.name"),
     ],
 )

@@ -22,6 +22,7 @@ from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
 from belljar.gateway.placement.sleeping import Shelf
 from belljar.gateway.routes import route_names, routes, streamed
+from belljar.gateway.search.opening import open_search
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.upstream.opening import open_upstream
@@ -64,6 +65,7 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
     telemetry = Telemetry()
     async with (
         open_upstream(settings) as upstream,
+        open_search(settings, upstream.kind) as search,
         open_store(settings.state_dir / "belljar.sqlite3") as store,
     ):
         blobs = Blobs(settings.state_dir / "blobs")
@@ -76,7 +78,7 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_sweep, files, placement, pending, settings)
-            yield Parts(settings, placement, pending, files, upstream, telemetry, access)
+            yield Parts(settings, placement, pending, files, upstream, telemetry, access, search)
             tasks.cancel_scope.cancel()
 
 

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from belljar.gateway.search import citing, resent
 from belljar.gateway.tokens import cut
 from belljar.gateway.tools import OUR_NAMES
 from belljar.gateway.turn import Use, upstream_id
@@ -21,7 +22,7 @@ Block = dict[str, Any]
 
 _STRAY_TOKENS = 2000
 _SERVER_USES = frozenset({"server_tool_use", "mcp_tool_use"})
-_NEVER_RUN = "This code was not run: the conversation went on without it."
+_NEVER_RUN = "It was not run: the conversation went on without it."
 _ENDED = (
     "This code was ended: it waited for tools that it had called, and the conversation went on without them."
 )
@@ -62,13 +63,17 @@ class _Part:
         return [use for use in self.uses if use not in self.results]
 
 
-def translate(messages: list[Message], our_tools: frozenset[str] = OUR_NAMES) -> Conversation:
-    """The conversation for the upstream. Whatever is typed for server tools has another form in it.
+def translate(
+    messages: list[Message], our_tools: frozenset[str] = OUR_NAMES, *, upstream_searches: bool = False
+) -> Conversation:
+    """The conversation for the upstream, to be sent by way of `citing.sendable`. Whatever is typed for server tools
+    has another form in it, but for searches that the upstream has made itself, where it does that.
 
     Uses of `our_tools` that have no result can be run yet.
     """
     asked, replies = _calls_of_code(messages)
-    contents = [_without_calls(message, asked) for message in messages]
+    kept = resent.of_upstream(messages) if upstream_searches else frozenset()
+    contents = [resent.without_nested(_without_calls(message, asked), kept) for message in messages]
     said = [number for number, blocks in enumerate(contents) if blocks or not messages[number].blocks]
     messages, contents = [messages[number] for number in said], [contents[number] for number in said]
     uses_of = {use: [name for name, code in asked.items() if code == use] for use in asked.values()}
@@ -77,7 +82,7 @@ def translate(messages: list[Message], our_tools: frozenset[str] = OUR_NAMES) ->
     for number, message in enumerate(messages):
         if message.role == "assistant":
             _append(out, "user", _repairs(open_part))
-            open_part = _assistant(out, contents[number], our_tools)
+            open_part = _assistant(out, contents[number], our_tools, kept)
             if open_part:
                 open_part.waited = frozenset(map(upstream_id, uses_of))
                 _adopt(open_part, messages, contents, number + 1)
@@ -115,7 +120,7 @@ def _calls_of_code(messages: list[Message]) -> tuple[dict[str, str], dict[str, B
         for message in messages
         if message.role == "assistant"
         for block in message.blocks
-        if block.get("type") == "tool_use" and _is_by_code(block)
+        if block.get("type") == "tool_use" and resent.is_by_code(block)
     }
     last = messages[-1].blocks if messages[-1].role == "user" else []
     replies = {
@@ -124,11 +129,6 @@ def _calls_of_code(messages: list[Message]) -> tuple[dict[str, str], dict[str, B
         if block.get("type") == "tool_result" and block.get("tool_use_id") in asked
     }
     return asked, replies
-
-
-def _is_by_code(block: Block) -> bool:
-    caller = block.get("caller")
-    return isinstance(caller, dict) and str(caller.get("type")).startswith("code_execution")
 
 
 def _without_calls(message: Message, asked: dict[str, str]) -> list[Block]:
@@ -194,19 +194,28 @@ def _cut(block: Block, ours: set[Any], most_tokens: int) -> Block:
     return {**block, "content": content}
 
 
-def _assistant(out: list[dict[str, Any]], blocks: list[Block], our_tools: frozenset[str]) -> _Part | None:
-    """Append one assistant message in parts. The last part is returned where its uses lack results."""
+def _assistant(
+    out: list[dict[str, Any]], blocks: list[Block], our_tools: frozenset[str], kept: frozenset[str]
+) -> _Part | None:
+    """Append one assistant message in parts. The last part is returned where its uses lack results.
+
+    Uses with the ids `kept`, and their results, are the upstream's own: they stay as they are.
+    """
     part = _Part()
     for block in blocks:
         kind = block.get("type", "")
-        if _is_result(kind):
+        is_kept = block.get("tool_use_id" if _is_result(kind) else "id") in kept
+        if _is_result(kind) and not is_kept:
             if not _take_result(part, block):
                 part.blocks.append({"type": "text", "text": _stray(block)})
             continue
         if part.results:
             _flush(out, part)
             part = _Part()
-        _take(part, block, kind, our_tools)
+        if is_kept:
+            part.blocks.append(block)
+        else:
+            _take(part, block, kind, our_tools)
     if part.unanswered():
         _append(out, "assistant", part.blocks)
         return part
@@ -333,6 +342,8 @@ def _result_content(block: Block) -> tuple[list[Block], bool]:
     """The content of a result block of either profile, and whether it reports a failure."""
     if block.get("type") == "code_execution_result":
         return _inline_content(block), bool(block.get("is_error"))
+    if (found := resent.content(block)) is not None:
+        return found, False
     content = block.get("content")
     if isinstance(content, dict) and "return_code" in content:
         return [{"type": "text", "text": _printed(content)}], content.get("return_code") != 0
@@ -380,5 +391,6 @@ def _printed(content: dict[str, Any]) -> str:
 
 def _stray(block: Block) -> str:
     content, _ = _result_content(block)
-    texts = [part["text"] for part in content if part["type"] == "text"]
-    return f"[Result of an earlier code execution: {cut(' '.join(texts), _STRAY_TOKENS) or 'an image'}]"
+    texts = [words for part in content if (words := citing.words_of(part))]
+    what = "web search" if block.get("type") == resent.RESULT else "code execution"
+    return f"[Result of an earlier {what}: {cut(' '.join(texts), _STRAY_TOKENS) or 'an image'}]"

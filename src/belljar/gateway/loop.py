@@ -6,7 +6,7 @@ client that did not ask for a stream gets the same events folded into a message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,13 +20,16 @@ from belljar.gateway.envelope import Activity
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.offered import Offered
 from belljar.gateway.profiles import Profile
-from belljar.gateway.running import Replies, Running, Waiting
+from belljar.gateway.running import Nested, Replies, Running, Waiting
+from belljar.gateway.search import Backend, citing
+from belljar.gateway.searching import Searches
 from belljar.gateway.sse import Emit, Event
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.told import tell
 from belljar.gateway.tools import BASH, Failed, Offer, Outcome
-from belljar.gateway.turn import Rewriter, Use, added_usage, whole_block
+from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
 from belljar.gateway.upstream import Caller, Upstream
+from belljar.settings import BY_UPSTREAM
 from belljar.wire.ids import new_id
 from belljar.wire.messages import MessageRequest
 from belljar.wire.resources import rfc3339
@@ -49,6 +52,7 @@ class Parts(running.Parts):
     upstream: Upstream
     telemetry: Telemetry
     access: Access
+    search: Backend | None
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
     """
     async with AsyncExitStack() as stack:
         now = _Answer(parts, asked, emit, anyio.current_time())
-        now.running = Running(parts, asked.offered, asked.activity, stack, lambda: now.is_finished)
+        now.running = _running(now, stack, lambda: now.is_finished)
         conversation = await _begin(now)
         await _take_up(now, conversation)
         results: list[dict[str, Any]] | None = []
@@ -139,13 +143,18 @@ async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
     """What the upstream would be asked first. Code that waits to be run counts as not run: nothing runs for this."""
     async with AsyncExitStack() as stack:
         now = _Answer(parts, asked, _unheard, anyio.current_time())
-        now.running = Running(parts, asked.offered, asked.activity, stack, lambda: True)
+        now.running = _running(now, stack, lambda: True)
         conversation = await _begin(now)
         not_run = Failed("unavailable", "It was not run yet.")
-        results = [
-            tell(use.upstream_id, not_run, parts.settings.result_tokens) for use in conversation.pending
-        ]
-        return _upstream_request(now, history.with_results(conversation, results))
+        most = parts.settings.result_tokens
+        results = [tell(use.upstream_id, not_run, most) for use in conversation.pending]
+        return _upstream_request(now, history.with_results(conversation, results))[0]
+
+
+def _running(now: _Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
+    parts, offered = now.parts, now.asked.offered
+    searches = Searches(parts.search, offered.search, parts.telemetry) if offered.search is not None else None
+    return Running(parts, offered, now.asked.activity, stack, is_told, searches)
 
 
 async def _unheard(event: Event) -> None:
@@ -164,7 +173,7 @@ async def _begin(now: _Answer) -> history.Conversation:
     given = container.given if container else {}
     files = parts.files.of(asked.activity.client.tenant, asked.activity.client.most_stored_bytes)
     uploads = await _uploads(files, uploaded, len(messages) - 1, set(given.values()))
-    if asked.offered.tools:
+    if asked.offered.version is not None:
         attached = attachments.attach(messages, given, uploads)
         messages, now.running.put = attached.messages, attached.files
     elif uploaded:
@@ -172,7 +181,8 @@ async def _begin(now: _Answer) -> history.Conversation:
             f"{next(iter(uploaded.values()))}: container_upload needs the code execution tool: add it to `tools`"
         )
     now.has_called_tool = messages[-1].role == "assistant" and history.has_results(messages[-1])
-    conversation = history.translate(messages, asked.offered.names)
+    upstream_searches = parts.settings.search == BY_UPSTREAM
+    conversation = history.translate(messages, asked.offered.names, upstream_searches=upstream_searches)
     return replace(conversation, messages=history.within(conversation.messages, parts.settings.result_tokens))
 
 
@@ -211,9 +221,10 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     """One call of the upstream, passed on to the client as it comes."""
     now.turns += 1
     asked = now.asked
-    names_callers = bool(asked.offered.client_tools)
-    turn = Rewriter(now.next_index, asked.offered.names, asked.held, names_callers)
-    stream = now.parts.upstream.stream(_upstream_request(now, messages), asked.caller)
+    names_callers = bool(asked.offered.for_code)
+    body, sources = _upstream_request(now, messages)
+    turn = Rewriter(now.next_index, asked.offered.names, asked.held, names_callers, sources.translated)
+    stream = now.parts.upstream.stream(body, asked.caller)
     async with aclosing(stream) as events:  # type: ignore[type-var]
         async for event in events:
             try:
@@ -234,9 +245,11 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     return turn
 
 
-def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """The request in the words of a plain Messages server."""
+def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> tuple[dict[str, Any], citing.Sources]:
+    """The request in the words of a plain Messages server, and the found pages in it that the model can cite."""
     request = now.asked.request
+    cites = now.asked.offered.search is not None and now.parts.upstream.cites(request.model)
+    messages, sources = citing.sendable(messages, now.parts.settings.result_tokens, cites=cites)
     body = {
         name: value for name, value in (request.model_extra or {}).items() if name not in _NOT_FOR_UPSTREAM
     }
@@ -247,7 +260,7 @@ def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> dict[str,
         body["tools"] = now.asked.offered.for_upstream(_offer(now))
     if request.tool_choice is not None:
         body["tool_choice"] = _tool_choice(now, request.tool_choice)
-    return body
+    return body, sources
 
 
 def _offer(now: _Answer) -> Offer:
@@ -255,7 +268,7 @@ def _offer(now: _Answer) -> Offer:
     limits = now.running.container.limits if now.running.container else settings.limits()
     about = now.parts.placement.description
     is_beside_shell = BASH in offered.names
-    return Offer(about, limits, settings.timeout_seconds, is_beside_shell, offered.client_tools)
+    return Offer(about, limits, settings.timeout_seconds, is_beside_shell, offered.for_code, offered.search)
 
 
 def _tool_choice(now: _Answer, choice: dict[str, Any]) -> dict[str, Any]:
@@ -278,6 +291,9 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
             if isinstance(outcome, Waiting):
                 await _ask(now, use, outcome)
                 return None
+            if isinstance(outcome, Nested):
+                await _show_nested(now, use, outcome)
+                continue
             await _show(now, use, outcome)
             is_readable |= not (isinstance(outcome, Failed) and outcome.error_code == "invalid_tool_input")
             most = now.parts.settings.result_tokens
@@ -301,9 +317,26 @@ async def _give_up(now: _Answer) -> None:
     await _finish(now, {}, "end_turn")
 
 
+async def _show_nested(now: _Answer, use: Use, nested: Nested) -> None:
+    """A search by code, for clients that know of such uses."""
+    search = now.asked.offered.search
+    if now.asked.profile != "anthropic" or search is None:
+        return
+    if nested.is_over and not search.shows_searches_of_code:
+        return
+    caller = _caller(now, nested.by)
+    await _whole(now, server_use(use, use.input, caller))
+    for block in profiles.result_blocks(now.asked.profile, use.client_id, use.name, nested.outcome):
+        await _whole(now, block | {"caller": caller})
+
+
+def _caller(now: _Answer, code_use_id: str) -> dict[str, Any]:
+    return {"type": now.asked.offered.version, "tool_id": code_use_id}
+
+
 async def _ask(now: _Answer, use: Use, waiting: Waiting) -> None:
     """End the answer with what code has called."""
-    caller = {"type": now.asked.offered.version, "tool_id": use.client_id}
+    caller = _caller(now, use.client_id)
     for call, name, given in waiting.calls:
         block = {"type": "tool_use", "id": call, "name": name, "input": given, "caller": caller}
         await _whole(now, block)
@@ -366,11 +399,12 @@ async def _finish(now: _Answer, message: dict[str, Any], stop_reason: str | None
     delta["container"] = container and {"id": container.id, "expires_at": rfc3339(container.expires_at)}
     usage = {"input_tokens": 0, "output_tokens": 0} | now.usage
     if now.asked.offered.tools:
-        usage["server_tool_use"] = {
-            "web_search_requests": 0,
+        own = {
+            "web_search_requests": now.running.search_count,
             "web_fetch_requests": 0,
             "code_execution_requests": now.running.count,
         }
+        usage = added_usage(usage, {"server_tool_use": own})
     now.is_finished = True
     await now.emit({"type": "message_delta", "delta": delta, "usage": usage})
     await now.emit({"type": "message_stop"})

@@ -44,9 +44,10 @@ def asked_for(query: Iterable[tuple[str, str]]) -> Asked:
     return Asked(int(limit), given.get("after_id"), given.get("before_id"), lifecycles or _SHOWN)
 
 
-def page(models: Iterable[Model], asked: Asked) -> ModelList:
+def page(models: Iterable[Model], asked: Asked, *, searches: bool) -> ModelList:
     """The models after `after_id`, or those right before `before_id`. Raises NotFound where there is no such model."""
-    shown = [document for document in map(document_of, models) if document.lifecycle in asked.lifecycles]
+    documents = (document_of(model, searches=searches) for model in models)
+    shown = [document for document in documents if document.lifecycle in asked.lifecycles]
     start = 0 if asked.after_id is None else _place(shown, asked.after_id, "after_id") + 1
     end = len(shown) if asked.before_id is None else _place(shown, asked.before_id, "before_id")
     asked_part = shown[start:end]
@@ -60,8 +61,8 @@ def page(models: Iterable[Model], asked: Asked) -> ModelList:
     )
 
 
-def document_of(model: Model) -> ModelDocument:
-    """A model as the official list has it, whatever its server says of it."""
+def document_of(model: Model, *, searches: bool) -> ModelDocument:
+    """A model as the official list has it, whatever its server says of it; `searches` says that the web is searched."""
     lifecycle = model.get("lifecycle")
     name = model.get("display_name")
     windows = (_count(model.get(name)) for name in _WINDOW_NAMES)
@@ -75,11 +76,11 @@ def document_of(model: Model) -> ModelDocument:
         line=_text(model.get("line")),
         max_input_tokens=next((window for window in windows if window is not None), None),
         max_tokens=_count(model.get("max_tokens")),
-        capabilities=_capabilities(model.get("capabilities")),
+        capabilities=_capabilities(model.get("capabilities"), searches=searches),
     )
 
 
-def _capabilities(told: object) -> dict[str, Any]:
+def _capabilities(told: object, *, searches: bool) -> dict[str, Any]:
     """What this server does itself is true of every model; of what it leaves to the model, the model's server knows."""
     known = dict(told) if isinstance(told, Mapping) else {}
     return known | {
@@ -88,7 +89,7 @@ def _capabilities(told: object) -> dict[str, Any]:
         "server_tools": {
             "supported": True,
             "code_execution": {"supported": True},
-            "web_search": {"supported": False},
+            "web_search": {"supported": searches},
         },
     }
 

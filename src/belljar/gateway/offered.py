@@ -7,12 +7,13 @@ are for the model as well, the model hears of them in the description of the cod
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from belljar.errors import InvalidRequest
-from belljar.gateway.tools import CODE, Offer, Tool, bash, code_execution, text_editor
+from belljar.gateway.search import declared as search_tool
+from belljar.gateway.tools import CODE, SEARCH, Offer, Tool, bash, code_execution, text_editor, web_search
 
 VERSIONS: dict[str, tuple[Tool, ...]] = {
     "code_execution_20250522": (code_execution,),
@@ -25,7 +26,6 @@ FIRST_VERSION = "code_execution_20250522"
 _CODE_CALLERS = frozenset(VERSIONS) - {FIRST_VERSION}
 _CALLERS = _CODE_CALLERS | {"direct"}
 OTHERS_TOOLS = {
-    "web_search_": "there is no search backend on this server yet",
     "web_fetch_": "this server does not fetch pages",
     "tool_search_tool_": "this server does not search tools",
     "mcp_toolset": "this server does not connect to MCP servers",
@@ -51,11 +51,24 @@ class Offered:
     """Of the caller's, as declared: what code may call."""
     declared: tuple[dict[str, Any], ...]
     """All, as they came."""
+    search: search_tool.Declared | None = None
+    """The web search, where it is ours to run; one that is the upstream's is like any tool that we do not know."""
 
     @property
     def names(self) -> frozenset[str]:
         """Those by which the model asks for something that runs here."""
         return frozenset(tool.name for tool in self.tools)
+
+    @property
+    def for_code(self) -> tuple[dict[str, Any], ...]:
+        """All that code may call, as declared."""
+        if self.search is None or not self.searches_in_code:
+            return self.client_tools
+        return (*self.client_tools, web_search.for_code(self.search))
+
+    @property
+    def searches_in_code(self) -> bool:
+        return self.search is not None and self.search.is_for_code
 
     def for_upstream(self, offer: Offer) -> list[dict[str, Any]]:
         """The tools in the words of a plain Messages server."""
@@ -66,9 +79,19 @@ class Offered:
                 if tool.get("cache_control"):
                     made[-1]["cache_control"] = tool["cache_control"]
                 out += made
+            elif str(tool.get("type")).startswith(search_tool.PREFIX):
+                out += self._search_for_upstream(tool, offer)
             elif "direct" in (tool.get("allowed_callers") or ["direct"]):
                 out.append({name: value for name, value in tool.items() if name != "allowed_callers"})
         return out
+
+    def _search_for_upstream(self, tool: dict[str, Any], offer: Offer) -> list[dict[str, Any]]:
+        if self.search is None:
+            return [tool]
+        if not self.search.is_for_model:
+            return []
+        cache = {"cache_control": tool["cache_control"]} if tool.get("cache_control") else {}
+        return [web_search.definition(offer) | cache]
 
     def choice_for_upstream(self, choice: dict[str, Any]) -> dict[str, Any]:
         """`tool_choice`, by a name that the upstream knows."""
@@ -82,9 +105,15 @@ class Offered:
         return choice
 
 
-def read(tools: Sequence[dict[str, Any]], choice: dict[str, Any] | None) -> Offered:
-    """Understand `tools` and `tool_choice`. Raises InvalidRequest for what cannot be offered here."""
+def read(
+    tools: Sequence[dict[str, Any]], choice: dict[str, Any] | None, *, leaves_search: bool = False
+) -> Offered:
+    """Understand `tools` and `tool_choice`; with `leaves_search` a web search is the upstream's.
+
+    Raises InvalidRequest for what cannot be offered here.
+    """
     declared: dict[str, Any] | None = None
+    search: search_tool.Declared | None = None
     names: dict[str, int] = {}
     for index, tool in enumerate(tools):
         kind, name = "custom" if tool.get("type") is None else tool["type"], tool.get("name")
@@ -102,29 +131,39 @@ def read(tools: Sequence[dict[str, Any]], choice: dict[str, Any] | None) -> Offe
         if kind == "custom":
             _check_custom(tool, f"tools.{index}")
         _check_callers(tool, f"tools.{index}")
+        if kind.startswith(search_tool.PREFIX):
+            _check_version(kind, search_tool.VERSIONS, name, SEARCH, f"tools.{index}")
+            search = None if leaves_search else search_tool.read(tool, f"tools.{index}")
         if not kind.startswith("code_execution"):
             continue
-        if kind not in VERSIONS:
-            raise InvalidRequest(
-                f"tools.{index}.type: {kind!r} is not a version that this server knows; known: {', '.join(VERSIONS)}"
-            )
-        if name != CODE:
-            raise InvalidRequest(f"tools.{index}.name: Input should be {CODE!r}")
+        _check_version(kind, VERSIONS, name, CODE, f"tools.{index}")
         declared = tool
     version = declared["type"] if declared else None
-    callable_tools = _callable(tools, version)
+    is_for_code = search is not None and search.is_for_code
+    callable_tools = _callable(tools, version, searches=is_for_code)
     ours = VERSIONS[version] if version else ()
-    if callable_tools and code_execution not in ours:
+    if (callable_tools or is_for_code) and code_execution not in ours:
         ours = (*ours, code_execution)
     for own in ours:
         if own.name in names and own.name != CODE:
             raise ToolNameConflict(
                 f"tools.{names[own.name]}.name: {own.name!r} is the name of a part of {version}; choose another"
             )
-    offered = Offered(version, tuple(ours), tuple(callable_tools), tuple(tools))
+    if search is not None and search.is_for_model:
+        ours = (*ours, web_search)
+    offered = Offered(version, tuple(ours), tuple(callable_tools), tuple(tools), search)
     if choice is not None:
         _check_choice(offered, names, choice)
     return offered
+
+
+def _check_version(kind: str, known: Iterable[str], name: object, wanted: str, path: str) -> None:
+    if kind not in known:
+        raise InvalidRequest(
+            f"{path}.type: {kind!r} is not a version that this server knows; known: {', '.join(known)}"
+        )
+    if name != wanted:
+        raise InvalidRequest(f"{path}.name: Input should be {wanted!r}")
 
 
 def _check_custom(tool: dict[str, Any], path: str) -> None:
@@ -143,8 +182,13 @@ def _check_callers(tool: dict[str, Any], path: str) -> None:
         raise InvalidRequest(f"{path}.allowed_callers: a list of one or more of these is needed: {known}")
 
 
-def _callable(tools: Sequence[dict[str, Any]], version: str | None) -> list[dict[str, Any]]:
-    """What code may call. Raises InvalidRequest where code cannot, or not in this way."""
+def _callable(
+    tools: Sequence[dict[str, Any]], version: str | None, *, searches: bool
+) -> list[dict[str, Any]]:
+    """What code may call of the caller's; where it `searches`, that is checked as well.
+
+    Raises InvalidRequest where code cannot call a tool, or not in this way.
+    """
     found: list[dict[str, Any]] = []
     functions: dict[str, str] = {}
     for index, tool in enumerate(tools):
@@ -153,23 +197,30 @@ def _callable(tools: Sequence[dict[str, Any]], version: str | None) -> list[dict
             continue
         if _CODE_CALLERS.isdisjoint(tool.get("allowed_callers") or ()):
             continue
-        if (tool.get("type") or "custom") != "custom" or not isinstance(tool.get("name"), str):
+        is_search = str(tool.get("type")).startswith(search_tool.PREFIX)
+        if is_search and not searches:
+            continue  # it is the upstream's
+        if (not is_search and (tool.get("type") or "custom") != "custom") or not isinstance(
+            tool.get("name"), str
+        ):
             raise InvalidRequest(f"{path}.allowed_callers: code can call tools with an `input_schema` only")
         if version is None or version == FIRST_VERSION:
             raise InvalidRequest(
                 f"{path}.allowed_callers: code that could call this tool needs a code execution tool in `tools`, "
                 f"of one of the types {', '.join(sorted(_CODE_CALLERS))}"
             )
-        if tool.get("strict"):
+        if not is_search and tool.get("strict"):
             raise InvalidRequest(f"{path}.strict: tools that code calls cannot be strict")
-        _check_schema(tool["input_schema"], f"{path}.input_schema")
+        if not is_search:
+            _check_schema(tool["input_schema"], f"{path}.input_schema")
         function = code_execution.function_name(tool["name"])
         if function in functions:
             raise ToolNameConflict(
                 f"{path}.name: in code {tool['name']!r} and {functions[function]!r} would both be {function}()"
             )
         functions[function] = tool["name"]
-        found.append(tool)
+        if not is_search:
+            found.append(tool)
     return found
 
 

@@ -8,7 +8,7 @@ kept for the request that asks for it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
@@ -27,15 +27,22 @@ _KEPT_BYTES = 64 * 1024 * 1024
 
 Execute = Callable[[Session, Callable[[results.Asks], None]], Awaitable[Outcome]]
 """Runs the code in a session, and tells of what it asks."""
+Own = Mapping[str, Callable[[object], Awaitable[tuple[link.ReplyStatus, str, Outcome]]]]
+"""Functions that are answered here and not by the client, by their names: what the code gets, and what it came to."""
+
+_MOST_ANSWERED = 200
+"""Of what was answered here so much is remembered: code can ask without end."""
 
 
 class PendingCode:
     """One execution. Made by `PendingRuns.start`."""
 
-    def __init__(self, use_id: str, seconds: float) -> None:
+    def __init__(self, use_id: str, seconds: float, own: Own) -> None:
         self.use_id = use_id
         """The client's id of the code's own tool use."""
         self._seconds = seconds
+        self._own = own
+        self._answered: list[tuple[results.Ask, Outcome]] = []
         self._session: Session | None = None
         self._untold: list[tuple[str, results.Ask]] = []
         self._open: dict[str, int] = {}
@@ -109,6 +116,11 @@ class PendingCode:
         """End the code, without waiting for that."""
         self._scope.cancel()
 
+    def answered(self) -> list[tuple[results.Ask, Outcome]]:
+        """What was answered here since the last time that somebody wanted to know."""
+        answered, self._answered = self._answered, []
+        return answered
+
     async def cancel(self) -> None:
         """End the code, and wait for that."""
         self.end()
@@ -147,10 +159,23 @@ class PendingCode:
         if self._is_deserted:
             tasks.start_soon(self._refuse, asks.asks, "nobody is there any more who would answer")
             return
-        named = [(new_id("toolu"), ask) for ask in asks.asks]
+        for ask in asks.asks:
+            if ask.name in self._own:
+                tasks.start_soon(self._answer, ask)
+        named = [(new_id("toolu"), ask) for ask in asks.asks if ask.name not in self._own]
+        if not named:
+            return
         self._untold += named
         self._wake()
         tasks.start_soon(self._time_out, named)
+
+    async def _answer(self, ask: results.Ask) -> None:
+        assert self._session is not None
+        status, text, outcome = await self._own[ask.name](ask.input)
+        if len(self._answered) < _MOST_ANSWERED:
+            self._answered.append((ask, outcome))
+        with contextlib.suppress(errors.BelljarError):  # as above
+            await self._session.reply(ask.number, status, text)
 
     async def _time_out(self, named: list[tuple[str, results.Ask]]) -> None:
         await anyio.sleep(self._seconds)
@@ -187,11 +212,14 @@ class PendingRuns:
         self._seconds = seconds
         self._runs: dict[str, PendingCode] = {}
 
-    def start(self, container_id: str, use_id: str, execute: Execute) -> PendingCode:
-        """Run code in a container, as soon as its session is free: what another request has begun there is ended."""
+    def start(self, container_id: str, use_id: str, execute: Execute, own: Own) -> PendingCode:
+        """Run code in a container, as soon as its session is free; what it asks of `own` is answered here.
+
+        What another request has begun there is ended.
+        """
         if (before := self._runs.get(container_id)) is not None:
             before.end()
-        run = PendingCode(use_id, self._seconds)
+        run = PendingCode(use_id, self._seconds, own)
         self._runs[container_id] = run
         self._tasks.start_soon(self._run, run, self._placement.use(container_id), execute)
         return run

@@ -13,9 +13,11 @@ from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from belljar.errors import InvalidRequest
+from belljar.gateway.search import citing
+from belljar.gateway.search.sealed import seal
 from belljar.gateway.store import File
 from belljar.gateway.told import edit_text, image_source
-from belljar.gateway.tools import EDITOR, Edited, Failed, Outcome, Ran
+from belljar.gateway.tools import EDITOR, Edited, Failed, Outcome, Ran, Searched
 
 Block = dict[str, Any]
 Profile = Literal["anthropic", "inline"]
@@ -66,7 +68,7 @@ def result_blocks(profile: Profile, use_id: str, tool_name: str, outcome: Outcom
     return [{"type": f"{tool_name}_tool_result", "tool_use_id": use_id, "content": content}]
 
 
-def _official(tool_name: str, outcome: Outcome) -> Block:
+def _official(tool_name: str, outcome: Outcome) -> Block | list[Block]:
     match outcome:
         case Failed():
             error: Block = {"type": f"{tool_name}_tool_result_error", "error_code": outcome.error_code}
@@ -77,6 +79,17 @@ def _official(tool_name: str, outcome: Outcome) -> Block:
             return error
         case Edited():
             return {"type": f"{tool_name}_{outcome.command}_result", **outcome.fields}
+        case Searched():
+            return [
+                {
+                    "type": f"{tool_name}_result",
+                    "url": page.url,
+                    "title": page.title,
+                    "encrypted_content": seal(page.text),
+                    "page_age": page.page_age,
+                }
+                for page in outcome.pages
+            ]
         case Ran():
             made = [*outcome.figures, *outcome.files]
             return {
@@ -96,6 +109,8 @@ def _inline(use_id: str, outcome: Outcome) -> list[Block]:
         if outcome.image is not None:
             blocks.append(_inline_image(use_id, image_source(outcome.image)))
         return blocks
+    if isinstance(outcome, Searched):
+        return [_inline_text(use_id, citing.listed(outcome.pages) or citing.NOTHING, is_error=False)]
     text = _inline_text(use_id, _printed(outcome), is_error=outcome.is_error)
     if others := [file for file in outcome.files if file.id not in outcome.shown]:
         text["files"] = [file_entry(file) for file in others]

@@ -30,7 +30,7 @@ from belljar.gateway.frame import json_bytes
 from belljar.gateway.sse import EventStream
 from belljar.gateway.turn import MessageFold
 from belljar.gateway.upstream import Caller
-from belljar.settings import Settings
+from belljar.settings import BY_UPSTREAM, Settings
 from belljar.wire.execution import ExecutionRequest, json_of
 from belljar.wire.messages import ContainerParameter, MessageRequest
 from belljar.wire.resources import (
@@ -77,7 +77,8 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
             "thread: this server keeps no threads; send the whole conversation in `messages`"
         )
     asked_for = _validated(MessageRequest, document)
-    tools = offered.read(asked_for.tools or [], asked_for.tool_choice)
+    leaves_search = parts.settings.search == BY_UPSTREAM
+    tools = offered.read(asked_for.tools or [], asked_for.tool_choice, leaves_search=leaves_search)
     container_id = _container_id(asked_for.container, tools.version)
     caller = _caller(request)
     header = request.headers.get(profiles.HEADER)
@@ -104,15 +105,18 @@ async def count_tokens(request: Request) -> Response:
 
 async def list_models(request: Request) -> Response:
     asked = models.asked_for(request.query_params.multi_items())
-    return _json(json_of(models.page(await _parts(request).upstream.models(_caller(request)), asked)))
+    parts = _parts(request)
+    listed = await parts.upstream.models(_caller(request))
+    return _json(json_of(models.page(listed, asked, searches=bool(parts.settings.search))))
 
 
 async def read_model(request: Request) -> Response:
     model_id = request.path_params["id"]
-    model = await _parts(request).upstream.model(model_id, _caller(request))
+    parts = _parts(request)
+    model = await parts.upstream.model(model_id, _caller(request))
     if model is None:
         raise NotFound(f"There is no model {model_id}. GET /v1/models has those that the upstream tells of.")
-    return _json(json_of(models.document_of(model)))
+    return _json(json_of(models.document_of(model, searches=bool(parts.settings.search))))
 
 
 async def create_execution(request: Request) -> Response:

@@ -1,8 +1,8 @@
 """Runs what the model's uses of our tools ask for, in the container of one request.
 
-In the order of the uses: shell commands and edits that follow one another run side by side; Python cells, which share
-an interpreter, run one after the other. A cell that waits for the caller's tools ends the request, and what stands
-behind it in the same turn is run by the next one.
+In the order of the uses: what stands between two Python cells runs side by side, first searches, then shell commands
+and edits; cells, which share an interpreter, run one after the other. A cell that waits for the caller's tools ends the
+request, and what stands behind it in the same turn is run by the next one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,26 @@ from belljar.gateway.files import Files
 from belljar.gateway.history import Block
 from belljar.gateway.kept import run_calls, run_code
 from belljar.gateway.offered import Offered
-from belljar.gateway.pending import PendingCode, PendingRuns
+from belljar.gateway.pending import Own, PendingCode, PendingRuns
 from belljar.gateway.placement import Container, Placement, Session
+from belljar.gateway.searching import Searches
 from belljar.gateway.tokens import cut
 from belljar.gateway.told import printed
-from belljar.gateway.tools import CODE, EDITOR, Failed, Outcome, Ran, code_execution, text_editor
+from belljar.gateway.tools import (
+    CODE,
+    EDITOR,
+    SEARCH,
+    Edited,
+    Failed,
+    Outcome,
+    Ran,
+    Searched,
+    code_execution,
+    text_editor,
+)
 from belljar.gateway.turn import Use
 from belljar.settings import Settings
+from belljar.wire.ids import new_id
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,17 @@ class Waiting:
     """Code that has called the caller's tools: each call by its id, with the tool's own name, and its input."""
 
     calls: list[tuple[str, str, dict[str, object]]]
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A use by code, which was answered here: the model does not hear of it."""
+
+    outcome: Outcome
+    by: str
+    """The client's id of the code's use."""
+    is_over: bool
+    """The code has ended."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +89,7 @@ class Running:
         activity: Activity,
         stack: AsyncExitStack,
         is_told: Callable[[], bool],
+        searches: Searches | None,
     ) -> None:
         self._parts = parts
         self._activity = activity
@@ -73,12 +98,18 @@ class Running:
         self._files = parts.files.of(activity.client.tenant, activity.client.most_stored_bytes)
         self._is_told = is_told
         self._tools = {tool.name: tool for tool in offered.tools}
-        self._functions = {code_execution.function_name(tool["name"]): tool for tool in offered.client_tools}
+        self._functions = {code_execution.function_name(tool["name"]): tool for tool in offered.for_code}
+        self._searches = searches
+        self._own: Own = {SEARCH: searches.answer} if searches and offered.searches_in_code else {}
         self.container: Container | None = None
+        self._searched: list[tuple[results.Ask, Outcome]] = []
+        """What code has searched for, and nobody was told of yet."""
         self.put: list[Attachment] = []
         """Files to be there before anything runs."""
         self.count = 0
-        """Of the uses that were taken up; code that goes on was counted when it began."""
+        """Of the uses of code and files that were taken up; code that goes on was counted when it began."""
+        self.search_count = 0
+        """Of searches that did not fail."""
 
     async def hold(self, container_id: str) -> Container:
         """Have the request's container be this one."""
@@ -103,21 +134,25 @@ class Running:
 
     async def run(
         self, uses: Sequence[Use], replies: Replies
-    ) -> AsyncIterator[tuple[Use, Outcome | Waiting]]:
-        """What each use comes to, in order. Nothing follows one that waits."""
+    ) -> AsyncIterator[tuple[Use, Outcome | Waiting | Nested]]:
+        """What each use comes to, in order, code behind what it has searched for. Nothing follows one that waits."""
         at = 0
         while at < len(uses):
             group = _group(uses[at:])
             at += len(group)
-            self.count += sum(use.client_id not in replies.asked for use in group)
+            self.count += sum(use.client_id not in replies.asked and use.name != SEARCH for use in group)
             if group[0].name == CODE:
                 outcome = await self._cell(group[0], replies)
+                for nested in self._nested(group[0], is_over=not isinstance(outcome, Waiting)):
+                    yield nested
                 yield group[0], outcome
                 if isinstance(outcome, Waiting):
                     return
             else:
-                for use, done in zip(group, await self._calls(group), strict=True):
-                    yield use, done
+                found = iter(await self._search([use for use in group if use.name == SEARCH]))
+                done = iter(await self._calls([use for use in group if use.name != SEARCH]))
+                for use in group:
+                    yield use, next(found if use.name == SEARCH else done)
 
     async def _make(self) -> Container:
         """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
@@ -131,6 +166,26 @@ class Running:
 
         self._stack.push_async_callback(end_unless_told)
         return await self.hold(container.id)
+
+    # -- searches ------------------------------------------------------------------------------------------
+
+    async def _search(self, uses: Sequence[Use]) -> list[Outcome]:
+        """Search side by side."""
+        if not uses:
+            return []
+        assert self._searches is not None  # else nobody was offered the tool
+        done = await self._searches.run_all([use.input for use in uses])
+        self.search_count += sum(isinstance(outcome, Searched) for outcome in done)
+        return list(done)
+
+    def _nested(self, use: Use, *, is_over: bool) -> list[tuple[Use, Nested]]:
+        """What the code of a use has searched for since its last step."""
+        searched, self._searched = self._searched, []
+        self.search_count += sum(isinstance(outcome, Searched) for _, outcome in searched)
+        return [
+            (Use("", new_id("srvtoolu"), ask.name, ask.input), Nested(outcome, use.client_id, is_over))
+            for ask, outcome in searched
+        ]
 
     # -- shell commands and edits --------------------------------------------------------------------------
 
@@ -160,7 +215,7 @@ class Running:
             outcome = next(left)
             if use.name == EDITOR and not isinstance(outcome, Failed):
                 outcome = _edited(outcome)
-            if note and not isinstance(outcome, Failed):
+            if note and isinstance(outcome, Ran | Edited):
                 outcome, note = replace(outcome, note=note), ""
             outcomes.append(outcome)
         return outcomes
@@ -190,7 +245,8 @@ class Running:
             if not tools:
                 async with self._parts.placement.use(container.id) as session:
                     return await execute(session)
-            return await self._step(self._parts.pending.start(container.id, use.client_id, execute))
+            run = self._parts.pending.start(container.id, use.client_id, execute, self._own)
+            return await self._step(run)
         except errors.BelljarError as error:
             return self._failed(error)
 
@@ -212,6 +268,7 @@ class Running:
         assert self.container is not None
         try:
             found = await run.step()
+            self._searched = run.answered()
         except BaseException:
             self._parts.pending.forget(self.container.id, run)
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from belljar.gateway import offered
+from belljar.gateway.search import declared as search_tool
 from belljar.gateway.tools import CODE, OUR_NAMES
 from belljar.wire.execution import BASE64_PATTERN, FILE_NAME_PATTERN
 
@@ -29,7 +30,7 @@ def _block(kind: str, properties: Schema, required: str = "") -> Schema:
     return _object({"type": {"const": kind}, **properties}, f"type {required}", title=kind)
 
 
-_RESERVED = f"^(code_execution|custom$|{'|'.join(offered.OTHERS_TOOLS)})"
+_RESERVED = f"^(code_execution|{search_tool.PREFIX}|custom$|{'|'.join(offered.OTHERS_TOOLS)})"
 """Types of tools that are not just passed on: ours have a form of their own, and those of other servers are refused."""
 _USE = {"id": TEXT, "name": TEXT, "input": {"type": "object"}}
 _BYTES_SOURCE = _object(
@@ -69,7 +70,7 @@ _BLOCKS = [
     *(
         _block(
             f"{name}_tool_result",
-            {"tool_use_id": TEXT, "content": {"type": "object"}},
+            {"tool_use_id": TEXT, "content": {"type": ["object", "array"]}},
             "tool_use_id content",
         )
         for name in sorted(OUR_NAMES)
@@ -80,6 +81,15 @@ _BLOCKS = [
         "output",
     ),
 ]
+_LISTS = ("allowed_domains", "blocked_domains")
+_DOMAINS: Schema = {"type": ["array", "null"], "items": TEXT}
+_PLACE = _object(
+    {
+        "type": {"const": "approximate"},
+        **{name: {"type": ["string", "null"]} for name in ("city", "region", "country", "timezone")},
+    },
+    "type",
+)
 _COUNTED: Schema = {
     "model": {"type": "string", "minLength": 1},
     "messages": {"type": "array", "items": named("Message"), "minItems": 1, "maxItems": 100_000},
@@ -150,6 +160,20 @@ BY_HAND: dict[str, Schema] = {
                 {"type": {"enum": list(offered.VERSIONS)}, "name": {"const": CODE}},
                 "type name",
                 title="code execution",
+            ),
+            _object(
+                {
+                    "type": {"enum": list(search_tool.VERSIONS)},
+                    "name": {"const": search_tool.NAME},
+                    "max_uses": {"type": ["integer", "null"], "minimum": 1},
+                    "allowed_domains": _DOMAINS,
+                    "blocked_domains": _DOMAINS,
+                    "user_location": {"oneOf": [{"type": "null"}, _PLACE]},
+                },
+                "type name",
+                title="web search",
+                description="Only one of the two lists of domains may have entries.",
+                allOf=[{"anyOf": [_object({name: {"maxItems": 0}}) for name in _LISTS]}],
             ),
             _object(
                 {

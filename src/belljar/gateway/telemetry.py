@@ -102,6 +102,12 @@ class Telemetry:
             registry=self._registry,
         )
         self.batch_executions, self.batch_errors = lines.labels("execution"), lines.labels("error")
+        self._searches = Counter(
+            "belljar_searches",
+            "Web searches by what they came to: pages, or an error code of the API.",
+            ("backend", "outcome"),
+            registry=self._registry,
+        )
         self._keeper_starts = Counter(
             "belljar_keeper_starts", "How often a keeper came up.", registry=self._registry
         )
@@ -133,6 +139,10 @@ class Telemetry:
                 child.observe(taken / 1000)
         if "session" in laps:
             (self._parked if "parked.guest" in laps else self._forked).inc()
+
+    def search(self, backend: str, outcome: str) -> None:
+        """A use of the web search was answered; `backend` is `none` where there is none."""
+        self._searches.labels(backend, outcome).inc()
 
     @contextmanager
     def queued(self) -> Iterator[None]:

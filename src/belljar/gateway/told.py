@@ -6,8 +6,9 @@ import base64
 from typing import Any
 
 from belljar.gateway.history import tool_result
+from belljar.gateway.search import citing
 from belljar.gateway.tokens import cut
-from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran
+from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran, Searched
 from belljar.wire import media
 
 MODEL_IMAGES = 8
@@ -31,6 +32,8 @@ def tell(use_id: str, outcome: Outcome, most_tokens: int, whole: str = "") -> Bl
             return tool_result(use_id, [_text(text)], is_error=True)
         case Edited():
             return tool_result(use_id, _edited(outcome, most_tokens), is_error=False)
+        case Searched():
+            return tool_result(use_id, citing.content(outcome.pages), is_error=False)
         case Ran():
             content = [_text(cut(printed(outcome), most_tokens, whole) or "(no output)")]
             if notes := _notes(outcome):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,6 +131,8 @@ class Rewriter:
     held: frozenset[str] = frozenset()
     names_callers: bool = False
     """The model may call tools, and code may: so each use says who it was."""
+    cited: Callable[[Block], Block] = lambda citation: citation
+    """A citation as the client is to see it."""
     uses: dict[int, Use] = field(default_factory=dict)
     """Of our tools, in this turn, by the upstream's block index."""
     _numbers: dict[int, int] = field(default_factory=dict)
@@ -185,10 +187,14 @@ class Rewriter:
         number = self._number(index)
         if kind == "content_block_start":
             block = self._server_block(index, {}) if index in self.uses else event["content_block"]
+            if block.get("citations"):
+                block = {**block, "citations": [self.cited(citation) for citation in block["citations"]]}
             yield {**event, "index": number, "content_block": block}
             return
         if kind == "content_block_delta" and event["delta"].get("type") == "input_json_delta":
             self._had_input.add(index)
+        if kind == "content_block_delta" and event["delta"].get("type") == "citations_delta":
+            event = {**event, "delta": {**event["delta"], "citation": self.cited(event["delta"]["citation"])}}
         if kind == "content_block_stop" and index in self.uses and index not in self._had_input:
             # An upstream that puts the whole input into the start: the client gets it as a delta.
             yield _json_delta(number, self._fold.content[index].get("input") or {})
@@ -197,26 +203,23 @@ class Rewriter:
     def _release(self, index: int) -> Iterator[Event]:
         number = self._number(index)
         block = self._fold.content[index]
-        if index in self.uses:
+        if block.get("type") != "thinking":
             given = block.get("input") or {}
-            yield {
-                "type": "content_block_start",
-                "index": number,
-                "content_block": self._server_block(index, given),
-            }
+            whole = self._server_block(index, given) if index in self.uses else block
+            yield {"type": "content_block_start", "index": number, "content_block": whole}
             yield _json_delta(number, given)
         else:
             yield from _thinking_events(number, block)
         yield {"type": "content_block_stop", "index": number}
 
     def _server_block(self, index: int, given: object) -> Block:
-        return {
-            "type": "server_tool_use",
-            "id": self.uses[index].client_id,
-            "name": self.uses[index].name,
-            "input": given,
-            **({"caller": {"type": "direct"}} if self.names_callers else {}),
-        }
+        return server_use(self.uses[index], given, {"type": "direct"} if self.names_callers else None)
+
+
+def server_use(use: Use, given: object, caller: Block | None) -> Block:
+    """A use of a tool of ours, as the client sees it."""
+    block = {"type": "server_tool_use", "id": use.client_id, "name": use.name, "input": given}
+    return block | {"caller": caller} if caller else block
 
 
 def _json_delta(index: int, value: object) -> Event:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from belljar import link, results
+from belljar.gateway.search import Found, declared
 from belljar.gateway.store import File
 from belljar.wire.execution import Limits
 
 CODE, BASH, EDITOR = "code_execution", "bash_code_execution", "text_editor_code_execution"
+SEARCH = declared.NAME
 """Their names, to models and to clients."""
-OUR_NAMES = frozenset({CODE, BASH, EDITOR})
+OUR_NAMES = frozenset({CODE, BASH, EDITOR, SEARCH})
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,14 @@ class Edited:
 
 
 @dataclass(frozen=True)
+class Searched:
+    """What a web search has found."""
+
+    query: str
+    pages: list[Found]
+
+
+@dataclass(frozen=True)
 class Failed:
     """What did not run: the tool itself failed."""
 
@@ -110,7 +120,7 @@ class Failed:
     message: str
 
 
-Outcome = Ran | Edited | Failed
+Outcome = Ran | Edited | Searched | Failed
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,8 @@ class Offer:
     is_beside_shell: bool
     """Code runs beside a shell and an editor."""
     client_tools: Sequence[dict[str, Any]] = ()
-    """Those of the caller's tools that code may call, as they were declared."""
+    """Those that code may call, as they were declared."""
+    search: declared.Declared | None = None
 
 
 class Tool(Protocol):
@@ -135,7 +146,7 @@ class Tool(Protocol):
         """The tool as the upstream sees it."""
 
     def asked(self, given: object) -> str | link.Command | link.Edit | Failed:
-        """What the model's input wants run, code being a string; or why there is nothing to run."""
+        """What the model's input wants run, code being a string, and so is a query; or why there is nothing to run."""
 
 
 def string_of(given: object, name: str) -> str | Failed:

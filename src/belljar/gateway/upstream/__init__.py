@@ -27,6 +27,9 @@ class Upstream(Protocol):
     def kind(self) -> str:
         """`anthropic`, `openai`, `direct` or `scripted`, or `models` for those of a table."""
 
+    def cites(self, model_id: str) -> bool:
+        """Whether a model knows `search_result` blocks, and cites them."""
+
     def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         """One turn of the model, to `message_stop`. Raises UpstreamError where it cannot get there."""
 

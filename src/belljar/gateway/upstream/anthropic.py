@@ -25,10 +25,14 @@ class AnthropicUpstream:
 
     kind = "anthropic"
 
-    def __init__(self, server: ModelServer, url: str) -> None:
+    def __init__(self, server: ModelServer, url: str, *, cites: bool) -> None:
         self._server = server
+        self._cites = cites
         self._url = url
         self._models_url = f"{self._url.removesuffix('/messages')}/models"
+
+    def cites(self, model_id: str) -> bool:
+        return self._cites
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         body = _without_foreign_thinking(request)
@@ -157,4 +161,4 @@ async def open_anthropic(address: Address) -> AsyncIterator[AnthropicUpstream]:
     """A client of the server there; the block's end closes its connections."""
     url = messages_url(address.url)
     async with open_server(address, url, _headers) as server:
-        yield AnthropicUpstream(server, url)
+        yield AnthropicUpstream(server, url, cites=address.cites)

@@ -33,6 +33,9 @@ class DirectUpstream:
 
     kind = "direct"
 
+    def cites(self, model_id: str) -> bool:
+        return False
+
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         for event in events_of(message(request, answer(request))):
             yield event

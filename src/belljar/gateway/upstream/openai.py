@@ -32,6 +32,9 @@ class OpenAIUpstream:
         self._otherwise: dict[str, frozenset[str]] = {}
         """By model: which of the fields where servers differ is to be done the other way."""
 
+    def cites(self, model_id: str) -> bool:
+        return False
+
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         has_begun = False
         while True:

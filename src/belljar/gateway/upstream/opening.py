@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import httpx2
+
 from belljar.errors import InvalidRequest
 from belljar.gateway.upstream import Upstream, scripted
 from belljar.gateway.upstream.anthropic import open_anthropic
@@ -35,7 +37,13 @@ async def open_upstream(settings: Settings) -> AsyncIterator[Upstream]:
     kind, _, rest = settings.upstream.partition(":")
     if kind in _SERVERS and rest.startswith(("http://", "https://")):
         key = settings.upstream_api_key or os.environ.get(_KEY_VARIABLES[kind]) or None
-        address = Address(rest, key, passes_key_on=True, timeout_seconds=settings.upstream_timeout_seconds)
+        address = Address(
+            rest,
+            key,
+            passes_key_on=True,
+            timeout_seconds=settings.upstream_timeout_seconds,
+            cites=_cites(rest, settings),
+        )
         async with _SERVERS[kind](address) as upstream:
             yield RetryingUpstream(upstream, settings.upstream_retries)
     elif kind == "scripted" and rest:
@@ -78,6 +86,14 @@ async def _open(entry: UpstreamEntry, settings: Settings, stack: AsyncExitStack)
         # Not unasked: with several upstreams, the key for one would be shown to the others.
         passes_key_on=entry.key == CALLER,
         timeout_seconds=entry.timeout_seconds or settings.upstream_timeout_seconds,
+        cites=_cites(entry.url, settings),
     )
     upstream = await stack.enter_async_context(_SERVERS[entry.kind](address))
     return RetryingUpstream(upstream, settings.upstream_retries)
+
+
+def _cites(url: str, settings: Settings) -> bool:
+    """Local servers of the Messages API refuse `search_result` blocks, or read nothing in them."""
+    if settings.search_citations != "auto":
+        return settings.search_citations == "on"
+    return f".{httpx2.URL(url).host}".endswith(".anthropic.com")

@@ -37,6 +37,9 @@ class RetryingUpstream:
     def kind(self) -> str:
         return self._upstream.kind
 
+    def cites(self, model_id: str) -> bool:
+        return self._upstream.cites(model_id)
+
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         has_begun = False
         for attempt in range(self._retries + 1):

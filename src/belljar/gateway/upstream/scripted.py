@@ -86,6 +86,9 @@ class ScriptedUpstream:
     def __init__(self, script: Script) -> None:
         self._script = script
 
+    def cites(self, model_id: str) -> bool:
+        return False
+
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         for event in events_of(message(request, answer(self._script, request))):
             yield event
