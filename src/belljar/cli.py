@@ -283,10 +283,10 @@ def serve(**options: Any) -> None:
             click.echo("There are no API keys: whoever reaches it may run code (belljar keys create).")
         if not has_model:
             click.echo("No model is connected: fenced Python in a message is run as it stands (--upstream).")
-        for place in offers:
-            click.echo(f"{place.name} runs on this machine; to use it: --upstream openai:{place.url}")
         if not settings.search:
             click.echo("Web searches are `unavailable`: there is no search engine (--search).")
+        for place in offers:
+            click.echo(f"{place.name} runs on this machine; to use it: --upstream openai:{place.url}")
 
     anyio.run(look_and_serve)
 

@@ -337,3 +337,32 @@ async def test_servers_on_this_machine_are_found(model: Model) -> None:
     assert await nearby.find([ollama]) == []
     assert await nearby.find([llama]) == [llama]
     assert await nearby.find([nearby.Place("Ollama", "http://127.0.0.1:9", "/api/version")]) == []
+
+
+def test_a_model_that_writes_code_in_fences(tmp_path: Path) -> None:
+    """Over HTTP, with code that really runs: the model's server is sent no tools, and the client sees uses of them."""
+    with ChatModel() as writer:
+        (tmp_path / "models.toml").write_text(f"""
+[[upstream]]
+name = "small"
+kind = "openai"
+url = "{writer.url}"
+
+[[model]]
+id = "writer"
+upstream = "small"
+fences = true
+""")
+        writer.play([text("I compute:\n```python\nprint(6 * 7)\n```\nIt prints 41.")], [text("It is 42.")])
+        with serving(tmp_path / "state", models=str(tmp_path / "models.toml"), preload={}) as server:
+            asked = ask("What is 6 * 7?", model="writer")
+            headers = {"belljar-profile": "anthropic"}
+            message = httpx2.post(f"{server.url}/v1/messages", json=asked, headers=headers, timeout=60).json()
+    kinds = [block["type"] for block in message["content"]]
+    assert kinds == ["text", "server_tool_use", "code_execution_tool_result", "text"]
+    assert message["content"][2]["content"]["stdout"] == "42\n"
+    assert message["content"][0]["text"] == "I compute:\n"
+    assert all("tools" not in request for request in writer.requests)
+    assert "[Output of the code, from the sandbox]\n42" in str(writer.requests[1]["messages"]).replace(
+        "\\n", "\n"
+    )

@@ -302,21 +302,6 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
     return told
 
 
-async def _give_up(now: _Answer) -> None:
-    """End the answer of a model that does not learn from the errors that it is told."""
-    text = (
-        f"The answer ends here: the model has called its tools {now.unreadable} times in a row with input that cannot "
-        "be read. The errors are in the results above."
-    )
-    block = {"type": "text", "text": ""}
-    delta = {"type": "text_delta", "text": text}
-    await _send(now, {"type": "content_block_start", "index": now.next_index, "content_block": block})
-    await _send(now, {"type": "content_block_delta", "index": now.next_index, "delta": delta})
-    await _send(now, {"type": "content_block_stop", "index": now.next_index})
-    now.next_index += 1
-    await _finish(now, {}, "end_turn")
-
-
 async def _show_nested(now: _Answer, use: Use, nested: Nested) -> None:
     """A search by code, for clients that know of such uses."""
     search = now.asked.offered.search
@@ -332,6 +317,21 @@ async def _show_nested(now: _Answer, use: Use, nested: Nested) -> None:
 
 def _caller(now: _Answer, code_use_id: str) -> dict[str, Any]:
     return {"type": now.asked.offered.version, "tool_id": code_use_id}
+
+
+async def _give_up(now: _Answer) -> None:
+    """End the answer of a model that does not learn from the errors that it is told."""
+    text = (
+        f"The answer ends here: the model has called its tools {now.unreadable} times in a row with input that cannot "
+        "be read. The errors are in the results above."
+    )
+    block = {"type": "text", "text": ""}
+    delta = {"type": "text_delta", "text": text}
+    await _send(now, {"type": "content_block_start", "index": now.next_index, "content_block": block})
+    await _send(now, {"type": "content_block_delta", "index": now.next_index, "delta": delta})
+    await _send(now, {"type": "content_block_stop", "index": now.next_index})
+    now.next_index += 1
+    await _finish(now, {}, "end_turn")
 
 
 async def _ask(now: _Answer, use: Use, waiting: Waiting) -> None:

@@ -27,8 +27,8 @@ class AnthropicUpstream:
 
     def __init__(self, server: ModelServer, url: str, *, cites: bool) -> None:
         self._server = server
-        self._cites = cites
         self._url = url
+        self._cites = cites
         self._models_url = f"{self._url.removesuffix('/messages')}/models"
 
     def cites(self, model_id: str) -> bool:
@@ -157,8 +157,15 @@ def _error_event(event: Event) -> UpstreamError:
 
 
 @asynccontextmanager
-async def open_anthropic(address: Address) -> AsyncIterator[AnthropicUpstream]:
-    """A client of the server there; the block's end closes its connections."""
+async def open_anthropic(address: Address, citations: str) -> AsyncIterator[AnthropicUpstream]:
+    """A client of the server there; the block's end closes its connections. `citations` as in the settings."""
     url = messages_url(address.url)
     async with open_server(address, url, _headers) as server:
-        yield AnthropicUpstream(server, url, cites=address.cites)
+        yield AnthropicUpstream(server, url, cites=_cites(address.url, citations))
+
+
+def _cites(base_url: str, citations: str) -> bool:
+    """Local servers of this API refuse `search_result` blocks, or read nothing in them."""
+    if citations != "auto":
+        return citations == "on"
+    return f".{httpx2.URL(base_url).host}".endswith(".anthropic.com")

@@ -46,11 +46,8 @@ class Router:
 
     def cites(self, model_id: str) -> bool:
         route = self._found(model_id)
-        if route is None or not route.target.upstream.cites(route.entry.name or model_id):
-            return False
-        # What is written for the first has to be read by the second; for chat completions it is made text.
-        second = route.fallback
-        return second is None or second.entry.kind == "openai" or second.upstream.cites(model_id)
+        targets = [target for target in (route.target, route.fallback) if target] if route else []
+        return bool(targets) and all(target.upstream.cites(model_id) for target in targets)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         model_id = request["model"]

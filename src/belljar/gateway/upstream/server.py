@@ -57,8 +57,6 @@ class Address:
     """Without a key of its own the caller's is passed on."""
     timeout_seconds: float = 600
     """Its longest silence."""
-    cites: bool = False
-    """Its models know `search_result` blocks, and cite them."""
 
     def key_for(self, caller: Caller) -> str | None:
         return self.key or (caller.api_key if self.passes_key_on else None)

@@ -23,6 +23,7 @@ fallback_name = "qwen3-coder-30b"        # what the model is called at the fallb
 id = "fast"
 upstream = "local"
 name = "qwen3-coder-30b"                 # what it is called there
+fences = true                            # it writes code in Markdown instead of calling tools
 defaults = { top_p = 0.9 }
 """
 
@@ -105,6 +106,8 @@ class ModelEntry(BaseModel):
     upstream: str
     name: str | None = None
     fallback_name: str | None = None
+    fences: bool = False
+    """It writes code between Markdown fences instead of calling tools."""
     defaults: Defaults = {}
 
     @property

@@ -1,0 +1,272 @@
+"""A model that writes code in Markdown fences instead of calling tools, played as one that calls them.
+
+On the way out there are no tools any more: a note in the system prompt says how to have code run, and earlier uses and
+results stand as fences and as text. On the way in the first whole fence of an answer becomes a tool use, and ends the
+turn: what such a model writes behind it is mostly what it thinks the code will print.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from belljar.gateway.tools import BASH, CODE, OUR_NAMES
+from belljar.gateway.upstream import Caller, Event, Model, Request, Upstream
+from belljar.wire.ids import new_id
+
+Block = dict[str, Any]
+
+_OPENING = re.compile(r"^[ \t]*```[ \t]*(\w+)[ \t]*\r?$", re.MULTILINE)
+_CLOSING = re.compile(r"^[ \t]*```[ \t]*\r?$", re.MULTILINE)
+_FIELDS = {CODE: "code", BASH: "command"}
+_LANGUAGES = {
+    "python": CODE,
+    "python3": CODE,
+    "py": CODE,
+    "tool_code": CODE,
+    "bash": BASH,
+    "sh": BASH,
+    "shell": BASH,
+}
+_CHARACTERS_PER_TOKEN = 4
+_RESULT = "[Output of the code, from the sandbox]"
+
+
+class FencedUpstream:
+    """Wraps another upstream."""
+
+    def __init__(self, inner: Upstream) -> None:
+        self._inner = inner
+
+    @property
+    def kind(self) -> str:
+        return self._inner.kind
+
+    def cites(self, model_id: str) -> bool:
+        return False
+
+    async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
+        names = {str(tool.get("name")) for tool in request.get("tools") or []}
+        inner = self._inner.stream(without_tools(request), caller)
+        turn = _Turn(names & _FIELDS.keys())
+        async with aclosing(inner) as events:  # type: ignore[type-var]
+            async for event in events:
+                for out in turn.take(event):
+                    yield out
+                if turn.is_over:
+                    return
+
+    async def count_tokens(self, request: Request, caller: Caller) -> int | None:
+        return await self._inner.count_tokens(without_tools(request), caller)
+
+    async def models(self, caller: Caller) -> list[Model]:
+        return await self._inner.models(caller)
+
+    async def model(self, model_id: str, caller: Caller) -> Model | None:
+        return await self._inner.model(model_id, caller)
+
+
+# -- on the way out -----------------------------------------------------------------------------------------
+
+
+def without_tools(request: Request) -> Request:
+    """The request without our tools, and with a note instead. Tools of the caller's stay: they have no fence."""
+    tools = request.get("tools") or []
+    ours = [tool for tool in tools if tool.get("name") in _FIELDS]
+    others = [tool for tool in tools if tool.get("name") not in OUR_NAMES]
+    if not ours and not any(_has_uses(message) for message in request["messages"]):
+        return request
+    out = {name: value for name, value in request.items() if name not in {"tools", "tool_choice"}}
+    if others:
+        out["tools"] = others
+        if (request.get("tool_choice") or {}).get("name") not in OUR_NAMES and request.get("tool_choice"):
+            out["tool_choice"] = request["tool_choice"]
+    if ours:
+        out["system"] = [*_blocks(request.get("system")), {"type": "text", "text": note(ours)}]
+    out["messages"] = [_in_text(message) for message in request["messages"]]
+    return out
+
+
+def note(tools: list[dict[str, Any]]) -> str:
+    """How the model has code run, from the tools' own descriptions."""
+    parts = []
+    for tool in tools:
+        language = "python" if tool["name"] == CODE else "bash"
+        parts.append(
+            f"To run {'Python' if language == 'python' else 'shell commands'}, write one block that begins with a line "
+            f"```{language} and ends with a line ```, and stop there: it is run, and you get what it prints. "
+            f"{tool.get('description') or ''}"
+        )
+    parts.append(
+        "Never write what code would print: have it run. When you have the answer, give it without such a block."
+    )
+    return "\n\n".join(parts)
+
+
+def _has_uses(message: dict[str, Any]) -> bool:
+    return any(block.get("type") in {"tool_use", "tool_result"} for block in _blocks(message.get("content")))
+
+
+def _in_text(message: dict[str, Any]) -> dict[str, Any]:
+    blocks: list[Block] = []
+    for block in _blocks(message.get("content")):
+        if block.get("type") == "tool_use" and block.get("name") in OUR_NAMES:
+            blocks.append({"type": "text", "text": _fence(block)})
+        elif block.get("type") == "tool_result":
+            blocks += _result(block)
+        else:
+            blocks.append(block)
+    return {**message, "content": blocks}
+
+
+def _fence(use: Block) -> str:
+    given = use.get("input") or {}
+    name = str(use.get("name"))
+    if name in _FIELDS:
+        language = "python" if name == CODE else "bash"
+        return f"```{language}\n{str(given.get(_FIELDS[name]) or '').rstrip()}\n```"
+    return f"```json\n{json.dumps(given, ensure_ascii=False)}\n```"
+
+
+def _result(block: Block) -> list[Block]:
+    content = _blocks(block.get("content"))
+    texts = "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
+    head = f"{_RESULT}\n{texts}" if not block.get("is_error") else f"{_RESULT} (it failed)\n{texts}"
+    return [{"type": "text", "text": head}, *(part for part in content if part.get("type") != "text")]
+
+
+def _blocks(content: object) -> list[Block]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return list(content) if isinstance(content, list) else []
+
+
+# -- on the way in ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Turn:
+    """One answer: text goes on as it comes, but for a line that may open a fence, and what stands in one."""
+
+    names: set[str]
+    """Of the tools that can be used by a fence."""
+    is_over: bool = False
+    _next_index: int = 0
+    _numbers: dict[int, int] = field(default_factory=dict)
+    _held: dict[int, str] = field(default_factory=dict)
+    """By the index of an open text block: what was not passed on yet."""
+    _characters: int = 0
+    """Of text that has come."""
+
+    def take(self, event: Event) -> list[Event]:
+        """What becomes of one event."""
+        kind = event.get("type")
+        if kind == "content_block_start":
+            return self._start(event)
+        if kind == "content_block_delta":
+            return self._delta(event)
+        if kind == "content_block_stop":
+            return self._stop(event)
+        return [event]
+
+    def _start(self, event: Event) -> list[Event]:
+        index = event["index"]
+        self._numbers[index] = self._next_index
+        self._next_index += 1
+        block = event["content_block"]
+        if block.get("type") != "text":
+            return [{**event, "index": self._numbers[index]}]
+        self._held[index] = ""
+        started = [{**event, "index": self._numbers[index], "content_block": {**block, "text": ""}}]
+        return started + (self._more(index, str(block["text"])) if block.get("text") else [])
+
+    def _delta(self, event: Event) -> list[Event]:
+        index = event["index"]
+        if index in self._held and event["delta"].get("type") == "text_delta":
+            return self._more(index, str(event["delta"]["text"]))
+        return [{**event, "index": self._numbers[index]}]
+
+    def _stop(self, event: Event) -> list[Event]:
+        index = event["index"]
+        out: list[Event] = []
+        if index in self._held:
+            held = self._held.pop(index)
+            out = self._fenced(index, held + "\n")  # a fence may close with the text
+            if self.is_over:
+                return out
+            out = self._text(index, held)
+        return [*out, {**event, "index": self._numbers[index]}]
+
+    def _more(self, index: int, text: str) -> list[Event]:
+        self._characters += len(text)
+        held = self._held[index] + text
+        out = self._fenced(index, held)
+        if self.is_over:
+            return out
+        opening = self._opening(held)
+        passed = _certain(held) if opening is None else opening.start()
+        self._held[index] = held[passed:]
+        return self._text(index, held[:passed])
+
+    def _fenced(self, index: int, held: str) -> list[Event]:
+        """The use of a whole fence in `held`, behind the text before it; nothing where there is none."""
+        opening = self._opening(held)
+        closing = _CLOSING.search(held, opening.end() + 1) if opening is not None else None
+        if opening is None or closing is None or closing.end() == len(held):
+            return []
+        return [
+            *self._text(index, held[: opening.start()]),
+            {"type": "content_block_stop", "index": self._numbers[index]},
+            *self._use(self._tool(opening) or CODE, held[opening.end() + 1 : closing.start()]),
+        ]
+
+    def _opening(self, held: str) -> re.Match[str] | None:
+        """The first line that opens a fence, and is complete."""
+        return next((m for m in _OPENING.finditer(held) if self._tool(m) and m.end() < len(held)), None)
+
+    def _tool(self, opening: re.Match[str]) -> str | None:
+        """The tool that runs what stands in a fence of this language, where it is offered."""
+        name = _LANGUAGES.get(opening[1].lower())
+        if name == CODE and CODE not in self.names and BASH in self.names:
+            return BASH
+        return name if name in self.names else None
+
+    def _text(self, index: int, text: str) -> list[Event]:
+        if not text:
+            return []
+        delta = {"type": "text_delta", "text": text}
+        return [{"type": "content_block_delta", "index": self._numbers[index], "delta": delta}]
+
+    def _use(self, name: str, code: str) -> list[Event]:
+        self.is_over = True
+        number = self._next_index
+        block = {"type": "tool_use", "id": new_id("toolu"), "name": name, "input": {}}
+        given = json.dumps({_FIELDS[name]: code}, ensure_ascii=False)
+        return [
+            {"type": "content_block_start", "index": number, "content_block": block},
+            {
+                "type": "content_block_delta",
+                "index": number,
+                "delta": {"type": "input_json_delta", "partial_json": given},
+            },
+            {"type": "content_block_stop", "index": number},
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+                # The upstream has not told yet, and is not asked any more.
+                "usage": {"output_tokens": -(-self._characters // _CHARACTERS_PER_TOKEN)},
+            },
+            {"type": "message_stop"},
+        ]
+
+
+def _certain(text: str) -> int:
+    """How much of `text` can be passed on: not a last line that may become the opening of a fence."""
+    start = text.rfind("\n") + 1
+    line = text[start:].lstrip(" \t")
+    may_open = line.startswith("```") or "```".startswith(line)
+    return start if may_open and line else len(text)
