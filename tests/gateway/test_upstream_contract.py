@@ -9,8 +9,8 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from chatting import ChatModel
-from serving import BreakOff, Model, Raw, Refusal, Stall, said, text, thinking
+from chatting import ChatModel, Chunks, chunk
+from serving import BreakOff, Model, Raw, Refusal, Stall, said, text, thinking, told
 
 from belljar.errors import UpstreamError
 from belljar.gateway.turn import MessageFold, Rewriter
@@ -287,3 +287,40 @@ async def test_a_server_that_repeats_the_key(
         await answer(upstream, asking())
     assert caught.value.status == status
     assert "the-key-of-this-test" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.fixture
+async def chat(chat_model: ChatModel) -> AsyncIterator[Upstream]:
+    chat_model.play()
+    async with open_upstream(Settings(upstream=f"openai:{chat_model.url}", upstream_retries=0)) as upstream:
+        yield upstream
+
+
+async def test_fields_that_a_server_names_otherwise(chat: Upstream, chat_model: ChatModel) -> None:
+    named = [{"error": {"message": f"use '{name}'"}} for name in ("max_completion_tokens", "stream_options")]
+    chat_model.play(told(named[0], 400), told(named[1], 422), [text("So.")], [text("Again.")])
+    assert shown(await answer(chat, asking())) == [("text", "So.")]
+    assert shown(await answer(chat, asking())) == [("text", "Again.")]
+    last = chat_model.requests[-1]
+    assert (len(chat_model.requests), last["max_completion_tokens"]) == (4, 100), "it is remembered"
+    assert not {"max_tokens", "stream_options"} & set(last)
+    chat_model.play(told(named[0], 400))
+    with pytest.raises(UpstreamError, match="max_completion_tokens"):
+        await answer(chat, asking())
+
+
+async def test_servers_that_do_not_stream_or_forget_the_end(chat: Upstream, chat_model: ChatModel) -> None:
+    whole = {"choices": [{"message": {"content": "Whole."}, "finish_reason": "stop"}]}
+    chat_model.play(
+        told(whole),
+        Chunks([chunk({"content": "No done."}, "stop")], forgets_done=True),
+        Chunks([chunk({"content": "No reason."})]),
+        Chunks([chunk({"content": "Neither."})], forgets_done=True),
+        Chunks([]),
+        told({"hello": 1}),
+    )
+    for words in ("Whole.", "No done.", "No reason."):
+        assert shown(await answer(chat, asking())) == [("text", words)]
+    for says in ("broke off", "broke off", "does it speak"):
+        with pytest.raises(UpstreamError, match=says):
+            await answer(chat, asking())
