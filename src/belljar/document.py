@@ -41,7 +41,7 @@ def execution(
         stdout=result.stdout,
         stderr=result.stderr,
         truncated=result.truncated,
-        outputs=[_output(event) for event in result.outputs],
+        outputs=[output_of(event) for event in result.outputs],
         files=list(files),
         usage=result.usage,
         isolation=isolation,
@@ -49,15 +49,17 @@ def execution(
     )
 
 
-def _output(event: results.Event) -> Output:
+def output_of(event: results.Output) -> Output:
+    """An output as the document has it."""
     if isinstance(event, results.Stream):
         return StreamOutput(name=event.name, text=event.text)
     if isinstance(event, results.Raised):
         return ErrorOutput(ename=event.ename, evalue=event.evalue, traceback=event.traceback)
-    return DisplayOutput(type=event.type, data={kind: _text(kind, body) for kind, body in event.data.items()})
+    data = {kind: _text(kind, body) for kind, body in event.data.items()}
+    return DisplayOutput(type=event.type, data=data, metadata=event.metadata, display_id=event.display_id)
 
 
 def _text(kind: str, body: bytes) -> str:
-    if kind.startswith(_TEXT_TYPES):
+    if kind.startswith(_TEXT_TYPES) or kind.endswith("+json"):
         return body.decode("utf-8", "replace")
     return base64.b64encode(body).decode()

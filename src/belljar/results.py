@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from belljar.frames import Message
@@ -21,11 +21,23 @@ class Stream:
 
 @dataclass(frozen=True)
 class Display:
-    """A rich value: an open figure (`display_data`) or the value of the last expression (`execute_result`)."""
+    """A rich value: what was displayed, or left open as a figure (`display_data`), or the value of the last expression
+    (`execute_result`). As an event it may also take the place of an earlier one (`update_display_data`)."""
 
-    type: Literal["display_data", "execute_result"]
+    type: Literal["display_data", "execute_result", "update_display_data"]
     data: dict[str, bytes]
     """By media type; text types are UTF-8."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """As the code gave it: by media type, in a notebook's words."""
+    display_id: str | None = None
+    """By which the code can replace it."""
+
+
+@dataclass(frozen=True)
+class Clear:
+    """An event only: what was shown so far was taken back, `wait`: as soon as something else is shown."""
+
+    wait: bool
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,8 @@ class Asks:
     asks: list[Ask]
 
 
-Event = Stream | Display | Raised
+Output = Stream | Display | Raised
+Event = Output | Clear
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ class Result:
     stdout: str
     stderr: str
     truncated: Truncated
-    outputs: list[Event]
+    outputs: list[Output]
     files: list[WorkFile]
     files_left_out: int
     """Files beyond the limit on how many one run gives back."""
@@ -121,7 +134,9 @@ class Outputs:
         self._on_asks = on_asks
         self._calls: list[dict[str, list[str]]] = [{"stdout": [], "stderr": []} for _ in range(calls)]
         self._bodies = [b""] * calls
-        self._outputs: list[Event] = []
+        self._outputs: list[Output] = []
+        self._is_to_clear = False
+        """With the next output."""
         self._open: tuple[Literal["stdout", "stderr"], list[str]] | None = None
         """The stream that is being written, in pieces: joined when something else follows."""
         self._texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
@@ -144,9 +159,42 @@ class Outputs:
             for mime, size in message.head["parts"]:
                 data[mime] = message.body[at : at + size]
                 at += size
-            self._add(Display(message.head["type"], data))
+            self._show(message.head, data)
+
+    def _show(self, head: dict[str, Any], data: dict[str, bytes]) -> None:
+        metadata = head.get("metadata", {})
+        if head["type"] == "clear_output":
+            wait = metadata.get("wait") is True
+            self._is_to_clear = wait
+            if not wait:
+                self._clear()
+            self._tell(Clear(wait))
+            return
+        shown = Display(head["type"], data, metadata, head.get("display_id"))
+        if shown.type != "update_display_data":
+            self._add(shown)
+            return
+        places = [
+            at
+            for at, output in enumerate(self._outputs)
+            if isinstance(output, Display) and output.display_id == shown.display_id
+        ]
+        for at in places:
+            self._outputs[at] = replace(shown, type="display_data")
+        if places:
+            self._tell(shown)
+        else:  # it was shown by an earlier run
+            self._add(replace(shown, type="display_data"))
+
+    def _clear(self) -> None:
+        """What a notebook would show is gone; what was printed stays printed."""
+        self._is_to_clear = False
+        self._open = None
+        self._outputs.clear()
 
     def _stream(self, name: Literal["stdout", "stderr"], text: str) -> None:
+        if self._is_to_clear:
+            self._clear()
         self._texts[name].append(text)
         if self._open is None or self._open[0] != name:
             self._close()
@@ -160,7 +208,9 @@ class Outputs:
             self._outputs.append(Stream(name, "".join(pieces)))
             self._open = None
 
-    def _add(self, event: Event) -> None:
+    def _add(self, event: Output) -> None:
+        if self._is_to_clear:
+            self._clear()
         self._close()
         self._outputs.append(event)
         self._tell(event)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
-import io
 import json
 import linecache
 import os
 import signal
+import subprocess
 import sys
 import threading
 import traceback
@@ -23,12 +23,18 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from belljar.frames import Decoder, Message, encode
-from belljar.guest import display
+from belljar.guest import display, streams
 from belljar.guest.calls import Calls
+from belljar.guest.displays import Displays, clip
 from belljar.kernel import trim_heap
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
-_MAX_TEXT = 256 * 1024
+_MAX_SETTLES = 1000
+"""Of a run: how often its stderr waits for its stdout. Past that the two are told as they are read."""
+_KEPT_VALUES = 3
+"""Of last expressions: `_`, `__` and `___`. They may be large."""
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, list, dict, tuple, set, frozenset, range})
+"""Types whose values are their text, and no more."""
 _MAX_TRACEBACK = 32 * 1024
 _REHEARSED = "print('one', 2 * 3.5, end=' ')\nprint([4])\n"
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -46,33 +52,53 @@ class Guest:
     def __init__(self) -> None:
         self._control = -1
         self._temporary = ""
-        self._pid = 0
-        self._count = 0
+        self.pid = 0
+        self.count = 0
         self._decoder = Decoder(MAX_REQUEST_BYTES)
         self._received: deque[Message] = deque()
-        self._displaying = threading.RLock()
-        self._displays = 0
+        self.displays = Displays(self)
+        self._settles = 0
+        self._asked = 0
+        """Of the keeper, each with a number: words on which the main thread waits."""
+        self._values: deque[tuple[str, Any]] = deque()
+        """Of last expressions, by the names that they have in the code's namespace."""
+        self._shell: Any = None
+        """What the code knows as get_ipython(), once it has asked for it: see `shell`."""
         self._tools: Any = None
         """Those of the caller, while a run has some: see `client_tools`."""
         self._runner: Any = None
         """Of the code's `await` outside of functions: one event loop for all cells."""
         self._main = ModuleType("__main__")
         self._main.__dict__["__builtins__"] = builtins  # the module, as in a script
-        # By the line, so that a kill loses little, and so that what is shown while it runs is current.
-        self._stdout, self._stderr = _text(1, "w"), _text(2, "w")
-        self._stdin: io.TextIOWrapper | None = _text(0, "r")
+        self._stdout, self._stderr = streams.written_text(), streams.error_text(self._settle)
+        self._stdin: Any = streams.read_text()
         """Of the first run: what one has read ahead is not for the next."""
 
     def become(self, temporary: str) -> None:
         """Be from now on what the code takes the interpreter for. Files without a name are made in `temporary`."""
-        self._temporary, self._pid = temporary, os.getpid()
+        self._temporary, self.pid = temporary, os.getpid()
         sys.modules["__main__"] = self._main
+        if "multiprocessing" in sys.modules:
+            sys.modules["__mp_main__"] = self._main
         sys.argv, sys.orig_argv = [""], [sys.executable]
         sys.path[:] = ["", *filter(None, sys.path)]
         sys.dont_write_bytecode = True
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
-        display.set_emit(self._display)
+        display.set_emit(self.displays.send)
+        notebook: Any = builtins
+        notebook.input, notebook.display, notebook.get_ipython = streams.asked, _displayed, self._ipython
+        # Who starts a process hands on what is printed next.
+        os.register_at_fork(before=self._settle)
+        popen: Any = subprocess.Popen
+        start = popen.__init__
+
+        def started(own: Any, *args: Any, **kwargs: Any) -> None:
+            self._settle()
+            start(own, *args, **kwargs)
+
+        started.__wrapped__, started.__doc__ = start, start.__doc__  # type: ignore[attr-defined]
+        popen.__init__ = started
 
     def serve(self, control: int, laps: dict[str, float]) -> None:
         """Run what comes by the socket `control`. SIGINT is ignored until there is code."""
@@ -86,9 +112,9 @@ class Guest:
             started = perf_counter()
             finished = self._run(request)
             finished.head["run"] = request["run"]
-            if os.getpid() != self._pid:
+            if os.getpid() != self.pid:
                 # A child that the code forked, and that came back here when the code ended.
-                self._flush()
+                self.flush()
                 os._exit(finished.head.get("return_code", 0) & 0xFF)
             if not request["is_last"] and perf_counter() - started > _LONG_SECONDS:
                 trim_heap()  # from here on we may be stopped for long
@@ -113,9 +139,9 @@ class Guest:
                 os.dup2(fd, place)
             for fd in (null, *kept):
                 os.close(fd)
-        linecache.cache.pop(f"<cell {self._count}>", None)
-        self._count = 0
-        self._stdin = sys.stdin  # type: ignore[assignment]
+        linecache.cache.pop(f"<cell {self.count}>", None)
+        self.count = 0
+        self._stdin = sys.stdin
 
     def _receive(self) -> Message:
         """The keeper's next message; ends the process where there is no keeper any more."""
@@ -139,24 +165,29 @@ class Guest:
         while data:
             data = data[os.write(self._control, data) :]
 
-    def _display(self, kind: str, data: dict[str, bytes]) -> None:
-        if os.getpid() != self._pid:
-            return
-        parts = [[mime, len(value)] for mime, value in data.items()]
-        with self._displaying:
-            self._displays += 1
-            head = {"type": kind, "parts": parts, "number": self._displays}
-            self._flush()  # what was printed before comes before
-            self._send(Message("display", head, b"".join(data.values())))
-            if threading.current_thread() is not threading.main_thread():
-                return  # the main thread is the one that reads from the keeper
-            # What is printed next comes after: it takes another way, and could be faster.
+    def ask_keeper(self, kind: str, head: dict[str, Any], body: bytes = b"") -> None:
+        """Say something, and wait until the keeper has taken it in: what is printed next comes after, and it takes
+        another way, which could be faster. The main thread waits; it is the one that reads from the keeper."""
+        self._asked += 1
+        number = self._asked
+        self._send(Message(kind, {**head, "number": number}, body))
+        if threading.current_thread() is threading.main_thread():
             while True:
                 answer = self._receive()
-                if answer.kind == "shown" and answer.head["number"] == self._displays:
+                if answer.kind == "shown" and answer.head["number"] == number:
                     return
 
-    def _flush(self) -> None:
+    def _settle(self) -> None:
+        """What was printed before comes before what is written to stderr, or by another process, from here on."""
+        if os.getpid() != self.pid or threading.current_thread() is not threading.main_thread():
+            return
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # the code closed or replaced it
+            sys.stdout.flush()
+        if self._settles < _MAX_SETTLES and streams.is_unread(1):
+            self._settles += 1
+            self.ask_keeper("settle", {})
+
+    def flush(self) -> None:
         for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):
             try:
                 stream.flush()
@@ -169,8 +200,8 @@ class Guest:
         try:
             for name, value in env.items():
                 os.environ[name] = value
-            _give_to_read(request["stdin"], self._temporary)
-            sys.stdin, self._stdin = self._stdin or _text(0, "r"), None
+            streams.give_to_read(request["stdin"], self._temporary)
+            sys.stdin, self._stdin = self._stdin or streams.read_text(), None
             with contextlib.suppress(OSError):  # no space left, say: for the code to find, and to mend
                 os.makedirs(env["OUTPUT_DIR"], exist_ok=True)
             _set_handler(signal.SIGINT, signal.default_int_handler)
@@ -184,7 +215,8 @@ class Guest:
         except BaseException as error:
             return self._raised(error)
         finally:
-            self._flush()
+            self.displays.end()
+            self.flush()
             for name, value in before.items():
                 if value is None:
                     os.environ.pop(name, None)
@@ -206,15 +238,20 @@ class Guest:
     def _cell(self, request: dict[str, Any]) -> Message:
         """Run Python code."""
         code = request["code"]
-        self._count += 1
-        filename = f"<cell {self._count}>"
+        self.count += 1
+        self._settles = 0
+        filename = f"<cell {self.count}>"
         linecache.cache[filename] = (len(code), None, f"{code}\n".splitlines(keepends=True), filename)
         tools = request.get("tools")
         if tools:
             self._offer(tools)
+        if self._shell is not None:
+            self._shell.begin()
         try:
             return self._with_figures(self._finished(code, filename))
         finally:
+            if self._shell is not None:
+                self._shell.end()
             if tools:
                 self._tools.close()
                 self._tools = None
@@ -251,23 +288,70 @@ class Guest:
         return finished
 
     def _execute(self, code: str, filename: str) -> None:
-        # Not ast.parse: a SyntaxError is to be raised from the user's code and not from a library's.
-        tree: Any = compile(code, filename, "exec", ast.PyCF_ONLY_AST | _AWAIT, dont_inherit=True)
+        tree = self._parsed(code, filename)
+        if self._shell is not None and self._shell.ast_node_interactivity == "all":
+            self._shell.run_all(tree, filename)
+            return
         last = tree.body[-1] if tree.body else None
-        namespace = self._main.__dict__
-        if isinstance(last, ast.Expr):
-            tree.body.pop()
-            body, value = _compile(tree, filename), _compile(ast.Expression(last.value), filename)
-            self._evaluate(body)
-            result = self._evaluate(value)
-            if result is not None:
-                namespace["_"] = result
-                self._display("execute_result", {"text/plain": _clip(repr(result))})
-        else:
-            self._evaluate(_compile(tree, filename))
+        result = self.run_tree(tree, filename)
+        if result is not None and not _is_quiet(code, last):
+            self.show(result)
 
-    def _evaluate(self, code: CodeType) -> Any:
-        result = eval(code, self._main.__dict__)  # noqa: S307 - it is the user's code, in the user's jail
+    def run_tree(self, tree: Any, filename: str) -> Any:
+        """Run a syntax tree, and return the value of its last expression; None where it ends otherwise."""
+        last = tree.body[-1] if tree.body else None
+        if not isinstance(last, ast.Expr):
+            return self.evaluate(_compile(tree, filename))
+        tree.body.pop()
+        body, value = _compile(tree, filename), _compile(ast.Expression(last.value), filename)
+        self.evaluate(body)
+        return self.evaluate(value)
+
+    def _parsed(self, code: str, filename: str) -> Any:
+        """The syntax tree of Python; where it is none, of what a notebook makes of it."""
+        try:
+            # Not ast.parse: a SyntaxError is to be raised from the user's code and not from a library's.
+            return compile(code, filename, "exec", ast.PyCF_ONLY_AST | _AWAIT, dont_inherit=True)
+        except SyntaxError:
+            from belljar.guest import notebook  # for those who write more than Python
+
+            if (tree := notebook.tree_of(code, filename, self._main.__dict__)) is None:
+                raise
+            return tree
+
+    def show(self, result: Any) -> None:
+        """The value of the last expression."""
+        if type(result) in _PLAIN:
+            self._remember(result)
+            self.displays.send("execute_result", {"text/plain": clip(repr(result))})
+            return
+        if type(result).__name__ == "Quitter":
+            result()  # `exit` and `quit`: as in a notebook, the name alone does it
+        from belljar.guest import rich  # which those do without who only print
+
+        self._remember(result)
+        shown = rich.bundle(result)
+        if shown is not None:
+            self.displays.send("execute_result", *shown)
+
+    def _remember(self, result: Any) -> None:
+        """Have it be `_` and `_N` of its cell; those before it `__` and `___`. Not where the code has a `_` itself."""
+        namespace = self._main.__dict__
+        before = self._values[0][1] if self._values else None
+        if namespace.get("_", before) is not before:
+            return
+        if len(self._values) == _KEPT_VALUES:
+            name, old = self._values.pop()
+            if namespace.get(name) is old:
+                del namespace[name]
+        self._values.appendleft((f"_{self.count}", result))
+        namespace[f"_{self.count}"] = result
+        for length, (_, value) in enumerate(self._values, 1):
+            namespace["_" * length] = value
+
+    def evaluate(self, code: CodeType, namespace: dict[str, Any] | None = None) -> Any:
+        """Run code of the user's; in the cells' own namespace, unless there is another."""
+        result = eval(code, self._main.__dict__ if namespace is None else namespace)  # noqa: S307 - in the user's jail
         if not code.co_flags & _IS_COROUTINE:
             return result
         if self._runner is None:
@@ -275,6 +359,14 @@ class Guest:
 
             self._runner = asyncio.Runner()
         return self._runner.run(result)
+
+    def _ipython(self) -> Any:
+        """What code that was written for notebooks speaks to."""
+        if self._shell is None:
+            from belljar.guest.shell import Shell
+
+            self._shell = Shell(self, self._main.__dict__)
+        return self._shell
 
     def _exit_code(self, error: SystemExit) -> int:
         if error.code is None:
@@ -309,6 +401,23 @@ def _compile(tree: ast.Module | ast.Expression, filename: str) -> CodeType:
     return code
 
 
+def _is_quiet(code: str, last: Any) -> bool:
+    """Whether a semicolon ends the last expression: then nobody wants to see its value."""
+    behind = code.split("\n")[(last.end_lineno or 1) - 1 :]
+    behind[0] = behind[0].encode("utf-8", "replace")[last.end_col_offset :].decode("utf-8", "replace")
+    return any(";" in line.partition("#")[0] for line in behind)
+
+
+def _displayed(*values: object, **more: Any) -> Any:
+    """Show values, each as what it is: a table, a picture, a formula."""
+    from belljar.guest import rich
+
+    return rich.display(*values, **more)
+
+
+_displayed.__name__ = _displayed.__qualname__ = "display"
+
+
 def _traceback(error: BaseException) -> list[str]:
     """The lines of the traceback, from the user's first frame on."""
     described = traceback.TracebackException.from_exception(error)
@@ -316,39 +425,10 @@ def _traceback(error: BaseException) -> list[str]:
     part: traceback.TracebackException | None = described
     while part is not None and id(part) not in seen:
         seen.add(id(part))
-        # What called the user's code is of no interest, and neither is our own code below it.
+        # What called the user's code is of no interest, and neither is our own code, below it or in between.
         if any(frame.filename.startswith("<cell ") for frame in part.stack):
             while not part.stack[0].filename.startswith("<cell "):
                 part.stack.pop(0)
-        while part.stack and "inside.zip" in part.stack[0].filename:
-            part.stack.pop(0)
-        while part.stack and "inside.zip" in part.stack[-1].filename:
-            part.stack.pop()
+        part.stack[:] = [frame for frame in part.stack if "inside.zip" not in frame.filename]
         part = part.__cause__ or part.__context__
     return "".join(described.format()).rstrip("\n").splitlines()
-
-
-def _clip(text: str) -> bytes:
-    if len(text) > _MAX_TEXT:
-        text = f"{text[:_MAX_TEXT]}\n[... {len(text) - _MAX_TEXT} characters left out ...]"
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _text(fd: int, mode: str) -> io.TextIOWrapper:
-    stream = open(fd, mode + "b", buffering=-1, closefd=False)  # noqa: SIM115 - lives as long as the process
-    return io.TextIOWrapper(
-        stream, encoding="utf-8", errors="backslashreplace" if mode == "w" else "replace", line_buffering=True
-    )
-
-
-def _give_to_read(text: str, temporary: str) -> None:
-    """Make `text`, or nothing, what is read from descriptor 0."""
-    if text:
-        fd = os.open(temporary, os.O_TMPFILE | os.O_RDWR)
-        with open(fd, "wb", closefd=False) as file:
-            file.write(text.encode("utf-8", "surrogatepass"))
-        os.lseek(fd, 0, os.SEEK_SET)
-    else:
-        fd = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(fd, 0)
-    os.close(fd)

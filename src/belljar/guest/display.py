@@ -14,7 +14,7 @@ from typing import Any
 
 from belljar.layout import FILES
 
-Emit = Callable[[str, dict[str, bytes]], None]
+Emit = Callable[..., None]
 _emit: list[Emit] = []
 """Where `plt.show()` sends figures while a cell runs; empty in the zygote."""
 
@@ -23,8 +23,14 @@ _PICTURES = {"png", "jpg", "jpeg", "gif", "webp"}
 
 
 def set_emit(emit: Emit) -> None:
-    """Direct what is displayed from now on to `emit(type, data by media type)`."""
+    """Direct what is displayed from now on to `emit(type, data by media type)`, which may get metadata and an id."""
     _emit[:] = [emit]
+
+
+def emit(kind: str, *shown: Any) -> None:
+    """Display it, where a cell runs."""
+    if _emit:
+        _emit[0](kind, *shown)
 
 
 class _PyplotFinder(importlib.abc.MetaPathFinder):

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import os
 import select
 import signal
 import socket
+import struct
+import termios
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -42,6 +45,7 @@ _LOOK_SECONDS = 20e-6
 _PATIENT_LOOKS = 50
 _PATIENT_LOOK_SECONDS = 0.001
 _CRUMB_BYTES = 4096
+_INT = struct.Struct("i")
 
 
 class Guest:
@@ -68,6 +72,7 @@ class Guest:
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
+        """In the order in which they are read, stderr comes first: see `_take_both`."""
         self._decoder = Decoder(MAX_DISPLAY_BYTES)
         self._idle = Budget()
         """For what it says between runs."""
@@ -187,10 +192,9 @@ class Guest:
 
     def flush(self) -> None:
         """Take in what was written before now: it comes before what the guest says next."""
-        for name in self._pipes:
-            left = _MAX_FLUSH_BYTES
-            while left > 0 and (taken := self._take(name)):
-                left -= taken
+        left = _MAX_FLUSH_BYTES
+        while left > 0 and (taken := self._take_both()):
+            left -= taken
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -275,9 +279,10 @@ class Guest:
             elif message.kind == "started":
                 run.budget.count()
                 run.hear_of_start(message)
-            elif message.kind in ("display", "ask"):
+            elif message.kind in ("display", "ask", "settle"):
                 run.budget.count()
-                run.heard()
+                if message.kind != "settle":
+                    run.heard()
                 return run, message
             elif message.kind in ("said", "called"):
                 run.budget.count()
@@ -311,6 +316,7 @@ class Guest:
                 await run.tell()
                 if display.kind == "display":
                     await run.display(display)
+                if display.kind != "ask":
                     # The guest waits for this before it goes on to print.
                     number = display.head.get("number")
                     await self.send(
@@ -333,7 +339,7 @@ class Guest:
     def _drain(self, name: str) -> None:
         """There is something in a pipe, or its end."""
         fd = self._pipes[name]
-        taken = self._take(name)
+        taken = self._take_both() if name == "stdout" else self._take(name)
         self._leave(fd)
         if not taken and _is_at_end(fd):
             return
@@ -350,12 +356,24 @@ class Guest:
         # A program that writes byte by byte is not to wake us, and the owner, for each.
         self._loop.call_later(_GATHER_SECONDS, self._drain_more, name)
 
-    def _take(self, name: str) -> int:
+    def _take_both(self) -> int:
+        """Read what is in both pipes now; how many bytes that is.
+
+        Whoever writes to stderr sees to it that nothing is left in the pipe of stdout (`guest.streams`). So what is in
+        stderr's was written before what is in stdout's at the same moment.
+        """
+        if self._is_closed:
+            return 0
+        pending = _INT.unpack(fcntl.ioctl(self._pipes["stdout"], termios.FIONREAD, bytes(_INT.size)))[0]
+        taken = self._take("stderr")
+        return taken + self._take("stdout", min(pending, PIPE_BYTES)) if pending else taken
+
+    def _take(self, name: str, most: int = PIPE_BYTES) -> int:
         """Read what is there now; how many bytes that is."""
         if self._is_closed:
             return 0
         try:
-            data = os.read(self._pipes[name], PIPE_BYTES)
+            data = os.read(self._pipes[name], most)
         except BlockingIOError:
             return 0
         if self.run is not None and data:

@@ -256,10 +256,12 @@ class Run:
     async def display(self, message: Message) -> None:
         """Emit a rich value. Raises ProtocolError where it is none."""
         kind, parts = message.head.get("type"), message.head.get("parts")
-        if kind not in ("display_data", "execute_result"):
+        if kind not in ("display_data", "execute_result", "update_display_data", "clear_output"):
             raise ProtocolError("a display that is none")
         sizes = _parts(parts, len(message.body))
-        self._displays += 1
+        more = _more(message.head)
+        # What comes in the place of another, or is none, takes no place.
+        self._displays += kind in ("display_data", "execute_result")
         self._display_bytes += len(message.body)
         self._text_bytes += sum(size for mime, size in sizes if _is_text(mime))
         if (
@@ -269,7 +271,7 @@ class Run:
         ):
             self.displays_left_out += 1
         else:
-            await self.emit(Message("display", {"type": kind, "parts": parts}, message.body))
+            await self.emit(Message("display", {"type": kind, "parts": parts, **more}, message.body))
 
 
 def _question(ask: dict[str, Any]) -> dict[str, Any]:
@@ -293,6 +295,17 @@ def _is_within(value: Any, depth: int) -> bool:
 
 def _is_text(mime: str) -> bool:
     return not mime.startswith("image/") or mime.startswith("image/svg")
+
+
+def _more(head: dict[str, Any]) -> dict[str, Any]:
+    """What a display has besides its parts. Raises ProtocolError."""
+    metadata, display_id = head.get("metadata", {}), head.get("display_id", "")
+    if not isinstance(metadata, dict) or not _is_within(metadata, _ASK_DEPTH):
+        raise ProtocolError("metadata that is none")
+    if not isinstance(display_id, str) or len(display_id) > 100:
+        raise ProtocolError("no id of a display")
+    more: dict[str, Any] = {"metadata": metadata} if metadata else {}
+    return more | ({"display_id": display_id} if display_id else {})
 
 
 def _parts(parts: Any, size: int) -> list[tuple[str, int]]:

@@ -119,6 +119,10 @@ class Usage(BaseModel):
     peak_memory_bytes: int
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 class StreamOutput(BaseModel):
     type: Literal["stream"] = "stream"
     name: Literal["stdout", "stderr"]
@@ -126,9 +130,14 @@ class StreamOutput(BaseModel):
 
 
 class DisplayOutput(BaseModel):
-    type: Literal["display_data", "execute_result"]
+    type: Literal["display_data", "execute_result", "update_display_data"]
+    """The last in a stream only."""
     data: dict[str, str]
     """By media type; binary types are base64."""
+    metadata: Annotated[dict[str, Any], Field(exclude_if=_is_empty)] = {}
+    """As the code gave it; left out where there is none."""
+    display_id: Annotated[str | None, Field(exclude_if=_is_empty)] = None
+    """By which the code may replace it; left out where there is none."""
 
 
 class ErrorOutput(BaseModel):
