@@ -177,6 +177,8 @@ def _print_event(event: results.Event) -> None:
             click.echo(event.text, nl=False, err=event.name == "stderr")
         elif isinstance(event, results.Raised):
             click.echo("\n".join(event.traceback), err=True)
+        elif isinstance(event, results.Display) and event.type != "execute_result":
+            click.echo(results.text_of(event), nl=bool(results.text_of(event)))
     except BrokenPipeError:
         os._exit(128 + signal.SIGPIPE)  # as of any program whose reader has gone; the keeper ends with us
     except OSError as error:

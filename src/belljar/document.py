@@ -23,17 +23,21 @@ _TEXT_TYPES = ("text/", "application/json", "application/javascript", "image/svg
 def execution(
     result: results.Result,
     *,
+    execution_id: str | None = None,
     container: str | None,
     restored: str = "",
     files: Sequence[ExecutionFile],
     isolation: Isolation,
 ) -> Execution:
-    """The document of `result`; `restored` is what is to be said of a container that was asleep before."""
+    """The document of `result`, with a new id where it has none.
+
+    `restored` is what is to be said of a container that was asleep before.
+    """
     outcome = result.outcome
     if restored:
         outcome = outcome.model_copy(update={"message": f"{outcome.message} {restored}"})
     return Execution(
-        id=new_id("exec"),
+        id=execution_id or new_id("exec"),
         container=container,
         restored=bool(restored),
         outcome=outcome,

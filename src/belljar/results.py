@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -119,6 +120,25 @@ class Result:
     is_closed: bool = False
     """The session has been closed, as was asked for."""
     calls: list[CallResult] = field(default_factory=list)
+
+
+_OBJECT = re.compile(r"<[^<>]*>")
+"""What says no more than what kind of thing it is."""
+
+
+def text_of(shown: Display) -> str:
+    """What there is to read of a rich value; nothing of a picture that was displayed."""
+    found = {mime: part.decode("utf-8", "replace") for mime, part in shown.data.items() if _is_read(mime)}
+    if shown.type == "display_data" and any(mime.startswith("image/") for mime in shown.data):
+        return ""
+    plain = found.pop("text/plain", "")
+    if "text/markdown" in found:
+        return found["text/markdown"]
+    return next(iter(found.values()), plain) if not plain or _OBJECT.fullmatch(plain) else plain
+
+
+def _is_read(mime: str) -> bool:
+    return mime in ("text/plain", "text/markdown", "text/latex", "application/json")
 
 
 class Outputs:

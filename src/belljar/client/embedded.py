@@ -176,7 +176,7 @@ def _harmless(part: str) -> str:
 def _save_figures(result: results.Result, directory: Path, saved: list[Path]) -> None:
     count = 0
     for event in result.outputs:
-        if isinstance(event, results.Display) and event.type == "display_data":
+        if isinstance(event, results.Display):
             for kind, body in event.data.items():
                 if kind.startswith("image/"):
                     count += 1

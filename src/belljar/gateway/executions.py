@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -26,6 +27,7 @@ from belljar.wire.execution import (
     Limits,
     LimitsRequest,
 )
+from belljar.wire.ids import new_id
 from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
 
 _READ_BYTES = 1024 * 1024
@@ -36,8 +38,20 @@ Inputs = Mapping[str, tuple[str, bytes | Callable[[], AsyncIterator[bytes]]]]
 """By name: what a container knows the file by, and its content, or a way to read it."""
 
 
-async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Execution:
+@dataclass(frozen=True)
+class Watching:
+    """Somebody who is told of an execution while it goes on."""
+
+    begun: Callable[[str, str | None], Awaitable[None]]
+    """Its id, and its container's if it has one: a place has been found, and the code is about to be run."""
+    on_event: Callable[[results.Event], None]
+
+
+async def run(
+    parts: Parts, asked: ExecutionRequest, activity: Activity, watching: Watching | None = None
+) -> Execution:
     """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards."""
+    execution_id = new_id("exec")
     limits = _limits(parts, asked.limits)
     client = activity.client
     files = parts.files.of(client.tenant, client.most_stored_bytes)
@@ -48,15 +62,20 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
             container = await parts.placement.create(limits, client.tenant, client.most_containers)
         else:
             _check_limits(container, asked.limits)
-        ran, restored = await _run_in(parts, container, asked, inputs, files, activity)
+        ran, restored = await _run_in(
+            parts, container, asked, inputs, files, activity, execution_id, watching
+        )
     else:
         container = await parts.placement.create(limits, client.tenant, is_kept=False)
         try:
-            ran, restored = await _run_in(parts, container, asked, inputs, files, activity)
+            ran, restored = await _run_in(
+                parts, container, asked, inputs, files, activity, execution_id, watching
+            )
         finally:
             await parts.placement.discard(container.id, "it was made for one execution")
     return document.execution(
         ran.result,
+        execution_id=execution_id,
         container=container.id if asked.container is not None else None,
         restored=restored,
         files=[_file(file) for file in ran.files],
@@ -71,6 +90,8 @@ async def _run_in(
     inputs: Inputs,
     files: TenantFiles,
     activity: Activity,
+    execution_id: str,
+    watching: Watching | None,
 ) -> tuple[Ran, str]:
     """The run, and what is to be said of a container that was asleep before."""
     is_fresh = asked.container is None
@@ -87,8 +108,11 @@ async def _run_in(
     async with parts.placement.use(container.id, imports) as session:
         for name, (digest, body) in inputs.items():
             await session.put(name, digest, body)
+        if watching is not None:
+            await watching.begun(execution_id, None if is_fresh else container.id)
         activity.has_run_code = True
-        ran = await run_code(session, what, files)
+        on_event = watching.on_event if watching is not None else None
+        ran = await run_code(session, what, files, on_event=on_event)
     meter = activity.meter
     meter.began(CODE)
     meter.ran(ran.result.usage.wall_seconds)

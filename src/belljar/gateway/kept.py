@@ -39,13 +39,14 @@ async def run_code(
     files: TenantFiles,
     *,
     keep_figures: bool = False,
+    on_event: Callable[[results.Event], None] | None = None,
     on_asks: Callable[[results.Asks], None] | None = None,
 ) -> Ran:
     """Run code and keep the files that it wrote; with `keep_figures` also the figures that it left open.
 
     Raises NotFound where the container is gone and KeeperLost where the keeper is.
     """
-    result = await session.execute(what, on_asks=on_asks)
+    result = await session.execute(what, on_event, on_asks)
     kept = _Kept()
     for output in result.outputs:
         if isinstance(output, results.Display) and keep_figures:

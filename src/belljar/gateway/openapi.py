@@ -160,7 +160,10 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             "A model", _json(ModelDocument), errors=(401, 403, 404, 429, *_ASKS, 529)
         ),
         "POST /v1/executions": Operation(
-            "Run code without a model", _json(Execution), _json(ExecutionRequest), errors=(404, *_RUNS)
+            "Run code without a model",
+            {**_json(Execution), "text/event-stream": named("ExecutionEvents")},
+            _json(ExecutionRequest),
+            errors=(404, *_RUNS),
         ),
         "POST /v1/executions/batch": Operation(
             "Run many programs",

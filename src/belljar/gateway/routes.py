@@ -25,6 +25,7 @@ from belljar.gateway import (
     batch,
     executions,
     listing,
+    live,
     loop,
     models,
     offered,
@@ -134,10 +135,12 @@ async def read_model(request: Request) -> Response:
     return _json(json_of(models.document_of(model, searches=bool(parts.settings.search))))
 
 
-async def create_execution(request: Request) -> Response:
+async def create_execution(request: Request) -> ASGIApp:
     parts, activity = _parts(request), activity_of(request.scope)
     asked = _validated(ExecutionRequest, await _document(request))
     await parts.ledger.admit(activity.client, activity.meter)
+    if asked.stream:
+        return EventStream(lambda emit: live.answer(parts, asked, activity, emit), {})
     with activity.client.execution():
         done = await executions.run(parts, asked, activity)
     return _json(json_of(done))

@@ -199,4 +199,10 @@ BY_HAND: dict[str, Schema] = {
         "event data",
         description="Each event: `message_start`, blocks, `message_delta`, `message_stop`; `ping`; or an `error`.",
     ),
+    "ExecutionEvents": _object(
+        {"event": TEXT, "data": {"type": "string", "contentMediaType": "application/json"}},
+        "event data",
+        description="Each event: `started`; outputs, `update_display_data` and `clear_output` as they happen; `ping`; "
+        "`finished` with the `Execution`, or an `error` with an `error` of ours.",
+    ),
 }

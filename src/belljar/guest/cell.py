@@ -45,6 +45,15 @@ _LONG_SECONDS = 0.1
 _set_handler = getattr(signal.signal, "__wrapped__", signal.signal)
 
 
+_here: list[Guest] = []
+"""The one that this process is."""
+
+
+def get_ipython() -> Any:
+    """The shell of this session: magics, shell commands, and the variables of its cells."""
+    return _here[0].shell()
+
+
 class Guest:
     """The forked interpreter. Made in the zygote; `serve` runs what the keeper sends until it closes the socket, and
     never returns."""
@@ -70,6 +79,8 @@ class Guest:
         """Of the code's `await` outside of functions: one event loop for all cells."""
         self._main = ModuleType("__main__")
         self._main.__dict__["__builtins__"] = builtins  # the module, as in a script
+        # Of the cells alone: libraries that find it take it for all that IPython is.
+        self._main.__dict__["get_ipython"] = get_ipython
         self._stdout, self._stderr = streams.written_text(), streams.error_text(self._settle)
         self._stdin: Any = streams.read_text()
         """Of the first run: what one has read ahead is not for the next."""
@@ -86,8 +97,9 @@ class Guest:
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
         display.set_emit(self.displays.send)
-        notebook: Any = builtins
-        notebook.input, notebook.display, notebook.get_ipython = streams.asked, _displayed, self._ipython
+        own: Any = builtins
+        own.input, own.display = streams.asked, _displayed
+        _here[:] = [self]
         # Who starts a process hands on what is printed next.
         os.register_at_fork(before=self._settle)
         popen: Any = subprocess.Popen
@@ -360,7 +372,7 @@ class Guest:
             self._runner = asyncio.Runner()
         return self._runner.run(result)
 
-    def _ipython(self) -> Any:
+    def shell(self) -> Any:
         """What code that was written for notebooks speaks to."""
         if self._shell is None:
             from belljar.guest.shell import Shell

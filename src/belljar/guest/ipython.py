@@ -5,7 +5,6 @@ Only what makes sense where a program shows things and nobody watches it. What e
 
 from __future__ import annotations
 
-import builtins
 import html
 import json
 import os
@@ -13,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from belljar.guest import rich
+from belljar.guest.cell import get_ipython
 from belljar.guest.magics import UsageError, capture_output
 
 _NO_SOUND = "sound cannot be played here. Write the file into the working directory: it is handed back with the results"
@@ -258,10 +258,6 @@ class Video(Audio):
 
 class YouTubeVideo(Audio):
     pass
-
-
-def get_ipython() -> Any:
-    return builtins.get_ipython()  # type: ignore[attr-defined]
 
 
 def set_matplotlib_formats(*_: Any, **__: Any) -> None:

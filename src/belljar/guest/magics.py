@@ -34,6 +34,8 @@ _MAY_BE = 500
 class UsageError(Exception):
     """A magic cannot do what was asked."""
 
+    __module__ = "builtins"  # a traceback has its name alone
+
 
 def _line(*names: str) -> Callable[[Line], Line]:
     def register(magic: Line) -> Line:
@@ -471,11 +473,11 @@ class capture_output:
         self._made = Captured("", "", [])
 
     def __enter__(self) -> Captured:
-        import builtins
         import io
 
-        shell = builtins.get_ipython()  # type: ignore[attr-defined]
-        self._displays = shell.guest.displays
+        from belljar.guest.cell import get_ipython
+
+        self._displays = get_ipython().guest.displays
         self._before = sys.stdout, sys.stderr, self._displays.into
         if self._takes[0]:
             sys.stdout = io.StringIO()

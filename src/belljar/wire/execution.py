@@ -229,6 +229,8 @@ class ExecutionRequest(BaseModel):
     limits: LimitsRequest | None = None
     stdin: str | None = None
     env: Env = {}
+    stream: bool = False
+    """Answer with server-sent events, while it runs."""
 
 
 class Execution(BaseModel):
@@ -257,6 +259,7 @@ class BatchItem(ExecutionRequest):
 
     custom_id: Annotated[str, Field(max_length=200)] | None = None
     """Comes back with the answer, for the caller to know it by."""
+    stream: Literal[False] = False
 
 
 class BatchLine(BaseModel):

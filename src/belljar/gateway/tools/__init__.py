@@ -68,11 +68,9 @@ class Ran:
 
     @property
     def values(self) -> list[str]:
-        """What the code's last expression was worth, as text."""
-        shown = [
-            o for o in self.result.outputs if isinstance(o, results.Display) and o.type == "execute_result"
-        ]
-        return [o.data["text/plain"].decode("utf-8", "replace") for o in shown if "text/plain" in o.data]
+        """What the code displayed, and what its last expression was worth, as text; of pictures there is none."""
+        shown = [o for o in self.result.outputs if isinstance(o, results.Display)]
+        return [text for o in shown if (text := results.text_of(o))]
 
     @property
     def stderr(self) -> str:
