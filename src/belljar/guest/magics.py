@@ -515,19 +515,19 @@ def _capture(shell: Shell, line: str, cell: str) -> None:
             shell.guest.show(value)
 
 
-def _shows(mime: str, *names: str) -> None:
+def _shows(kind: str, *names: str) -> None:
     @_cell(*names)
     def show(shell: Shell, line: str, cell: str) -> None:
-        from belljar.guest import rich
+        from belljar.guest import ipython, rich
 
-        rich.publish({"text/plain": f"<{mime}>", mime: cell})
+        rich.display(getattr(ipython, kind)(cell))
 
 
-_shows("text/html", "html", "HTML")
-_shows("text/markdown", "markdown")
-_shows("text/latex", "latex")
-_shows("image/svg+xml", "svg", "SVG")
-_shows("application/javascript", "javascript", "js")
+_shows("HTML", "html", "HTML")
+_shows("Markdown", "markdown")
+_shows("Latex", "latex")
+_shows("SVG", "svg", "SVG")
+_shows("Javascript", "javascript", "js")
 
 
 @_line("matplotlib", "pylab")

@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +94,7 @@ class Shell:
         self.magics: dict[str, Callable[[Shell, str], Any]] = dict(LINE_MAGICS)
         self.cell_magics: dict[str, Callable[[Shell, str, str], Any]] = dict(CELL_MAGICS)
         self.autoreload = Autoreload()
-        self.hidden = frozenset(namespace)
+        self.hidden = frozenset({"get_ipython"})
         """Names that nobody has made."""
 
     def __repr__(self) -> str:
@@ -259,7 +258,8 @@ class Shell:
             self.run_line_magic("pip" if found[1].startswith("pip") else "conda", found[2])
             self.user_ns["_exit_code"] = 0
             return
-        with subprocess.Popen([*BASH, command]) as process:
+        # In one stream, as in a notebook: so what it prints is told in its order.
+        with subprocess.Popen([*BASH, command], stderr=subprocess.STDOUT) as process:
             code = process.wait()
         self.user_ns["_exit_code"] = code if code >= 0 else 128 - code
 
@@ -293,15 +293,15 @@ class Shell:
 
         traceback.print_exc()
 
-    def names(self, pattern: str = "") -> list[str]:
-        """Variables of the cells, as %who has them; those that fit one of the patterns, where there are some."""
-        patterns = pattern.split()
+    def names(self, types: str = "") -> list[str]:
+        """Variables of the cells, as %who has them; those of some types, where these are given."""
+        wanted = types.split()
         return sorted(
             name
-            for name in self.user_ns
+            for name, value in self.user_ns.items()
             if not name.startswith("_")
             and name not in self.hidden
-            and (not patterns or any(fnmatchcase(name, one) for one in patterns))
+            and (not wanted or type(value).__name__ in wanted)
         )
 
     def found(self, name: str) -> Any:
