@@ -29,7 +29,7 @@ MOST = 160
 CELL_SECONDS = 60
 
 _CHANGING = (
-    (re.compile(r"0x[0-9A-Fa-f]+"), "0x…"),
+    (re.compile(r"\b0x[0-9A-Fa-f]+"), "0x…"),
     (re.compile(r"\d+(\.\d+)?(e[+-]?\d+)? ?(ns|[µμ]s|ms|s)\b"), "… s"),
     (re.compile(r"\(<(?:cell \d+|ipython-input[^>]*|string)>, line \d+\)|\(\d+\.py, line \d+\)"), "(…)"),
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
@@ -185,7 +185,9 @@ def row(number: int, cell: Cell, theirs: str, ours: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--print", action="store_true", help="print the rows instead of writing docs/cells.md")
+    parser.add_argument(
+        "--print", action="store_true", help="print the rows instead of writing docs/cells.md"
+    )
     asked = parser.parse_args()
     if asked.kernel:
         _drive_a_kernel()

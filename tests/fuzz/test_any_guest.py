@@ -29,16 +29,23 @@ LIMITS = Limits(output_bytes=1024)
 DEADLINE_SECONDS = 60
 _RUN = 3
 
+_KINDS = ("display_data", "execute_result", "update_display_data", "clear_output")
 _sizes = st.integers(0, 40)
 _good_displays = st.builds(
-    lambda kind, sizes, number: Message(
+    lambda kind, sizes, number, more: Message(
         "display",
-        {"type": kind, "number": number, "parts": [[f"text/{at}", size] for at, size in enumerate(sizes)]},
+        {
+            "type": kind,
+            "number": number,
+            "parts": [[f"text/{at}", size] for at, size in enumerate(sizes)],
+            **more,
+        },
         b"x" * sum(sizes),
     ),
-    st.sampled_from(["display_data", "execute_result"]),
+    st.sampled_from(_KINDS),
     st.lists(_sizes, max_size=16),
     st.integers(0, 9) | hostile.json_values,
+    st.sampled_from([{}, {"metadata": {"a": [1e9, None]}}, {"display_id": "d" * 100}]),
 )
 _bad_parts = st.one_of(
     hostile.json_values.filter(lambda parts: parts != []),
@@ -48,11 +55,26 @@ _bad_parts = st.one_of(
     .map(lambda parts: [list(part) for part in parts]),
     st.just([["x" * 101, 0]]),
 )
-_bad_displays = st.builds(
-    lambda parts: Message("display", {"type": "display_data", "parts": parts, "number": 1}), _bad_parts
-) | st.builds(
-    lambda kind: Message("display", {"type": kind, "parts": [], "number": 1}),
-    hostile.json_values.filter(lambda kind: kind not in ("display_data", "execute_result")),
+_bad_displays = (
+    st.builds(
+        lambda parts: Message("display", {"type": "display_data", "parts": parts, "number": 1}), _bad_parts
+    )
+    | st.builds(
+        lambda kind: Message("display", {"type": kind, "parts": [], "number": 1}),
+        hostile.json_values.filter(lambda kind: kind not in _KINDS),
+    )
+    | st.builds(
+        lambda more: Message("display", {"type": "display_data", "parts": [], "number": 1, **more}),
+        st.sampled_from(
+            [
+                {"metadata": []},
+                {"metadata": {"a": "x" * runs.MAX_METADATA_BYTES}},
+                {"metadata": {"a": [1e9] * 2000}},
+                {"display_id": "d" * 101},
+                {"display_id": None},
+            ]
+        ),
+    )
 )
 _ends = st.builds(lambda head, body: Message("finished", head, body), hostile.finished, hostile.descriptions)
 _own_end = st.builds(
@@ -94,6 +116,7 @@ _acts: st.SearchStrategy[Act] = st.one_of(
     _good_displays.map(lambda message: Says(message, is_shown=True)),
     _started.map(Says),
     _ends.map(Says),
+    st.builds(lambda number: Says(Message("settle", {"number": number})), st.integers(0, 9)),
     st.builds(
         Writes, st.sampled_from(["stdout", "stderr"]), st.binary(max_size=600) | st.text().map(str.encode)
     ),
@@ -120,8 +143,11 @@ class Expected:
             return True
         if message.kind == "started":
             self.has_started |= message.head["run"] == _RUN
+        elif message.kind == "settle":
+            return False
         elif act.is_shown:
-            self.displays.append(Message("display", _only(message.head, "type", "parts"), message.body))
+            names = [n for n in ("type", "parts", "metadata", "display_id") if n in message.head]
+            self.displays.append(Message("display", _only(message.head, *names), message.body))
         elif message.kind != "finished" or message.head.get("run") == _RUN:
             if message.kind == "finished" and len(message.body) <= guests.MAX_FINISHED_BYTES:
                 self.finished = message

@@ -19,8 +19,8 @@ from belljar.wire.execution import Execution, ExecutionRequest, json_of
 class Feed:
     """Events that have not been sent yet.
 
-    Where a client reads slowly they are folded: text is joined, what was replaced or taken back meanwhile is dropped. So
-    they are never more than what the run may give back at all.
+    Where a client reads slowly they are folded: text is joined, what was replaced or taken back meanwhile is dropped.
+    So they are never more than what the run may give back at all.
     """
 
     def __init__(self) -> None:

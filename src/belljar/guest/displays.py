@@ -12,10 +12,16 @@ MOST_TEXT = 256 * 1024
 _MOST = 4000
 """Displays of one run, and what replaces them. The keeper keeps few of them; a loop that shows progress has many."""
 _MOST_BYTES = 48 * 1024 * 1024
+_MANY_BYTES, _MANY_TEXT_BYTES = 24 * 1024 * 1024, 6 * 1024 * 1024
+"""Past these, what is replaced again and again is held back: the keeper would leave out its last step as well."""
 _MOST_HELD = 64
-_MOST_HELD_BYTES = 8 * 1024 * 1024
+_MOST_HELD_BYTES = 2 * 1024 * 1024
 
 Shown = tuple[str, dict[str, bytes], dict[str, Any], str]
+
+
+def _is_text(mime: str) -> bool:
+    return not mime.startswith("image/") or mime.startswith("image/svg")
 
 
 def clip(text: str) -> bytes:
@@ -42,7 +48,7 @@ class Displays:
         self._speaker = speaker
         self._lock = threading.RLock()
         self._count = 0
-        self._bytes = 0
+        self._bytes = self._text_bytes = 0
         self._left_out = 0
         self._held: dict[str, Shown] = {}
         """Past the most: the last that was to be shown in a place, by its display id."""
@@ -67,14 +73,25 @@ class Displays:
                 self.into.append(shown)
                 return
             size = sum(map(len, data.values()))
-            if self._count < _MOST and self._bytes + size <= _MOST_BYTES:
+            if display_id and self._is_much(size) and self._can_hold(display_id):
+                self._held[display_id] = shown
+            elif self._count < _MOST and self._bytes + size <= _MOST_BYTES:
                 self._count += 1
                 self._bytes += size
+                self._text_bytes += sum(len(part) for mime, part in data.items() if _is_text(mime))
                 self._say(*shown)
-            elif display_id and (display_id in self._held or len(self._held) < _MOST_HELD):
-                self._held[display_id] = shown
             else:
                 self._left_out += 1
+
+    def _is_much(self, more: int) -> bool:
+        return (
+            self._count >= _MOST
+            or self._bytes + more > _MANY_BYTES
+            or self._text_bytes + more > _MANY_TEXT_BYTES
+        )
+
+    def _can_hold(self, display_id: str) -> bool:
+        return display_id in self._held or len(self._held) < _MOST_HELD
 
     def end(self) -> None:
         """The run is over: show what was held back, as far as it may be, and say what was not."""
@@ -85,10 +102,12 @@ class Displays:
             left -= sum(map(len, shown[1].values()))
             if left >= 0:
                 self._say(*shown)
+            else:
+                self._left_out += 1
         if self._left_out:
             print(f"Left out: {self._left_out} displays; one run may show {_MOST:,}.", file=sys.stderr)
         self._held.clear()
-        self._count = self._bytes = self._left_out = 0
+        self._count = self._bytes = self._text_bytes = self._left_out = 0
 
     def _say(self, kind: str, data: dict[str, bytes], metadata: dict[str, Any], display_id: str) -> None:
         head: dict[str, Any] = {"type": kind, "parts": [[mime, len(value)] for mime, value in data.items()]}

@@ -129,7 +129,7 @@ def _call(line: str, names: Container[str]) -> str | None:
             return f"{found[1]}{found[2]} = get_ipython().run_line_magic({magic[2]!r}, {magic[3].strip()!r})"
     if (found := _BARE.fullmatch(line)) and found[2] not in names:
         rest = str(found[3] or "").strip()
-        if not re.match(r"(?:[-+*/|&^<>=]=|=|[+*/<>|&^] |[.,(\[:])", rest):
+        if not re.match(r"(?:[-+*/|&^<>=]=|=|[+*/<>|&^] |[,(\[:])", rest):
             return f"{found[1]}get_ipython().run_line_magic({found[2]!r}, {rest!r})"
     return None
 

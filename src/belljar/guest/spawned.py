@@ -8,6 +8,7 @@ data that these functions use. What the cells did beside is not done again.
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import pickle
 import sys
@@ -17,6 +18,8 @@ from typing import Any
 
 _MOST_BYTES = 16 * 1024 * 1024
 """Of all data together, as pickles."""
+_MOST_DEFAULTS_BYTES = 64 * 1024
+"""Of those of one function."""
 _DEFINES = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 _MAIN = '''\
@@ -28,6 +31,7 @@ _sys.stdout.reconfigure(line_buffering=True)
 _cells = {cells!r}
 _data = {data!r}
 _failed = {failed!r}
+_defaults = {defaults!r}
 
 
 def _take(names):
@@ -49,6 +53,11 @@ for _file, _text, _parts in _cells:
         except Exception as error:
             _failed[_name] = f"{{type(error).__name__}}: {{error}}"
 _take([_name for _name in _data if _name in _failed])
+for _name, _given in _defaults.items():
+    try:
+        globals()[_name].__defaults__, globals()[_name].__kwdefaults__ = _pickle.loads(_given)
+    except Exception as error:
+        _failed[_name] = f"its defaults: {{type(error).__name__}}: {{error}}"
 
 
 def __getattr__(name):
@@ -91,7 +100,7 @@ def written() -> str:
     data, failed = _data(namespace)
     path = os.path.join(tempfile.gettempdir(), f".cells-{os.getpid()}.py")
     with open(f"{path}.new", "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(_MAIN.format(cells=cells, data=data, failed=failed))
+        file.write(_MAIN.format(cells=cells, data=data, failed=failed, defaults=_defaults(namespace)))
     os.replace(f"{path}.new", path)  # another process may be reading the one before
     return path
 
@@ -140,6 +149,21 @@ def _data(namespace: dict[str, Any]) -> tuple[dict[str, bytes], dict[str, str]]:
         left -= len(pickled)
         data[name] = pickled
     return data, failed
+
+
+def _defaults(namespace: dict[str, Any]) -> dict[str, bytes]:
+    """What the parameters of functions stand for where nothing is given, as it was when they were defined."""
+    found: dict[str, bytes] = {}
+    for name, value in list(namespace.items()):
+        if not isinstance(value, FunctionType) or value.__module__ != "__main__":
+            continue
+        given = value.__defaults__, value.__kwdefaults__
+        if any(given):
+            with contextlib.suppress(Exception):  # the definition itself has to do, then
+                pickled = pickle.dumps(given, pickle.HIGHEST_PROTOCOL)
+                if len(pickled) <= _MOST_DEFAULTS_BYTES:
+                    found[name] = pickled
+    return found
 
 
 def _functions(value: object) -> list[FunctionType]:

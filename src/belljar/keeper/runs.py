@@ -20,6 +20,8 @@ MAX_RUN_DISPLAY_BYTES = 32 * 1024 * 1024
 MAX_RUN_TEXT_BYTES = 8 * 1024 * 1024
 """Of what is no picture: as JSON it can become six times as long."""
 MAX_RUN_DISPLAYS = 256
+MAX_METADATA_BYTES = 16 * 1024
+"""Of one display."""
 MAX_RUN_MESSAGES = 10_000
 """Past this the guest only wants to keep the keeper busy."""
 MAX_RUN_BYTES = 64 * 1024 * 1024
@@ -302,6 +304,9 @@ def _more(head: dict[str, Any]) -> dict[str, Any]:
     metadata, display_id = head.get("metadata", {}), head.get("display_id", "")
     if not isinstance(metadata, dict) or not _is_within(metadata, _ASK_DEPTH):
         raise ProtocolError("metadata that is none")
+    # As we write it: a number may be longer than it was.
+    if len(json.dumps(metadata, ensure_ascii=False).encode("utf-8", "replace")) > MAX_METADATA_BYTES:
+        raise ProtocolError("too much metadata")
     if not isinstance(display_id, str) or len(display_id) > 100:
         raise ProtocolError("no id of a display")
     more: dict[str, Any] = {"metadata": metadata} if metadata else {}

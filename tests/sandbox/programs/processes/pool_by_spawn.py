@@ -8,7 +8,7 @@ import os
 import textwrap
 from pathlib import Path
 
-# A spawned worker imports what it runs by name: what is typed into a session is nowhere to be imported from.
+# A spawned worker imports what it runs by name.
 Path("spawn_work.py").write_text(
     textwrap.dedent(
         """

@@ -1,0 +1,105 @@
+"""What a run's events come to: in order, each display once, and the last of what stands in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from belljar import results
+from belljar.frames import Message
+
+FACTS: dict[str, Any] = {
+    "outcome": {"status": "completed", "reason": "completed", "message": "It ran.", "limit": None},
+    "return_code": 0,
+    "raised": None,
+    "truncated": {},
+    "files": [],
+    "files_left_out": 0,
+    "displays_left_out": 0,
+    "usage": {"wall_seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_bytes": 0},
+    "laps": {},
+    "calls": [],
+}
+
+
+def stream(text: str, name: str = "stdout") -> Message:
+    return Message("stream", {"name": name}, text.encode())
+
+
+def shown(text: str, kind: str = "display_data", **more: Any) -> Message:
+    return Message("display", {"type": kind, "parts": [["text/plain", len(text)]], **more}, text.encode())
+
+
+def clear(wait: bool) -> Message:
+    return Message("display", {"type": "clear_output", "parts": [], "metadata": {"wait": wait}})
+
+
+def folded(*messages: Message) -> tuple[results.Result, list[results.Event]]:
+    told: list[results.Event] = []
+    outputs = results.Outputs(told.append)
+    for message in messages:
+        outputs.take(message)
+    return outputs.result(FACTS, is_closed=False), told
+
+
+def texts(result: results.Result) -> list[str]:
+    return [
+        o.text if isinstance(o, results.Stream) else o.data["text/plain"].decode()
+        for o in result.outputs
+        if not isinstance(o, results.Raised)
+    ]
+
+
+def test_pieces_of_a_stream_are_one_output() -> None:
+    result, told = folded(stream("a"), stream("b"), stream("c", "stderr"), shown("d"), stream("e"))
+    assert texts(result) == ["ab", "c", "d", "e"]
+    assert len(told) == 5
+
+
+def test_a_display_is_replaced_where_it_stands() -> None:
+    first = shown("one", display_id="a")
+    result, told = folded(first, stream("x"), shown("two", "update_display_data", display_id="a"))
+    assert texts(result) == ["two", "x"]
+    assert [o.type for o in result.outputs if isinstance(o, results.Display)] == ["display_data"]
+    assert isinstance(told[-1], results.Display)
+    assert told[-1].type == "update_display_data"
+
+
+def test_what_an_earlier_run_has_shown_is_shown_anew() -> None:
+    result, told = folded(shown("two", "update_display_data", display_id="a"))
+    assert texts(result) == ["two"]
+    assert isinstance(told[0], results.Display)
+    assert told[0].type == "display_data"
+
+
+def test_what_was_shown_is_taken_back() -> None:
+    result, told = folded(stream("a\n"), shown("b"), clear(wait=False), stream("c\n"))
+    assert texts(result) == ["c\n"]
+    assert result.stdout == "a\nc\n"  # as of a process
+    assert told[2] == results.Clear(wait=False)
+
+
+@pytest.mark.parametrize("last", [stream("c"), shown("c")])
+def test_or_when_something_else_is_shown(last: Message) -> None:
+    assert texts(folded(stream("a"), clear(wait=True), last)[0]) == ["c"]
+    assert texts(folded(stream("a"), clear(wait=True))[0]) == ["a"]
+    assert texts(folded(stream("a"), clear(wait=True), clear(wait=False))[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"text/plain": "42"}, "42"),
+        ({"text/plain": "  a\n0 1", "text/html": "<table>"}, "  a\n0 1"),
+        ({"text/plain": "x**2", "text/latex": "$x^{2}$"}, "x**2"),
+        ({"text/plain": "<IPython.core.display.Markdown object>", "text/markdown": "# a"}, "# a"),
+        ({"text/plain": "<Math object>", "text/latex": "$y$"}, "$y$"),
+        ({"text/plain": "<JSON object>", "application/json": '{"a": 1}'}, '{"a": 1}'),
+        ({"text/plain": "<HTML object>", "text/html": "<b>"}, "<HTML object>"),
+        ({"text/html": "<b>"}, ""),
+        ({"text/plain": "<Figure>", "image/png": "x"}, ""),
+    ],
+)
+def test_what_there_is_to_read(data: dict[str, str], text: str) -> None:
+    assert results.text_of(results.Display("display_data", {k: v.encode() for k, v in data.items()})) == text
