@@ -129,12 +129,16 @@ _OBJECT = re.compile(r"<[^<>]*>")
 def text_of(shown: Display) -> str:
     """What there is to read of a rich value; nothing of a picture that was displayed."""
     found = {mime: part.decode("utf-8", "replace") for mime, part in shown.data.items() if _is_read(mime)}
-    if shown.type == "display_data" and any(mime.startswith("image/") for mime in shown.data):
+    if shown.type == "display_data" and any(_is_seen(mime) for mime in shown.data):
         return ""
     plain = found.pop("text/plain", "")
     if "text/markdown" in found:
         return found["text/markdown"]
     return next(iter(found.values()), plain) if not plain or _OBJECT.fullmatch(plain) else plain
+
+
+def _is_seen(mime: str) -> bool:
+    return mime.startswith("image/") and not mime.startswith("image/svg")
 
 
 def _is_read(mime: str) -> bool:

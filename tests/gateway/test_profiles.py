@@ -75,6 +75,17 @@ def test_the_value_of_the_last_expression() -> None:
     assert tell("toolu_1", ran, 12_500)["content"][0]["text"] == "ok\n42"
 
 
+def test_what_was_displayed() -> None:
+    """What can be read is told to the model; the hosted service's blocks have what was printed, and files."""
+    table = results.Display("display_data", {"text/plain": b"  a\n0 1", "text/html": b"<table>"})
+    note = results.Display("display_data", {"text/plain": b"<Markdown object>", "text/markdown": b"# note"})
+    figure = results.Display("display_data", {"text/plain": b"<Figure>", "image/png": PNG.body})
+    ran = Ran(result("ok\n", outputs=[table, figure, note]), [], [FIGURE], [PNG])
+    assert result_blocks("anthropic", "srvtoolu_1", CODE, ran)[0]["content"]["stdout"] == "ok\n"
+    assert result_blocks("inline", "srvtoolu_1", CODE, ran)[0]["text"] == "Result: ok\n  a\n0 1\n# note"
+    assert tell("toolu_1", ran, 12_500)["content"][0]["text"] == "ok\n  a\n0 1\n# note"
+
+
 def test_an_end_that_the_code_did_not_choose() -> None:
     outcome = Outcome(status="timed_out", reason="wall", message="Timed out after 30 s. Variables are kept.")
     ran = Ran(result("half\n", 124, outcome=outcome, stderr="KeyboardInterrupt\n"), [])

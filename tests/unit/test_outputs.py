@@ -99,6 +99,7 @@ def test_or_when_something_else_is_shown(last: Message) -> None:
         ({"text/plain": "<HTML object>", "text/html": "<b>"}, "<HTML object>"),
         ({"text/html": "<b>"}, ""),
         ({"text/plain": "<Figure>", "image/png": "x"}, ""),
+        ({"text/plain": "<SVG object>", "image/svg+xml": "x"}, "<SVG object>"),
     ],
 )
 def test_what_there_is_to_read(data: dict[str, str], text: str) -> None:
