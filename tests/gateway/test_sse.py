@@ -17,6 +17,7 @@ from belljar.gateway.access import open_access
 from belljar.gateway.envelope import Envelope, UnderWay
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.usage import open_ledger
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,8 @@ async def answered(produce: Any) -> httpx2.Response:
     async with open_store(Path(":memory:")) as store:
         access = await open_access(store, 1000)
         stream = sse.EventStream(produce, {})
-        return await asked(Envelope(stream, access, 1000, {}, UnderWay(), Telemetry()))
+        async with open_ledger(store, None) as ledger:
+            return await asked(Envelope(stream, access, 1000, {}, UnderWay(), Telemetry(), ledger))
 
 
 async def asked(app: ASGIApp) -> httpx2.Response:
