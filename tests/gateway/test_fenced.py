@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from serving import said, text
 
 from belljar.gateway.turn import MessageFold, events_of
-from belljar.gateway.upstream import Caller, Event, Request
+from belljar.gateway.upstream import Caller, Event, Request, Traits
 from belljar.gateway.upstream.fenced import FencedUpstream, without_tools
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +31,8 @@ class Writer:
         self.requests: list[Request] = []
         self.is_at_end = False
 
-    def cites(self, model_id: str) -> bool:
-        return True
+    def traits(self, model_id: str) -> Traits:
+        return Traits(cites=True)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         self.requests.append(request)

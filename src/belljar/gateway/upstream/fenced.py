@@ -11,11 +11,11 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from belljar.gateway.tools import BASH, CODE, OUR_NAMES
-from belljar.gateway.upstream import Caller, Event, Model, Request, Upstream
+from belljar.gateway.upstream import Caller, Event, Model, Request, Traits, Upstream
 from belljar.wire.ids import new_id
 
 Block = dict[str, Any]
@@ -46,8 +46,8 @@ class FencedUpstream:
     def kind(self) -> str:
         return self._inner.kind
 
-    def cites(self, model_id: str) -> bool:
-        return False
+    def traits(self, model_id: str) -> Traits:
+        return replace(self._inner.traits(model_id), cites=False, is_guided=True)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         names = {str(tool.get("name")) for tool in request.get("tools") or []}
