@@ -8,23 +8,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from belljar.gateway.tools import CODE, Failed, Offer, string_of
+from belljar.gateway.tools import CODE, Failed, Offer, installed, string_of
 
 name = CODE
 
-_MAIN_PACKAGES = (
-    "numpy",
-    "pandas",
-    "matplotlib",
-    "seaborn",
-    "scipy",
-    "sympy",
-    "scikit-learn",
-    "statsmodels",
-    "openpyxl",
-    "pyarrow",
-    "pillow",
-)
 _NOT_IN_A_NAME = re.compile(r"\W", re.ASCII)
 
 
@@ -46,9 +33,7 @@ def definition(offer: Offer) -> dict[str, Any]:
         f"There is no network and nothing can be installed. Each call may take {offer.timeout_seconds:g} seconds, "
         f"the session {limits.memory_bytes // 2**20} MiB of memory, {limits.disk_bytes // 2**20} MiB of files."
     )
-    packages = [f"{name} {about.packages[name]}" for name in _MAIN_PACKAGES if name in about.packages]
-    if packages:
-        text += f" Installed, besides the standard library: {', '.join(packages)}."
+    text += installed(about)
     if offer.client_tools:
         text += f"\n\n{_functions(offer.client_tools)}"
     return {

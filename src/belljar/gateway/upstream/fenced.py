@@ -32,7 +32,6 @@ _LANGUAGES = {
     "sh": BASH,
     "shell": BASH,
 }
-_CHARACTERS_PER_TOKEN = 4
 _RESULT = "[Output of the code, from the sandbox]"
 
 
@@ -159,8 +158,6 @@ class _Turn:
     _numbers: dict[int, int] = field(default_factory=dict)
     _held: dict[int, str] = field(default_factory=dict)
     """By the index of an open text block: what was not passed on yet."""
-    _characters: int = 0
-    """Of text that has come."""
 
     def take(self, event: Event) -> list[Event]:
         """What becomes of one event."""
@@ -202,7 +199,6 @@ class _Turn:
         return [*out, {**event, "index": self._numbers[index]}]
 
     def _more(self, index: int, text: str) -> list[Event]:
-        self._characters += len(text)
         held = self._held[index] + text
         out = self._fenced(index, held)
         if self.is_over:
@@ -257,8 +253,8 @@ class _Turn:
             {
                 "type": "message_delta",
                 "delta": {"stop_reason": "tool_use", "stop_sequence": None},
-                # The upstream has not told yet, and is not asked any more.
-                "usage": {"output_tokens": -(-self._characters // _CHARACTERS_PER_TOKEN)},
+                # The upstream has not counted yet, and is not asked any more: the loop estimates what is zero.
+                "usage": {"output_tokens": 0},
             },
             {"type": "message_stop"},
         ]
