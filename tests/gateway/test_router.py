@@ -352,8 +352,17 @@ def by_name(checked: dict[str, Any]) -> dict[str, Any]:
     return {one["name"]: one for one in checked["findings"]}
 
 
-@pytest.mark.parametrize("bounds", [["--seconds", "1"], ["--max-tokens", "16"]])
-def test_a_model_that_never_calls_the_tool_is_a_finding(tmp_path: Path, bounds: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("bounds", "events", "is_offered", "is_called", "why"),
+    [
+        (["--seconds", "1"], 3, True, False, "its answer had not ended after 1 seconds"),
+        (["--seconds", "1"], 0, None, None, "no answer had begun after 1 seconds"),
+        (["--max-tokens", "16"], 0, True, False, "not called it within 16 tokens"),
+    ],
+)
+def test_a_model_that_never_calls_the_tool_is_a_finding(
+    bounds: list[str], events: int, is_offered: bool | None, is_called: bool | None, why: str
+) -> None:
     """One server stalls for ever, another talks until its tokens are used up."""
     words = [text("Well, well, well.")]
     until = threading.Event()
@@ -363,7 +372,7 @@ def test_a_model_that_never_calls_the_tool_is_a_finding(tmp_path: Path, bounds: 
         if "tools" not in body:
             return words
         if "--seconds" in bounds:
-            return Stall(until, words, 3)
+            return Stall(until, words, events)
         assert body["max_tokens"] == 16
         return said(words, "max_tokens")
 
@@ -373,10 +382,9 @@ def test_a_model_that_never_calls_the_tool_is_a_finding(tmp_path: Path, bounds: 
         until.set()
     assert found.exit_code == 1
     seen = by_name(json.loads(found.stdout)[0])
-    assert [seen[name]["works"] for name in ("connects", "streams", "tools offered")] == [True] * 3
-    why = "had not ended after 1 seconds" if "--seconds" in bounds else "not called it within 16 tokens"
-    assert (seen["tool called"]["works"], seen["result used"]["works"]) == (False, None)
-    assert why in seen["tool called"]["why"]
+    names = ("connects", "streams", "tools offered", "tool called", "result used")
+    assert [seen[name]["works"] for name in names] == [True, True, is_offered, is_called, None]
+    assert why in seen["tools offered" if is_offered is None else "tool called"]["why"]
 
 
 def test_a_server_that_refuses_tools_is_a_finding() -> None:

@@ -110,7 +110,7 @@ async def _ask_for_words(parts: Parts, model_id: str, bounds: Bounds) -> _Words:
         except BelljarError as error:
             said.error = str(error)
     if scope.cancelled_caught:
-        said.error = f"its answer had not ended after {bounds.seconds:g} seconds"
+        said.error = _late(said.fold, bounds)
     return said
 
 
@@ -122,13 +122,14 @@ class _Run:
     expected: str
     bounds: Bounds
     error: str = ""
+    is_late: bool = False
     is_estimated: bool = False
 
     def findings(self) -> tuple[Finding, Finding, Finding]:
         if not self.fold.message:
             return (
-                Finding("tools offered", False, self.error),
-                Finding("tool called", None, "it was not offered"),
+                Finding("tools offered", None if self.is_late else False, self.error),
+                Finding("tool called", None, "no answer had begun"),
                 Finding("result used", None, "there was none"),
             )
         offer, ran = Finding("tools offered", True), self._ran()
@@ -154,7 +155,7 @@ class _Run:
         elif self.error:
             why = self.error
         elif self.fold.stop_reason == "max_tokens":
-            why = f"it had not called it within {self.bounds.tokens:,} tokens, but said {self._excerpt}"
+            why = f"it had not called it within {self.bounds.tokens:,} tokens (--max-tokens), but said {self._excerpt}"
         else:
             why = f"it did without, and said {self._excerpt}"
         return Finding("tool called", False, why)
@@ -202,9 +203,14 @@ async def _ask_for_run(parts: Parts, model_id: str, bounds: Bounds) -> _Run:
         except BelljarError as error:
             run.error = str(error)
     if scope.cancelled_caught:
-        run.error = f"its answer had not ended after {bounds.seconds:g} seconds"
+        run.is_late, run.error = True, _late(run.fold, bounds)
     run.is_estimated = activity.meter.is_estimated
     return run
+
+
+def _late(fold: MessageFold, bounds: Bounds) -> str:
+    what = "its answer had not ended" if fold.message else "no answer had begun"
+    return f"{what} after {bounds.seconds:g} seconds (--seconds)"
 
 
 def _usage(words: _Words, run: _Run) -> Finding:
