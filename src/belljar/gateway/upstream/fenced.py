@@ -2,7 +2,8 @@
 
 On the way out there are no tools any more: a note in the system prompt says how to have code run, and earlier uses and
 results stand as fences and as text. On the way in the first whole fence of an answer becomes a tool use, and ends the
-turn: what such a model writes behind it is mostly what it thinks the code will print.
+turn: what such a model writes behind it is mostly what it thinks the code will print. A fence that the model has ended
+its answer in is whole, too: small models forget the line that closes it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _LANGUAGES = {
     "sh": BASH,
     "shell": BASH,
 }
+_ENDED = {"end_turn", "stop_sequence"}
+"""Reasons for which a model stops that has said all it wanted to."""
 _RESULT = "[Output of the code, from the sandbox]"
 
 
@@ -158,10 +161,14 @@ class _Turn:
     _numbers: dict[int, int] = field(default_factory=dict)
     _held: dict[int, str] = field(default_factory=dict)
     """By the index of an open text block: what was not passed on yet."""
+    _left_open: tuple[Event, str, re.Match[str]] | None = None
+    """The end of a text block, what was not passed on of it, and the opening of the fence that it stopped in."""
 
     def take(self, event: Event) -> list[Event]:
         """What becomes of one event."""
         kind = event.get("type")
+        if self._left_open is not None:
+            return self._after_open(event, *self._left_open)
         if kind == "content_block_start":
             return self._start(event)
         if kind == "content_block_delta":
@@ -195,6 +202,10 @@ class _Turn:
             out = self._fenced(index, held + "\n")  # a fence may close with the text
             if self.is_over:
                 return out
+            opening = self._opening(held)
+            if opening is not None and held[opening.end() :].strip():
+                self._left_open = (event, held, opening)
+                return []
             out = self._text(index, held)
         return [*out, {**event, "index": self._numbers[index]}]
 
@@ -220,6 +231,16 @@ class _Turn:
             *self._use(self._tool(opening) or CODE, held[opening.end() + 1 : closing.start()]),
         ]
 
+    def _after_open(self, event: Event, stopped: Event, held: str, opening: re.Match[str]) -> list[Event]:
+        """What becomes of a text that stopped in a fence, by the event that comes next."""
+        self._left_open = None
+        index = stopped["index"]
+        stop = {**stopped, "index": self._numbers[index]}
+        if event.get("type") == "message_delta" and event["delta"].get("stop_reason") in _ENDED:
+            used = self._use(self._tool(opening) or CODE, held[opening.end() + 1 :], event.get("usage"))
+            return [*self._text(index, held[: opening.start()]), stop, *used]
+        return [*self._text(index, held), stop, *self.take(event)]
+
     def _opening(self, held: str) -> re.Match[str] | None:
         """The first line that opens a fence, and is complete."""
         return next((m for m in _OPENING.finditer(held) if self._tool(m) and m.end() < len(held)), None)
@@ -237,7 +258,9 @@ class _Turn:
         delta = {"type": "text_delta", "text": text}
         return [{"type": "content_block_delta", "index": self._numbers[index], "delta": delta}]
 
-    def _use(self, name: str, code: str) -> list[Event]:
+    def _use(self, name: str, code: str, usage: dict[str, Any] | None = None) -> list[Event]:
+        """The events of a use, and of the turn's end; without `usage` the upstream has not told it yet, and is not
+        asked any more."""
         self.is_over = True
         number = self._next_index
         block = {"type": "tool_use", "id": new_id("toolu"), "name": name, "input": {}}
@@ -254,7 +277,7 @@ class _Turn:
                 "type": "message_delta",
                 "delta": {"stop_reason": "tool_use", "stop_sequence": None},
                 # The upstream has not counted yet, and is not asked any more: the loop estimates what is zero.
-                "usage": {"output_tokens": 0},
+                "usage": usage or {"output_tokens": 0},
             },
             {"type": "message_stop"},
         ]
