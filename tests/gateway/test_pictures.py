@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from chatting import ChatModel
-from fakes import open_placement, settings
+from fakes import Keepers, open_placement, settings
 from serving import TOOL, Model, Server, code, serving, text
 
 from belljar import link
@@ -23,6 +23,7 @@ from belljar.gateway.pictures import Pictures
 from belljar.gateway.tools import Image
 from belljar.gateway.upstream import IMAGE_EDGE, Traits
 from belljar.wire import media
+from belljar.wire.execution import Limits
 
 DRAWN = """
 from PIL import Image
@@ -198,3 +199,20 @@ async def test_no_more_than_a_few_of_a_result(tmp_path: Path) -> None:
         content = await shown.blocks([Image("image/png", png(4, 4))] * 20, Traits(), "t")
     assert [block["type"] for block in content] == ["image"] * 8 + ["text"]
     assert content[-1]["text"].startswith("[12 more picture(s)")
+
+
+@pytest.mark.anyio
+async def test_where_every_place_is_taken_the_answer_does_not_wait_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "_SECONDS", 0.1)
+    wanted = settings(tmp_path, max_sessions=1)
+    async with open_placement(wanted, Keepers().start) as placement:
+        container = await placement.create(Limits(), "t")
+        async with placement.use(container.id) as session:
+            await session.execute(link.Run("1", 30))
+            (block,) = await Pictures(placement, wanted).blocks(
+                [Image("image/png", png(2000, 2000))], Traits(), "t"
+            )
+        assert "no time left" in block["text"]
+        assert placement.load.containers == 1

@@ -286,7 +286,7 @@ def _uncounted(now: _Answer, body: dict[str, Any], turn: Rewriter, usage: dict[s
     names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     if not any(usage.get(name) for name in names):
         found["input_tokens"] = tokens.estimate(body)
-    written = tokens.of_blocks(turn.message.blocks)
+    written = tokens.of_blocks(turn.message.blocks) + sum(map(tokens.of_text, turn.message.broken.values()))
     if not usage.get("output_tokens") and written:
         found["output_tokens"] = written
     if found:
@@ -326,6 +326,7 @@ def _offer(now: _Answer) -> Offer:
         offered.for_code,
         offered.search,
         has_code=CODE in offered.names,
+        sees=now.traits.images,
     )
 
 

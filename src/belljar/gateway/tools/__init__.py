@@ -139,6 +139,8 @@ class Offer:
     search: declared.Declared | None = None
     has_code: bool = True
     """Code is among the tools: its description says what is installed."""
+    sees: bool = True
+    """The model can look at pictures."""
 
 
 class Tool(Protocol):
