@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from chatting import ChatModel
@@ -22,6 +23,7 @@ from belljar.gateway import pictures
 from belljar.gateway.pictures import Pictures
 from belljar.gateway.tools import Image
 from belljar.gateway.upstream import IMAGE_EDGE, Traits
+from belljar.settings import Settings
 from belljar.wire import media
 from belljar.wire.execution import Limits
 
@@ -140,6 +142,45 @@ def test_what_a_table_says_of_pictures(tmp_path: Path) -> None:
 def files_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     blocks = [block for block in message["content"] if block["type"] == "code_execution_tool_result"]
     return list(blocks[0]["content"]["content"])
+
+
+KINDS = """
+import sys
+from PIL import Image
+place = sys.argv[1] + "/"
+drawn = Image.linear_gradient("L").resize((2000, 100)).convert("RGB")
+drawn.convert("CMYK").save(place + "cmyk.jpg")
+drawn.convert("P").save(place + "moves.gif", save_all=True, append_images=[Image.new("P", (2000, 100), 3)])
+drawn.convert("I").point(lambda value: value * 257).convert("I;16").save(place + "deep.png")
+drawn.convert("LA").save(place + "see-through.png")
+drawn.save(place + "modern.webp")
+turned = Image.Exif()
+turned[0x0112] = 6
+drawn.save(place + "turned.jpg", exif=turned)
+"""
+
+
+@pytest.mark.anyio
+async def test_every_kind_of_picture(tmp_path: Path) -> None:
+    """Written by the runtime's own library."""
+    (tmp_path / "pictures").mkdir()
+    python = Settings().runtime / "bin" / "python"
+    command = [python, "-c", KINDS, tmp_path / "pictures"]
+    await anyio.run_process([str(part) for part in command])
+    sides = {}
+    async with open_pictures(tmp_path / "state") as shown:
+        for path in (tmp_path / "pictures").iterdir():
+            body = path.read_bytes()
+            image = Image(media.media_type(path.name, body[: media.HEAD_BYTES]), body, path.name)
+            seen, note = await shown.blocks([image], Traits(image_edge=400), "t")
+            sides[path.name] = seen["source"]["media_type"], media.dimensions(body_of(seen))
+            assert path.name in note["text"]
+    png, jpeg = ("image/png", (400, 20)), "image/jpeg"
+    assert sides == {
+        "cmyk.jpg": (jpeg, (400, 20)),
+        "turned.jpg": (jpeg, (20, 400)),
+        **dict.fromkeys(("moves.gif", "deep.png", "see-through.png", "modern.webp"), png),
+    }
 
 
 @asynccontextmanager

@@ -51,7 +51,7 @@ _MADE = frozenset({"image/png", "image/jpeg"})
 
 _CODE = """
 import sys, warnings
-from PIL import Image
+from PIL import Image, ImageOps
 
 warnings.simplefilter("ignore")
 edge, budget = int(sys.argv[1]), int(sys.argv[2])
@@ -84,7 +84,7 @@ with Image.open("picture", formats=("PNG", "JPEG", "GIF", "WEBP")) as opened:
     is_photograph = opened.format == "JPEG"
     opened.draft("RGB", (edge, edge))
     opened.load()
-    image = plain(opened)
+    image = plain(ImageOps.exif_transpose(opened))
 while True:
     image.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=3.0)
     if not is_photograph and saved(image, "PNG"):
