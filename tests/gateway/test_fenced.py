@@ -107,6 +107,13 @@ async def test_what_is_a_fence(words: str, tools: list[dict[str, Any]], found: l
             assert message["stop_reason"] == "end_turn"
 
 
+@pytest.mark.parametrize("words", ["```python\n1\n```", "\n\n```python\n1\n```\nmore", "```python\n1"])
+async def test_a_fence_with_nothing_before_it_has_no_empty_text(words: str) -> None:
+    for size in (1, 4, 100):
+        message = await written(words, CODE, size=size)
+        assert [block["type"] for block in message["content"]] == ["tool_use"]
+
+
 @pytest.mark.parametrize("reason", ["max_tokens", "refusal"])
 async def test_a_fence_that_was_cut_off_is_text(reason: str) -> None:
     words = "So:\n```python\nprint(1)"
@@ -187,7 +194,9 @@ def test_the_request_in_text() -> None:
         "```bash\nls\n```",
     ]
     assert [block["type"] for block in out["messages"][2]["content"]] == ["text", "image", "text"]
-    assert out["messages"][2]["content"][0]["text"] == "[Output of the code, from the sandbox]\n1"
+    assert out["messages"][2]["content"][0]["text"].startswith(
+        "[Output of the code, from the sandbox]\n1\n[This is"
+    )
     assert (
         out["messages"][2]["content"][2]["text"] == "[Output of the code, from the sandbox] (it failed)\nno"
     )
