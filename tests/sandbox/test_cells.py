@@ -194,6 +194,30 @@ async def test_threads_and_replaced_streams_do_not_wait_for_each_other(session: 
     assert "WARNING:root:seen" in result.stderr
 
 
+async def test_handlers_of_signals_may_show_at_any_moment(session: Session) -> None:
+    code = """
+        import signal, sys
+        count = 0
+        def tick(*_):
+            global count
+            count += 1
+            if count <= 100:
+                display(f"tick {count}")
+                signal.setitimer(signal.ITIMER_REAL, 0.001)
+        signal.signal(signal.SIGALRM, tick)
+        handle = display("", display_id=True)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        while count <= 100:
+            print("out")
+            print("err", file=sys.stderr)
+            handle.update("x" * 20_000)
+    """
+    result = await session.run(code, timeout=60)
+    assert result.outcome.status == "completed", result.outcome
+    shown = [display.data["text/plain"] for display in displays(result)]
+    assert [text for text in shown if b"tick" in text] == [f"'tick {n}'".encode() for n in range(1, 101)]
+
+
 async def test_what_was_not_flushed_is_not_printed_by_a_forked_child(session: Session) -> None:
     code = """
         import os

@@ -69,6 +69,11 @@ class Guest:
         self._settles = 0
         self._asked = 0
         """Of the keeper, each with a number: words on which the main thread waits."""
+        self._speaking = threading.RLock()
+        self._speaker = 0
+        """The thread that speaks to the keeper, by its ident."""
+        self._later: list[tuple[str, dict[str, Any], bytes]] = []
+        """What a signal's handler wanted to say in the middle of something else."""
         self._values: deque[tuple[str, Any]] = deque()
         """Of last expressions, by the names that they have in the code's namespace."""
         self._shell: Any = None
@@ -174,12 +179,27 @@ class Guest:
 
     def _send(self, message: Message) -> None:
         data = memoryview(encode(message))
-        while data:
-            data = data[os.write(self._control, data) :]
+        with self._speaking:
+            while data:
+                data = data[os.write(self._control, data) :]
 
     def ask_keeper(self, kind: str, head: dict[str, Any], body: bytes = b"") -> None:
         """Say something, and wait until the keeper has taken it in: what is printed next comes after, and it takes
         another way, which could be faster. The main thread waits; it is the one that reads from the keeper."""
+        own = threading.get_ident()
+        if self._speaker == own:
+            self._later.append((kind, head, body))
+            return
+        with self._speaking:
+            self._speaker = own
+            try:
+                self._ask(kind, head, body)
+                while self._later:
+                    self._ask(*self._later.pop(0))
+            finally:
+                self._speaker = 0
+
+    def _ask(self, kind: str, head: dict[str, Any], body: bytes) -> None:
         self._asked += 1
         number = self._asked
         self._send(Message(kind, {**head, "number": number}, body))
@@ -193,9 +213,9 @@ class Guest:
         """What was printed before comes before what is written to stderr, or by another process, from here on."""
         if os.getpid() != self.pid or threading.current_thread() is not threading.main_thread():
             return
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # the code closed or replaced it
+        with contextlib.suppress(Exception):  # the code closed or replaced it
             sys.stdout.flush()
-        if self._settles < _MAX_SETTLES and streams.is_unread(1):
+        if self._settles < _MAX_SETTLES and not self._speaker and streams.is_unread(1):
             self._settles += 1
             self.ask_keeper("settle", {})
 
@@ -203,8 +223,8 @@ class Guest:
         for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):
             try:
                 stream.flush()
-            except (OSError, ValueError, AttributeError):
-                continue  # the code closed or replaced it
+            except (OSError, ValueError, AttributeError, RuntimeError):
+                continue  # the code closed or replaced it, or a signal's handler came in the middle of it
 
     def _run(self, request: dict[str, Any]) -> Message:
         env = request["env"]

@@ -26,7 +26,8 @@ def definition(offer: Offer) -> dict[str, Any]:
     else:
         text += "Variables, imports and files live on from one call to the next in the same container. "
     text += (
-        "Print what you want to see; the value of a last expression is shown as well. "
+        "Print what you want to see; the value of a last expression and what you display() are shown as well. "
+        "A notebook's !commands and %magics work. "
         "Attached files lie in the current working directory, which is also $INPUT_DIR: open them by their name. "
         f"Matplotlib figures are shown automatically, to {'you and to ' if offer.sees else ''}the user, without "
         "savefig. "
