@@ -95,7 +95,7 @@ class Displays:
 
     def end(self) -> None:
         """The run is over: show what was held back, as far as it may be, and say what was not."""
-        if not self._count:
+        if not self._count or os.getpid() != self._speaker.pid:
             return
         held, left = list(self._held.values()), _MOST_HELD_BYTES
         for shown in held:
