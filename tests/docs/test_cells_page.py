@@ -49,7 +49,7 @@ def test_each_difference_is_explained(bench: ModuleType) -> None:
 
 
 def test_what_the_page_names_is_there() -> None:
-    from belljar.guest import ipython, magics
+    from belljar.guest import ipython, shell
 
     for module, names in re.findall(
         r"`from (IPython\.\w+) import …` works without IPython: (.*?);", PAGE, re.DOTALL
@@ -58,4 +58,4 @@ def test_what_the_page_names_is_there() -> None:
             assert name in ipython.MODULES[module], name
     table = PAGE.partition("## What is understood")[2].partition("`get_ipython()`")[0]
     for sign, name in re.findall(r"`(%%?)(\w+)", table):
-        assert name in (magics.CELL_MAGICS if sign == "%%" else magics.LINE_MAGICS), sign + name
+        assert name in (shell.CELL_MAGICS if sign == "%%" else shell.LINE_MAGICS), sign + name

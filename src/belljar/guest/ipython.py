@@ -13,7 +13,8 @@ from typing import Any
 
 from belljar.guest import rich
 from belljar.guest.cell import get_ipython
-from belljar.guest.magics import UsageError, capture_output
+from belljar.guest.magics import UsageError
+from belljar.guest.magics.showing import capture_output
 
 _NO_SOUND = "sound cannot be played here. Write the file into the working directory: it is handed back with the results"
 

@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from belljar.guest.magics import CELL_MAGICS, LINE_MAGICS, Autoreload, UsageError
+from belljar.guest.magics import (
+    Cell,
+    Line,
+    UsageError,
+    commands,
+    packages,
+    settings,
+    showing,
+    timing,
+    variables,
+)
 
 if TYPE_CHECKING:
     from belljar.guest.cell import Guest
@@ -25,6 +35,11 @@ _EXPRESSION = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|\$\$|\$([A-Za-z_]\w*)")
 _PIP = re.compile(
     r"\s*(?:sudo\s+)?(?:\S*python[\d.]*\s+-m\s+|uv\s+)?(pip[\d.]*|conda|mamba)\s+(.*)", re.DOTALL
 )
+_CHAINED = re.compile(r"&&|\|\||[;|\n`]|\$\(")
+_REDIRECTED = re.compile(r"\s+[012&]?>>?\s*[^\s=]\S*")
+_KINDS = (timing, packages, commands, showing, variables, settings)
+LINE_MAGICS: dict[str, Line] = {name: magic for kind in _KINDS for name, magic in kind.LINES.items()}
+CELL_MAGICS: dict[str, Cell] = {name: magic for kind in _KINDS for name, magic in kind.CELLS.items()}
 _EVENTS = ("pre_execute", "pre_run_cell", "post_execute", "post_run_cell")
 
 
@@ -91,9 +106,8 @@ class Shell:
         self.user_ns = self.user_global_ns = namespace
         self.config: dict[str, Any] = {}
         self.events = Events()
-        self.magics: dict[str, Callable[[Shell, str], Any]] = dict(LINE_MAGICS)
-        self.cell_magics: dict[str, Callable[[Shell, str, str], Any]] = dict(CELL_MAGICS)
-        self.autoreload = Autoreload()
+        self.magics, self.cell_magics = dict(LINE_MAGICS), dict(CELL_MAGICS)
+        self.autoreload = settings.Autoreload()
         self.hidden = frozenset({"get_ipython"})
         """Names that nobody has made."""
 
@@ -254,8 +268,9 @@ class Shell:
     def system(self, command: str) -> None:
         """Run a shell command, whose output is ours. Its exit code is in `_exit_code`."""
         command = self.var_expand(command)
-        if found := _PIP.fullmatch(command):
-            self.run_line_magic("pip" if found[1].startswith("pip") else "conda", found[2])
+        if (found := _PIP.fullmatch(command)) and not _CHAINED.search(found[2]):
+            line = _REDIRECTED.sub("", found[2])
+            self.run_line_magic("pip" if found[1].startswith("pip") else "conda", line)
             self.user_ns["_exit_code"] = 0
             return
         # In one stream, as in a notebook: so what it prints is told in its order.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import linecache
 import os
 import pickle
 import sys
@@ -79,8 +80,6 @@ def written() -> str:
 
     main = sys.modules["__main__"]
     namespace = vars(main)
-    import linecache
-
     cells = []
     for filename, entry in list(linecache.cache.items()):
         if not filename.startswith("<cell ") or len(entry) != 4:

@@ -12,7 +12,16 @@ from typing import IO, Any
 import belljar
 from belljar.errors import JailUnavailable
 
-_MODULES = ("__init__.py", "frames.py", "kernel.py", "packets.py", "layout.py", "zygote/*.py", "guest/*.py")
+_MODULES = (
+    "__init__.py",
+    "frames.py",
+    "kernel.py",
+    "packets.py",
+    "layout.py",
+    "zygote/*.py",
+    "guest/*.py",
+    "guest/*/*.py",
+)
 _MAIN = "from belljar.zygote.start import main\nmain()\n"
 
 
