@@ -47,6 +47,11 @@ def test_a_program_from_standard_input_and_from_the_command_line(belljar: Run) -
     assert belljar("run", "-c", "print(1 + 1)").stdout == "2\n"
 
 
+def test_what_is_displayed_is_printed(belljar: Run) -> None:
+    code = "print(1)\ndisplay('two')\nfrom IPython.display import Markdown\ndisplay(Markdown('*three*'))\n'no value'"
+    assert belljar("run", "-c", code).stdout == "1\n'two'\n*three*\n"
+
+
 def test_standard_input_for_the_program(belljar: Run) -> None:
     assert belljar("run", "--stdin", "-c", "print(input()[::-1])", stdin="abc\n").stdout == "cba\n"
     seen = belljar("run", "--stdin", "-", stdin="print(1)")

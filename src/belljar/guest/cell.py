@@ -43,8 +43,6 @@ _LONG_SECONDS = 0.1
 """A run that took so long does not notice the millisecond or two in which its heap is trimmed."""
 # Without the conversions to and from enumerations: what is called for the first time in a guest is dear.
 _set_handler = getattr(signal.signal, "__wrapped__", signal.signal)
-
-
 _here: list[Guest] = []
 """The one that this process is."""
 
@@ -277,9 +275,9 @@ class Guest:
         tools = request.get("tools")
         if tools:
             self._offer(tools)
-        if self._shell is not None:
-            self._shell.begin()
         try:
+            if self._shell is not None:
+                self._shell.begin()
             return self._with_figures(self._finished(code, filename))
         finally:
             if self._shell is not None:
@@ -436,6 +434,8 @@ def _compile(tree: ast.Module | ast.Expression, filename: str) -> CodeType:
 def _is_quiet(code: str, last: Any) -> bool:
     """Whether a semicolon ends the last expression: then nobody wants to see its value."""
     behind = code.split("\n")[(last.end_lineno or 1) - 1 :]
+    if behind[0].lstrip().startswith(("%", "!")):
+        return not behind[0].lstrip().startswith("%%") and behind[0].rstrip().endswith(";")
     behind[0] = behind[0].encode("utf-8", "replace")[last.end_col_offset :].decode("utf-8", "replace")
     return any(";" in line.partition("#")[0] for line in behind)
 
