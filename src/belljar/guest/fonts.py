@@ -1,0 +1,382 @@
+"""Letters of all scripts in charts, from the fonts that the runtime brings along.
+
+matplotlib shapes text itself (joins Arabic, reorders Hindi, turns Hebrew round) and tries a list of fonts for what the
+first one lacks. That list is made here, for each text: what the code asked for, matplotlib's own DejaVu Sans, and the
+fonts of the scripts that the text is written in. A text in Latin, Greek or Cyrillic letters opens no other font than
+before. Whatever the code or a style sets as the family, the rest of the list stays.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+_FOLDER = os.path.join(sys.prefix, "share", "fonts")
+"""Where `scripts/make-fonts` lays them: NotoSansThai-Regular.ttf, NotoSansThai-Bold.ttf and so on."""
+
+_SCRIPTS = (
+    ("NotoSansArmenian", "\u0530-\u058f\ufb13-\ufb17"),
+    ("NotoSansHebrew", "\u0590-\u05ff\ufb1d-\ufb4f"),
+    ("NotoSansArabic", "\u0600-\u06ff\u0750-\u077f\u0870-\u08ff\ufb50-\ufdff\ufe70-\ufefc"),
+    ("NotoSansDevanagari", "\u0900-\u097f\u1cd0-\u1cff\ua8e0-\ua8ff"),
+    ("NotoSansBengali", "\u0980-\u09ff"),
+    ("NotoSansGurmukhi", "\u0a00-\u0a7f"),
+    ("NotoSansGujarati", "\u0a80-\u0aff"),
+    ("NotoSansOriya", "\u0b00-\u0b7f"),
+    ("NotoSansTamil", "\u0b80-\u0bff"),
+    ("NotoSansTelugu", "\u0c00-\u0c7f"),
+    ("NotoSansKannada", "\u0c80-\u0cff"),
+    ("NotoSansMalayalam", "\u0d00-\u0d7f"),
+    ("NotoSansSinhala", "\u0d80-\u0dff"),
+    ("NotoSansThai", "\u0e00-\u0e7f"),
+    ("NotoSansLao", "\u0e80-\u0eff"),
+    ("NotoSansMyanmar", "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"),
+    ("NotoSansGeorgian", "\u10a0-\u10ff\u1c90-\u1cbf\u2d00-\u2d2f"),
+    ("NotoSansEthiopic", "\u1200-\u139f\u2d80-\u2ddf\uab00-\uab2f"),
+    ("NotoSansKhmer", "\u1780-\u17ff\u19e0-\u19ff"),
+    (
+        "NotoSansCJK",
+        "\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
+        "\U00020000-\U0003ffff",
+    ),
+    ("NotoEmoji", "\u200d\u20e3\u2300-\u23ff\u2600-\u27bf\u2900-\u2bff\ufe0f\U0001f000-\U0001faff"),
+    ("NotoSansSymbols", "\u20d0-\u20ff\u2300-\u23ff\u2460-\u24ff\u2600-\u27bf\u2900-\u2bff\U0001f100-\U0001f7ff"),
+)
+_LETTERS = tuple((name, re.compile(f"[{ranges}]")) for name, ranges in _SCRIPTS)
+_FOREIGN = re.compile(f"[{''.join(ranges for _, ranges in _SCRIPTS)}]")
+"""What DejaVu Sans lacks, wholly or in part."""
+
+_HAN = "NotoSansCJK"
+_FACES = ("JP", "KR", "SC", "TC", "HK")
+"""Of the collection, in its order: the same letters, each in the form of another place."""
+_TAGS = {1: "ko", 2: "zh-Hans", 3: "zh-Hant"}
+"""For the bold font, which is a Japanese one that has the other forms as well."""
+_KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
+_HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff]")
+_BOPOMOFO = re.compile("[\u3100-\u312f\u31a0-\u31bf]")
+
+_STAND_INS = {
+    "DejaVu Sans": "Arial|Arial Black|Arial Narrow|Helvetica|Helvetica Neue|Verdana|Tahoma|Trebuchet MS|Calibri|Candara|"
+    "Segoe UI|Roboto|Open Sans|Lato|Inter|Montserrat|Poppins|Ubuntu|Cantarell|Source Sans Pro|Source Sans 3|Fira Sans|"
+    "Noto Sans|Liberation Sans|Nimbus Sans|FreeSans|Bitstream Vera Sans|Lucida Grande|Geneva|Futura|Avenir|Gill Sans|"
+    "Century Gothic|Impact|Franklin Gothic Medium|San Francisco|SF Pro Display|SF Pro Text|IBM Plex Sans|Droid Sans|"
+    "Comic Sans MS|Comic Neue|xkcd|xkcd Script|Humor Sans|"
+    # Those of scripts of which the letters come from the list, so that Latin ones beside them stay as they are.
+    "Amiri|Cairo|Tajawal|Almarai|Traditional Arabic|Simplified Arabic|Sakkal Majalla|Geeza Pro|Scheherazade New|"
+    "Noto Naskh Arabic|Noto Kufi Arabic|Vazirmatn|Vazir|B Nazanin|David|Miriam|Mangal|Nirmala UI|Kokila|Aparajita|"
+    "Lohit Devanagari|Kohinoor Devanagari|Hind|Poppins Devanagari|Noto Serif Devanagari|TH Sarabun New|Sarabun|"
+    "Leelawadee|Leelawadee UI|Garuda|Loma|Kanit|Prompt|Angsana New|Cordia New|Latha|Vijaya|Vrinda|Shonar Bangla|"
+    "SolaimanLipi|Kalpurush",
+    "DejaVu Serif": "Times New Roman|Times|Georgia|Cambria|Garamond|Palatino|Palatino Linotype|Book Antiqua|Baskerville|"
+    "Constantia|Noto Serif|Liberation Serif|Nimbus Roman|FreeSerif|Computer Modern Roman|Bitstream Vera Serif",
+    "DejaVu Sans Mono": "Courier New|Courier|Consolas|Menlo|Monaco|SF Mono|Lucida Console|Source Code Pro|Fira Code|"
+    "Fira Mono|JetBrains Mono|Ubuntu Mono|Roboto Mono|IBM Plex Mono|Noto Sans Mono|Noto Mono|Liberation Mono|Inconsolata|"
+    "Andale Mono|Cascadia Code|Cascadia Mono|FreeMono|Nimbus Mono PS|Bitstream Vera Sans Mono",
+    "Noto Sans CJK SC": "SimHei|SimSun|NSimSun|Microsoft YaHei|Microsoft YaHei UI|PingFang SC|Heiti SC|STHeiti|STSong|"
+    "STKaiti|STFangsong|STXihei|Songti SC|Kaiti SC|KaiTi|FangSong|YouYuan|LiSu|DengXian|Hiragino Sans GB|"
+    "WenQuanYi Micro Hei|WenQuanYi Zen Hei|Source Han Sans|Source Han Sans CN|Source Han Sans SC|Source Han Serif SC|"
+    "Noto Sans SC|Noto Serif SC|Noto Serif CJK SC|Noto Sans CJK|AR PL UMing CN|AR PL UKai CN|Droid Sans Fallback|"
+    "Arial Unicode MS|LXGW WenKai|SimHei-Regular",
+    "Noto Sans CJK TC": "Microsoft JhengHei|Microsoft JhengHei UI|PingFang TC|PingFang HK|Heiti TC|LiHei Pro|MingLiU|"
+    "PMingLiU|DFKai-SB|BiauKai|Source Han Sans TC|Noto Sans TC|Noto Sans HK|Noto Serif CJK TC|Songti TC",
+    "Noto Sans CJK JP": "IPAexGothic|IPAGothic|IPAPGothic|IPAexMincho|IPAMincho|Hiragino Sans|Hiragino Kaku Gothic Pro|"
+    "Hiragino Kaku Gothic ProN|Hiragino Maru Gothic Pro|Hiragino Maru Gothic ProN|Hiragino Mincho ProN|Yu Gothic|"
+    "Yu Mincho|Meiryo|Meiryo UI|MS Gothic|MS PGothic|MS UI Gothic|MS Mincho|Osaka|TakaoGothic|TakaoPGothic|TakaoExGothic|"
+    "VL Gothic|VL PGothic|Noto Sans JP|Noto Serif JP|Noto Serif CJK JP|Source Han Sans JP|Source Han Sans Japanese|"
+    "M PLUS 1p|Mplus 1p|Kosugi|Sawarabi Gothic",
+    "Noto Sans CJK KR": "Malgun Gothic|NanumGothic|Nanum Gothic|NanumGothicCoding|NanumBarunGothic|NanumSquare|"
+    "NanumMyeongjo|AppleGothic|AppleMyungjo|Apple SD Gothic Neo|Gulim|Dotum|Batang|UnDotum|UnBatang|Noto Sans KR|"
+    "Noto Serif KR|Noto Serif CJK KR|Source Han Sans KR|Source Han Sans K|Baekmuk Gulim|Pretendard",
+    "Noto Emoji": "Noto Color Emoji|Segoe UI Emoji|Segoe UI Symbol|Apple Color Emoji|Twemoji|Twitter Color Emoji|"
+    "EmojiOne|EmojiOne Color|OpenMoji|Symbola",
+}
+"""For families that programs ask for and that this machine may lack: what is used instead, without a warning."""
+_STANDS_IN = {name.lower(): ours for ours, names in _STAND_INS.items() for name in names.split("|")}
+_NEVER_THERE = {"cursive", "fantasy"}
+"""Generic families of which matplotlib brings no font at all."""
+
+_Fonts = tuple[tuple[str, int], ...]
+_wanted: ContextVar[_Fonts] = ContextVar("wanted", default=())
+"""Fonts for the text that is being laid out or drawn, each with the number of its face."""
+_written: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+"""The face for Chinese characters in a figure that has kana or hangul somewhere."""
+
+
+def hook_fonts() -> None:
+    """Give matplotlib, whose pyplot is imported, these fonts; the stand-ins also where the runtime has none."""
+    manager: Any = sys.modules["matplotlib.font_manager"]
+    if not hasattr(manager, "FontPath"):
+        return  # before 3.11 it neither shapes text nor knows the faces of a collection
+    text: Any = sys.modules["matplotlib.text"].Text
+    path: Any = sys.modules["matplotlib.textpath"].TextToPath
+    mathtext: Any = sys.modules["matplotlib._mathtext"]
+    try:
+        files = frozenset(os.listdir(_FOLDER))
+    except OSError:
+        files = frozenset()
+    _name(manager, files)
+    _find(manager, files)
+    # Functions of modules that are methods of the one manager, bound before it was changed.
+    manager.findfont = mathtext.findfont = manager.fontManager.findfont
+    text._get_layout = _laid_out(text._get_layout)
+    text.draw = _drawn(text.draw, manager)
+    get_text_path = path.get_text_path
+
+    @functools.wraps(get_text_path)
+    def of_string(self: Any, prop: Any, s: str, *args: Any, **kwargs: Any) -> Any:
+        if _wanted.get():  # it draws a text
+            return get_text_path(self, prop, s, *args, **kwargs)
+        with _wanting(_fonts_of(s, None)):
+            return get_text_path(self, prop, s, *args, **kwargs)
+
+    path.get_text_path = of_string
+    _write_beside_formulas(mathtext, manager)
+
+
+def _name(manager: Any, files: frozenset[str]) -> None:
+    """Have our families found by name, and listed, as those of the machine are."""
+    entries = []
+    for name, _ in _SCRIPTS:
+        if name == _HAN:
+            families = [(f"Noto Sans CJK {place}", face) for face, place in enumerate(_FACES)]
+        else:
+            families = [(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name), 0)]
+        for is_bold in (False, True):
+            file, last_face = _file(name, is_bold=is_bold)
+            if file in files:
+                entries.extend(
+                    manager.FontEntry(
+                        fname=os.path.join(_FOLDER, file),
+                        index=min(face, last_face),
+                        name=family,
+                        weight=700 if is_bold else 400,
+                        size="scalable",
+                    )
+                    for family, face in families
+                )
+    manager.fontManager.ttflist.extend(entries)
+    manager.fontManager._findfont_cached.cache_clear()
+
+
+def _file(name: str, *, is_bold: bool) -> tuple[str, int]:
+    """The name of a font's file, and the number of its last face."""
+    if name == _HAN:
+        return ("NotoSansCJK-Bold.otf", 0) if is_bold else ("NotoSansCJK-Regular.ttc", len(_FACES) - 1)
+    return f"{name}-{'Bold' if is_bold else 'Regular'}.ttf", 0
+
+
+def _is_bold(manager: Any, prop: Any) -> bool:
+    weight = prop.get_weight()
+    return manager.weight_dict.get(weight, weight) >= 600
+
+
+def _find(manager: Any, files: frozenset[str]) -> None:
+    font_manager = manager.FontManager
+    findfont, find_fonts = font_manager.findfont, font_manager._find_fonts_by_props
+    plain = manager.FontProperties(family="DejaVu Sans")
+
+    @functools.wraps(findfont)
+    def find_one(
+        self: Any, prop: Any, fontext: str = "ttf", directory: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        if fontext == "ttf" and directory is None:
+            prop = _with_stand_ins(manager, self, prop)
+        return findfont(self, prop, fontext, directory, *args, **kwargs)
+
+    @functools.wraps(find_fonts)
+    def find_all(
+        self: Any, prop: Any, fontext: str = "ttf", directory: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        found = find_fonts(self, prop, fontext, directory, *args, **kwargs)
+        wanted = _wanted.get()
+        is_dejavu = os.path.basename(found[0]).startswith("DejaVuSans")
+        if fontext != "ttf" or directory is not None or (is_dejavu and not wanted and len(found) == 1):
+            return found
+        prop = manager.FontProperties._from_any(prop)
+        if not is_dejavu:
+            last = plain.copy()
+            last.set_weight("bold" if _is_bold(manager, prop) else "normal")
+            last.set_style(prop.get_style())
+            found = [*found, self.findfont(last)]
+        for name, face in wanted:
+            for is_bold in sorted({_is_bold(manager, prop), False}, reverse=True):
+                file, last_face = _file(name, is_bold=is_bold)
+                if file in files:
+                    path = manager._cached_realpath(os.path.join(_FOLDER, file))
+                    found = [*found, manager.FontPath(path, min(face, last_face))]
+                    break
+        return list(dict.fromkeys(found))  # several of the families may have got the same one
+
+    font_manager.findfont, font_manager._find_fonts_by_props = find_one, find_all
+
+
+def _with_stand_ins(manager: Any, fonts: Any, prop: Any) -> Any:
+    """The properties with families that are there in place of those that are not, where we know any."""
+    prop = manager.FontProperties._from_any(prop)
+    if prop.get_file() is not None:
+        return prop
+    families = tuple(prop.get_family())
+    options = tuple(
+        tuple(fonts._expand_aliases(family.lower())) if family.lower() in manager.font_family_aliases else ()
+        for family in families
+    )
+    resolved = _resolved(families, options, _names(fonts))
+    if resolved == families:
+        return prop
+    prop = prop.copy()
+    prop.set_family(list(resolved))
+    return prop
+
+
+_known: weakref.WeakKeyDictionary[Any, tuple[int, frozenset[str]]] = weakref.WeakKeyDictionary()
+
+
+def _names(fonts: Any) -> frozenset[str]:
+    """All families that a font manager has, in small letters; it grows when the code adds fonts."""
+    count, names = _known.get(fonts, (-1, frozenset()))
+    if count != len(fonts.ttflist):
+        names = frozenset(font.name.lower() for font in fonts.ttflist)
+        _known[fonts] = len(fonts.ttflist), names
+    return names
+
+
+@functools.lru_cache(256)
+def _resolved(
+    families: tuple[str, ...], options: tuple[tuple[str, ...], ...], known: frozenset[str]
+) -> tuple[str, ...]:
+    resolved = []
+    for family, choices in zip(families, options, strict=True):
+        if family.lower() in known or any(choice.lower() in known for choice in choices):
+            resolved.append(family)
+            continue
+        stand_ins = [_STANDS_IN.get(name.lower(), "") for name in (family, *choices)]
+        if family.lower() in _NEVER_THERE:
+            stand_ins.append("DejaVu Sans")
+        resolved.append(next((ours for ours in stand_ins if ours.lower() in known), family))
+    return tuple(resolved)
+
+
+@contextmanager
+def _wanting(fonts: _Fonts) -> Iterator[None]:
+    token = _wanted.set(fonts)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
+
+
+def _fonts_of(text: str, figure: Any) -> _Fonts:
+    """The fonts of the scripts of a text, which stands in a figure or in none."""
+    if not _FOREIGN.search(text):
+        return ()
+    return tuple(
+        (name, _face(text, figure) if name == _HAN else 0) for name, letters in _LETTERS if letters.search(text)
+    )
+
+
+def _face(text: str, figure: Any) -> int:
+    """Where a text with Chinese characters is from, by what else is in it or in its figure."""
+    for place, letters in enumerate((_KANA, _HANGUL)):
+        if letters.search(text):
+            if figure is not None:
+                _written[figure] = min(place, _written.get(figure, place))
+            return place
+    if _BOPOMOFO.search(text):
+        return _FACES.index("TC")
+    return _written.get(figure, _FACES.index("SC")) if figure is not None else _FACES.index("SC")
+
+
+def _laid_out(get_layout: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(get_layout)
+    def with_fonts(self: Any, renderer: Any) -> Any:
+        if self._text.isascii() or not (fonts := _fonts_of(self._text, self.get_figure(root=True))):
+            return get_layout(self, renderer)
+        with _wanting(fonts):
+            return get_layout(self, renderer)
+
+    return with_fonts
+
+
+def _drawn(draw: Callable[..., Any], manager: Any) -> Callable[..., Any]:
+    @functools.wraps(draw)
+    def with_fonts(self: Any, renderer: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._text.isascii() or not (fonts := _fonts_of(self._text, self.get_figure(root=True))):
+            return draw(self, renderer, *args, **kwargs)
+        tag = _TAGS.get(dict(fonts).get(_HAN, 0))
+        with _wanting(fonts):
+            if tag is None or self._language is not None or not _is_bold(manager, self._fontproperties):
+                return draw(self, renderer, *args, **kwargs)
+            self._language = tag
+            try:
+                return draw(self, renderer, *args, **kwargs)
+            finally:
+                self._language = None
+
+    return with_fonts
+
+
+def _write_beside_formulas(mathtext: Any, manager: Any) -> None:
+    """Lay out the words beside a formula as other text is; letter by letter, as it is done, is right for Latin only."""
+
+    class Words(mathtext.Node):  # type: ignore[misc]
+        def __init__(self, text: str, state: Any) -> None:
+            super().__init__()
+            font = manager.get_font(
+                manager.fontManager._find_fonts_by_props(state.fontset.default_font_prop)
+            )
+            font.set_size(state.fontsize, state.dpi)
+            flags = state.fontset.load_glyph_flags
+            self.glyphs = []
+            self.width = self.height = self.depth = 0.0
+            for item in font._layout(text, flags):
+                glyph = item.ft_object.load_glyph(item.glyph_index, flags=flags)
+                xmin, ymin, xmax, ymax = (value / 64 for value in glyph.bbox)
+                metrics = mathtext.FontMetrics(
+                    advance=glyph.linearHoriAdvance / 65536,
+                    height=glyph.height / 64,
+                    width=glyph.width / 64,
+                    xmin=xmin,
+                    xmax=xmax,
+                    ymin=ymin,
+                    ymax=ymax,
+                    iceberg=glyph.horiBearingY / 64,
+                    slanted=False,
+                )
+                info = mathtext.FontInfo(
+                    font=item.ft_object,
+                    fontsize=state.fontsize,
+                    postscript_name=item.ft_object.postscript_name,
+                    metrics=metrics,
+                    num=ord(item.char[0]),
+                    glyph_index=item.glyph_index,
+                    glyph=glyph,
+                    offset=0,
+                )
+                self.glyphs.append((item.x, item.y, info))
+                self.width = max(self.width, item.x + metrics.advance)
+                self.height = max(self.height, item.y + ymax)
+                self.depth = max(self.depth, -(item.y + ymin))
+
+        def render(self, output: Any, x: float, y: float) -> None:
+            output.glyphs.extend((x + right, y - up, info) for right, up, info in self.glyphs)
+
+    non_math = mathtext.Parser.non_math
+
+    @functools.wraps(non_math)
+    def words(self: Any, toks: Any) -> Any:
+        text = toks[0].replace(r"\$", "$")
+        if not _FOREIGN.search(text):
+            return non_math(self, toks)
+        line = mathtext.Hlist([Words(text, self.get_state())], do_kern=False)
+        self.push_state()
+        self.get_state().font = manager.mpl.rcParams["mathtext.default"]
+        return [line]
+
+    mathtext.Parser.non_math = words
