@@ -325,16 +325,15 @@ def _drawn(draw: Callable[..., Any], manager: Any) -> Callable[..., Any]:
 def _write_beside_formulas(mathtext: Any, manager: Any) -> None:
     """Lay out the words beside a formula as other text is; letter by letter, as it is done, is right for Latin only."""
 
-    class Words(mathtext.Node):  # type: ignore[misc]
+    class Words(mathtext.Box):  # type: ignore[misc]
         def __init__(self, text: str, state: Any) -> None:
-            super().__init__()
+            super().__init__(0.0, 0.0, 0.0)
             font = manager.get_font(
                 manager.fontManager._find_fonts_by_props(state.fontset.default_font_prop)
             )
             font.set_size(state.fontsize, state.dpi)
             flags = state.fontset.load_glyph_flags
             self.glyphs = []
-            self.width = self.height = self.depth = 0.0
             for item in font._layout(text, flags):
                 glyph = item.ft_object.load_glyph(item.glyph_index, flags=flags)
                 xmin, ymin, xmax, ymax = (value / 64 for value in glyph.bbox)
@@ -364,8 +363,9 @@ def _write_beside_formulas(mathtext: Any, manager: Any) -> None:
                 self.height = max(self.height, item.y + ymax)
                 self.depth = max(self.depth, -(item.y + ymin))
 
-        def render(self, output: Any, x: float, y: float) -> None:
-            output.glyphs.extend((x + right, y - up, info) for right, up, info in self.glyphs)
+        def render(self, output: Any, x: float, y: float, *_: float) -> None:
+            # A box is drawn from its lower edge, letters from the line that they stand on.
+            output.glyphs.extend((x + right, y - self.depth - up, info) for right, up, info in self.glyphs)
 
     non_math = mathtext.Parser.non_math
 

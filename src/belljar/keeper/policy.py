@@ -255,6 +255,8 @@ def environment(cpus: float, places: Places) -> dict[str, str]:
         "TMPDIR": places.temporary,
         "PYTHONDONTWRITEBYTECODE": "1",
         "MPLBACKEND": "Agg",
+        # Below fonts/ of these Pillow finds a font by its file's name.
+        "XDG_DATA_DIRS": f"{places.runtime}/share:/usr/local/share:/usr/share",
         # Of pyarrow, and so of pandas: its own allocators reserve far more than is used, which RLIMIT_DATA counts.
         "ARROW_DEFAULT_MEMORY_POOL": "system",
         "OPENBLAS_NUM_THREADS": threads,
