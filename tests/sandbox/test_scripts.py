@@ -265,17 +265,23 @@ async def test_a_chart_in_latin_letters_is_what_it_was(preloaded: link.Keeper) -
 
 
 async def test_words_beside_a_formula_are_shaped_too(preloaded: link.Keeper) -> None:
-    words = "क्षेत्रश्रृंखला"
+    """From the left, or from the right where the line begins in a script that is written so."""
     async with opened(preloaded) as session:
         found = await compared(
             session,
-            f"""
-plain = by_matplotlib({words!r}, "normal")
-beside = by_matplotlib({words!r} + "$.$", "normal")
-found = alike(beside[:, : plain.shape[1]], plain)
+            """
+found = []
+for words, is_from_right in (("क्षेत्रश्रृंखला", False), ("季度销售额", False), ("مبيعات", True), ("מכירות", True)):
+    plain = by_matplotlib(words, "normal")
+    beside = by_matplotlib(words + " $h$", "normal")
+    assert beside.shape[1] > plain.shape[1] + 20
+    left, right = (cropped(part) for part in (beside[:, : plain.shape[1]], beside[:, -plain.shape[1] :]))
+    found.append((alike(right if is_from_right else left, plain), alike(left if is_from_right else right, plain)))
 """,
         )
-    assert found > 0.8
+    for there, elsewhere in found:
+        assert there > 0.8
+        assert elsewhere < 0.6
 
 
 async def test_drawings_carry_their_letters(preloaded: link.Keeper) -> None:

@@ -12,6 +12,7 @@ import functools
 import os
 import re
 import sys
+import unicodedata
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,6 +102,9 @@ _STAND_INS = {
 _STANDS_IN = {name.lower(): ours for ours, names in _STAND_INS.items() for name in names.split("|")}
 _NEVER_THERE = {"cursive", "fantasy"}
 """Generic families of which matplotlib brings no font at all."""
+
+_MARKS = "\u200e\u200f"
+"""Unseen, before words: they are part of a line that runs from left to right, or from right to left."""
 
 _Fonts = tuple[tuple[str, int], ...]
 _wanted: ContextVar[_Fonts] = ContextVar("wanted", default=())
@@ -335,6 +339,8 @@ def _write_beside_formulas(mathtext: Any, manager: Any) -> None:
             flags = state.fontset.load_glyph_flags
             self.glyphs = []
             for item in font._layout(text, flags):
+                if item.char in _MARKS:
+                    continue  # laid out with the glyph of a space, but no width
                 glyph = item.ft_object.load_glyph(item.glyph_index, flags=flags)
                 xmin, ymin, xmax, ymax = (value / 64 for value in glyph.bbox)
                 metrics = mathtext.FontMetrics(
@@ -367,16 +373,33 @@ def _write_beside_formulas(mathtext: Any, manager: Any) -> None:
             # A box is drawn from its lower edge, letters from the line that they stand on.
             output.glyphs.extend((x + right, y - self.depth - up, info) for right, up, info in self.glyphs)
 
-    non_math = mathtext.Parser.non_math
+    parser = mathtext.Parser
+    parse, main, non_math = parser.parse, parser.main, parser.non_math
+
+    @functools.wraps(parse)
+    def line(self: Any, s: str, *args: Any, **kwargs: Any) -> Any:
+        self.is_from_right = _is_from_right(s)
+        return parse(self, s, *args, **kwargs)
+
+    @functools.wraps(main)
+    def in_order(self: Any, toks: Any) -> Any:
+        return [mathtext.Hlist(toks.as_list()[::-1])] if self.is_from_right else main(self, toks)
 
     @functools.wraps(non_math)
     def words(self: Any, toks: Any) -> Any:
         text = toks[0].replace(r"\$", "$")
-        if not _FOREIGN.search(text):
+        if not self.is_from_right and not _FOREIGN.search(text):
             return non_math(self, toks)
-        line = mathtext.Hlist([Words(text, self.get_state())], do_kern=False)
+        mark = _MARKS[self.is_from_right]
+        words = mathtext.Hlist([Words(mark + text, self.get_state())] if text else [], do_kern=False)
         self.push_state()
         self.get_state().font = manager.mpl.rcParams["mathtext.default"]
-        return [line]
+        return [words]
 
-    mathtext.Parser.non_math = words
+    parser.parse, parser.main, parser.non_math = line, in_order, words
+
+
+def _is_from_right(text: str) -> bool:
+    """Whether a line runs from right to left: its first letter with a direction says so (UAX #9, rules P2 and P3)."""
+    kinds = (unicodedata.bidirectional(letter) for letter in re.sub(r"(?<!\\)\$.*?(?<!\\)\$", "", text))
+    return next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L"
