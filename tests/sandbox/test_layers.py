@@ -587,8 +587,8 @@ async def test_the_machine_is_not_named(session: Session) -> None:
 async def test_the_environment_is_ours(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = await session.value("import json, os; print(json.dumps(dict(os.environ)))")
     names = """
-        PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR PYTHONDONTWRITEBYTECODE MPLBACKEND XDG_DATA_DIRS OPENBLAS_NUM_THREADS
-        OMP_NUM_THREADS MKL_NUM_THREADS ARROW_DEFAULT_MEMORY_POOL INPUT_DIR OUTPUT_DIR
+        PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR PYTHONDONTWRITEBYTECODE MPLBACKEND XDG_DATA_DIRS
+        OPENBLAS_NUM_THREADS OMP_NUM_THREADS MKL_NUM_THREADS ARROW_DEFAULT_MEMORY_POOL INPUT_DIR OUTPUT_DIR
     """
     assert set(seen) == set(names.split())
     code = """

@@ -1,7 +1,7 @@
-"""Charts in every script: letters joined and in order, in each place for text, whatever the family, without a warning.
+"""Charts in every script: letters joined and in order, in each place for text, whatever the family, and no warning.
 
-What matplotlib draws is held against what Pillow draws of the same text in the font that is expected, by its own copy of
-HarfBuzz and FreeType, and against what Pillow draws without shaping, which must look different.
+What matplotlib draws is held against what Pillow draws of the same text in the font that is expected, by its own copy
+of HarfBuzz and FreeType, and against what Pillow draws without shaping, which must look different.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ SHAPED = {
 """One word each, so that all of it comes from one font."""
 DEJAVU = {"Arabic", "Persian", "Hebrew"}
 """Which it has, as the first of the list."""
-FILES = {"Bengali": "NotoSansBengali", "Tamil": "NotoSansTamil", "Thai": "NotoSansThai", "Khmer": "NotoSansKhmer"} | {
+FILES = {
+    "Bengali": "NotoSansBengali",
+    "Tamil": "NotoSansTamil",
+    "Thai": "NotoSansThai",
+    "Khmer": "NotoSansKhmer",
+} | {
     "Devanagari": "NotoSansDevanagari",
     "emoji": "NotoEmoji",
 }
@@ -195,7 +200,7 @@ SETTINGS = {
     "defaults": "plt.rcdefaults()",
     "SimHei": "plt.rcParams['font.family'] = 'SimHei'; plt.rcParams['axes.unicode_minus'] = False",
     "a list": "plt.rcParams['font.sans-serif'] = ['SimHei']",
-    "more lists": "plt.rcParams['font.sans-serif'] = ['PingFang SC', 'Heiti TC', 'Arial']; plt.rcParams['font.family'] = ['sans-serif']",
+    "more lists": "plt.rcParams.update({'font.sans-serif': ['PingFang SC', 'Arial'], 'font.family': ['sans-serif']})",
     "Arial": "plt.rcParams['font.family'] = ['Arial', 'Segoe UI Emoji']",
     "Times": "mpl.rc('font', family='Times New Roman')",
     "a serif": "plt.rcParams['font.family'] = 'serif'; plt.rcParams['font.serif'] = ['Georgia']",
@@ -294,8 +299,8 @@ async def test_drawings_carry_their_letters(preloaded: link.Keeper) -> None:
             figure.savefig("chart.svg")
             plt.close()
             page = pypdf.PdfReader("chart.pdf").pages[0]
-            fonts = {str(font["/BaseFont"]).split("+")[-1] if "/BaseFont" in font else str(font["/FontDescriptor"]["/FontName"])
-                     for font in (each.get_object() for each in page["/Resources"]["/Font"].get_object().values())}
+            listed = [each.get_object() for each in page["/Resources"]["/Font"].get_object().values()]
+            fonts = {str(font.get("/BaseFont") or font["/FontDescriptor"]["/FontName"]) for font in listed}
             svg = open("chart.svg").read()
             print(json.dumps([sorted(fonts), page.extract_text(), len(re.findall("<path id", svg))]))
         """)

@@ -113,9 +113,7 @@ def test_no_option_of_sockets_is_both_known_and_unknown() -> None:
         for level, options in table.items()
         for option in options
     }
-    unknown = {
-        (level, option) for level, options in syscalls.OPTIONS_UNKNOWN.items() for option in options
-    }
+    unknown = {(level, option) for level, options in syscalls.OPTIONS_UNKNOWN.items() for option in options}
     assert not known & unknown
 
 

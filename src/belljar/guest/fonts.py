@@ -19,89 +19,21 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from belljar.guest.families import FACES, NEVER_THERE, SCRIPTS, STANDS_IN
+
 _FOLDER = os.path.join(sys.prefix, "share", "fonts")
 """Where `scripts/make-fonts` lays them: NotoSansThai-Regular.ttf, NotoSansThai-Bold.ttf and so on."""
 
-_SCRIPTS = (
-    ("NotoSansArmenian", "\u0530-\u058f\ufb13-\ufb17"),
-    ("NotoSansHebrew", "\u0590-\u05ff\ufb1d-\ufb4f"),
-    ("NotoSansArabic", "\u0600-\u06ff\u0750-\u077f\u0870-\u08ff\ufb50-\ufdff\ufe70-\ufefc"),
-    ("NotoSansDevanagari", "\u0900-\u097f\u1cd0-\u1cff\ua8e0-\ua8ff"),
-    ("NotoSansBengali", "\u0980-\u09ff"),
-    ("NotoSansGurmukhi", "\u0a00-\u0a7f"),
-    ("NotoSansGujarati", "\u0a80-\u0aff"),
-    ("NotoSansOriya", "\u0b00-\u0b7f"),
-    ("NotoSansTamil", "\u0b80-\u0bff"),
-    ("NotoSansTelugu", "\u0c00-\u0c7f"),
-    ("NotoSansKannada", "\u0c80-\u0cff"),
-    ("NotoSansMalayalam", "\u0d00-\u0d7f"),
-    ("NotoSansSinhala", "\u0d80-\u0dff"),
-    ("NotoSansThai", "\u0e00-\u0e7f"),
-    ("NotoSansLao", "\u0e80-\u0eff"),
-    ("NotoSansMyanmar", "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"),
-    ("NotoSansGeorgian", "\u10a0-\u10ff\u1c90-\u1cbf\u2d00-\u2d2f"),
-    ("NotoSansEthiopic", "\u1200-\u139f\u2d80-\u2ddf\uab00-\uab2f"),
-    ("NotoSansKhmer", "\u1780-\u17ff\u19e0-\u19ff"),
-    (
-        "NotoSansCJK",
-        "\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
-        "\U00020000-\U0003ffff",
-    ),
-    ("NotoEmoji", "\u200d\u20e3\u2300-\u23ff\u2600-\u27bf\u2900-\u2bff\ufe0f\U0001f000-\U0001faff"),
-    ("NotoSansSymbols", "\u20d0-\u20ff\u2300-\u23ff\u2460-\u24ff\u2600-\u27bf\u2900-\u2bff\U0001f100-\U0001f7ff"),
-)
-_LETTERS = tuple((name, re.compile(f"[{ranges}]")) for name, ranges in _SCRIPTS)
-_FOREIGN = re.compile(f"[{''.join(ranges for _, ranges in _SCRIPTS)}]")
+_LETTERS = tuple((name, re.compile(f"[{ranges}]")) for name, ranges in SCRIPTS)
+_FOREIGN = re.compile(f"[{''.join(ranges for _, ranges in SCRIPTS)}]")
 """What DejaVu Sans lacks, wholly or in part."""
 
 _HAN = "NotoSansCJK"
-_FACES = ("JP", "KR", "SC", "TC", "HK")
-"""Of the collection, in its order: the same letters, each in the form of another place."""
 _TAGS = {1: "ko", 2: "zh-Hans", 3: "zh-Hant"}
 """For the bold font, which is a Japanese one that has the other forms as well."""
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff]")
 _BOPOMOFO = re.compile("[\u3100-\u312f\u31a0-\u31bf]")
-
-_STAND_INS = {
-    "DejaVu Sans": "Arial|Arial Black|Arial Narrow|Helvetica|Helvetica Neue|Verdana|Tahoma|Trebuchet MS|Calibri|Candara|"
-    "Segoe UI|Roboto|Open Sans|Lato|Inter|Montserrat|Poppins|Ubuntu|Cantarell|Source Sans Pro|Source Sans 3|Fira Sans|"
-    "Noto Sans|Liberation Sans|Nimbus Sans|FreeSans|Bitstream Vera Sans|Lucida Grande|Geneva|Futura|Avenir|Gill Sans|"
-    "Century Gothic|Impact|Franklin Gothic Medium|San Francisco|SF Pro Display|SF Pro Text|IBM Plex Sans|Droid Sans|"
-    "Comic Sans MS|Comic Neue|xkcd|xkcd Script|Humor Sans|"
-    # Those of scripts of which the letters come from the list, so that Latin ones beside them stay as they are.
-    "Amiri|Cairo|Tajawal|Almarai|Traditional Arabic|Simplified Arabic|Sakkal Majalla|Geeza Pro|Scheherazade New|"
-    "Noto Naskh Arabic|Noto Kufi Arabic|Vazirmatn|Vazir|B Nazanin|David|Miriam|Mangal|Nirmala UI|Kokila|Aparajita|"
-    "Lohit Devanagari|Kohinoor Devanagari|Hind|Poppins Devanagari|Noto Serif Devanagari|TH Sarabun New|Sarabun|"
-    "Leelawadee|Leelawadee UI|Garuda|Loma|Kanit|Prompt|Angsana New|Cordia New|Latha|Vijaya|Vrinda|Shonar Bangla|"
-    "SolaimanLipi|Kalpurush",
-    "DejaVu Serif": "Times New Roman|Times|Georgia|Cambria|Garamond|Palatino|Palatino Linotype|Book Antiqua|Baskerville|"
-    "Constantia|Noto Serif|Liberation Serif|Nimbus Roman|FreeSerif|Computer Modern Roman|Bitstream Vera Serif",
-    "DejaVu Sans Mono": "Courier New|Courier|Consolas|Menlo|Monaco|SF Mono|Lucida Console|Source Code Pro|Fira Code|"
-    "Fira Mono|JetBrains Mono|Ubuntu Mono|Roboto Mono|IBM Plex Mono|Noto Sans Mono|Noto Mono|Liberation Mono|Inconsolata|"
-    "Andale Mono|Cascadia Code|Cascadia Mono|FreeMono|Nimbus Mono PS|Bitstream Vera Sans Mono",
-    "Noto Sans CJK SC": "SimHei|SimSun|NSimSun|Microsoft YaHei|Microsoft YaHei UI|PingFang SC|Heiti SC|STHeiti|STSong|"
-    "STKaiti|STFangsong|STXihei|Songti SC|Kaiti SC|KaiTi|FangSong|YouYuan|LiSu|DengXian|Hiragino Sans GB|"
-    "WenQuanYi Micro Hei|WenQuanYi Zen Hei|Source Han Sans|Source Han Sans CN|Source Han Sans SC|Source Han Serif SC|"
-    "Noto Sans SC|Noto Serif SC|Noto Serif CJK SC|Noto Sans CJK|AR PL UMing CN|AR PL UKai CN|Droid Sans Fallback|"
-    "Arial Unicode MS|LXGW WenKai|SimHei-Regular",
-    "Noto Sans CJK TC": "Microsoft JhengHei|Microsoft JhengHei UI|PingFang TC|PingFang HK|Heiti TC|LiHei Pro|MingLiU|"
-    "PMingLiU|DFKai-SB|BiauKai|Source Han Sans TC|Noto Sans TC|Noto Sans HK|Noto Serif CJK TC|Songti TC",
-    "Noto Sans CJK JP": "IPAexGothic|IPAGothic|IPAPGothic|IPAexMincho|IPAMincho|Hiragino Sans|Hiragino Kaku Gothic Pro|"
-    "Hiragino Kaku Gothic ProN|Hiragino Maru Gothic Pro|Hiragino Maru Gothic ProN|Hiragino Mincho ProN|Yu Gothic|"
-    "Yu Mincho|Meiryo|Meiryo UI|MS Gothic|MS PGothic|MS UI Gothic|MS Mincho|Osaka|TakaoGothic|TakaoPGothic|TakaoExGothic|"
-    "VL Gothic|VL PGothic|Noto Sans JP|Noto Serif JP|Noto Serif CJK JP|Source Han Sans JP|Source Han Sans Japanese|"
-    "M PLUS 1p|Mplus 1p|Kosugi|Sawarabi Gothic",
-    "Noto Sans CJK KR": "Malgun Gothic|NanumGothic|Nanum Gothic|NanumGothicCoding|NanumBarunGothic|NanumSquare|"
-    "NanumMyeongjo|AppleGothic|AppleMyungjo|Apple SD Gothic Neo|Gulim|Dotum|Batang|UnDotum|UnBatang|Noto Sans KR|"
-    "Noto Serif KR|Noto Serif CJK KR|Source Han Sans KR|Source Han Sans K|Baekmuk Gulim|Pretendard",
-    "Noto Emoji": "Noto Color Emoji|Segoe UI Emoji|Segoe UI Symbol|Apple Color Emoji|Twemoji|Twitter Color Emoji|"
-    "EmojiOne|EmojiOne Color|OpenMoji|Symbola",
-}
-"""For families that programs ask for and that this machine may lack: what is used instead, without a warning."""
-_STANDS_IN = {name.lower(): ours for ours, names in _STAND_INS.items() for name in names.split("|")}
-_NEVER_THERE = {"cursive", "fantasy"}
-"""Generic families of which matplotlib brings no font at all."""
 
 _MARKS = "\u200e\u200f"
 """Unseen, before words: they are part of a line that runs from left to right, or from right to left."""
@@ -113,14 +45,30 @@ _written: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 """The face for Chinese characters in a figure that has kana or hangul somewhere."""
 
 
+_RELIED_ON = (
+    "FontPath FontEntry FontManager._find_fonts_by_props FontManager._findfont_cached FontManager._expand_aliases",
+    "Text._get_layout Text.draw",
+    "TextToPath.get_text_path",
+    "Box Hlist FontInfo FontMetrics Parser.parse Parser.main Parser.non_math",
+)
+"""Of each of the modules that are changed."""
+
+
 def hook_fonts() -> None:
-    """Give matplotlib, whose pyplot is imported, these fonts; the stand-ins also where the runtime has none."""
-    manager: Any = sys.modules["matplotlib.font_manager"]
-    if not hasattr(manager, "FontPath"):
-        return  # before 3.11 it neither shapes text nor knows the faces of a collection
-    text: Any = sys.modules["matplotlib.text"].Text
-    path: Any = sys.modules["matplotlib.textpath"].TextToPath
-    mathtext: Any = sys.modules["matplotlib._mathtext"]
+    """Give matplotlib, whose pyplot is imported, these fonts; the stand-ins also where the runtime has none.
+
+    Does nothing for one that is made otherwise than 3.11: before, it neither shaped text nor knew the faces of a
+    collection, and another runtime may have a later one.
+    """
+    modules: Any = [
+        sys.modules.get(f"matplotlib.{name}") for name in ("font_manager", "text", "textpath", "_mathtext")
+    ]
+    for module, names in zip(modules, _RELIED_ON, strict=True):
+        for name in names.split():
+            if not hasattr(functools.reduce(getattr, name.split(".")[:-1], module), name.rpartition(".")[2]):
+                return
+    manager, text, path, mathtext = modules
+    text, path = text.Text, path.TextToPath
     try:
         files = frozenset(os.listdir(_FOLDER))
     except OSError:
@@ -146,10 +94,10 @@ def hook_fonts() -> None:
 
 def _name(manager: Any, files: frozenset[str]) -> None:
     """Have our families found by name, and listed, as those of the machine are."""
-    entries = []
-    for name, _ in _SCRIPTS:
+    entries: list[Any] = []
+    for name, _ in SCRIPTS:
         if name == _HAN:
-            families = [(f"Noto Sans CJK {place}", face) for face, place in enumerate(_FACES)]
+            families = [(f"Noto Sans CJK {place}", face) for face, place in enumerate(FACES)]
         else:
             families = [(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name), 0)]
         for is_bold in (False, True):
@@ -172,13 +120,13 @@ def _name(manager: Any, files: frozenset[str]) -> None:
 def _file(name: str, *, is_bold: bool) -> tuple[str, int]:
     """The name of a font's file, and the number of its last face."""
     if name == _HAN:
-        return ("NotoSansCJK-Bold.otf", 0) if is_bold else ("NotoSansCJK-Regular.ttc", len(_FACES) - 1)
+        return ("NotoSansCJK-Bold.otf", 0) if is_bold else ("NotoSansCJK-Regular.ttc", len(FACES) - 1)
     return f"{name}-{'Bold' if is_bold else 'Regular'}.ttf", 0
 
 
 def _is_bold(manager: Any, prop: Any) -> bool:
     weight = prop.get_weight()
-    return manager.weight_dict.get(weight, weight) >= 600
+    return bool(manager.weight_dict.get(weight, weight) >= 600)
 
 
 def _find(manager: Any, files: frozenset[str]) -> None:
@@ -260,8 +208,8 @@ def _resolved(
         if family.lower() in known or any(choice.lower() in known for choice in choices):
             resolved.append(family)
             continue
-        stand_ins = [_STANDS_IN.get(name.lower(), "") for name in (family, *choices)]
-        if family.lower() in _NEVER_THERE:
+        stand_ins = [STANDS_IN.get(name.lower(), "") for name in (family, *choices)]
+        if family.lower() in NEVER_THERE:
             stand_ins.append("DejaVu Sans")
         resolved.append(next((ours for ours in stand_ins if ours.lower() in known), family))
     return tuple(resolved)
@@ -281,7 +229,9 @@ def _fonts_of(text: str, figure: Any) -> _Fonts:
     if not _FOREIGN.search(text):
         return ()
     return tuple(
-        (name, _face(text, figure) if name == _HAN else 0) for name, letters in _LETTERS if letters.search(text)
+        (name, _face(text, figure) if name == _HAN else 0)
+        for name, letters in _LETTERS
+        if letters.search(text)
     )
 
 
@@ -293,8 +243,8 @@ def _face(text: str, figure: Any) -> int:
                 _written[figure] = min(place, _written.get(figure, place))
             return place
     if _BOPOMOFO.search(text):
-        return _FACES.index("TC")
-    return _written.get(figure, _FACES.index("SC")) if figure is not None else _FACES.index("SC")
+        return FACES.index("TC")
+    return _written.get(figure, FACES.index("SC")) if figure is not None else FACES.index("SC")
 
 
 def _laid_out(get_layout: Callable[..., Any]) -> Callable[..., Any]:
@@ -332,12 +282,11 @@ def _write_beside_formulas(mathtext: Any, manager: Any) -> None:
     class Words(mathtext.Box):  # type: ignore[misc]
         def __init__(self, text: str, state: Any) -> None:
             super().__init__(0.0, 0.0, 0.0)
-            font = manager.get_font(
-                manager.fontManager._find_fonts_by_props(state.fontset.default_font_prop)
-            )
+            font = manager.get_font(manager.fontManager._find_fonts_by_props(state.fontset.default_font_prop))
             font.set_size(state.fontsize, state.dpi)
             flags = state.fontset.load_glyph_flags
-            self.glyphs = []
+            self.glyphs: list[tuple[float, float, Any]] = []
+            width = height = depth = 0.0
             for item in font._layout(text, flags):
                 if item.char in _MARKS:
                     continue  # laid out with the glyph of a space, but no width
@@ -365,9 +314,10 @@ def _write_beside_formulas(mathtext: Any, manager: Any) -> None:
                     offset=0,
                 )
                 self.glyphs.append((item.x, item.y, info))
-                self.width = max(self.width, item.x + metrics.advance)
-                self.height = max(self.height, item.y + ymax)
-                self.depth = max(self.depth, -(item.y + ymin))
+                width = max(width, item.x + metrics.advance)
+                height = max(height, item.y + ymax)
+                depth = max(depth, -(item.y + ymin))
+            self.width, self.height, self.depth = width, height, depth
 
         def render(self, output: Any, x: float, y: float, *_: float) -> None:
             # A box is drawn from its lower edge, letters from the line that they stand on.
