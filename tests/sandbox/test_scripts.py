@@ -206,6 +206,7 @@ SETTINGS = {
     "a serif": "plt.rcParams['font.family'] = 'serif'; plt.rcParams['font.serif'] = ['Georgia']",
     "one of ours": "plt.rcParams['font.family'] = 'Noto Sans Devanagari'",
     "Japanese": "plt.rcParams.update({'font.family': 'IPAexGothic', 'axes.titleweight': 'bold'})",
+    "weights": "plt.rcParams.update({'font.weight': 'bold', 'axes.titleweight': 'semibold', 'axes.labelweight': 500})",
     "cursive": "plt.rcParams['font.family'] = 'cursive'",
     "sketched": "plt.xkcd()",
     "types of PDF": "plt.rcParams.update({'pdf.fonttype': 42, 'svg.fonttype': 'none'})",

@@ -179,24 +179,36 @@ def _with_stand_ins(manager: Any, fonts: Any, prop: Any) -> Any:
         tuple(fonts._expand_aliases(family.lower())) if family.lower() in manager.font_family_aliases else ()
         for family in families
     )
-    resolved = _resolved(families, options, _names(fonts))
-    if resolved == families:
+    weights, names = _known_to(fonts)
+    resolved = _resolved(families, options, names)
+    asked = manager.weight_dict.get(prop.get_weight(), prop.get_weight())
+    there = next(
+        (weights[name.lower()] for name in (*resolved, *sum(options, ())) if name.lower() in weights), {asked}
+    )
+    if resolved == families and asked in there:
         return prop
     prop = prop.copy()
     prop.set_family(list(resolved))
+    distances = sorted((abs(weight - asked), weight) for weight in there)
+    if len(distances) == 1 or distances[0][0] < distances[1][0]:
+        prop.set_weight(distances[0][1])  # which it would take as well, and say so each time
     return prop
 
 
-_known: weakref.WeakKeyDictionary[Any, tuple[int, frozenset[str]]] = weakref.WeakKeyDictionary()
+_Known = tuple[dict[str, set[int]], frozenset[str]]
+_known: weakref.WeakKeyDictionary[Any, tuple[int, _Known]] = weakref.WeakKeyDictionary()
 
 
-def _names(fonts: Any) -> frozenset[str]:
-    """All families that a font manager has, in small letters; it grows when the code adds fonts."""
-    count, names = _known.get(fonts, (-1, frozenset()))
-    if count != len(fonts.ttflist):
-        names = frozenset(font.name.lower() for font in fonts.ttflist)
-        _known[fonts] = len(fonts.ttflist), names
-    return names
+def _known_to(fonts: Any) -> _Known:
+    """The weights of each family that a font manager has, by its name in small letters, and these names."""
+    count, known = _known.get(fonts, (-1, ({}, frozenset())))
+    if count != len(fonts.ttflist):  # the code may add fonts
+        weights: dict[str, set[int]] = {}
+        for font in fonts.ttflist:
+            weights.setdefault(font.name.lower(), set()).add(font.weight)
+        known = weights, frozenset(weights)
+        _known[fonts] = len(fonts.ttflist), known
+    return known
 
 
 @functools.lru_cache(256)
