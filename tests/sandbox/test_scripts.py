@@ -13,6 +13,7 @@ import pytest
 from jail import Session, opened
 
 from belljar import link
+from belljar.guest import families
 
 pytestmark = pytest.mark.anyio
 
@@ -309,6 +310,54 @@ async def test_drawings_carry_their_letters(preloaded: link.Keeper) -> None:
     assert any("NotoSansDevanagari" in font for font in fonts)
     assert "销售" in text
     assert paths >= 6
+
+
+WORDS = {
+    "NotoSansDevanagari": "हिन्दी",
+    "NotoSansBengali": "বাংলা",
+    "NotoSansGurmukhi": "ਪੰਜਾਬੀ",
+    "NotoSansGujarati": "ગુજરાતી",
+    "NotoSansOriya": "ଓଡ଼ିଆ",
+    "NotoSansTamil": "தமிழ்",
+    "NotoSansTelugu": "తెలుగు",
+    "NotoSansKannada": "ಕನ್ನಡ",
+    "NotoSansMalayalam": "മലയാളം",
+    "NotoSansSinhala": "සිංහල",
+    "NotoSansThai": "ไทย",
+    "NotoSansMyanmar": "မြန်မာ",
+    "NotoSansEthiopic": "አማርኛ",
+    "NotoSansKhmer": "ខ្មែរ",
+    "NotoSansCJK": "中文",
+    "NotoEmoji": "🚀",
+    "NotoSansSymbols": "🄰",
+}
+OF_DEJAVU = {"NotoSansArmenian", "NotoSansHebrew", "NotoSansArabic", "NotoSansGeorgian", "NotoSansLao"}
+"""Which has these itself, and ours only what it lacks of them."""
+
+
+async def test_all_fonts_are_there_in_both_weights(preloaded: link.Keeper) -> None:
+    assert WORDS.keys() | OF_DEJAVU == {name for name, _ in families.SCRIPTS}
+    async with opened(preloaded) as session:
+        fonts, files = await session.value(rf"""
+            import json, os, sys, warnings, matplotlib.pyplot as plt, pypdf
+            warnings.simplefilter("error")
+            figure = plt.figure()
+            for word in {[*WORDS.values()]!r}:
+                for weight in ("normal", "bold"):
+                    figure.text(0.1, 0.5, word, weight=weight)
+            figure.savefig("/tmp/all.pdf")
+            plt.close()
+            page = pypdf.PdfReader("/tmp/all.pdf").pages[0]
+            listed = [each.get_object() for each in page["/Resources"]["/Font"].get_object().values()]
+            fonts = {{str(font.get("/BaseFont") or font["/FontDescriptor"]["/FontName"]) for font in listed}}
+            print(json.dumps([[*fonts], os.listdir(sys.prefix + "/share/fonts")]))
+        """)
+    embedded = {font.rpartition("+")[2].replace("NotoSansCJKjp", "NotoSansCJK") for font in fonts}
+    embedded = {font.replace("NotoSansCJKsc", "NotoSansCJK") for font in embedded}
+    assert {f"{name}-{weight}" for name in WORDS for weight in ("Regular", "Bold")} <= embedded
+    assert {Path(file).stem for file in files} == {
+        f"{name}-{weight}" for name, _ in families.SCRIPTS for weight in ("Regular", "Bold")
+    }
 
 
 async def test_pillow_and_reportlab_use_the_fonts(preloaded: link.Keeper) -> None:
