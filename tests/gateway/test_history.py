@@ -132,6 +132,30 @@ def test_failures_are_told() -> None:
     assert "Traceback" in told["content"][0]["content"][0]["text"]
 
 
+def test_results_that_only_other_servers_make() -> None:
+    sealed = official("1") | {
+        "content": {
+            "type": "encrypted_code_execution_result",
+            "encrypted_stdout": "aaaa",
+            "stderr": "",
+            "return_code": 0,
+            "content": [],
+        }
+    }
+    asked = {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "find", "server_name": "s", "input": {}}
+    answered = {
+        "type": "mcp_tool_result",
+        "tool_use_id": "mcptoolu_1",
+        "is_error": True,
+        "content": [{"type": "text", "text": "nothing there"}],
+    }
+    messages = sent(user(text("x")), assistant(server_use("1"), sealed, asked, answered), user(text("y")))
+    (first,) = messages[2]["content"]
+    assert "aaaa" not in str(first) and "no output" not in str(first)
+    assert "can be read by the server alone" in str(first)
+    assert messages[4]["content"][0] == result("mcptoolu_1", text("nothing there"), is_error=True)
+
+
 def test_code_that_is_still_to_be_run() -> None:
     conversation = translated(
         user(text("Go.")), assistant(server_use("1"), official("1"), server_use("2", "two"))

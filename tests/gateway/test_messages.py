@@ -70,6 +70,28 @@ def test_the_official_shape(http: httpx2.Client, model: Model) -> None:
     }
 
 
+def test_what_clients_read_is_there_whatever_the_upstream_leaves_out(
+    http: httpx2.Client, model: Model
+) -> None:
+    """They add the tokens up, and ask why an answer has stopped."""
+    model.play(said([text("Hello.")]) | {"usage": {"input_tokens": 3, "cache_read_input_tokens": None}})
+    events = stream(http, ask("Hello."), OFFICIAL)
+    started = events[0]["message"]
+    assert started["stop_details"] is None
+    assert started["usage"] == {
+        "input_tokens": 3,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 0,
+    }
+    (delta,) = (event for event in events if event["type"] == "message_delta")
+    assert list(delta["delta"]) == ["stop_reason", "stop_sequence", "stop_details", "container"]
+    assert {name: delta["usage"][name] for name in started["usage"]} == started["usage"]
+    refusal = {"type": "refusal", "category": None, "explanation": "No."}
+    model.play(said([text("No.")], "refusal") | {"stop_details": refusal})
+    assert post(http, ask("Hello."), OFFICIAL)["stop_details"] == refusal
+
+
 def test_what_the_upstream_gets(http: httpx2.Client, model: Model) -> None:
     model.play([thinking("hm"), code("print(6 * 7)", "toolu_01Xyz")], [text("It is 42.")])
     headers = {

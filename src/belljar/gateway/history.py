@@ -26,6 +26,7 @@ _NEVER_RUN = "It was not run: the conversation went on without it."
 _ENDED = (
     "This code was ended: it waited for tools that it had called, and the conversation went on without them."
 )
+_SEALED = "(What it has printed can be read by the server alone on which it ran.)"
 _NO_RESULT = "There is no result of this call in the conversation."
 
 
@@ -345,6 +346,8 @@ def _result_content(block: Block) -> tuple[list[Block], bool]:
     if (found := resent.content(block)) is not None:
         return found, False
     content = block.get("content")
+    if block.get("type") == "mcp_tool_result":
+        return _said(content), block.get("is_error") is True
     if isinstance(content, dict) and "return_code" in content:
         return [{"type": "text", "text": _printed(content)}], content.get("return_code") != 0
     if isinstance(content, dict) and "error_code" in content:
@@ -353,6 +356,17 @@ def _result_content(block: Block) -> tuple[list[Block], bool]:
     if isinstance(content, dict) and str(content.get("type")).startswith("text_editor_code_execution_"):
         return _edit_content(content), False
     return [{"type": "text", "text": json.dumps(content, ensure_ascii=False)}], False
+
+
+def _said(content: object) -> list[Block]:
+    """What an MCP server has answered: a string, or texts."""
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    texts = [
+        {"type": "text", "text": str(part["text"])}
+        for part in (parts if isinstance(parts, list) else [])
+        if isinstance(part, dict) and part.get("type") == "text" and part.get("text")
+    ]
+    return texts or [{"type": "text", "text": "(no output)"}]
 
 
 def _edit_content(content: dict[str, Any]) -> list[Block]:
@@ -379,6 +393,8 @@ def _inline_content(block: Block) -> list[Block]:
 
 def _printed(content: dict[str, Any]) -> str:
     lines = [str(content.get("stdout") or "")]
+    if content.get("encrypted_stdout"):
+        lines.append(_SEALED)
     if content.get("stderr"):
         lines.append(f"stderr:\n{content['stderr']}")
     if content.get("return_code"):
