@@ -218,8 +218,25 @@ def test_what_only_the_service_knows_is_stripped() -> None:
 
 def test_texts_that_are_empty_and_thoughts_without_signature_are_dropped() -> None:
     seed = {"type": "thinking", "text": "hm"}
-    out = sent(user(text("Go.")), assistant(seed, text(""), text("One.")), user(text("And?")))
+    out = sent(user(text("Go.")), assistant(seed, text(""), text(" \n\n"), text("One.")), user(text("And?")))
     assert out[1] == assistant(text("One."))
+
+
+def test_results_of_nothing_but_white_space() -> None:
+    viewed = {
+        "type": "text_editor_code_execution_tool_result",
+        "tool_use_id": "srvtoolu_2",
+        "content": {
+            "type": "text_editor_code_execution_view_result",
+            "file_type": "text",
+            "content": "\n",
+        },
+    }
+    edit = server_use("2") | {"name": "text_editor_code_execution", "input": {"command": "view"}}
+    blocks = [server_use("1"), official("1", " \n"), edit, viewed, server_use("3"), inline("\n")]
+    out = sent(user(text("Go.")), assistant(*blocks), user(text("And?")))
+    told = [block["content"][0]["text"] for message in out[2::2] for block in message["content"][:1]]
+    assert told == ["(no output)", "(empty)", "(no output)"]
 
 
 def test_neighbours_of_one_role_are_merged() -> None:

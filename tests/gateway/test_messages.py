@@ -92,6 +92,16 @@ def test_what_clients_read_is_there_whatever_the_upstream_leaves_out(
     assert post(http, ask("Hello."), OFFICIAL)["stop_details"] == refusal
 
 
+def test_white_space_goes_to_the_client_and_not_back(http: httpx2.Client, model: Model) -> None:
+    """A Messages server writes texts of nothing but white space, and refuses them in what it is sent."""
+    model.play([text("\n\n"), code("print('  ')")], [text("Done.")])
+    message = post(http, ask("Go."), OFFICIAL)
+    assert message["content"][0] == text("\n\n")
+    _, turn, answer = model.requests[1]["messages"]
+    assert [block["type"] for block in turn["content"]] == ["tool_use"]
+    assert answer["content"][0]["content"] == [text("(no output)")]
+
+
 def test_what_the_upstream_gets(http: httpx2.Client, model: Model) -> None:
     model.play([thinking("hm"), code("print(6 * 7)", "toolu_01Xyz")], [text("It is 42.")])
     headers = {

@@ -235,7 +235,7 @@ def _take(part: _Part, block: Block, kind: str, our_tools: frozenset[str]) -> No
         use["input"] = given if isinstance(given, dict) else {}
         part.blocks.append(_with_cache(use, block))
         return
-    if (plain := _plain(block)) and not _is_empty(plain):
+    if (plain := _plain(block)) and not is_empty(plain):
         part.blocks.append(plain)
 
 
@@ -326,10 +326,10 @@ def _plain(block: Block) -> Block:
     return {name: value for name, value in block.items() if name != "caller"}
 
 
-def _is_empty(block: Block) -> bool:
-    """Empty texts and thinking that nobody signed are refused by the Messages API when they come back."""
+def is_empty(block: Block) -> bool:
+    """Whether the Messages API refuses it where it comes back: a text of white space, thinking that nobody signed."""
     if block.get("type") == "text":
-        return not block.get("text")
+        return not str(block.get("text") or "").strip()
     return block.get("type") == "thinking" and not (
         block.get("thinking") is not None and block.get("signature")
     )
@@ -379,7 +379,7 @@ def _edit_content(content: dict[str, Any]) -> list[Block]:
     viewed = str(content.get("content") or "")
     kind = content.get("file_type")
     if kind == "text" or not viewed:
-        return [{"type": "text", "text": viewed or "(empty)"}]
+        return [{"type": "text", "text": viewed if viewed.strip() else "(empty)"}]
     return [{"type": "text", "text": f"[{'A PDF' if kind == 'pdf' else 'An image'} was shown.]"}]
 
 
@@ -388,7 +388,8 @@ def _inline_content(block: Block) -> list[Block]:
     if output.get("type") == "image":
         source = {"type": "base64", "media_type": output.get("media_type"), "data": output.get("data")}
         return [{"type": "image", "source": source}]
-    return [{"type": "text", "text": str(output.get("text") or "") or "(no output)"}]
+    text = str(output.get("text") or "")
+    return [{"type": "text", "text": text if text.strip() else "(no output)"}]
 
 
 def _printed(content: dict[str, Any]) -> str:
@@ -402,7 +403,8 @@ def _printed(content: dict[str, Any]) -> str:
     files = [str(entry.get("file_id")) for entry in content.get("content") or [] if isinstance(entry, dict)]
     if files:
         lines.append(f"files: {', '.join(files)}")
-    return "\n".join(line for line in lines if line) or "(no output)"
+    text = "\n".join(line for line in lines if line)
+    return text if text.strip() else "(no output)"
 
 
 def _stray(block: Block) -> str:

@@ -389,7 +389,9 @@ async def _whole(now: _Answer, block: dict[str, Any]) -> None:
 
 def _said(turn: Rewriter) -> dict[str, Any]:
     """The turn as the upstream said it, to be sent back to it."""
-    blocks = [block for block in turn.message.blocks if block.get("type") != "text" or block.get("text")]
+    blocks = [
+        block for block in turn.message.blocks if block.get("type") != "text" or not history.is_empty(block)
+    ]
     return {"role": "assistant", "content": blocks}
 
 
