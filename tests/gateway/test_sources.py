@@ -92,6 +92,15 @@ def test_in_the_results_of_the_clients_tools(http: httpx2.Client, model: Model) 
     assert result["content"][1]["source"]["data"] == PNG
 
 
+def test_in_a_document_that_is_made_up_of_blocks(http: httpx2.Client, model: Model) -> None:
+    image = upload(http, "a.png", base64.b64decode(PNG), "image/png")
+    model.play([text("Seen.")])
+    source = {"type": "content", "content": [text("a chart"), named("image", image)]}
+    post(http, plain([{"type": "document", "source": source}]))
+    words, shown = sent(model)[0]["source"]["content"]
+    assert (words, shown["source"]["data"]) == (text("a chart"), PNG)
+
+
 def test_documents_lie_in_the_container(http: httpx2.Client, model: Model) -> None:
     table = upload(http, "table.csv", b"a,b\n1,2\n")
     model.play([code("print(open('table.csv').read())")], [text("One row.")])

@@ -140,6 +140,7 @@ _SAID = {
     "content": {"type": "array", "items": named("Block")},
     "stop_reason": {"type": ["string", "null"]},
     "stop_sequence": {"type": ["string", "null"]},
+    "stop_details": {"type": ["object", "null"]},
     "container": {"oneOf": [{"type": "null"}, _object({"id": TEXT, "expires_at": TEXT}, "id expires_at")]},
     "usage": _object(
         {"input_tokens": {"type": "integer"}, "output_tokens": {"type": "integer"}},

@@ -43,7 +43,10 @@ async def filled(
 
 
 def _names_files(blocks: list[Block]) -> bool:
-    return any(_file_source(block) is not None or _names_files(_inside(block)) for block in blocks)
+    return any(
+        _file_source(block) is not None or _names_files(_result(block)) or _names_files(_parts(block))
+        for block in blocks
+    )
 
 
 def _file_source(block: Block) -> Block | None:
@@ -51,9 +54,18 @@ def _file_source(block: Block) -> Block | None:
     return source if isinstance(source, dict) and source.get("type") == "file" else None
 
 
-def _inside(block: Block) -> list[Block]:
+def _result(block: Block) -> list[Block]:
     """The blocks in a tool's result."""
-    content = block.get("content") if block.get("type") == "tool_result" else None
+    return _dicts(block.get("content")) if block.get("type") == "tool_result" else []
+
+
+def _parts(block: Block) -> list[Block]:
+    """The blocks of which a document is made up."""
+    source = block.get("source") if block.get("type") == "document" else None
+    return _dicts(source.get("content")) if isinstance(source, dict) else []
+
+
+def _dicts(content: object) -> list[Block]:
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
@@ -69,11 +81,11 @@ class _Filler:
             here = f"{path}.{number}"
             if _file_source(block) is not None:
                 block = await self._filled(block, f"{here}.source.file_id", is_last=is_last)
-            elif inside := _inside(block):
-                block = {
-                    **block,
-                    "content": await self.blocks(inside, f"{here}.content", is_last=is_last),
-                }
+            elif result := _result(block):
+                block = {**block, "content": await self.blocks(result, f"{here}.content", is_last=is_last)}
+            elif parts := _parts(block):
+                parts = await self.blocks(parts, f"{here}.source.content", is_last=is_last)
+                block = {**block, "source": {**block["source"], "content": parts}}
             out.append(block)
         return out
 
