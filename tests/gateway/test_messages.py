@@ -109,8 +109,10 @@ def test_what_the_upstream_gets(http: httpx2.Client, model: Model) -> None:
         "x-api-key": "caller",
         "anthropic-version": "x",
     }
-    post(http, ask("What is 6 * 7?", temperature=0.5, system="Be brief."), headers)
+    ours = {"diagnostics": {"previous_message_id": "msg_1"}, "betas": ["other-2"]}
+    post(http, ask("What is 6 * 7?", temperature=0.5, system="Be brief.", **ours), headers)
     first, second = model.requests
+    assert not ours.keys() & first.keys()
     assert first["system"] == "Be brief."
     assert first["temperature"] == 0.5
     assert first["stream"] is True

@@ -48,7 +48,8 @@ _NO_TOKENS = dict.fromkeys(
     ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"), 0
 )
 """What clients add up: numbers all, whatever the upstream leaves out."""
-_NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas"})
+_NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas", "diagnostics"})
+"""What is ours to read, or names an earlier answer by an id that is ours alone."""
 
 
 @dataclass(frozen=True)
