@@ -74,7 +74,8 @@ def test_what_clients_read_is_there_whatever_the_upstream_leaves_out(
     http: httpx2.Client, model: Model
 ) -> None:
     """They add the tokens up, and ask why an answer has stopped."""
-    model.play(said([text("Hello.")]) | {"usage": {"input_tokens": 3, "cache_read_input_tokens": None}})
+    counted = {"input_tokens": 3, "output_tokens": 2, "cache_read_input_tokens": None}
+    model.play(said([text("Hello.")]) | {"usage": counted})
     events = stream(http, ask("Hello."), OFFICIAL)
     started = events[0]["message"]
     assert started["stop_details"] is None
@@ -82,7 +83,7 @@ def test_what_clients_read_is_there_whatever_the_upstream_leaves_out(
         "input_tokens": 3,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 0,
-        "output_tokens": 0,
+        "output_tokens": 2,
     }
     (delta,) = (event for event in events if event["type"] == "message_delta")
     assert list(delta["delta"]) == ["stop_reason", "stop_sequence", "stop_details", "container"]
