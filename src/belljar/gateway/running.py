@@ -41,6 +41,7 @@ from belljar.gateway.tools import (
     text_editor,
 )
 from belljar.gateway.turn import Use
+from belljar.logged import words_of
 from belljar.settings import Settings
 from belljar.wire.ids import new_id
 
@@ -184,7 +185,7 @@ class Running:
             log.info(
                 "uploads were not put into a container",
                 container=self._activity.container_id,
-                why=str(error),
+                why=words_of(error),
             )
             if self.container is not None and self._parts.placement.is_gone(self.container.id):
                 self.container = None
