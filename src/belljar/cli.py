@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
@@ -14,13 +13,12 @@ from typing import Any, NoReturn
 
 import anyio
 import click
-import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from belljar import __version__, link, results
 from belljar.batch import lines_of
-from belljar.client import embedded, trial
+from belljar.client import embedded, shell_tools, trial
 from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
@@ -268,11 +266,12 @@ def serve(**options: Any) -> None:
 
     Every option is also a setting in the environment, BELLJAR_HOST and so on.
     """
+    from belljar.gateway import log
     from belljar.gateway.serve import serve as serve_gateway  # its imports are not for `run` to pay
     from belljar.gateway.upstream import nearby
 
     settings = _settings(**options)
-    _log_to_stderr(settings.log_level)
+    log.to_stderr(settings.log_level, with_content=settings.log_content)
     has_model = settings.models is not None or settings.upstream != "direct"
     offers: list[nearby.Place] = []
 
@@ -316,18 +315,19 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
         if verdict.how or verdict.unclear:
             click.echo(f"  {verdict.attack.name}: {verdict.how or verdict.unclear}", err=True)
 
-    async def look() -> tuple[link.Description, dict[str, float], str]:
+    async def look() -> tuple[link.Description, dict[str, float], str, list[str]]:
         async with link.start(settings) as keeper:
             laps = await keeper.open("doctor", settings.limits())
             result = await keeper.execute("doctor", link.Run("print(6 * 7)", settings.timeout_seconds))
+            tools = await keeper.execute("doctor", link.Run(shell_tools.QUESTION, settings.timeout_seconds))
             await keeper.close("doctor")
             if attack:
                 programs = find_attacks()
                 click.echo(f"trying {len(programs)} hostile programs", err=True)
                 await trial.try_all(keeper, programs, told)
-            return keeper.description, laps, result.stdout.strip()
+            return keeper.description, laps, result.stdout.strip(), tools.stdout.split()
 
-    seen, laps, answer = anyio.run(look)
+    seen, laps, answer, tools = anyio.run(look)
     level = seen.isolation.level
     holes = [v for v in verdicts if v.how and v.attack.is_stopped_at(level)]
     if as_json:
@@ -337,6 +337,7 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
             "python": seen.python,
             "laps": laps,
             "idle_memory": json_of(seen.idle_memory),
+            "shell_tools": {program: program in tools for program in shell_tools.PACKAGES},
             "not_stopped": {
                 p.name: p.not_at[1] for p in find_attacks() if p.not_at and not p.is_stopped_at(level)
             },
@@ -348,6 +349,7 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
         click.echo(f"isolation   {level}")
         _print_layers(seen.layers)
         click.echo(f"runtime     Python {seen.python}, {len(seen.packages)} packages ({settings.runtime})")
+        click.echo(f"shell tools {shell_tools.described(tools)}")
         click.echo(f"state       {settings.state_dir}")
         click.echo(f"idle memory {': '.join(filter(None, (seen.idle_memory.way, seen.idle_memory.detail)))}")
         click.echo(f"a session   {laps['session']:.0f} ms until a locked guest; 6 * 7 = {answer}")
@@ -390,22 +392,3 @@ def _print_not_stopped(level: Level) -> None:
 def _settings(**options: Any) -> Settings:
     """The environment's settings, overridden by the options that were given."""
     return Settings(**{name: value for name, value in options.items() if value is not None})
-
-
-def _log_to_stderr(level: str) -> None:
-    # It warns of every form that is not well made: that is for the client to be told, who is.
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    renderer: Any = structlog.processors.JSONRenderer()
-    if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            *([] if sys.stderr.isatty() else [structlog.processors.format_exc_info]),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+import structlog
 from pydantic import ValidationError
 
 from belljar import document, errors, link, results
@@ -19,6 +20,7 @@ from belljar.gateway.store import File
 from belljar.gateway.tools import CODE, Ran
 from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
+from belljar.logged import clipped
 from belljar.wire import media
 from belljar.wire.execution import (
     Execution,
@@ -29,6 +31,8 @@ from belljar.wire.execution import (
 )
 from belljar.wire.ids import new_id
 from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
+
+log = structlog.get_logger("belljar.gateway")
 
 _READ_BYTES = 1024 * 1024
 """Of all kept files that go with one run, that are read ahead, to be looked at for imports and to travel with the code.
@@ -112,11 +116,15 @@ async def _run_in(
             await watching.begun(execution_id, None if is_fresh else container.id)
         activity.has_run_code = True
         on_event = watching.on_event if watching is not None else None
-        ran = await run_code(session, what, files, on_event=on_event)
+        running = run_code(session, what, files, on_event=on_event)
+        ran = await (running if activity.trace is None else activity.trace.execution([CODE], running))
     meter = activity.meter
     meter.began(CODE)
     meter.ran(ran.result.usage.wall_seconds)
     meter.code_tokens += tokens.of_text(asked.code)
+    if parts.settings.log_content:
+        log.info("code was run", code=clipped(asked.code))
+        log.info("code has printed", stdout=clipped(ran.result.stdout), stderr=clipped(ran.result.stderr))
     meter.result_tokens += tokens.of_text(ran.result.stdout) + tokens.of_text(ran.result.stderr)
     pictures = sum(
         not media.IMAGES.isdisjoint(o.data) for o in ran.result.outputs if isinstance(o, results.Display)
