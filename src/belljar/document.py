@@ -17,7 +17,7 @@ from belljar.wire.execution import (
 )
 from belljar.wire.ids import new_id
 
-_TEXT_TYPES = ("text/", "application/json", "application/javascript", "image/svg+xml")
+_TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml", "image/svg")
 
 
 def execution(
@@ -64,6 +64,6 @@ def output_of(event: results.Output) -> Output:
 
 
 def _text(kind: str, body: bytes) -> str:
-    if kind.startswith(_TEXT_TYPES) or kind.endswith("+json"):
+    if kind.startswith(_TEXT_TYPES) or kind.endswith(("+json", "+xml")):
         return body.decode("utf-8", "replace")
     return base64.b64encode(body).decode()

@@ -15,7 +15,7 @@ import pytest
 from serving import Server
 
 from belljar import results
-from belljar.gateway.live import Feed
+from belljar.gateway.live import Feed, shown
 
 DEADLINE_SECONDS = 60
 
@@ -169,10 +169,10 @@ def http_connection(url: httpx2.URL) -> http.client.HTTPConnection:
     return connection
 
 
-def folded(*events: results.Event) -> list[results.Event]:
+def folded(*events: results.Event) -> list[dict[str, Any]]:
     """What is left to send of events for which nobody was there."""
 
-    async def all_of_it() -> list[results.Event]:
+    async def all_of_it() -> list[dict[str, Any]]:
         feed = Feed()
         for event in events:
             feed.add(event)
@@ -186,15 +186,18 @@ def display(text: str, kind: Any = "display_data", place: str | None = None) -> 
     return results.Display(kind, {"text/plain": text.encode()}, {}, place)
 
 
+def as_sent(*events: results.Event) -> list[dict[str, Any]]:
+    return [shown(event) for event in events]
+
+
 def test_unsent_events_are_folded() -> None:
     out, err = results.Stream("stdout", "a"), results.Stream("stderr", "b")
-    assert folded(out, out, err, out) == [results.Stream("stdout", "aa"), err, out]
+    assert folded(out, out, err, out) == as_sent(results.Stream("stdout", "aa"), err, out)
     update = display("new", "update_display_data", "p")
-    assert folded(display("old", place="p"), out, update) == [display("new", place="p"), out]
-    assert folded(out, update, display("newer", "update_display_data", "p")) == [
-        out,
-        display("newer", "update_display_data", "p"),
-    ]
+    assert folded(display("old", place="p"), out, update) == as_sent(display("new", place="p"), out)
+    assert folded(out, update, display("newer", "update_display_data", "p")) == as_sent(
+        out, display("newer", "update_display_data", "p")
+    )
     # Printed text is told in any case: it stays in `stdout`.
-    assert folded(out, display("x"), results.Clear(wait=False)) == [out, results.Clear(wait=False)]
-    assert folded(display("x"), results.Clear(wait=True)) == [display("x"), results.Clear(wait=True)]
+    assert folded(out, display("x"), results.Clear(wait=False)) == as_sent(out, results.Clear(wait=False))
+    assert folded(display("x"), results.Clear(wait=True)) == as_sent(display("x"), results.Clear(wait=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -46,7 +46,7 @@ Inputs = Mapping[str, tuple[str, bytes | Callable[[], AsyncIterator[bytes]]]]
 class Watching:
     """Somebody who is told of an execution while it goes on."""
 
-    begun: Callable[[str, str | None], Awaitable[None]]
+    begun: Callable[[str, str | None], None]
     """Its id, and its container's if it has one: a place has been found, and the code is about to be run."""
     on_event: Callable[[results.Event], None]
 
@@ -113,7 +113,7 @@ async def _run_in(
         for name, (digest, body) in inputs.items():
             await session.put(name, digest, body)
         if watching is not None:
-            await watching.begun(execution_id, None if is_fresh else container.id)
+            watching.begun(execution_id, None if is_fresh else container.id)
         activity.has_run_code = True
         on_event = watching.on_event if watching is not None else None
         running = run_code(session, what, files, on_event=on_event)

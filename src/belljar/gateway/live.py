@@ -24,9 +24,15 @@ class Feed:
     """
 
     def __init__(self) -> None:
+        self._begun: Event | None = None
         self._unsent: list[results.Event] = []
         self._came = anyio.Event()
         self._is_closed = False
+
+    def begin(self, execution_id: str, container: str | None) -> None:
+        """The code is about to be run."""
+        self._begun = {"type": "started", "id": execution_id, "container": container}
+        self._came.set()
 
     def add(self, event: results.Event) -> None:
         unsent = self._unsent
@@ -54,10 +60,14 @@ class Feed:
         self._is_closed = True
         self._came.set()
 
-    async def events(self) -> AsyncIterator[results.Event]:
+    async def events(self) -> AsyncIterator[Event]:
+        """Each as the client gets it, until nothing more comes."""
         while True:
+            if self._begun is not None:
+                begun, self._begun = self._begun, None
+                yield begun
             while self._unsent:
-                yield self._unsent.pop(0)
+                yield shown(self._unsent.pop(0))
             if self._is_closed:
                 return
             self._came = anyio.Event()
@@ -72,16 +82,13 @@ async def answer(parts: Parts, asked: ExecutionRequest, activity: Activity, emit
 
     async def pass_on() -> None:
         async for event in feed.events():
-            await emit(shown(event))
-
-    async def begun(execution_id: str, container: str | None) -> None:
-        await emit({"type": "started", "id": execution_id, "container": container})
+            await emit(event)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pass_on)
         try:
             with activity.client.execution():
-                watching = executions.Watching(begun, feed.add)
+                watching = executions.Watching(feed.begin, feed.add)
                 done.append(await executions.run(parts, asked, activity, watching))
         except BelljarError as error:
             failure = error  # as it is, and not as a group of one

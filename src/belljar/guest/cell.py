@@ -15,22 +15,23 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import traceback
 from collections import deque
 from time import perf_counter
 from types import CodeType, ModuleType
 from typing import Any
 
-from belljar.frames import Decoder, Message, encode
+from belljar.frames import Message, encode
 from belljar.guest import display, streams
 from belljar.guest.calls import Calls
+from belljar.guest.channel import Channel
 from belljar.guest.displays import Displays, clip
 from belljar.kernel import trim_heap
 
-MAX_REQUEST_BYTES = 64 * 1024 * 1024
 _MAX_SETTLES = 1000
 """Of a run: how often its stderr waits for its stdout. Past that the two are told as they are read."""
+_SETTLE_SECONDS = 1.0
+"""For others to have their say before. Of these one could be a handler of a signal that waits for us."""
 _KEPT_VALUES = 3
 """Of last expressions: `_`, `__` and `___`. They may be large."""
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, list, dict, tuple, set, frozenset, range})
@@ -57,21 +58,12 @@ class Guest:
     never returns."""
 
     def __init__(self) -> None:
-        self._control = -1
+        self._channel = Channel(self._take_reply)
         self._temporary = ""
         self.pid = 0
         self.count = 0
-        self._decoder = Decoder(MAX_REQUEST_BYTES)
-        self._received: deque[Message] = deque()
         self.displays = Displays(self)
         self._settles = 0
-        self._asked = 0
-        """Of the keeper, each with a number: words on which the main thread waits."""
-        self._speaking = threading.RLock()
-        self._speaker = 0
-        """The thread that speaks to the keeper, by its ident."""
-        self._later: list[tuple[str, dict[str, Any], bytes]] = []
-        """What a signal's handler wanted to say in the middle of something else."""
         self._values: deque[tuple[str, Any]] = deque()
         """Of last expressions, by the names that they have in the code's namespace."""
         self._shell: Any = None
@@ -117,13 +109,10 @@ class Guest:
 
     def serve(self, control: int, laps: dict[str, float]) -> None:
         """Run what comes by the socket `control`. SIGINT is ignored until there is code."""
-        self._control = control
-        self._send(Message("ready", {"laps": laps}))
+        self._channel.fd = control
+        self._channel.send(Message("ready", {"laps": laps}))
         while True:
-            message = self._receive()
-            if message.kind != "execute":
-                continue  # the word on a display that nobody waits for any more
-            request = json.loads(message.body.decode())
+            request = json.loads(self._channel.receive().body.decode())
             started = perf_counter()
             finished = self._run(request)
             finished.head["run"] = request["run"]
@@ -133,7 +122,7 @@ class Guest:
                 os._exit(finished.head.get("return_code", 0) & 0xFF)
             if not request["is_last"] and perf_counter() - started > _LONG_SECONDS:
                 trim_heap()  # from here on we may be stopped for long
-            self._send(finished)
+            self._channel.send(finished)
 
     def rehearse(self) -> None:
         """Before `serve`: run a little, so that the pages which a run writes to are ours by then.
@@ -144,11 +133,11 @@ class Guest:
         kept = os.dup(0), os.dup(1)
         try:
             os.dup2(null, 1)
-            self._control = null
+            self._channel.fd = null
             request = {"run": 0, "code": _REHEARSED, "stdin": "", "env": {"OUTPUT_DIR": self._temporary}}
             message = Message("execute", {}, json.dumps(request).encode())
-            for heard in self._decoder.feed(encode(message)):
-                self._send(self._run(json.loads(heard.body.decode())))
+            self._channel.take_in(encode(message))
+            self._channel.send(self._run(json.loads(self._channel.receive().body.decode())))
         finally:
             for place, fd in enumerate(kept):
                 os.dup2(fd, place)
@@ -158,64 +147,23 @@ class Guest:
         self.count = 0
         self._stdin = sys.stdin
 
-    def _receive(self) -> Message:
-        """The keeper's next message; ends the process where there is no keeper any more."""
-        while not self._received:
-            self._listen()
-        return self._received.popleft()
+    def _take_reply(self, reply: Message) -> None:
+        if self._tools is not None:
+            self._tools.take(reply)
 
-    def _listen(self) -> None:
-        """Read what the keeper says. Replies to the caller's tools go to them, all else waits for `_receive`."""
-        data = os.read(self._control, 65536)
-        if not data:
-            os._exit(0)
-        for message in self._decoder.feed(data):
-            if message.kind != "reply":
-                self._received.append(message)
-            elif self._tools is not None:
-                self._tools.take(message)
-
-    def _send(self, message: Message) -> None:
-        data = memoryview(encode(message))
-        with self._speaking:
-            while data:
-                data = data[os.write(self._control, data) :]
-
-    def ask_keeper(self, kind: str, head: dict[str, Any], body: bytes = b"") -> None:
-        """Say something, and wait until the keeper has taken it in: what is printed next comes after, and it takes
-        another way, which could be faster. The main thread waits; it is the one that reads from the keeper."""
-        own = threading.get_ident()
-        if self._speaker == own:
-            self._later.append((kind, head, body))
-            return
-        with self._speaking:
-            self._speaker = own
-            try:
-                self._ask(kind, head, body)
-                while self._later:
-                    self._ask(*self._later.pop(0))
-            finally:
-                self._speaker = 0
-
-    def _ask(self, kind: str, head: dict[str, Any], body: bytes) -> None:
-        self._asked += 1
-        number = self._asked
-        self._send(Message(kind, {**head, "number": number}, body))
-        if threading.current_thread() is threading.main_thread():
-            while True:
-                answer = self._receive()
-                if answer.kind == "shown" and answer.head["number"] == number:
-                    return
+    def tell_keeper(self, kind: str, head: dict[str, Any], body: bytes = b"") -> None:
+        """Say something, and wait until it was taken in."""
+        self._channel.tell(kind, head, body)
 
     def _settle(self) -> None:
         """What was printed before comes before what is written to stderr, or by another process, from here on."""
-        if os.getpid() != self.pid or threading.current_thread() is not threading.main_thread():
+        if os.getpid() != self.pid:
             return
         with contextlib.suppress(Exception):  # the code closed or replaced it
             sys.stdout.flush()
-        if self._settles < _MAX_SETTLES and not self._speaker and streams.is_unread(1):
+        if self._settles < _MAX_SETTLES and streams.is_unread(1):
             self._settles += 1
-            self.ask_keeper("settle", {})
+            self._channel.try_to_tell("settle", _SETTLE_SECONDS)
 
     def flush(self) -> None:
         for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):
@@ -236,7 +184,9 @@ class Guest:
                 os.makedirs(env["OUTPUT_DIR"], exist_ok=True)
             _set_handler(signal.SIGINT, signal.default_int_handler)
             try:
-                self._send(Message("started", {"run": request["run"]}))  # from here on SIGINT is heard
+                self._channel.send(
+                    Message("started", {"run": request["run"]})
+                )  # from here on SIGINT is heard
                 if calls := request.get("calls"):
                     return self._with_calls(calls)
                 return self._cell(request)
@@ -255,7 +205,7 @@ class Guest:
 
     def _with_calls(self, asked: list[dict[str, Any]]) -> Message:
         """Run shell commands and edits, side by side. How it ended each of them says itself."""
-        calls = Calls(asked, self._send)
+        calls = Calls(asked, self._channel.send)
         try:
             calls.run()
         except KeyboardInterrupt as error:
@@ -290,7 +240,7 @@ class Guest:
         """Make the caller's tools functions of the code's own namespace."""
         from belljar.guest.client_tools import ClientTools  # with asyncio, which most do without
 
-        self._tools = ClientTools(self._control, self._send, self._listen)
+        self._tools = ClientTools(self._channel)
         for tool in tools:
             self._main.__dict__[tool["name"]] = self._tools.function(tool["name"], tool["description"])
 

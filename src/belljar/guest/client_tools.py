@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from belljar.frames import Message
+from belljar.guest.channel import Channel
 
 _STEPS = 3
 """How many steps of the event loop nobody may have asked anything, before what was asked goes out: a task that was
@@ -22,12 +23,10 @@ Tool = Callable[..., Coroutine[Any, Any, str]]
 
 
 class ClientTools:
-    """The tools of one run. `listen` reads what has come from the keeper, and hands replies to `take`."""
+    """The tools of one run. Who reads from the channel hands replies to `take`."""
 
-    def __init__(self, control: int, send: Callable[[Message], None], listen: Callable[[], None]) -> None:
-        self._control = control
-        self._send = send
-        self._listen = listen
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._count = 0
         self._waiting: dict[int, tuple[asyncio.AbstractEventLoop, asyncio.Future[str]]] = {}
         self._asked: list[dict[str, Any]] = []
@@ -65,14 +64,14 @@ class ClientTools:
             loop.call_soon(self._ask_soon, loop, 0, _STEPS)
         self._asked.append({"ask": number, "name": name, "input": given})
         if self._reading is not loop:
-            loop.add_reader(self._control, self._listen)
+            loop.add_reader(self._channel.fd, self._channel.listen)
             self._reading = loop
         try:
             return await future
         finally:
             self._waiting.pop(number, None)
             if not self._waiting and self._reading is loop:
-                loop.remove_reader(self._control)
+                loop.remove_reader(self._channel.fd)
                 self._reading = None
 
     def _ask_soon(self, loop: asyncio.AbstractEventLoop, known: int, steps: int) -> None:
@@ -83,7 +82,7 @@ class ClientTools:
             loop.call_soon(self._ask_soon, loop, len(self._asked), steps - 1)
             return
         asked, self._asked = self._asked, []
-        self._send(Message("ask", {}, json.dumps(asked).encode("utf-8", "replace")))
+        self._channel.send(Message("ask", {}, json.dumps(asked).encode("utf-8", "replace")))
 
     def take(self, reply: Message) -> None:
         """The answer to something that was asked; to what nobody waits for any more it is nothing."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.util
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 from belljar.layout import FILES
@@ -33,35 +29,8 @@ def emit(kind: str, *shown: Any) -> None:
         _emit[0](kind, *shown)
 
 
-class _PyplotFinder(importlib.abc.MetaPathFinder):
-    """Patches pyplot when it is first imported, whether that is in the zygote or in a guest."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name != "matplotlib.pyplot":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
-            return spec
-        loader: Any = spec.loader
-        run = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            run(module)
-            _patch(module)
-
-        loader.exec_module = exec_module
-        return spec
-
-
-def hook_pyplot() -> None:
-    """Have `matplotlib.pyplot` show figures here, from its import on."""
-    sys.meta_path.insert(0, _PyplotFinder())
-
-
-def _patch(pyplot: Any) -> None:
+def hook_pyplot(pyplot: Any) -> None:
+    """Have `matplotlib.pyplot`, which was just imported, show figures here."""
     from belljar.guest import fonts  # only where there are charts
 
     fonts.hook_fonts()
@@ -77,7 +46,7 @@ def _patch(pyplot: Any) -> None:
     def savefig(self: Any, fname: Any, *args: Any, **kwargs: Any) -> Any:
         result = save(self, fname, *args, **kwargs)
         if _comes_back(fname, kwargs.get("format") or pyplot.rcParams["savefig.format"]):
-            setattr(self, _SAVED, True)  # as that file, and so not a second time as a display
+            count_as_shown(self)  # as that file
         return result
 
     savefig.__doc__, savefig.__wrapped__ = save.__doc__, save  # type: ignore[attr-defined]
@@ -91,6 +60,11 @@ def _comes_back(fname: Any, default: str) -> bool:
     path = os.path.realpath(fname)
     kind = os.path.splitext(path)[1].lstrip(".") or default
     return path.startswith(f"{FILES}/") and kind.lower() in _PICTURES
+
+
+def count_as_shown(figure: Any) -> None:
+    """It does not come a second time at the end of the run."""
+    setattr(figure, _SAVED, True)
 
 
 def drop_figures() -> None:
@@ -110,12 +84,12 @@ def show_figures() -> None:
             figure = pyplot.figure(number)
             if getattr(figure, _SAVED, False) or not _emit:
                 continue
-            _emit[0]("display_data", {"image/png": _png(figure), "text/plain": repr(figure).encode()})
+            _emit[0]("display_data", {"image/png": png_of(figure), "text/plain": repr(figure).encode()})
     finally:
         pyplot.close("all")
 
 
-def _png(figure: Any) -> bytes:
+def png_of(figure: Any) -> bytes:
     buffer = io.BytesIO()
     # The class's own savefig, so that this picture does not count as one that the code saved.
     save = getattr(type(figure).savefig, "__wrapped__", type(figure).savefig)

@@ -11,6 +11,8 @@ MOST_TEXT = 256 * 1024
 """Characters of a value's text; beyond them its end is left out."""
 _MOST = 4000
 """Displays of one run, and what replaces them. The keeper keeps few of them; a loop that shows progress has many."""
+_MOST_SHOWN_BYTES = 15 * 1024 * 1024
+"""Of one display: the keeper holds no larger message."""
 _MOST_BYTES = 48 * 1024 * 1024
 _MANY_BYTES, _MANY_TEXT_BYTES = 24 * 1024 * 1024, 6 * 1024 * 1024
 """Past these, what is replaced again and again is held back: the keeper would leave out its last step as well."""
@@ -36,7 +38,7 @@ class Speaker(Protocol):
 
     pid: int
 
-    def ask_keeper(self, kind: str, head: dict[str, Any], body: bytes = b"") -> None: ...
+    def tell_keeper(self, kind: str, head: dict[str, Any], body: bytes = b"") -> None: ...
 
     def flush(self) -> None: ...
 
@@ -68,11 +70,16 @@ class Displays:
                 print(data.get("text/plain", b"").decode("utf-8", "replace"))
             return
         shown = (kind, data, metadata or {}, display_id)
+        size = sum(map(len, data.values()))
+        if size > _MOST_SHOWN_BYTES:
+            print(
+                f"Left out: a display of {size:,} bytes; one may have {_MOST_SHOWN_BYTES:,}.", file=sys.stderr
+            )
+            return
         with self._lock:
             if self.into is not None:
                 self.into.append(shown)
                 return
-            size = sum(map(len, data.values()))
             if display_id and self._is_much(size) and self._can_hold(display_id):
                 self._held[display_id] = shown
             elif self._count < _MOST and self._bytes + size <= _MOST_BYTES:
@@ -95,7 +102,7 @@ class Displays:
 
     def end(self) -> None:
         """The run is over: show what was held back, as far as it may be, and say what was not."""
-        if not self._count or os.getpid() != self._speaker.pid:
+        if not (self._count or self._left_out) or os.getpid() != self._speaker.pid:
             return
         held, left = list(self._held.values()), _MOST_HELD_BYTES
         for shown in held:
@@ -116,4 +123,4 @@ class Displays:
         if display_id:
             head["display_id"] = display_id
         self._speaker.flush()  # what was printed before comes before
-        self._speaker.ask_keeper("display", head, b"".join(data.values()))
+        self._speaker.tell_keeper("display", head, b"".join(data.values()))

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from belljar.guest import streams
+from belljar.guest import display, streams
 
 
 class _Patches(importlib.abc.MetaPathFinder):
@@ -66,6 +66,7 @@ class _StandIn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def install() -> None:
     """In the zygote, before it imports anything for the code."""
     patches: dict[str, Callable[[Any], None]] = {
+        "matplotlib.pyplot": display.hook_pyplot,
         "getpass": _ask_here,
         "multiprocessing.spawn": _carry_main,
         "IPython.core.display_functions": _display_here,

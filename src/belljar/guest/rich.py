@@ -22,6 +22,7 @@ _MOST_PART_BYTES = 1024 * 1024
 """Of a text that is not plain: what is cut in the middle is no HTML and no JSON any more, so it is left out."""
 _MOST_PICTURE_BYTES = 8 * 1024 * 1024
 _MOST_METADATA_BYTES = 16 * 1024
+_MOST_METADATA_DEPTH = 60
 _MOST_PARTS = 16
 _MOST_MIME = 100
 _MOST_COLUMNS = 200
@@ -41,6 +42,9 @@ _METHODS = {
     "_repr_javascript_": "application/javascript",
     "_repr_pdf_": "application/pdf",
 }
+_TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml", "image/svg")
+_BASE64_TYPES = ("image/", "audio/", "video/", "application/pdf")
+"""As text these are base64."""
 _NEVER = "_ipython_canary_method_should_not_exist_"
 """Who has this has everything, whatever it is asked for."""
 
@@ -78,7 +82,7 @@ def bundle(value: object) -> tuple[Bundle, Metadata] | None:
                 found[mime] = given
     _add_figure(value, found)
     _add_table(value, found)
-    return _bytes_of(found, _kind(value)), metadata
+    return _bytes_of(found, _kind(value)), _sendable(metadata)
 
 
 def raw_bundle(given: dict[str, Any]) -> Bundle:
@@ -91,10 +95,10 @@ def _add_figure(value: object, found: dict[str, Any]) -> None:
     module: Any = sys.modules.get("matplotlib.figure")
     kind = getattr(module, "Figure", None)
     if isinstance(kind, type) and isinstance(value, kind) and "image/png" not in found:
-        picture = _called(value, "savefig", lambda: figures._png(value))
+        picture = _called(value, "savefig", lambda: figures.png_of(value))
         if picture is not None:
             found["image/png"] = picture
-            setattr(value, figures._SAVED, True)
+            figures.count_as_shown(value)
 
 
 def _add_table(value: object, found: dict[str, Any]) -> None:
@@ -170,7 +174,7 @@ def _note(text: str) -> None:
 
 
 def _bytes_of(found: dict[str, Any], what: str) -> Bundle:
-    """The bundle as it travels: pictures as they are, all else as UTF-8. What is too large is left out, and said."""
+    """The bundle as it travels: bytes as they are, text as UTF-8. What is too large is left out, and said."""
     made: Bundle = {}
     for mime, given in found.items():
         if given is None:
@@ -194,7 +198,7 @@ def _bytes_of(found: dict[str, Any], what: str) -> Bundle:
 def _most(mime: str) -> int:
     if mime == "text/plain":
         return 4 * MOST_TEXT + 1024
-    return _MOST_PICTURE_BYTES if _is_binary(mime) else _MOST_PART_BYTES
+    return _MOST_PICTURE_BYTES if mime.startswith(_BASE64_TYPES) and not _is_text(mime) else _MOST_PART_BYTES
 
 
 def _fits(mime: str, given: object) -> bool:
@@ -204,19 +208,21 @@ def _fits(mime: str, given: object) -> bool:
         return False
 
 
-def _is_binary(mime: str) -> bool:
-    return (mime.startswith("image/") and not mime.startswith("image/svg")) or mime == "application/pdf"
+def _is_text(mime: str) -> bool:
+    return mime.startswith(_TEXT_TYPES) or mime.endswith(("+json", "+xml"))
 
 
 def _data(mime: str, given: Any) -> bytes:
     """Raises TypeError or ValueError where it cannot be of that type."""
     if mime == "text/plain":
         return clip(str(given))
-    if _is_binary(mime):
+    if not _is_text(mime):
         if isinstance(given, bytes | bytearray | memoryview):
             return bytes(given)
         if not isinstance(given, str):
-            raise TypeError(f"bytes or base64 are expected, not {type(given).__name__}")
+            raise TypeError(f"bytes or text are expected, not {type(given).__name__}")
+        if not mime.startswith(_BASE64_TYPES):
+            return given.encode("utf-8", "backslashreplace")
         try:
             return binascii.a2b_base64("".join(given.split()), strict_mode=True)
         except binascii.Error as error:
@@ -301,7 +307,7 @@ def display(
         data = _chosen(data, include, exclude)
         if data:
             kind = "update_display_data" if update else "display_data"
-            _send(kind, data, own | (metadata or {}), display_id or "")
+            figures.emit(kind, data, _sendable(own | (metadata or {})), display_id or "")
     return DisplayHandle(display_id) if display_id else None
 
 
@@ -333,15 +339,25 @@ def _chosen(data: Bundle, include: Any, exclude: Any) -> Bundle:
     return {mime: part for mime, part in data.items() if mime not in exclude} if exclude else data
 
 
-def _send(kind: str, data: Bundle, metadata: Metadata, display_id: str) -> None:
-    if metadata:
-        try:
-            size = len(json.dumps(metadata, allow_nan=False))
-        except (TypeError, ValueError, RecursionError):
-            size = _MOST_METADATA_BYTES + 1
-        if size > _MOST_METADATA_BYTES:
-            _note(
-                f"metadata of a display was left out: it has to be JSON of at most {_MOST_METADATA_BYTES:,} bytes"
-            )
-            metadata = {}
-    figures.emit(kind, data, metadata, display_id)
+def _sendable(metadata: Metadata) -> Metadata:
+    """Metadata as they travel: JSON within bounds, or nothing, which is said."""
+    if not metadata:
+        return {}
+    reason = ""
+    try:
+        text = json.dumps(metadata, allow_nan=False)
+        if len(text) <= _MOST_METADATA_BYTES and _is_within(made := json.loads(text), _MOST_METADATA_DEPTH):
+            return dict(made)
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = f" ({type(error).__name__}: {error})"
+    _note(
+        f"metadata of a display was left out: it has to be JSON of at most {_MOST_METADATA_BYTES:,} bytes and "
+        f"{_MOST_METADATA_DEPTH} levels{reason}"
+    )
+    return {}
+
+
+def _is_within(value: Any, depth: int) -> bool:
+    """Whether JSON is nested so deep at most."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(_is_within(part, depth - 1) for part in parts)

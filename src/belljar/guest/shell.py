@@ -274,7 +274,11 @@ class Shell:
             self.user_ns["_exit_code"] = 0
             return
         # In one stream, as in a notebook: so what it prints is told in its order.
-        with subprocess.Popen([*BASH, command], stderr=subprocess.STDOUT) as process:
+        # Not by its own descriptor, where somebody has put himself in the place of stdout: %%capture, say.
+        taken = None if sys.stdout is sys.__stdout__ else subprocess.PIPE
+        with subprocess.Popen([*BASH, command], stdout=taken, stderr=subprocess.STDOUT) as process:
+            for printed in process.stdout or ():
+                sys.stdout.write(printed.decode("utf-8", "replace"))
             code = process.wait()
         self.user_ns["_exit_code"] = code if code >= 0 else 128 - code
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from belljar import kernel, packets
-from belljar.guest import cell, confine, display, hooks, warm
+from belljar.guest import cell, confine, hooks, warm
 from belljar.zygote import warden
 
 
@@ -50,7 +50,6 @@ def main(control: socket.socket) -> Birth:
     kernel.set_title("belljar zygote")
     kernel.capabilities()
     kernel.Landlock.abi()
-    display.hook_pyplot()
     hooks.install()
     # All of ours is loaded; what looks for packages is not to find, and to hold open, the archive that it came in.
     sys.path[:] = [entry for entry in sys.path if not entry.endswith("inside.zip")]

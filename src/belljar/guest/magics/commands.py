@@ -126,16 +126,22 @@ def _script(shell: Shell, command: list[str], line: str, cell: str) -> None:
             is_strict = False
         elif name != "raise-error":
             raise UsageError(f"--{name}: there are --out NAME, --err NAME and --no-raise-error")
+    # Not its own descriptor, where somebody has put himself there: %%capture, say.
+    takes_out = "out" in into or sys.stdout is not sys.__stdout__
+    takes_err = "err" in into or sys.stderr is not sys.__stderr__
     with subprocess.Popen(
         [*command, *words],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE if "out" in into else None,
-        stderr=subprocess.PIPE if "err" in into else None,
+        stdout=subprocess.PIPE if takes_out else None,
+        stderr=subprocess.PIPE if takes_err else None,
     ) as process:
         out, err = process.communicate((cell if cell.endswith("\n") else f"{cell}\n").encode())
-    for name, data in (("out", out), ("err", err)):
+    for name, data, stream in (("out", out, sys.stdout), ("err", err, sys.stderr)):
+        text = (data or b"").decode("utf-8", "replace")
         if name in into:
-            shell.user_ns[into[name]] = data.decode("utf-8", "replace")
+            shell.user_ns[into[name]] = text
+        elif text:
+            stream.write(text)
     shell.user_ns["_exit_code"] = process.returncode
     if process.returncode and is_strict:
         raise subprocess.CalledProcessError(process.returncode, " ".join([*command, *words]))
