@@ -250,6 +250,34 @@ asyncio.run(show('Oslo'))
     assert [type(output).__name__ for output in result.outputs] == ["Stream", "Display"]
 
 
+async def test_what_is_shown_while_replies_come_keeps_none_of_them(session: Session) -> None:
+    result = await Client(session, sunny).run("""
+import asyncio, sys, threading
+async def ask(number):
+    for step in range(5):
+        answer = await get_weather(place=f'{number}.{step}')
+        print(answer)
+        display(answer)
+        print(answer, file=sys.stderr)
+async def show():
+    while True:
+        display('meanwhile', display_id='place')
+        await asyncio.sleep(0)
+def work():
+    for step in range(50):
+        display('thread', display_id='other')
+thread = threading.Thread(target=work)
+thread.start()
+showing = asyncio.create_task(show())
+await asyncio.gather(*map(ask, range(8)))
+showing.cancel()
+thread.join()
+""")
+    assert result.outcome.status == "completed", result.outcome
+    places = sorted(f"sunny in {number}.{step}" for number in range(8) for step in range(5))
+    assert sorted(result.stdout.splitlines()) == sorted(result.stderr.splitlines()) == places
+
+
 async def test_long_answers_and_what_else_the_code_is_told(session: Session) -> None:
     """More than the socket holds, for code that does not read it yet."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from typing import Any
@@ -136,6 +137,43 @@ async def test_a_display_has_metadata_and_can_be_replaced(session: Session) -> N
     assert (await session.run("display(1, display_id='x' * 101)")).outcome.reason == "TypeError"
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "display({f'image/{k}': b'x' * 8_000_000 for k in ('png', 'gif')}, raw=True)",
+            "a display of 16,000,000",
+        ),
+        (
+            "m = []\nfor _ in range(80): m = [m]\ndisplay(1, metadata={'m': m})",
+            "metadata of a display was left",
+        ),
+        (
+            "class O:\n    def _repr_html_(self): return 'x', {'m': 'x' * 100_000}\nO()",
+            "metadata of a display was left",
+        ),
+        ("display({'text/plain': 'x'}, raw=True, metadata={'n': float('nan')})", "not JSON compliant"),
+    ],
+)
+async def test_more_than_may_be_sent_is_a_word_on_stderr(session: Session, code: str, said: str) -> None:
+    result = await session.run(code)
+    assert result.outcome.status == "completed"
+    assert said in result.stderr
+    assert all(not display.metadata for display in displays(result))
+    assert await session.says("print('alive')") == "alive"
+
+
+async def test_bytes_that_are_no_text_stay_as_they_are(session: Session) -> None:
+    given = "{'audio/wav': b'\\xff\\0', 'application/x-own': b'\\xfe', 'application/xml': '<a/>', 'image/png': '/w=='}"
+    display = await shown(session, f"display({given}, raw=True)")
+    assert display.data == {
+        "audio/wav": b"\xff\0",
+        "application/x-own": b"\xfe",
+        "application/xml": b"<a/>",
+        "image/png": b"\xff",
+    }
+
+
 async def test_displays_without_end_are_left_out_and_said(session: Session) -> None:
     result = await session.run("for number in range(5000): display(number)", timeout=60)
     assert result.outcome.status == "completed"
@@ -195,6 +233,51 @@ async def test_threads_and_replaced_streams_do_not_wait_for_each_other(session: 
     assert result.outcome.status == "completed"
     assert result.stdout.count("out") == result.stderr.count("err") == 250
     assert "WARNING:root:seen" in result.stderr
+
+
+async def test_what_a_thread_shows_comes_in_its_order(session: Session) -> None:
+    code = """
+        import sys, threading
+        def work(name):
+            for step in range(30):
+                sys.stdout.write(f"out {name} {step}\\n")  # a print's line and its end are two
+                display((name, step))
+                sys.stderr.write(f"err {name} {step}\\n")
+        threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
+        for thread in threads: thread.start()
+        work("main")
+        for thread in threads: thread.join()
+    """
+    result = await session.run(code, timeout=60)
+    assert result.outcome.status == "completed", result.outcome
+    told: list[str] = []
+    for output in result.outputs:
+        if isinstance(output, results.Stream):
+            told += output.text.splitlines()
+        elif isinstance(output, results.Display):
+            told.append("shown {} {}".format(*ast.literal_eval(output.data["text/plain"].decode())))
+    for name in ("a", "b", "c", "main"):
+        own = [line for line in told if line.split()[1] == name]
+        assert own == [f"{what} {name} {step}" for step in range(30) for what in ("out", "shown", "err")]
+
+
+async def test_a_thread_that_outlives_its_run_harms_none_that_follow(session: Session) -> None:
+    code = """
+        import sys, threading, time
+        def work():
+            while True:
+                display("thread"); print("out"); print("err", file=sys.stderr); time.sleep(0.001)
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        time.sleep(0.05)
+    """
+    assert (await session.run(code)).outcome.status == "completed"
+    for number in range(20):
+        result = await session.run(f"display('main {number}')\ntime.sleep(0.01)\n{number}")
+        assert result.outcome.status == "completed", result.outcome
+        main = [one.data["text/plain"] for one in displays(result) if one.data["text/plain"] != b"'thread'"]
+        assert main == [f"'main {number}'".encode(), str(number).encode()]
+        assert any(one.data["text/plain"] == b"'thread'" for one in displays(result))
 
 
 async def test_handlers_of_signals_may_show_at_any_moment(session: Session) -> None:
@@ -272,11 +355,14 @@ _SATISFIED = (
             "",
         ),
         ("%matplotlib notebook", ""),
+        ("%%capture c\n!echo hidden; echo too >&2", ""),
+        ("%%capture c\n%%bash\necho hidden; echo too >&2", ""),
+        ("with __import__('contextlib').redirect_stdout(None): pass\n!echo seen", "seen"),
         ("!pip install -q numpy>=1 sklearn -i https://x/ 2>&1 > /dev/null", _SATISFIED),
         ("open('r.txt', 'w').write('numpy>=1 # why\\nsklearn')\n%pip install -r r.txt", _SATISFIED),
         ("%pip install .", None),
         ("!pip install no-such-package", None),
-        ("!pip list && echo chained", ""),
+        ("!pip --version >/dev/null 2>&1; echo chained", "chained"),
         ("%run no_such_file", None),
         ("%store x", None),
         ("%%unheard\n1", None),
