@@ -115,6 +115,26 @@ async def test_tables_say_what_they_are(session: Session) -> None:
     assert json.loads(empty.data["application/vnd.belljar.table+json"])["columns"] == []
 
 
+@pytest.mark.parametrize(
+    "code", ["fig", "fig.show()", "display(fig)", "fig.show('browser')", "pio.show(fig.to_dict())"]
+)
+async def test_figures_of_plotly_are_json_and_html(session: Session, code: str) -> None:
+    made = "import plotly.graph_objects as go, plotly.io as pio\nfig = go.Figure(go.Bar(x=['a'], y=[2]))\n"
+    result = await session.run(made + code, timeout=60)
+    assert (result.outcome.status, result.stderr) == ("completed", "")
+    (display,) = displays(result)
+    figure = json.loads(display.data["application/vnd.plotly.v1+json"])
+    assert (figure["data"][0]["type"], figure["data"][0]["y"]) == ("bar", [2])
+    assert display.data["text/plain"].startswith(b"Figure({")
+    assert display.data["text/html"].startswith(b"<div ")
+
+
+async def test_bars_of_notebooks_are_text(session: Session) -> None:
+    result = await session.run("from tqdm.notebook import tqdm, trange\nsum(tqdm([1, 2])) + sum(trange(2))")
+    assert (result.outcome.status, result.outputs[-1]) == ("completed", displays(result)[0])
+    assert "2/2" in result.stderr
+
+
 async def test_pictures_of_pil_are_png(session: Session) -> None:
     display = await shown(session, "from PIL import Image\nImage.new('RGB', (3, 2))")
     assert set(display.data) == {"text/plain", "image/png"}
