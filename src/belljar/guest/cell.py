@@ -13,7 +13,6 @@ import json
 import linecache
 import os
 import signal
-import subprocess
 import sys
 import traceback
 from collections import deque
@@ -48,6 +47,12 @@ _here: list[Guest] = []
 """The one that this process is."""
 
 
+def hand_on_output() -> None:
+    """Who starts a process hands on what is printed next, so that what was printed before comes before."""
+    if _here:
+        _here[0]._settle()
+
+
 def get_ipython() -> Any:
     """The shell of this session: magics, shell commands, and the variables of its cells."""
     return _here[0].shell()
@@ -79,6 +84,7 @@ class Guest:
         self._stdout, self._stderr = streams.written_text(), streams.error_text(self._settle)
         self._stdin: Any = streams.read_text()
         """Of the first run: what one has read ahead is not for the next."""
+        _here[:] = [self]
 
     def become(self, temporary: str) -> None:
         """Be from now on what the code takes the interpreter for. Files without a name are made in `temporary`."""
@@ -92,20 +98,6 @@ class Guest:
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
         display.set_emit(self.displays.send)
-        own: Any = builtins
-        own.input, own.display = streams.asked, _displayed
-        _here[:] = [self]
-        # Who starts a process hands on what is printed next.
-        os.register_at_fork(before=self._settle)
-        popen: Any = subprocess.Popen
-        start = popen.__init__
-
-        def started(own: Any, *args: Any, **kwargs: Any) -> None:
-            self._settle()
-            start(own, *args, **kwargs)
-
-        started.__wrapped__, started.__doc__ = start, start.__doc__  # type: ignore[attr-defined]
-        popen.__init__ = started
 
     def serve(self, control: int, laps: dict[str, float]) -> None:
         """Run what comes by the socket `control`. SIGINT is ignored until there is code."""
@@ -388,16 +380,6 @@ def _is_quiet(code: str, last: Any) -> bool:
         return not behind[0].lstrip().startswith("%%") and behind[0].rstrip().endswith(";")
     behind[0] = behind[0].encode("utf-8", "replace")[last.end_col_offset :].decode("utf-8", "replace")
     return any(";" in line.partition("#")[0] for line in behind)
-
-
-def _displayed(*values: object, **more: Any) -> Any:
-    """Show values, each as what it is: a table, a picture, a formula."""
-    from belljar.guest import rich
-
-    return rich.display(*values, **more)
-
-
-_displayed.__name__ = _displayed.__qualname__ = "display"
 
 
 def _traceback(error: BaseException) -> list[str]:

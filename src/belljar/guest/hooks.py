@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from belljar.guest import display, streams
+from belljar.guest import cell, display, streams
 
 
 class _Patches(importlib.abc.MetaPathFinder):
@@ -79,6 +82,32 @@ def install() -> None:
             patches.pop(name)(sys.modules[name])
     sys.meta_path.insert(0, _Patches(patches))
     sys.meta_path.append(_StandIn())
+    own: Any = builtins
+    own.input, own.display = streams.asked, _displayed
+    os.register_at_fork(before=cell.hand_on_output)
+    _patch_popen()
+
+
+def _patch_popen() -> None:
+    popen: Any = subprocess.Popen
+    start = popen.__init__
+
+    def started(own: Any, *args: Any, **kwargs: Any) -> None:
+        cell.hand_on_output()
+        start(own, *args, **kwargs)
+
+    started.__wrapped__, started.__doc__ = start, start.__doc__  # type: ignore[attr-defined]
+    popen.__init__ = started
+
+
+def _displayed(*values: object, **more: Any) -> Any:
+    """Show values, each as what it is: a table, a picture, a formula."""
+    from belljar.guest import rich
+
+    return rich.display(*values, **more)
+
+
+_displayed.__name__ = _displayed.__qualname__ = "display"
 
 
 def _ask_here(getpass: Any) -> None:
