@@ -1,0 +1,315 @@
+"""Charts as data, and how they are asked for.
+
+What a chart shows is said where the user's code runs, and so it is held against the shape here before anybody reads it:
+what does not fit is dropped, and the picture stands alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from belljar.wire.numbers import WHOLE
+
+CHART = "application/vnd.belljar.chart+json"
+MOST_BYTES = 64 * 1024
+"""Of what a guest says of one chart."""
+MOST_ALT = 1200
+"""Characters of the text that stands for the picture."""
+MOST_PIXELS = 6000
+"""Of one side."""
+_SHOWN_POINTS = 12
+_SHOWN_SERIES = 8
+_SHOWN_AXES = 6
+
+ChartFormat = Literal["png", "svg", "pdf"]
+MEDIA_TYPES: dict[ChartFormat, str] = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+
+CHART_ID_PATTERN = r"^chart_[0-9a-f]{8}_[1-9][0-9]{0,8}$"
+ChartId = Annotated[str, Field(pattern=CHART_ID_PATTERN)]
+_Text = Annotated[str, Field(max_length=400)]
+_Texts = Annotated[list[_Text], Field(max_length=100)]
+_Number = Annotated[float, Field(allow_inf_nan=False)] | int
+_Numbers = Annotated[list[_Number | None], Field(max_length=500)]
+Value = _Number | _Text | None
+"""A number, a date or time in ISO 8601, or the name of a category; null for what is none of them."""
+_Values = Annotated[list[Value], Field(max_length=500)]
+_Count = Annotated[int, Field(ge=0, le=2**53)]
+
+SeriesKind = Literal[
+    "line", "scatter", "bar", "histogram", "area", "pie", "box", "violin", "heatmap", "contour", "stem",
+    "image", "surface", "reference", "other",
+]  # fmt: skip
+AxesKind = Literal[
+    "line", "scatter", "bar", "grouped_bar", "stacked_bar", "histogram", "area", "pie", "box", "violin",
+    "heatmap", "contour", "polar", "3d", "stem", "image", "surface", "other", "empty",
+]  # fmt: skip
+ChartKind = AxesKind | Literal["subplots", "twin_axes"]
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class ChartAxis(_Fact):
+    """One direction of a pair of axes, or its colours."""
+
+    label: _Text | None = None
+    unit: _Text | None = None
+    """What stands in brackets at the label's end."""
+    scale: _Text | None = None
+    """`linear`, `log` and so on; `category` and `date`."""
+    min: Value = None
+    max: Value = None
+    """Of what is in view."""
+    ticks: _Texts = []
+
+
+class ChartBox(_Fact):
+    """One box or violin: where its whiskers or its body end, and what is between."""
+
+    label: Value = None
+    low: _Number | None = None
+    q1: _Number | None = None
+    median: _Number | None = None
+    q3: _Number | None = None
+    high: _Number | None = None
+    mean: _Number | None = None
+    outliers: _Count | None = None
+
+
+class ChartSeries(_Fact):
+    """What was drawn together, and has one name in the legend."""
+
+    kind: SeriesKind
+    name: _Text | None = None
+    x: _Values = []
+    y: _Values = []
+    """As they lie on the axes: of horizontal bars, x has their lengths. Of a pie, names and values."""
+    z: _Numbers = []
+    base: _Numbers = []
+    """Where bars and areas begin, which do not all begin at 0."""
+    edges: _Values = []
+    """Of a histogram's bins, one more than there are."""
+    shares: _Numbers = []
+    """Of a pie's pieces, of 1."""
+    values: Annotated[list[_Numbers], Field(max_length=500)] = []
+    """Of a heat map, by row."""
+    shape: Annotated[list[_Count], Field(max_length=3)] = []
+    """Rows and columns, of which `values` may have some only."""
+    color: _Numbers = []
+    size: _Numbers = []
+    levels: _Numbers = []
+    """Of a contour."""
+    boxes: Annotated[list[ChartBox], Field(max_length=200)] = []
+    count: _Count | None = None
+    """Points that there are."""
+    is_sampled: bool = False
+    """Only some of them are here, at even distances."""
+    is_horizontal: bool = False
+    has_error_bars: bool = False
+    min: _Number | None = None
+    max: _Number | None = None
+    """Of all points, in the direction of the values."""
+
+
+class ChartAxes(_Fact):
+    """One pair of axes."""
+
+    kind: AxesKind
+    title: _Text | None = None
+    x: ChartAxis | None = None
+    y: ChartAxis | None = None
+    z: ChartAxis | None = None
+    color: ChartAxis | None = None
+    series: Annotated[list[ChartSeries], Field(max_length=100)] = []
+    legend: _Texts = []
+    legend_title: _Text | None = None
+    annotations: _Texts = []
+    twin_of: _Count | None = None
+    """The place in the list of those that these lie upon."""
+    series_left_out: _Count = 0
+
+
+class Chart(_Fact):
+    """What a chart shows, as the interpreter says that drew it."""
+
+    id: ChartId | None = None
+    """For `POST /v1/containers/{id}/charts/{chart_id}`."""
+    library: Literal["matplotlib", "plotly"]
+    kind: ChartKind
+    title: _Text | None = None
+    alt: Annotated[str, Field(max_length=MOST_ALT)] = ""
+    """The chart in words."""
+    width: _Count | None = None
+    height: _Count | None = None
+    """Of the figure, in pixels; a picture that was cut to what is on it has others."""
+    is_rendition: bool = False
+    """The picture is drawn from the data by another library than the chart's own."""
+    axes: Annotated[list[ChartAxes], Field(max_length=50)] = []
+    legend: _Texts = []
+    """Of the whole figure."""
+    annotations: _Texts = []
+    axes_left_out: _Count = 0
+
+
+def read(body: bytes | str | None) -> Chart | None:
+    """What a guest says of a chart, in words as well; None where it is no such thing."""
+    if not body or len(body) > MOST_BYTES:
+        return None
+    try:
+        chart = Chart.model_validate_json(body)
+    except ValidationError:
+        return None
+    return chart.model_copy(update={"alt": alt_text(chart)})
+
+
+def written(chart: Chart) -> bytes:
+    """As JSON, without what it does not have."""
+    return chart.model_dump_json(exclude_defaults=True).encode()
+
+
+Dpi = Annotated[float, Field(ge=10, le=600)]
+Pixels = Annotated[int, Field(ge=50, le=MOST_PIXELS), WHOLE]
+
+
+class ChartsRequest(BaseModel):
+    """How the charts of an execution are drawn."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    formats: Annotated[list[ChartFormat], Field(min_length=1, max_length=len(get_args(ChartFormat)))] = ["png"]
+    dpi: Dpi | None = None
+    width: Pixels | None = None
+    height: Pixels | None = None
+    """In pixels; with one of the two the other follows."""
+
+    @model_validator(mode="after")
+    def _has_each_once(self) -> ChartsRequest:
+        if len(set(self.formats)) < len(self.formats):
+            raise ValueError("formats: each may be named once")
+        return self
+
+
+class DrawingRequest(BaseModel):
+    """The body of POST /v1/containers/{id}/charts/{chart_id}."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: ChartFormat = "png"
+    dpi: Dpi | None = None
+    width: Pixels | None = None
+    height: Pixels | None = None
+
+
+# -- in words ------------------------------------------------------------------------------------------------
+
+_NAMES = {
+    "line": "Line chart", "scatter": "Scatter plot", "bar": "Bar chart", "grouped_bar": "Grouped bar chart",
+    "stacked_bar": "Stacked bar chart", "histogram": "Histogram", "area": "Area chart", "pie": "Pie chart",
+    "box": "Box plot", "violin": "Violin plot", "heatmap": "Heat map", "contour": "Contour plot",
+    "polar": "Polar chart", "3d": "3D chart", "stem": "Stem plot", "image": "Image", "surface": "Surface",
+    "other": "Chart", "empty": "Empty chart", "subplots": "Figure of several charts",
+    "twin_axes": "Chart of two axes upon one another",
+}  # fmt: skip
+
+
+def alt_text(chart: Chart) -> str:
+    """The chart in words: its kind and title, axes, and what its series say, as far as there is room."""
+    parts = [_headline(chart.kind, chart.title)]
+    axes = chart.axes[:_SHOWN_AXES]
+    for number, one in enumerate(axes, start=1):
+        described = _axes(one)
+        if len(chart.axes) > 1:
+            described = f"({number}) {_headline(one.kind, one.title)} {described}"
+        parts.append(described)
+    if left_out := len(chart.axes) - len(axes) + chart.axes_left_out:
+        parts.append(f"And {left_out} more.")
+    if chart.is_rendition:
+        parts.append("The picture is a simple rendition of the plotly figure.")
+    return _clipped(" ".join(part for part in parts if part), MOST_ALT)
+
+
+def _headline(kind: str, title: str | None) -> str:
+    return f"{_NAMES[kind]} “{_plain(title)}”." if title else f"{_NAMES[kind]}."
+
+
+def _axes(axes: ChartAxes) -> str:
+    parts = []
+    for name, axis in (("x", axes.x), ("y", axes.y), ("z", axes.z), ("colour", axes.color)):
+        if axis is not None and axes.kind != "pie" and (words := _axis(axis)):
+            parts.append(f"{name}: {words}.")
+    for series in axes.series[:_SHOWN_SERIES]:
+        parts.append(f"{_series(series)}.")
+    if left_out := len(axes.series) - _SHOWN_SERIES + axes.series_left_out:
+        if left_out > 0:
+            parts.append(f"{left_out} more series.")
+    if axes.annotations:
+        noted = ", ".join(_plain(note) for note in axes.annotations[:_SHOWN_SERIES])
+        parts.append(f"Notes: {noted}.")
+    return " ".join(parts)
+
+
+def _axis(axis: ChartAxis) -> str:
+    words = _plain(axis.label) if axis.label else ""
+    if axis.scale not in {None, "linear", "category"}:
+        words += f" ({_plain(axis.scale)})"
+    return words.strip()
+
+
+def _series(series: ChartSeries) -> str:
+    name = f"{series.kind} “{_plain(series.name)}”" if series.name else series.kind
+    if series.boxes:
+        return f"{name}: {'; '.join(map(_box, series.boxes[:_SHOWN_POINTS]))}"
+    if series.values:
+        rows, columns = (*series.shape, 0, 0)[:2]
+        return f"{name}: {rows} rows, {columns} columns, {_range(series)}"
+    if series.kind == "reference":
+        return f"{name} at {', '.join(_value(v) for v in (*series.x, *series.y)[:4])}" if series.x or series.y else name
+    count = series.count if series.count is not None else max(len(series.x), len(series.y))
+    if count and count <= _SHOWN_POINTS and len(series.y) == count == len(series.x):
+        pairs = zip(series.x, series.y, strict=True)
+        if series.is_horizontal:
+            pairs = ((y, x) for x, y in pairs)  # type: ignore[assignment]
+        shares = [f" ({share:.1%})" if share is not None else "" for share in series.shares] or [""] * count
+        told = [f"{_value(x)}: {_value(y)}{share}" for (x, y), share in zip(pairs, shares, strict=False)]
+        return f"{name}: {', '.join(told)}"
+    words = f"{name}: {count} points" if count else name
+    if series.x and not series.is_horizontal and series.kind != "scatter":
+        words += f" from {_value(series.x[0])} to {_value(series.x[-1])}"
+    if series.min is not None:
+        words += f", {_range(series)}"
+    if series.y and series.kind in {"line", "area"} and not series.is_horizontal:
+        words += f", first {_value(series.y[0])}, last {_value(series.y[-1])}"
+    return words
+
+
+def _box(box: ChartBox) -> str:
+    label = f"{_value(box.label)} " if box.label is not None else ""
+    told = [
+        f"{name} {_value(value)}"
+        for name, value in (("median", box.median), ("q1", box.q1), ("q3", box.q3), ("low", box.low), ("high", box.high))
+        if value is not None
+    ]
+    if box.outliers:
+        told.append(f"{box.outliers} outliers")
+    return f"{label}{', '.join(told)}"
+
+
+def _range(series: ChartSeries) -> str:
+    return f"values {_value(series.min)} to {_value(series.max)}"
+
+
+def _value(value: Value) -> str:
+    if value is None:
+        return "none"
+    return _plain(value) if isinstance(value, str) else f"{value:.6g}"
+
+
+def _plain(words: str | None) -> str:
+    return "".join(c if c.isprintable() else " " for c in words or "")
+
+
+def _clipped(words: str, most: int) -> str:
+    return words if len(words) <= most else f"{words[: most - 1]}…"
