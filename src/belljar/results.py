@@ -192,9 +192,7 @@ class Outputs:
             stderr=stderr,
             truncated=Truncated.model_validate(facts["truncated"]),
             outputs=self._outputs,
-            files=[
-                WorkFile(**{**file, "chart": charts.read(file.get("chart"))}) for file in facts["files"]
-            ],
+            files=[WorkFile(**{**file, "chart": charts.read(file.get("chart"))}) for file in facts["files"]],
             files_left_out=facts["files_left_out"],
             displays_left_out=facts["displays_left_out"],
             usage=Usage.model_validate(facts["usage"]),

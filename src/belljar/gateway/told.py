@@ -39,6 +39,8 @@ def tell(use_id: str, outcome: Outcome, most_tokens: int, whole: str = "") -> Bl
             if notes := _notes(outcome):
                 content.append(_text(notes))
             content += _pictures(outcome.images)
+            if words := _in_words(outcome.images):
+                content.append(_text(cut(words, most_tokens)))
             return tool_result(use_id, content, is_error=outcome.is_error)
 
 
@@ -93,6 +95,14 @@ def _pictures(images: list[Image]) -> list[Block]:
             )
         )
     return blocks
+
+
+def _in_words(images: list[Image]) -> str:
+    """What the charts among the pictures show: for models that cannot see, and for those that read a value wrong."""
+    alts = [image.chart.alt for image in images[:MODEL_IMAGES] if image.chart is not None]
+    if len(alts) == 1:
+        return f"The chart, by its data: {alts[0]}"
+    return "\n".join(f"Chart {number}, by its data: {alt}" for number, alt in enumerate(alts, start=1))
 
 
 def _fits(image: Image) -> bool:

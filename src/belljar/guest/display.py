@@ -99,7 +99,7 @@ def hook_libraries() -> None:
 
 
 def bundle(value: Any) -> dict[str, bytes] | None:
-    """A figure or a picture by media type, its text alone where this run has shown it already; None for other values."""
+    """A figure or a picture by media type, its text alone where this run has shown it already; None for any other."""
     found = False
     data: dict[str, bytes] | None = None
     if _is_a(value, "matplotlib.figure", "Figure"):
@@ -169,15 +169,21 @@ def _patch_pyplot(module: Any) -> None:
 
 
 def _patch_axes(module: Any) -> None:
-    from belljar.guest import charts
+    from belljar.guest import remembered
 
-    charts.watch_axes(module)
+    remembered.watch_axes(module)
 
 
 def _patch_plotly(module: Any) -> None:
     from belljar.guest import plotly_charts
 
     plotly_charts.watch_figures(module)
+
+
+def _patch_renderers(module: Any) -> None:
+    from belljar.guest import plotly_charts
+
+    plotly_charts.watch_renderers(module)
 
 
 def _patch_pictures(module: Any) -> None:
@@ -193,5 +199,6 @@ _PATCHES: dict[str, Callable[[Any], None]] = {
     "matplotlib.pyplot": _patch_pyplot,
     "matplotlib.axes._axes": _patch_axes,
     "plotly.basedatatypes": _patch_plotly,
+    "plotly.io._renderers": _patch_renderers,
     "PIL.Image": _patch_pictures,
 }

@@ -2,8 +2,8 @@
 
 What counts is a *state* of a figure: until the code changes it, it is one chart with one id, however often it is shown
 and saved. A chart that the code has saved as a picture among the results is there already, and is not shown besides;
-as PDF or SVG it is a file to download, and the picture is shown. In a session that lives on the last charts are kept, as
-copies, to be drawn again in another size or format.
+as PDF or SVG it is a file to download, and the picture is shown. In a session that lives on the last charts are kept,
+as copies, to be drawn again in another size or format.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ MOST_PICTURE_BYTES = 15 * 1024 * 1024
 """What fits into one message."""
 TYPES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 _PICTURES = {"png", "apng", "jpg", "jpeg", "gif", "webp"}
-
 
 
 @dataclass
@@ -214,7 +213,15 @@ def _settle(figure: Any) -> None:
 
 
 def _is_empty(figure: Any) -> bool:
-    parts = (figure.axes, figure.texts, figure.lines, figure.images, figure.patches, figure.artists, figure.legends)
+    parts = (
+        figure.axes,
+        figure.texts,
+        figure.lines,
+        figure.images,
+        figure.patches,
+        figure.artists,
+        figure.legends,
+    )
     return not any(parts) and not getattr(figure, "subfigs", ())
 
 
@@ -243,14 +250,14 @@ def _told(figure: Any, state: _State) -> bytes:
         if run.asked is not None:
             figure.draw_without_rendering()  # it was perhaps a copy that was drawn
             _settle(figure)
-        state.facts = _with_id(charts.facts(figure), state.chart_id)
+        state.facts = with_id(charts.facts(figure), state.chart_id)
     if run.keeps and not state.is_kept:
         state.is_kept = True
         kept().keep(state.chart_id, figure)
     return state.facts
 
 
-def _with_id(facts: bytes, chart_id: str) -> bytes:
+def with_id(facts: bytes, chart_id: str) -> bytes:
     """A document of JSON with the chart's id in it."""
     return b'{"id": "' + chart_id.encode() + b'", ' + facts[1:] if facts else b""
 

@@ -231,9 +231,9 @@ class Session:
     # -- runs ----------------------------------------------------------------------------------------------
 
     async def execute(self, request: dict[str, Any], emit: Emit) -> dict[str, Any]:
-        """Run `request` = {code, timeout_seconds, stdin, env, output_dir, is_last, calls, tools, charts, chart}; events
-        go to `emit` while it runs. `calls`, shell commands and edits, come instead of `code`, and so does `chart`, one of
-        an earlier run that is to be drawn again; `charts` says how code has its own drawn."""
+        """Run `request` = {code, timeout_seconds, stdin, env, output_dir, is_last, calls, tools, charts, chart};
+        events go to `emit` while it runs. `calls`, shell commands and edits, come instead of `code`, and so does
+        `chart`, one of an earlier run that is to be drawn again; `charts` says how code has its own drawn."""
         if self._run is not None:
             raise InvalidRequest("the session is running code already; one run at a time")
         # Taken before anything is awaited: the second of two callers is refused above.

@@ -94,8 +94,8 @@ class Workspace:
         return await anyio.to_thread.run_sync(_described, before, self._listing, _output(output_dir))
 
     async def outputs(self, output_dirs: list[str | None]) -> list[dict[str, Any]]:
-        """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, inode, call}: `call` is its place
-        in the list."""
+        """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, inode, call}: `call` is
+        its place in the list."""
         self._is_untouched = False  # commands may have written anywhere
         tops = [_output(name) if name is not None else None for name in output_dirs]
         some = [top for top in tops if top is not None]

@@ -179,7 +179,9 @@ class ChartsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    formats: Annotated[list[ChartFormat], Field(min_length=1, max_length=len(get_args(ChartFormat)))] = ["png"]
+    formats: Annotated[list[ChartFormat], Field(min_length=1, max_length=len(get_args(ChartFormat)))] = [
+        "png"
+    ]
     dpi: Dpi | None = None
     width: Pixels | None = None
     height: Pixels | None = None
@@ -242,9 +244,9 @@ def _axes(axes: ChartAxes) -> str:
             parts.append(f"{name}: {words}.")
     for series in axes.series[:_SHOWN_SERIES]:
         parts.append(f"{_series(series)}.")
-    if left_out := len(axes.series) - _SHOWN_SERIES + axes.series_left_out:
-        if left_out > 0:
-            parts.append(f"{left_out} more series.")
+    left_out = max(0, len(axes.series) - _SHOWN_SERIES) + axes.series_left_out
+    if left_out:
+        parts.append(f"{left_out} more series.")
     if axes.annotations:
         noted = ", ".join(_plain(note) for note in axes.annotations[:_SHOWN_SERIES])
         parts.append(f"Notes: {noted}.")
@@ -266,7 +268,11 @@ def _series(series: ChartSeries) -> str:
         rows, columns = (*series.shape, 0, 0)[:2]
         return f"{name}: {rows} rows, {columns} columns, {_range(series)}"
     if series.kind == "reference":
-        return f"{name} at {', '.join(_value(v) for v in (*series.x, *series.y)[:4])}" if series.x or series.y else name
+        return (
+            f"{name} at {', '.join(_value(v) for v in (*series.x, *series.y)[:4])}"
+            if series.x or series.y
+            else name
+        )
     count = series.count if series.count is not None else max(len(series.x), len(series.y))
     if count and count <= _SHOWN_POINTS and len(series.y) == count == len(series.x):
         pairs = zip(series.x, series.y, strict=True)
@@ -289,8 +295,8 @@ def _box(box: ChartBox) -> str:
     label = f"{_value(box.label)} " if box.label is not None else ""
     told = [
         f"{name} {_value(value)}"
-        for name, value in (("median", box.median), ("q1", box.q1), ("q3", box.q3), ("low", box.low), ("high", box.high))
-        if value is not None
+        for name in ("median", "q1", "q3", "low", "high")
+        if (value := getattr(box, name)) is not None
     ]
     if box.outliers:
         told.append(f"{box.outliers} outliers")
