@@ -27,7 +27,9 @@ class Page:
     def __init__(self, axes: Any, most_points: int) -> None:
         self.axes = axes
         self._most = most_points
-        self.x, self.y = Scale(axes.xaxis), Scale(axes.yaxis)
+        beside_x = (other.xaxis for other in axes.get_shared_x_axes().get_siblings(axes) if other is not axes)
+        beside_y = (other.yaxis for other in axes.get_shared_y_axes().get_siblings(axes) if other is not axes)
+        self.x, self.y = Scale(axes.xaxis, beside_x), Scale(axes.yaxis, beside_y)
         self.series: list[Document] = []
         self._used: set[int] = set()
         """Artists that were told of, by identity."""
@@ -41,9 +43,10 @@ class Page:
                     self._by_colour.setdefault(colour, text(words.get_text()))
         for read in (
             self._boxes,
+            self._pies,
             self._containers,
-            self._lines,
             self._collections,
+            self._lines,
             self._patches,
             self._images,
         ):
@@ -151,8 +154,6 @@ class Page:
             kind = type(container).__name__
             if kind == "BarContainer":
                 self._bars(container)
-            elif kind == "PieContainer":
-                self._pie(container.wedges, container.values, container.fracs, container.texts)
             elif kind == "ErrorbarContainer":
                 line, caps, bars = container.lines
                 self._used.update(map(id, (*caps, *bars)))
@@ -184,9 +185,10 @@ class Page:
         middles = [start + size / 2 for start, size in zip(starts, sizes, strict=True)]
         names = self.x if is_upright else self.y
         name = self._name(container, bars[0])
-        if container in remembered.histograms or (
-            not names.names and names.kind != "date" and _touch(starts, sizes)
-        ):
+        if (remembered_bins := remembered.bins.get(bars[0])) is not None:
+            kind, edges = "histogram", list(remembered_bins[1])
+            middles = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
+        elif not names.names and names.kind != "date" and _touch(starts, sizes):
             kind, edges = "histogram", [*starts, starts[-1] + sizes[-1]]
         else:
             kind, edges = "bar", []
@@ -199,19 +201,21 @@ class Page:
             points["base"] = [number(bases[at]) for at in sample(len(bases), self._most)]
         self._add(kind, name, is_horizontal=True if not is_upright else None, **points)
 
-    def _pie(self, wedges: Any, values: Any, fractions: Any, texts: Any) -> None:
+    def _pies(self) -> None:
+        for wedges, values, labels in remembered.pies.get(self.axes, ()):
+            if wedges and wedges[0].axes is self.axes and wedges[0].figure is not None:
+                self._pie(wedges, values, labels)
+
+    def _pie(self, wedges: Any, values: Any, labels: list[str]) -> None:
         self._used.update(map(id, wedges))
-        labels = [text(words.get_text()) for words in texts[0]] if texts else []
         if not any(labels) or len(labels) < len(wedges):
-            labels = [text(wedge.get_label() or "") for wedge in wedges]
-            labels = ["" if label.startswith("_") else label for label in labels]
-        if not any(labels):
             labels = [self._by_colour.get(_colour(wedge), "") for wedge in wedges]
+        fractions = [(wedge.theta2 - wedge.theta1) / 360 for wedge in wedges]
         chosen = sample(len(wedges), self._most) if self._most else []
         self._add(
             "pie",
             None,
-            x=[labels[at] or None for at in chosen],
+            x=[text(labels[at]) or None for at in chosen],
             y=[number(values[at]) for at in chosen],
             shares=[number(round(float(fractions[at]), 6)) for at in chosen],
             count=len(wedges),
@@ -232,8 +236,8 @@ class Page:
                 self._add(_kind_of_line(line), self._name(line), **{**points, "z": z})
                 continue
             xs, ys = line.get_data(orig=False)
-            if not len(xs):
-                continue  # a handle for the legend, as seaborn has them
+            if not self._is_told(line, xs, ys):
+                continue
             transform = line.get_transform()
             if transform == self.axes.get_yaxis_transform(which="grid") and len(xs) == 2:
                 self._add("reference", self._name(line), y=[self.y.value(ys[0])])
@@ -243,6 +247,17 @@ class Page:
                 self._add(
                     _kind_of_line(line), self._name(line), **self._points(xs, ys, named_x=bool(self.x.names))
                 )
+
+    def _is_told(self, line: Any, xs: Any, ys: Any) -> bool:
+        """Whether a line is more than a part of something else: a handle for the legend, what seaborn draws into
+        violins, the error of a bar."""
+        if extremes(xs) == {} or extremes(ys) == {}:
+            return False
+        kinds = {series["kind"] for series in self.series}
+        if "violin" in kinds:
+            return False
+        is_straight = len(xs) <= 3 and (len(set(xs)) == 1 or len(set(ys)) == 1)
+        return not ("bar" in kinds and is_straight and str(line.get_label()).startswith("_"))
 
     def _collections(self) -> None:
         for one in self.axes.collections:
@@ -307,7 +322,8 @@ class Page:
         paths = one.get_paths()
         direction = str(getattr(one, "t_direction", None) or getattr(one, "_t_direction", "x"))
         if len(paths) != 1 or len(paths[0].vertices) < 5:
-            self._add("area", self._name(one), count=len(paths))
+            if len(paths) > 1:  # with gaps
+                self._add("area", self._name(one))
             return
         corners = paths[0].vertices
         half = (len(corners) - 3) // 2
@@ -318,30 +334,23 @@ class Page:
             return
         names = self.y if direction == "x" else self.x
         middle = (there[:, across] + back[:, across]) / 2
-        if names.names or self._other(direction).names:
-            place = (self.y if direction == "x" else self.x).names
-            spread = float(numpy.ptp(middle))
-            if place and spread < 1e-6 * (1 + abs(float(middle[0]))) and numpy.ptp(there[:, across]) > 0:
-                # As wide to both sides of a category: a violin.
-                values = there[:, along]
-                box = {
-                    "label": names.category(float(middle[0])),
-                    "low": number(values.min()),
-                    "high": number(values.max()),
-                }
-                self._add("violin", self._name(one), boxes=[box], count=1)
-                return
-        tops, bottoms = (there, back) if there[:, across].sum() >= back[:, across].sum() else (back, there)
-        top, bottom = tops[:, across], bottoms[:, across]
-        xs, ys = (there[:, along], top) if direction == "x" else (top, there[:, along])
+        if names.names and numpy.allclose(middle, middle[0]) and numpy.ptp(there[:, across]) > 0:
+            # As wide to both sides of a category: a violin.
+            values = there[:, along]
+            ends = {"low": number(values.min()), "high": number(values.max())}
+            box = {"label": names.category(float(middle[0])), **ends}
+            self._add("violin", self._name(one), boxes=[box], count=1)
+            return
+        first, second = there[:, across], back[:, across]
+        if not first.any() or (second.any() and second.sum() > first.sum()):
+            first, second = second, first  # it begins at zero, or at what is lower
+        reach = first - second
+        xs, ys = (there[:, along], reach) if direction == "x" else (reach, there[:, along])
         found = self._points(xs, ys, named_x=bool(self.x.names) and direction == "x")
-        found |= extremes(top)
-        if self._most:
-            found["base"] = [number(bottom[at]) for at in sample(half, self._most)]
+        found |= extremes(reach)
+        if self._most and second.any():
+            found["base"] = [number(second[at]) for at in sample(half, self._most)]
         self._add("area", self._name(one), **found)
-
-    def _other(self, direction: str) -> Scale:
-        return self.x if direction == "x" else self.y
 
     def _mesh(self, one: Any) -> None:
         values = one.get_array()
@@ -402,14 +411,21 @@ class Page:
                 values, edges, _ = patch.get_data()
                 middles = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
                 self._add("histogram", self._name(patch), **self._points(middles, values))
+            elif (step := remembered.bins.get(patch)) is not None:
+                values, edges = step
+                middles = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
+                points = self._points(middles, values)
+                if len(edges) <= self._most:
+                    points["edges"] = [self.x.value(edge) for edge in edges]
+                self._add("histogram", self._name(patch), **points)
             elif kind == "Polygon" and patch.get_transform() == self.axes.transData:
                 corners = patch.get_xy()
                 self._add(
                     "other", self._name(patch) or "outline", **self._points(corners[:, 0], corners[:, 1])
                 )
-        if wedges:  # matplotlib before 3.11 keeps the shares alone
+        if wedges:  # drawn one by one
             shares = [(wedge.theta2 - wedge.theta1) / 360 for wedge in wedges]
-            self._pie(wedges, shares, shares, [])
+            self._pie(wedges, shares, [])
 
     def _colour_bar(self) -> Document | None:
         for one in (*self.axes.images, *self.axes.collections):
@@ -476,8 +492,8 @@ def _kind_of_bars(series: list[Document]) -> str:
 
 
 def _is_filled(series: Document) -> bool:
-    """Whether an area begins at zero, or where another one ends."""
-    return not any(series.get("base", ()))
+    """Whether an area begins at zero, and is no band around a line."""
+    return "x" in series and "base" not in series
 
 
 def _box(kind: str, label: Value, stats: Any) -> Document:

@@ -47,6 +47,7 @@ def watch_figures(module: Any) -> None:
 
 def watch_renderers(module: Any) -> None:
     """Of plotly.io._renderers: `plotly.io.show` is the same."""
+
     def show(fig: Any, *_: Any, **__: Any) -> None:
         """Display the figure, or what describes one."""
         is_figure = hasattr(fig, "to_plotly_json")

@@ -1,4 +1,4 @@
-"""What the artists of a chart do not say: what boxes, violins and histograms were made of. Their axes remember it."""
+"""What the artists of a chart do not say: what boxes, violins, histograms and pies were made of. Kept beside them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 boxes: WeakKeyDictionary[Any, list[tuple[Any, str, bool, list[tuple[Any, Any]]]]] = WeakKeyDictionary()
 """By axes, what `bxp` and `violin` were called with: an artist of it, kind, whether it stands upright, and (place,
 stats) of each box."""
-histograms: WeakSet[Any] = WeakSet()
-"""The containers that `hist` has made."""
+bins: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
+"""By the first artist of a histogram, its values and the edges of its bins."""
+pies: WeakKeyDictionary[Any, list[tuple[list[Any], Any, list[str]]]] = WeakKeyDictionary()
+"""By axes, what `pie` was called with: the wedges, their values and their labels."""
 
 
-def watch_axes(axes_module: Any) -> None:
-    """Have the axes remember what boxes, violins and histograms were made of: their artists do not say."""
-    axes_class = axes_module.Axes
-    _wrap(axes_class, "bxp", lambda axes, made, args: _remember_boxes("box", axes, made, args))
-    _wrap(axes_class, "violin", lambda axes, made, args: _remember_boxes("violin", axes, made, args))
-    _wrap(axes_class, "hist", lambda _, made, __: _remember_bars(made[2]))
+def watch_axes(module: Any) -> None:
+    """Of matplotlib.axes._axes: have the axes remember."""
+    _wrap(module.Axes, "bxp", lambda axes, made, args: _remember_boxes("box", axes, made, args))
+    _wrap(module.Axes, "violin", lambda axes, made, args: _remember_boxes("violin", axes, made, args))
+    _wrap(module.Axes, "hist", lambda _, made, __: _remember_bins(*made))
+    _wrap(module.Axes, "pie", _remember_pie)
 
 
 def _wrap(owner: Any, name: str, then: Callable[[Any, Any, tuple[Any, Any]], None]) -> None:
@@ -37,11 +39,22 @@ def _wrap(owner: Any, name: str, then: Callable[[Any, Any, tuple[Any, Any]], Non
     setattr(owner, name, wrapped)
 
 
-def _remember_bars(patches: Any) -> None:
-    several = patches if not hasattr(patches, "patches") and hasattr(patches, "__len__") else [patches]
-    for container in several:
-        if hasattr(container, "patches"):
-            histograms.add(container)
+def _remember_bins(values: Any, edges: Any, made: Any) -> None:
+    is_one = hasattr(made, "patches") or len(made) == 0 or not hasattr(made[0], "patches")
+    is_step = is_one and not hasattr(made, "patches")
+    for own, drawn in (
+        [(values, made)] if is_one and not is_step else zip(_rows(values, made), made, strict=True)
+    ):
+        bins[drawn.patches[0] if hasattr(drawn, "patches") else _first(drawn)] = (own, edges)
+
+
+def _rows(values: Any, made: Any) -> Any:
+    """Values of each of several histograms; of one alone they are no list of lists."""
+    return [values] if len(made) == 1 and getattr(values[0], "ndim", 0) == 0 else values
+
+
+def _first(drawn: Any) -> Any:
+    return drawn[0] if isinstance(drawn, list) else drawn
 
 
 def _remember_boxes(kind: str, axes: Any, made: Any, given: tuple[Any, Any]) -> None:
@@ -55,3 +68,12 @@ def _remember_boxes(kind: str, axes: Any, made: Any, given: tuple[Any, Any]) -> 
         boxes.setdefault(axes, []).append(
             (artists[0], kind, is_upright, list(zip(places, stats, strict=False)))
         )
+
+
+def _remember_pie(axes: Any, made: Any, given: tuple[Any, Any]) -> None:
+    args, kwargs = given
+    values = getattr(made, "values", None)  # since matplotlib 3.11
+    if values is None:
+        values = [float(value) for value in (args[0] if args else kwargs["x"])]
+    labels = args[2] if len(args) > 2 else kwargs.get("labels")
+    pies.setdefault(axes, []).append((list(made[0]), list(values), [str(label) for label in labels or ()]))

@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -65,7 +65,7 @@ def unit_of(label: str) -> str | None:
 class Scale:
     """One axis of a chart: how the numbers on it are read."""
 
-    def __init__(self, axis: Any) -> None:
+    def __init__(self, axis: Any, siblings: Iterable[Any] = ()) -> None:
         self._axis = axis
         self.names: dict[float, str] = {}
         """Names at places, of categories and of ticks with words of their own."""
@@ -83,6 +83,12 @@ class Scale:
             self.kind, self._of = "date", self._date
         else:
             self._name_ticks()
+            for sibling in siblings if not self.names else ():
+                # Facets share their places, and only those at the rim have the words.
+                other = Scale(sibling)
+                if other.names or other.kind == "date":
+                    self.kind, self.names, self._of = other.kind, other.names, other._of
+                    break
 
     def _name_ticks(self) -> None:
         """Words that the code has put at ticks."""
@@ -99,7 +105,7 @@ class Scale:
         low, high = sorted(self._axis.get_view_interval())
         slack = (high - low) * 1e-6
         shown = []
-        for tick in self._axis.majorTicks:
+        for tick in self._axis.majorTicks[: len(self._axis.get_majorticklocs())]:
             place = float(tick.get_loc())
             words = tick.label1.get_text() or tick.label2.get_text()
             if words and low - slack <= place <= high + slack:
@@ -115,7 +121,7 @@ class Scale:
             near = min(self.names, key=lambda at: abs(at - place))
             if abs(near - place) <= 0.5 * self._distance():
                 return self.names[near]
-        return self.value(place) if self._of is not self.category else number(place)
+        return number(place) if self.kind == "category" else self.value(place)
 
     def _distance(self) -> float:
         places = sorted(self.names)

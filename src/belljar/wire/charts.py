@@ -86,10 +86,11 @@ class ChartSeries(_Fact):
     name: _Text | None = None
     x: _Values = []
     y: _Values = []
-    """As they lie on the axes: of horizontal bars, x has their lengths. Of a pie, names and values."""
+    """As they lie on the axes; of bars and areas, how far they reach from `base`. Horizontal bars have their lengths in
+    x. Of a pie, names and values."""
     z: _Numbers = []
     base: _Numbers = []
-    """Where bars and areas begin, which do not all begin at 0."""
+    """Where bars and areas begin; without it at 0."""
     edges: _Values = []
     """Of a histogram's bins, one more than there are."""
     shares: _Numbers = []
