@@ -280,9 +280,7 @@ class Guest:
             if result is not None:
                 namespace["_"] = result
                 shown = display.bundle(result)
-                self._display(
-                    "execute_result", {"text/plain": _clip(repr(result))} if shown is None else shown
-                )
+                self._display("execute_result", shown or {"text/plain": _clip(repr(result))})
         else:
             self._evaluate(_compile(tree, filename))
 

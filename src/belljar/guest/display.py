@@ -100,23 +100,19 @@ def hook_libraries() -> None:
 
 def bundle(value: Any) -> dict[str, bytes] | None:
     """A figure or a picture by media type, its text alone where this run has shown it already; None for any other."""
-    found = False
-    data: dict[str, bytes] | None = None
     if _is_a(value, "matplotlib.figure", "Figure"):
         from belljar.guest import figures
 
-        found, data = True, figures.bundle(value)
-    elif _is_a(value, "plotly.basedatatypes", "BaseFigure"):
+        return figures.bundle(value) or {"text/plain": repr(value).encode("utf-8", "backslashreplace")}
+    if _is_a(value, "plotly.basedatatypes", "BaseFigure"):
         from belljar.guest import plotly_charts
 
-        found, data = True, plotly_charts.bundle(value)
-    elif _is_a(value, "PIL.Image", "Image"):
+        return plotly_charts.bundle(value) or {"text/plain": plotly_charts.summary(value)}
+    if _is_a(value, "PIL.Image", "Image"):
         from belljar.guest import pictures
 
-        found, data = True, pictures.bundle(value)
-    if not found:
-        return None
-    return data if data is not None else {"text/plain": repr(value).encode("utf-8", "backslashreplace")}
+        return pictures.bundle(value)
+    return None
 
 
 def _is_a(value: Any, module: str, name: str) -> bool:

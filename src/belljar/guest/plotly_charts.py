@@ -73,19 +73,22 @@ def bundle(figure: Any) -> dict[str, bytes] | None:
     while len(_given) > 1000:
         del _given[next(iter(_given))]
     if run.shown >= figures.MOST_SHOWN:
-        return {}
+        return {"text/plain": b""}
     run.shown += 1
-    data = {"text/plain": _summary(figure).encode("utf-8", "replace")}
+    data = {"text/plain": summary(figure)}
     if len(body) <= _MOST_JSON_BYTES:
         data[PLOTLY] = body
-    drawn = rendition.drawn_from(figure)
     chart_id = figures.kept().new_id()
+    asked = run.asked or {}
+    try:
+        drawn = rendition.drawn_from(figure)
+        for kind in asked.get("formats") or ("png",) if drawn is not None else ():
+            data[figures.TYPES[kind]] = figures.draw_sized(drawn, kind, asked)
+    except Exception:
+        drawn = None  # plotly takes data that matplotlib does not: the figure is shown all the same
     if drawn is None:
         facts = json.dumps(_bare_facts(figure), ensure_ascii=False).encode("utf-8", "replace")
         return {**data, figures.CHART: figures.with_id(facts, chart_id)}
-    asked = run.asked or {}
-    for kind in asked.get("formats") or ("png",):
-        data[figures.TYPES[kind]] = figures.draw_sized(drawn, kind, asked)
     if run.told < figures.MOST_TOLD:
         run.told += 1
         if run.asked:
@@ -115,8 +118,10 @@ def _bare_facts(figure: Any) -> Document:
     return {"library": "plotly", "kind": kind, "title": rendition.title_of(figure) or None, "axes": axes}
 
 
-def _summary(figure: Any) -> str:
+def summary(figure: Any) -> bytes:
+    """What it is, in a few words: its own `repr` has all its data."""
     kinds = [str(trace.type) for trace in figure.data]
     counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     title = rendition.title_of(figure)
-    return f"plotly figure{f' “{title}”' if title else ''}: {counted or 'no traces'}"
+    words = f"plotly figure{f' “{title}”' if title else ''}: {counted or 'no traces'}"
+    return words.encode("utf-8", "replace")

@@ -14,6 +14,19 @@ _MOST_GROUPED = 60
 """Places of bars that stand side by side; more are drawn over one another."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$")
 _ZONE = re.compile(r"(?<=:\d\d)(Z|[+-]\d\d:?\d\d)$|(?<=\.\d)(Z|[+-]\d\d:?\d\d)$|(?<=\d)Z$")
+_COLORS = [
+    "#636efa",
+    "#ef553b",
+    "#00cc96",
+    "#ab63fa",
+    "#ffa15a",
+    "#19d3f3",
+    "#ff6692",
+    "#b6e880",
+    "#ff97ff",
+    "#fecb52",
+]
+"""In which plotly draws one trace after the other."""
 _TAG = re.compile(r"<[^>]{1,200}>")
 
 
@@ -51,7 +64,20 @@ def drawn_from(figure: Any) -> Any:
         axes = made[below].twinx() if below in made else drawn.add_axes(_rectangle(place, layout))
         made[place] = axes
         _draw_axes(axes, own, layout, place)
+        if below not in made and len(places) > 1:
+            axes.set_title(_title_above(place, layout), fontsize=10)
     return drawn
+
+
+def _title_above(place: tuple[Any, ...], layout: Any) -> str:
+    """Of one of several subplots: a note above the middle of it."""
+    domain = place[1] if place[0] == "pie" else (_axis(layout, place[1]).domain or (0, 1))
+    top = place[2][1] if place[0] == "pie" else (_axis(layout, place[2]).domain or (0, 1))[1]
+    for note in layout.annotations or ():
+        is_free = note.xref == note.yref == "paper" and note.x is not None and note.y is not None
+        if is_free and abs(note.x - sum(domain) / 2) < 0.01 and abs(note.y - top) < 0.01:
+            return plain(note.text)
+    return ""
 
 
 def _place(trace: Any, layout: Any) -> tuple[Any, ...]:
@@ -126,7 +152,7 @@ def _draw_bars(axes: Any, traces: list[Any], mode: str) -> None:
     numpy = _numpy()
     is_upright = traces[0].orientation != "h"
     columns = [_columns(t.x, t.y) if is_upright else _columns(t.y, t.x) for t in traces]
-    names = list(dict.fromkeys(str(at) for places, _ in columns for at in places))
+    names = list(dict.fromkeys(_word(at) for places, _ in columns for at in places))
     is_named = any(isinstance(at, str) for places, _ in columns for at in places)
     draw = axes.bar if is_upright else axes.barh
     size = "width" if is_upright else "height"
@@ -134,11 +160,13 @@ def _draw_bars(axes: Any, traces: list[Any], mode: str) -> None:
         for trace, (places, values) in zip(traces, columns, strict=True):
             draw(places, values, label=_label(trace), color=_color(trace))
         return
-    at = {name: number for number, name in enumerate(names)}
+    if not is_named:
+        names.sort(key=lambda name: (number(name) or 0, name))
+    at = {name: place for place, name in enumerate(names)}
     share = 0.8 / len(traces)
     tops = {True: numpy.zeros(len(names)), False: numpy.zeros(len(names))}
     for rank, (trace, (places, values)) in enumerate(zip(traces, columns, strict=True)):
-        where = numpy.array([at[str(place)] for place in places], dtype=float)
+        where = numpy.array([at[_word(place)] for place in places], dtype=float)
         shown = numpy.array([number(value) or 0 for value in values], dtype=float)
         if mode in {"stack", "relative"}:
             base = numpy.array([tops[bool(v >= 0)][int(w)] for w, v in zip(where, shown, strict=True)])
@@ -314,6 +342,11 @@ def _columns(places: Any, values: Any) -> tuple[Any, Any]:
     return xs[:most], ys[:most]
 
 
+def _word(place: Any) -> str:
+    """A place as a name; of a date only what it says."""
+    return re.sub(r"(T00:00)?(:00)?(\.0+)?$", "", str(place)) if "T" in str(place) else str(place)
+
+
 def _label(trace: Any) -> str:
     return plain(trace.name) or "_"
 
@@ -329,7 +362,8 @@ def _color(trace: Any) -> Any:
             return tuple(int(part) / 255 for part in found.groups())
         if is_color_like(color):
             return color
-    return None
+    rank = getattr(trace, "_trace_ind", None)
+    return _COLORS[rank % len(_COLORS)] if isinstance(rank, int) else None
 
 
 _DRAWN = {"scatter", "scattergl", "bar", "histogram", "box", "violin", "pie", "heatmap", "image"}
