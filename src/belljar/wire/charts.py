@@ -175,14 +175,18 @@ Dpi = Annotated[float, Field(ge=10, le=600)]
 Pixels = Annotated[int, Field(ge=50, le=MOST_PIXELS), WHOLE]
 
 
+_Formats = Annotated[
+    list[ChartFormat],
+    Field(min_length=1, max_length=len(get_args(ChartFormat)), json_schema_extra={"uniqueItems": True}),
+]
+
+
 class ChartsRequest(BaseModel):
     """How the charts of an execution are drawn."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    formats: Annotated[list[ChartFormat], Field(min_length=1, max_length=len(get_args(ChartFormat)))] = [
-        "png"
-    ]
+    formats: _Formats = ["png"]
     dpi: Dpi | None = None
     width: Pixels | None = None
     height: Pixels | None = None
