@@ -186,6 +186,8 @@ class Page:
         names = self.x if is_upright else self.y
         name = self._name(container, bars[0])
         if (remembered_bins := remembered.bins.get(bars[0])) is not None:
+            if (label := text(bars[0].get_label() or "")) and not label.startswith("_"):
+                name = label  # `hist` gives it to the first bar, and not to all together
             kind, edges = "histogram", list(remembered_bins[1])
             middles = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
         elif not names.names and names.kind != "date" and _touch(starts, sizes):
