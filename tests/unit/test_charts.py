@@ -86,6 +86,10 @@ def test_numbers_that_are_none() -> None:
     body = json.dumps(BARS).replace("2.5", "1e999")
     assert read(body) is None
     assert read(json.dumps(BARS).replace("2.5", "NaN")) is None
+    assert read(json.dumps(BARS).replace("2.5", "9" * 4000)) is None
+    found = read(json.dumps(BARS).replace("2.5", "9" * 30))
+    assert found is not None
+    assert found.alt.endswith("b: 1e+30.")
     assert chart(unknown="field", axes=[{"kind": "bar", "more": [1]}]) is not None
 
 

@@ -14,6 +14,7 @@ import anyio
 from belljar.frames import Message, ProtocolError
 from belljar.keeper.capture import Capture
 from belljar.keeper.waiting import Flag
+from belljar.wire.charts import MOST_BYTES
 from belljar.wire.execution import Limits
 
 MAX_RUN_DISPLAY_BYTES = 32 * 1024 * 1024
@@ -32,7 +33,7 @@ MAX_CALL_BYTES = 8 * 1024 * 1024
 """Of what a call says of itself when it is over: a file that was viewed."""
 MAX_CHARTS = 1000
 """Whose facts come with files, in one run."""
-MAX_CHARTS_BYTES = 4 * 1024 * 1024
+MAX_CHARTS_BYTES = 1024 * 1024
 """Of these facts, in all."""
 _CALL_MESSAGES_PER_SECOND = 100
 RUNAWAY_FACTOR = 64
@@ -195,7 +196,8 @@ class Run:
         if type(inode) is not int or inode < 0:
             raise ProtocolError("a chart in no file")
         self._chart_bytes += len(message.body)  # also what is said again
-        if self._chart_bytes <= MAX_CHARTS_BYTES and len(self.charts) < MAX_CHARTS:
+        is_within = self._chart_bytes <= MAX_CHARTS_BYTES and len(self.charts) < MAX_CHARTS
+        if is_within and len(message.body) <= MOST_BYTES:
             self.charts[inode] = message.body
 
     def chart_in(self, inode: int) -> str | None:
