@@ -16,7 +16,7 @@ from typing import Any
 
 from belljar.layout import FILES
 
-Emit = Callable[[str, dict[str, bytes]], None]
+Emit = Callable[..., None]
 Tell = Callable[[int, bytes], None]
 _emit: list[Emit] = []
 """Where figures go that are shown while a cell runs; empty in the zygote."""
@@ -58,10 +58,10 @@ def can_emit() -> bool:
     return bool(_emit)
 
 
-def emit(kind: str, data: dict[str, bytes]) -> None:
-    """Show a value, by media type."""
+def emit(kind: str, *shown: Any) -> None:
+    """Display it, where a cell runs."""
     if _emit:
-        _emit[0](kind, data)
+        _emit[0](kind, *shown)
 
 
 def tell_of_file(inode: int, facts: bytes) -> None:
