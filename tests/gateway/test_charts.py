@@ -195,7 +195,7 @@ def test_the_model_reads_the_chart_and_sees_it(http: httpx2.Client, model: Model
     told = model.requests[-1]["messages"][-1]["content"][0]["content"]
     kinds = [block["type"] for block in told]
     assert kinds.count("image") == 1
-    assert told[-1]["text"].startswith("The chart, by its data: Bar chart “Sales by month”.")
+    assert "The chart, by its data: Bar chart “Sales by month”." in told[1]["text"]
     (picture,) = [
         block for block in answer.json()["content"] if block.get("output", {}).get("type") == "image"
     ]

@@ -92,11 +92,11 @@ async def _keep_figure(output: results.Display, kept: _Kept, files: TenantFiles,
             saved = await files.keep(name, body, container_id=container_id)
         except StorageQuotaExceeded:
             kept.not_kept.append(name)
-            kept.images.append(Image(kind, body, output.chart))  # it can be looked at all the same
+            kept.images.append(Image(kind, body, name, output.chart))  # it can be looked at all the same
             continue
         kept.figures.append(saved.file)
         if saved.digest not in kept.digests:
-            kept.images.append(Image(kind, body, output.chart))
+            kept.images.append(Image(kind, body, name, output.chart))
         kept.digests.add(saved.digest)
         if output.chart is not None and output.chart.id:
             kept.seen.add(output.chart.id)
@@ -124,7 +124,7 @@ async def _keep_file(file: results.WorkFile, kept: _Kept, files: TenantFiles, se
     kept.shown.add(saved.file.id)
     kept.image_bytes_left -= len(saved.image)
     if saved.digest not in kept.digests:
-        kept.images.append(Image(saved.file.mime_type, saved.image, chart))
+        kept.images.append(Image(saved.file.mime_type, saved.image, saved.file.path, chart))
     kept.digests.add(saved.digest)
     if chart is not None and chart.id:
         kept.seen.add(chart.id)

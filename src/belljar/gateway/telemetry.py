@@ -129,9 +129,14 @@ class Telemetry:
             ("kind",),
             registry=self._registry,
         )
+        self.turns_estimated = Counter(
+            "belljar_turns_estimated",
+            "Turns of which tokens were estimated, for the upstream had not counted them.",
+            registry=self._registry,
+        )
         tokens = Counter(
             "belljar_tokens",
-            "Tokens of messages, as the upstream counts them.",
+            "Tokens of messages, as the upstream counts them, or estimated.",
             ("kind",),
             registry=self._registry,
         )
