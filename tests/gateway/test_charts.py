@@ -129,6 +129,9 @@ def test_charts_that_are_not_there(http: httpx2.Client, container: str) -> None:
     assert gone.json()["error"]["type"] == "not_found_error"
     assert gone.json()["error"]["details"] == {"error_code": "chart_forgotten"}
     assert again(http, "container_none", chart).status_code == 404
+    huge = shown(run(http, "import numpy as np\nplt.plot(np.random.rand(2_000_000))", container=container))
+    assert huge["axes"][0]["series"][0]["count"] == 2_000_000
+    assert again(http, container, huge["id"]).status_code == 410  # too large to be kept
     # Another interpreter, with the same files.
     lost = http.post("/v1/executions", json={"code": "import os; os._exit(3)", "container": container}).json()
     assert lost["outcome"]["status"] == "exited"

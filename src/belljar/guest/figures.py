@@ -96,7 +96,7 @@ class _Room(io.BytesIO):
         self._left = most
 
     def write(self, data: Any, /) -> int:
-        self._left -= len(data)
+        self._left -= memoryview(data).nbytes
         if self._left < 0:
             raise _Full
         return super().write(data)
