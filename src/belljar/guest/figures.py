@@ -103,7 +103,8 @@ class _Room(io.BytesIO):
 
 
 def _size(kept: Any) -> int:
-    return len(kept) if isinstance(kept, bytes) else 0
+    """In bytes. What a figure itself holds is not known: there may be eight."""
+    return len(kept) if isinstance(kept, bytes) else MOST_KEPT_BYTES // 8
 
 
 _states: WeakKeyDictionary[Any, _State] = WeakKeyDictionary()
@@ -186,13 +187,14 @@ def _result_file(filename: Any, kind: str | None, default: Any) -> tuple[str, st
         name = getattr(filename, "name", None) if hasattr(filename, "write") else None
         if not isinstance(name, str):
             return None
-        filename.flush()  # or nothing of it is there yet
+        if hasattr(filename, "flush"):
+            filename.flush()  # or nothing of it is there yet
     path = os.path.realpath(os.fspath(name))
     extension = os.path.splitext(path)[1].lstrip(".")
     if not extension and kind is None and not os.path.exists(path):
         extension = default()
         path = f"{path.rstrip('.')}.{extension}"
-    if not path.startswith(f"{display.run.files}/"):
+    if not path.startswith(f"{os.path.realpath(display.run.files)}/"):
         return None
     return path, (kind or extension or default()).lower()
 

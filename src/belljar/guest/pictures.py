@@ -26,10 +26,12 @@ def watch_pictures(module: Any) -> None:
 
 
 def bundle(image: Any) -> dict[str, bytes]:
-    """The picture by media type. Raises ValueError where it has no pixels."""
+    """The picture by media type; its words alone where it has no pixels."""
     if display.run.shown >= MOST_SHOWN:
         return {"text/plain": b""}
     words = repr(image).encode("utf-8", "backslashreplace")
+    if 0 in image.size:
+        return {"text/plain": words}
     shown = image if image.mode in _MODES else image.convert("RGB")
     if max(shown.size) > _MOST_SIDE:
         shown = shown.copy()
