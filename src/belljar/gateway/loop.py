@@ -6,12 +6,14 @@ client that did not ask for a stream gets the same events folded into a message.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import structlog
 
 from belljar import errors
 from belljar.gateway import attachments, history, profiles, running, tokens, told
@@ -32,10 +34,16 @@ from belljar.gateway.tools import BASH, CODE, Failed, Offer, Outcome, not_json
 from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
 from belljar.gateway.upstream import Caller, Traits, Upstream
 from belljar.gateway.usage import Ledger, money
+from belljar.logged import clipped
 from belljar.settings import BY_UPSTREAM
 from belljar.wire.ids import new_id
 from belljar.wire.messages import MessageRequest
 from belljar.wire.resources import rfc3339
+
+if TYPE_CHECKING:
+    from belljar.gateway.spans import Tracing
+
+log = structlog.get_logger("belljar.gateway")
 
 _RUNS_AFTER = frozenset({"tool_use", "end_turn", "pause_turn", None})
 """Stop reasons after which a complete tool use is meant to be run; `max_tokens` is not among them."""
@@ -59,6 +67,7 @@ class Parts(running.Parts):
     search: Backend | None
     ledger: Ledger
     store: Store
+    tracing: Tracing | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,9 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
     async with AsyncExitStack() as stack:
         now = _answer(parts, asked, emit)
         now.running = _running(now, stack, lambda: now.is_finished)
+        if parts.settings.log_content:
+            # Those before it have been in the log when they were the last.
+            log.info("the client has said", content=clipped(_text(asked.request.messages[-1].model_dump())))
         conversation = await _begin(now)
         await _take_up(now, conversation)
         results: list[dict[str, Any]] | None = []
@@ -245,8 +257,28 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     now.turns += 1
     now.asked.activity.meter.turns += 1
     asked = now.asked
-    names_callers = bool(asked.offered.for_code)
     body, sources = _upstream_request(now, messages)
+    trace = asked.activity.trace
+    with nullcontext() if trace is None else trace.turn(now.parts.upstream.kind, body) as span:
+        caller = asked.caller if span is None else replace(asked.caller, trace=span.headers)
+        turn = await _streamed(now, body, sources, caller)
+        now.next_index = turn.next_index
+        usage = turn.message.message.get("usage") or {}
+        if now.traits.is_model:
+            usage |= _uncounted(now, body, turn, usage)
+        if span is not None:
+            span.answered(turn.message.message, usage)
+    now.usage = added_usage(now.usage, usage)
+    asked.activity.meter.upstream(now.usage)
+    if now.parts.settings.log_content:
+        log.info("the model has said", turn=now.turns, content=clipped(_text(turn.message.blocks)))
+    return turn
+
+
+async def _streamed(now: _Answer, body: dict[str, Any], sources: citing.Sources, caller: Caller) -> Rewriter:
+    """The turn that the upstream makes of `body`, passed on as it comes."""
+    asked = now.asked
+    names_callers = bool(asked.offered.for_code)
     turn = Rewriter(
         now.next_index,
         asked.offered.names,
@@ -255,7 +287,7 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
         mends=now.traits.is_guided,
         cited=sources.translated,
     )
-    stream = now.parts.upstream.stream(body, asked.caller)
+    stream = now.parts.upstream.stream(body, caller)
     async with aclosing(now.parts.telemetry.turn(stream)) as events:  # type: ignore[type-var]
         async for event in events:
             try:
@@ -271,12 +303,6 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
                 await _send(now, out)
     if not turn.message.stopped:
         raise errors.UpstreamError("The model server broke off in the middle of its answer.")
-    now.next_index = turn.next_index
-    usage = turn.message.message.get("usage") or {}
-    if now.traits.is_model:
-        usage |= _uncounted(now, body, turn, usage)
-    now.usage = added_usage(now.usage, usage)
-    asked.activity.meter.upstream(now.usage)
     return turn
 
 
@@ -375,6 +401,8 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
             whole = now.running.keep_whole(outcome)
             result = tell(use.upstream_id, outcome, now.most_tokens, whole, seen)
             now.asked.activity.meter.told(result, len(images))
+            if now.parts.settings.log_content:
+                log.info("a tool was used", tool=use.name, content=clipped(_text([use.input, result])))
             said.append(result)
     now.unreadable = 0 if is_readable else now.unreadable + 1
     return said
@@ -444,6 +472,10 @@ async def _whole(now: _Answer, block: dict[str, Any]) -> None:
     for event in whole_block(now.next_index, block):
         await _send(now, event)
     now.next_index += 1
+
+
+def _text(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, default=str)
 
 
 def _said(turn: Rewriter) -> dict[str, Any]:
