@@ -184,6 +184,17 @@ def test_formats_that_are_asked_for_ahead(http: httpx2.Client) -> None:
         assert refused.json()["error"]["message"].startswith("charts")
 
 
+def test_a_drawing_that_is_too_large_is_left_out(http: httpx2.Client) -> None:
+    code = (
+        "import numpy as np, matplotlib.pyplot as plt\nplt.scatter(*np.random.rand(2, 150_000))\nplt.show()"
+    )
+    done = run(http, code, charts={"formats": ["svg", "png"]}, timeout_seconds=60)
+    (output,) = displays(done)
+    assert "image/svg+xml" not in output["data"]
+    assert base64.b64decode(output["data"]["image/png"]).startswith(b"\x89PNG")
+    assert "A chart is left out as svg" in done["stderr"]
+
+
 def test_the_model_reads_the_chart_and_sees_it(http: httpx2.Client, model: Model) -> None:
     use = {"type": "tool_use", "id": "toolu_1", "name": "code_execution", "input": {"code": DRAW}}
     model.play([use], [{"type": "text", "text": "done"}])

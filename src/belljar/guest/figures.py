@@ -29,8 +29,8 @@ MOST_KEPT = 20
 MOST_KEPT_BYTES = 32 * 1024 * 1024
 MOST_PIXELS = 40_000_000
 """Of a chart that is drawn again: four bytes each, in the session's own memory."""
-MOST_PICTURE_BYTES = 15 * 1024 * 1024
-"""What fits into one message."""
+MOST_PICTURE_BYTES = 11 * 1024 * 1024
+"""Of all formats of a chart together: what fits into one message, beside what else is said of it."""
 TYPES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 _PICTURES = {"png", "apng", "jpg", "jpeg", "gif", "webp"}
 
@@ -282,15 +282,29 @@ def bundle(figure: Any) -> dict[str, bytes] | None:
     if run.shown >= MOST_SHOWN:
         state.run = run.number
         return {"text/plain": b""}  # one more that is left out, for whoever counts
-    asked = run.asked or {}
-    data = {}
-    for kind in asked.get("formats") or ("png",):
-        data[TYPES[kind]] = draw_sized(figure, kind, asked)
+    data = drawn(figure, run.asked or {})
     data["text/plain"] = repr(figure).encode("utf-8", "backslashreplace")
     state.run = run.number
     run.shown += 1
     if told := _told(figure, state):
         data[CHART] = told
+    return data
+
+
+def drawn(figure: Any, asked: dict[str, Any]) -> dict[str, bytes]:
+    """The figure in all formats that are asked for, by media type, as far as they fit into one message."""
+    data: dict[str, bytes] = {}
+    left = MOST_PICTURE_BYTES
+    for kind in asked.get("formats") or ("png",):
+        body = draw_sized(figure, kind, asked)
+        if len(body) > left:
+            words = (
+                f"A chart is left out as {kind}: it has {len(body):,} bytes, and there is room for {left:,}."
+            )
+            print(words, file=sys.stderr)
+            continue
+        left -= len(body)
+        data[TYPES[kind]] = body
     return data
 
 

@@ -79,11 +79,9 @@ def bundle(figure: Any) -> dict[str, bytes] | None:
     if len(body) <= _MOST_JSON_BYTES:
         data[PLOTLY] = body
     chart_id = figures.kept().new_id()
-    asked = run.asked or {}
     try:
-        drawn = rendition.drawn_from(figure)
-        for kind in asked.get("formats") or ("png",) if drawn is not None else ():
-            data[figures.TYPES[kind]] = figures.draw_sized(drawn, kind, asked)
+        if (drawn := rendition.drawn_from(figure)) is not None:
+            data |= figures.drawn(drawn, run.asked or {})
     except Exception:
         drawn = None  # plotly takes data that matplotlib does not: the figure is shown all the same
     if drawn is None:
