@@ -141,8 +141,9 @@ def show_figures() -> None:
 
 
 def _patch_figure(module: Any) -> None:
-    from belljar.guest import figures
+    from belljar.guest import figures, fonts  # only where there are charts
 
+    fonts.hook_fonts()
     figures.watch_figures(module)
 
 
