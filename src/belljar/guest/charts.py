@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from belljar.guest.chart_axes import MOST_NOTES, MOST_POINTS, Page, entries
+from belljar.guest.chart_axes import MOST_NOTES, Page, entries
+from belljar.guest.chart_series import MOST_POINTS
 from belljar.guest.scales import Document, text
 
 MOST_BYTES = 64 * 1024
@@ -48,12 +49,13 @@ def figure_facts(figure: Any, most_points: int) -> Document:
                 break
         described.append(document)
     title = figure.get_suptitle() if hasattr(figure, "get_suptitle") else ""
-    if not title and len(described) == 1:
-        title = described[0].get("title", "")
+    kind = _kind_of_figure(described)
+    if not title and kind != "subplots":
+        title = next((one["title"] for one in described if "title" in one), "")
     width, height = figure.get_size_inches() * figure.dpi
     found: Document = {
         "library": "matplotlib",
-        "kind": _kind_of_figure(described),
+        "kind": kind,
         "title": text(title) or None,
         "width": round(width),
         "height": round(height),

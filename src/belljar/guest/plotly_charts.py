@@ -14,7 +14,8 @@ import json
 from typing import Any
 
 from belljar.guest import charts, display, figures, rendition
-from belljar.guest.chart_axes import MOST_NOTES, MOST_SERIES
+from belljar.guest.chart_axes import MOST_NOTES
+from belljar.guest.chart_series import MOST_SERIES
 from belljar.guest.rendition import plain
 from belljar.guest.scales import Document
 

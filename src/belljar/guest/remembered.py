@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-boxes: WeakKeyDictionary[Any, list[tuple[Any, str, bool, list[tuple[Any, Any]]]]] = WeakKeyDictionary()
-"""By axes, what `bxp` and `violin` were called with: an artist of it, kind, whether it stands upright, and (place,
-stats) of each box."""
+boxes: WeakKeyDictionary[Any, list[tuple[Any, Any, str, bool, list[tuple[Any, Any]]]]] = WeakKeyDictionary()
+"""By axes, what `bxp` and `violin` were called with: an artist of it, the one that has its colour, kind, whether it
+stands upright, and (place, stats) of each box."""
 bins: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
 """By the first artist of a histogram, its values and the edges of its bins."""
 pies: WeakKeyDictionary[Any, list[tuple[list[Any], Any, list[str]]]] = WeakKeyDictionary()
@@ -65,9 +65,9 @@ def _remember_boxes(kind: str, axes: Any, made: Any, given: tuple[Any, Any]) -> 
     is_upright = kwargs.get("orientation", "vertical") != "horizontal" and kwargs.get("vert") is not False
     artists = made["medians"] if kind == "box" else made["bodies"]
     if artists:
-        boxes.setdefault(axes, []).append(
-            (artists[0], kind, is_upright, list(zip(places, stats, strict=False)))
-        )
+        filled = (made["boxes"] or artists)[0] if kind == "box" else artists[0]
+        rows = list(zip(places, stats, strict=False))
+        boxes.setdefault(axes, []).append((artists[0], filled, kind, is_upright, rows))
 
 
 def _remember_pie(axes: Any, made: Any, given: tuple[Any, Any]) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 MOST_TICKS = 50
 MOST_TEXT = 300
+_PIECE = 1 << 18
+"""Numbers that are looked at together."""
 _UPRIGHT = re.compile(r"\$\\mathdefault\{(.*?)\}\$")
 """What matplotlib puts around the powers on a logarithmic scale."""
 _UNIT = re.compile(r"[(\[]([^()\[\]]{1,30})[)\]]\s*$")
@@ -48,12 +50,27 @@ def sample(count: int, most: int) -> Sequence[int]:
 
 def extremes(values: Any) -> Document:
     """{min, max} of numbers, of those that are finite."""
+    places = extreme_places(values)
+    flat = sys.modules["numpy"].ma.asarray(values).ravel()
+    return {name: number(flat[at]) for name, at in zip(("min", "max"), places, strict=False)}
+
+
+def extreme_places(values: Any) -> tuple[int, int] | tuple[()]:
+    """Where the lowest and the highest number are, as if all lay in one row; nowhere, where none is finite."""
     numpy = sys.modules["numpy"]
-    array = numpy.ma.filled(numpy.ma.asarray(values, dtype=float), math.nan).ravel()
-    finite = array[numpy.isfinite(array)]
-    if not finite.size:
-        return {}
-    return {"min": number(finite.min()), "max": number(finite.max())}
+    flat = numpy.ma.asarray(values).ravel()
+    lowest, highest = (math.inf, -1), (-math.inf, -1)
+    for start in range(0, flat.size, _PIECE):  # as floats, a large picture would take eight times its memory
+        piece = numpy.ma.filled(flat[start : start + _PIECE].astype(float), math.nan)
+        is_finite = numpy.isfinite(piece)
+        if not is_finite.any():
+            continue
+        low = int(numpy.where(is_finite, piece, math.inf).argmin())
+        high = int(numpy.where(is_finite, piece, -math.inf).argmax())
+        lowest = min(lowest, (float(piece[low]), start + low))
+        if float(piece[high]) > highest[0]:
+            highest = float(piece[high]), start + high
+    return (lowest[1], highest[1]) if highest[1] >= 0 else ()
 
 
 def unit_of(label: str) -> str | None:

@@ -210,8 +210,9 @@ class Run:
             self.charts[inode] = message.body
 
     def chart_in(self, inode: int) -> str | None:
-        """The guest's word on the chart in a file, which is for the owner to judge."""
-        body = self.charts.get(inode)
+        """The guest's word on the chart in a file, which is for the owner to judge. Of several names of one file the
+        first has it: each with its own copy, a thousand would make an answer that nobody bounds."""
+        body = self.charts.pop(inode, None)
         return None if body is None else body.decode("utf-8", "replace")
 
     def _call(self, message: Message) -> tuple[int, Call]:

@@ -22,6 +22,7 @@ MOST_PIXELS = 6000
 _SHOWN_POINTS = 12
 _SHOWN_SERIES = 8
 _SHOWN_AXES = 6
+_SHOWN_CELLS = 30
 
 ChartFormat = Literal["png", "svg", "pdf"]
 MEDIA_TYPES: dict[ChartFormat, str] = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
@@ -224,6 +225,14 @@ _NAMES = {
     "twin_axes": "Chart of two axes upon one another",
 }  # fmt: skip
 
+_NOUNS = {"bar": "bars", "histogram": "bins", "contour": "levels", "pie": "pieces", "reference": "lines"}
+_OF_PLACES = {"scatter", "3d", "contour", "surface"}
+"""Kinds of axes that show where something is: how far they reach is told."""
+_OF_VALUES = {"line", "bar", "histogram", "area", "stem"}
+"""Kinds of series that have a value at each place: the lowest and the highest are told."""
+_JOINERS = "\u200c\u200d"
+"""Not printable, and letters in Persian, in Hindi and in emoji."""
+
 
 def alt_text(chart: Chart) -> str:
     """The chart in words: its kind and title, axes, and what its series say, as far as there is room."""
@@ -232,8 +241,10 @@ def alt_text(chart: Chart) -> str:
     for number, one in enumerate(axes, start=1):
         described = _axes(one)
         if len(chart.axes) > 1:
-            described = f"({number}) {_headline(one.kind, one.title)} {described}"
+            title = one.title if one.title != chart.title else None
+            described = f"({number}) {_headline(one.kind, title)} {described}".rstrip()
         parts.append(described)
+    parts.append(_notes(chart.annotations))
     if left_out := len(chart.axes) - len(axes) + chart.axes_left_out:
         parts.append(f"And {left_out} more.")
     if chart.is_rendition:
@@ -245,57 +256,116 @@ def _headline(kind: str, title: str | None) -> str:
     return f"{_NAMES[kind]} “{_plain(title)}”." if title else f"{_NAMES[kind]}."
 
 
+def _notes(notes: list[str]) -> str:
+    return f"Notes: {', '.join(_plain(note) for note in notes[:_SHOWN_SERIES])}." if notes else ""
+
+
 def _axes(axes: ChartAxes) -> str:
     parts = []
     for name, axis in (("x", axes.x), ("y", axes.y), ("z", axes.z), ("colour", axes.color)):
-        if axis is not None and axes.kind != "pie" and (words := _axis(axis)):
+        if axis is not None and axes.kind != "pie" and (words := _axis(axis, axes.kind)):
             parts.append(f"{name}: {words}.")
     for series in axes.series[:_SHOWN_SERIES]:
-        parts.append(f"{_series(series)}.")
+        is_band = series.kind == "area" and bool(series.base) and axes.kind != "area"
+        parts.append(f"{_band(series) if is_band else _series(series)}.")
     left_out = max(0, len(axes.series) - _SHOWN_SERIES) + axes.series_left_out
     if left_out:
         parts.append(f"{left_out} more series.")
-    if axes.annotations:
-        noted = ", ".join(_plain(note) for note in axes.annotations[:_SHOWN_SERIES])
-        parts.append(f"Notes: {noted}.")
-    return " ".join(parts)
+    return " ".join(part for part in (*parts, _notes(axes.annotations)) if part)
 
 
-def _axis(axis: ChartAxis) -> str:
-    words = _plain(axis.label) if axis.label else ""
+def _axis(axis: ChartAxis, kind: AxesKind) -> str:
+    words = [_plain(axis.label)] if axis.label else []
     if axis.scale not in {None, "linear", "category"}:
-        words += f" ({_plain(axis.scale)})"
-    return words.strip()
+        words.append(f"({_plain(axis.scale)})")
+    if kind in _OF_PLACES and axis.min is not None and axis.max is not None:
+        words.append(f"from {_value(axis.min)} to {_value(axis.max)}")
+    return " ".join(words)
 
 
 def _series(series: ChartSeries) -> str:
-    name = f"{series.kind} “{_plain(series.name)}”" if series.name else series.kind
+    name = _named(series.kind, series)
     if series.boxes:
         return f"{name}: {'; '.join(map(_box, series.boxes[:_SHOWN_POINTS]))}"
-    if series.values:
-        rows, columns = (*series.shape, 0, 0)[:2]
-        return f"{name}: {rows} rows, {columns} columns, {_range(series)}"
-    if series.kind == "reference":
-        return (
-            f"{name} at {', '.join(_value(v) for v in (*series.x, *series.y)[:4])}"
-            if series.x or series.y
-            else name
-        )
+    if series.kind in {"heatmap", "image"} and len(series.shape) >= 2:
+        return _grid(name, series)
+    places = [*series.x, *series.y]
+    if series.kind == "reference" and places:
+        return f"{name} at {', '.join(map(_value, places[:4]))}"
     count = series.count if series.count is not None else max(len(series.x), len(series.y))
     if count and count <= _SHOWN_POINTS and len(series.y) == count == len(series.x):
-        pairs = zip(series.x, series.y, strict=True)
-        if series.is_horizontal:
-            pairs = ((y, x) for x, y in pairs)  # type: ignore[assignment]
-        shares = [f" ({share:.1%})" if share is not None else "" for share in series.shares] or [""] * count
-        told = [f"{_value(x)}: {_value(y)}{share}" for (x, y), share in zip(pairs, shares, strict=False)]
+        return f"{name}: {', '.join(_points(series))}"
+    noun = _NOUNS.get(series.kind, "points")
+    words = [f"{name}: {count:,} {noun if count != 1 else noun.removesuffix('s')}" if count else name]
+    along, values = (series.y, series.x) if series.is_horizontal else (series.x, series.y)
+    if series.kind not in {"scatter", "contour"} and along:
+        words[0] += f" from {_value(along[0])} to {_value(along[-1])}"
+    has_extremes = series.min in values and series.max in values and len(along) == len(values)
+    if series.kind in _OF_VALUES and not series.z and has_extremes:
+        for which, value in (("lowest", series.min), ("highest", series.max)):
+            words.append(f"{which} {_value(value)} at {_value(along[values.index(value)])}")
+    elif series.min is not None:
+        words.append(_range(series))
+    if series.kind in {"line", "area"} and values and not series.z:
+        words.append(f"first {_value(values[0])}, last {_value(values[-1])}")
+    return ", ".join(words)
+
+
+def _named(what: str, series: ChartSeries) -> str:
+    if series.name:
+        return f"{what} “{_plain(series.name)}”"
+    if series.kind == "scatter" and series.x and isinstance(series.x[0], str) and len(set(series.x)) == 1:
+        return f"{what} at {_plain(series.x[0])}"
+    return what
+
+
+def _points(series: ChartSeries) -> list[str]:
+    """Each, where they are few."""
+    if len(series.z) == len(series.x):
+        solid = zip(series.x, series.y, series.z, strict=True)
+        return [f"({', '.join(map(_value, point))})" for point in solid]
+    along, values = (series.y, series.x) if series.is_horizontal else (series.x, series.y)
+    shares = [f" ({share:.1%})" if share is not None else "" for share in series.shares] or [""] * len(along)
+    return [f"{_value(a)}: {_value(v)}{share}" for a, v, share in zip(along, values, shares, strict=False)]
+
+
+def _band(series: ChartSeries) -> str:
+    """An area around a line, or between two: where it begins and ends, or how wide it is."""
+    name = _named("band", series)
+    along, reach = (series.y, series.x) if series.is_horizontal else (series.x, series.y)
+    if len(along) == len(reach) == len(series.base) and len(along) <= _SHOWN_POINTS:
+        told = [
+            f"{_value(a)}: {_value(low)} to {_value(low + r)}"
+            for a, r, low in zip(along, reach, series.base, strict=True)
+            if low is not None and isinstance(r, int | float)
+        ]
         return f"{name}: {', '.join(told)}"
-    words = f"{name}: {count} points" if count else name
-    if series.x and not series.is_horizontal and series.kind != "scatter":
-        words += f" from {_value(series.x[0])} to {_value(series.x[-1])}"
+    where = f" from {_value(along[0])} to {_value(along[-1])}" if along else ""
+    return f"{name}{where}, {_value(series.min)} to {_value(series.max)} wide"
+
+
+def _grid(name: str, series: ChartSeries) -> str:
+    rows, columns = series.shape[:2]
+    words = f"{name}: {rows} rows, {columns} columns"
     if series.min is not None:
         words += f", {_range(series)}"
-    if series.y and series.kind in {"line", "area"} and not series.is_horizontal:
-        words += f", first {_value(series.y[0])}, last {_value(series.y[-1])}"
+    if series.is_sampled or len(series.x) != columns or not len(series.y) == len(series.values) == rows:
+        return words
+    if rows * columns <= _SHOWN_CELLS:
+        lines = [
+            f"{_value(y)}: {', '.join(f'{_value(x)} {_value(v)}' for x, v in zip(series.x, row, strict=False))}"
+            for y, row in zip(series.y, series.values, strict=True)
+        ]
+        return f"{words}; {'; '.join(lines)}"
+    cells = [
+        (v, x, y)
+        for y, row in zip(series.y, series.values, strict=True)
+        for v, x in zip(row, series.x, strict=False)
+    ]
+    for which, value in (("lowest", series.min), ("highest", series.max)):
+        at = next(((x, y) for v, x, y in cells if v == value and v is not None), None)
+        if at is not None:
+            words += f", {which} at x {_value(at[0])}, y {_value(at[1])}"
     return words
 
 
@@ -307,7 +377,7 @@ def _box(box: ChartBox) -> str:
         if (value := getattr(box, name)) is not None
     ]
     if box.outliers:
-        told.append(f"{box.outliers} outliers")
+        told.append(f"{box.outliers} outlier{'s' if box.outliers != 1 else ''}")
     return f"{label}{', '.join(told)}"
 
 
@@ -322,7 +392,7 @@ def _value(value: Value) -> str:
 
 
 def _plain(words: str | None) -> str:
-    return "".join(c if c.isprintable() else " " for c in words or "")
+    return "".join(c if c.isprintable() or c in _JOINERS else " " for c in words or "")
 
 
 def _clipped(words: str, most: int) -> str:
