@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import json
 from typing import Any
+from weakref import ref
 
 from belljar.guest import charts, display, figures, rendition
 from belljar.guest.chart_axes import MOST_NOTES
@@ -27,8 +27,8 @@ _NO_CHROME = (
     "savefig."
 )
 
-_given: dict[int, tuple[int, bytes]] = {}
-"""By the figure's identity: the run that has last shown it, and what it was then."""
+_given: dict[int, tuple[int, bytes, ref[Any]]] = {}
+"""By the figure's identity: the run that has last shown it, what it was then, and the figure, as long as it lives."""
 
 
 def watch_figures(module: Any) -> None:
@@ -68,9 +68,10 @@ def bundle(figure: Any) -> dict[str, bytes] | None:
     run = display.run
     body = figure.to_json().encode("utf-8", "replace")
     digest = hashlib.blake2b(body, digest_size=16).digest()
-    if _given.get(id(figure)) == (run.number, digest):
+    state = run.number, digest, ref(figure)
+    if (given := _given.get(id(figure))) is not None and given[:2] == state[:2] and given[2]() is figure:
         return None
-    _given[id(figure)] = (run.number, digest)
+    _given[id(figure)] = state
     while len(_given) > 1000:
         del _given[next(iter(_given))]
     if run.shown >= figures.MOST_SHOWN:
@@ -79,20 +80,22 @@ def bundle(figure: Any) -> dict[str, bytes] | None:
     data = {"text/plain": summary(figure)}
     if len(body) <= _MOST_JSON_BYTES:
         data[PLOTLY] = body
-    chart_id = figures.kept().new_id()
     try:
         if (drawn := rendition.drawn_from(figure)) is not None:
             data |= figures.drawn(drawn, run.asked or {})
     except Exception:
         drawn = None  # plotly takes data that matplotlib does not: the figure is shown all the same
     if drawn is None:
-        facts = json.dumps(_bare_facts(figure), ensure_ascii=False).encode("utf-8", "replace")
-        return {**data, figures.CHART: figures.with_id(facts, chart_id)}
+        return {**data, figures.CHART: charts.within_bounds(lambda _: _bare_facts(figure))}
     if run.told < figures.MOST_TOLD:
         run.told += 1
+        chart_id = figures.kept().new_id()
         if run.asked:
             drawn.draw_without_rendering()
-        facts = charts.within_bounds(lambda most: _facts(figure, drawn, most))
+        try:
+            facts = charts.within_bounds(lambda most: _facts(figure, drawn, most))
+        except Exception:
+            facts = b""  # the picture stands alone
         data[figures.CHART] = figures.with_id(facts, chart_id)
         if run.keeps:
             figures.kept().keep(chart_id, drawn)
@@ -104,7 +107,8 @@ def _facts(figure: Any, drawn: Any, most_points: int) -> Document:
     found.pop("annotations", None)  # our own word
     notes = [plain(note.text) for note in figure.layout.annotations or () if note.text]
     more = {"library": "plotly", "is_rendition": True, "title": rendition.title_of(figure) or found["title"]}
-    if notes := notes[:MOST_NOTES]:
+    titles = {axes.get("title") for axes in found["axes"]}
+    if notes := [note for note in notes if note not in titles][:MOST_NOTES]:
         more["annotations"] = notes
     return found | more
 

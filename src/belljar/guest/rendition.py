@@ -59,10 +59,14 @@ def drawn_from(figure: Any) -> Any:
     for trace in traces:
         places.setdefault(_place(trace, layout), []).append(trace)
     made: dict[Any, Any] = {}
+    by_name: dict[str, Any] = {}
     for place, own in places.items():
         below = _overlaid(place, layout)
         axes = made[below].twinx() if below in made else drawn.add_axes(_rectangle(place, layout))
         made[place] = axes
+        for name in place[1:] if place[0] == "xy" else ():
+            if (other := by_name.setdefault(_axis(layout, name).matches or name, axes)) is not axes:
+                (axes.sharex if name[0] == "x" else axes.sharey)(other)
         _draw_axes(axes, own, layout, place)
         if below not in made and len(places) > 1:
             axes.set_title(_title_above(place, layout), fontsize=10)
@@ -135,9 +139,17 @@ def _draw_axes(axes: Any, traces: list[Any], layout: Any, place: tuple[Any, ...]
         x, y = _axis(layout, place[1]), _axis(layout, place[2])
         axes.set_xlabel(plain(x.title.text))
         axes.set_ylabel(plain(y.title.text))
-        for axis, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
+        for axis, direction in ((x, "x"), (y, "y")):
+            limits = [number(end) for end in axis.range or ()]
             if axis.type == "log":
-                scale("log")
+                axes.set(**{f"{direction}scale": "log"})
+                limits = [
+                    None if end is None else 10.0**end for end in limits if end is None or abs(end) < 300
+                ]
+            if len(limits) == 2 and None not in limits and not isinstance(axis.range[0], str):
+                axes.set(**{f"{direction}lim": limits})
+            if axis.showticklabels is False:
+                axes.tick_params(axis=direction, labelbottom=False, labelleft=False)
         axes.tick_params(labelsize=8)
         if len(axes.get_xticklabels()) > 8:
             axes.tick_params(axis="x", rotation=30)
@@ -156,7 +168,10 @@ def _draw_bars(axes: Any, traces: list[Any], mode: str) -> None:
     is_named = any(isinstance(at, str) for places, _ in columns for at in places)
     draw = axes.bar if is_upright else axes.barh
     size = "width" if is_upright else "height"
-    if len(traces) == 1 or mode == "overlay" or (len(names) > _MOST_GROUPED and not is_named):
+    is_stacked = mode in {"stack", "relative"}
+    is_dense = len(names) > _MOST_GROUPED and not is_named
+    has_each_once = len(traces) == 1 and len(names) == len(columns[0][0])
+    if has_each_once or mode == "overlay" or (not is_stacked and (len(traces) == 1 or is_dense)):
         for trace, (places, values) in zip(traces, columns, strict=True):
             draw(places, values, label=_label(trace), color=_color(trace))
         return
@@ -166,19 +181,21 @@ def _draw_bars(axes: Any, traces: list[Any], mode: str) -> None:
     share = 0.8 / len(traces)
     tops = {True: numpy.zeros(len(names)), False: numpy.zeros(len(names))}
     for rank, (trace, (places, values)) in enumerate(zip(traces, columns, strict=True)):
-        where = numpy.array([at[_word(place)] for place in places], dtype=float)
+        ranks = [at[_word(place)] for place in places]
+        where = numpy.array(ranks, dtype=float)
         shown = numpy.array([number(value) or 0 for value in values], dtype=float)
-        if mode in {"stack", "relative"}:
-            base = numpy.array([tops[bool(v >= 0)][int(w)] for w, v in zip(where, shown, strict=True)])
-            for w, v in zip(where, shown, strict=True):
-                tops[bool(v >= 0)][int(w)] += v
+        if is_stacked:
+            base = []
+            for w, v in zip(ranks, shown, strict=True):  # one trace may have several at one place
+                base.append(tops[bool(v >= 0)][w])
+                tops[bool(v >= 0)][w] += v
             start = {"bottom" if is_upright else "left": base}
-            draw(where, shown, label=_label(trace), color=_color(trace), **start)
+            draw(places if is_dense else where, shown, label=_label(trace), color=_color(trace), **start)
         else:
             beside = where + (rank - (len(traces) - 1) / 2) * share
             draw(beside, shown, label=_label(trace), color=_color(trace), **{size: share})
-    axis = axes.xaxis if is_upright else axes.yaxis
-    axis.set_ticks(range(len(names)), names)
+    if not is_dense:
+        (axes.xaxis if is_upright else axes.yaxis).set_ticks(range(len(names)), names)
 
 
 def _draw_histograms(axes: Any, traces: list[Any], mode: str) -> None:
@@ -251,15 +268,16 @@ def _draw_scatter(axes: Any, trace: Any, heights: dict[str, Any]) -> None:
     if not len(ys):
         return
     color = _color(trace)
-    if trace.stackgroup or trace.fill:
+    group = getattr(trace, "stackgroup", None)
+    if group or trace.fill:
         top = numpy.array([number(y) or 0 for y in ys], dtype=float)
         base = numpy.zeros(len(top))
-        below = heights.get(trace.stackgroup or "", base)
-        if trace.stackgroup and len(below) == len(top):
+        below = heights.get(group or "", base)
+        if group and len(below) == len(top):
             base, top = below, below + top
         elif trace.fill == "tonexty" and len(heights.get("before", ())) == len(top):
             base = heights["before"]
-        heights[trace.stackgroup or ""] = heights["before"] = top
+        heights[group or ""] = heights["before"] = top
         axes.fill_between(xs, base, top, alpha=0.6, label=_label(trace), color=color)
         return
     heights["before"] = numpy.array([number(y) or 0 for y in ys], dtype=float)

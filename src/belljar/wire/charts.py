@@ -225,7 +225,14 @@ _NAMES = {
     "twin_axes": "Chart of two axes upon one another",
 }  # fmt: skip
 
-_NOUNS = {"bar": "bars", "histogram": "bins", "contour": "levels", "pie": "pieces", "reference": "lines"}
+_NOUNS = {
+    "bar": "bars",
+    "histogram": "bins",
+    "contour": "levels",
+    "pie": "pieces",
+    "reference": "lines",
+    "other": "parts",
+}
 _OF_PLACES = {"scatter", "3d", "contour", "surface"}
 """Kinds of axes that show where something is: how far they reach is told."""
 _OF_VALUES = {"line", "bar", "histogram", "area", "stem"}
