@@ -9,7 +9,7 @@ import signal
 import sys
 import tokenize
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 import anyio
 import click
@@ -18,6 +18,7 @@ from pydantic_settings import SettingsError
 
 from belljar import __version__, link, results
 from belljar.batch import lines_of
+from belljar.chart import CHART_DPI, CHART_FORMAT, chart
 from belljar.client import embedded, shell_tools, trial
 from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
@@ -109,10 +110,10 @@ def main() -> None:
     "--chart-format",
     "chart_formats",
     multiple=True,
-    type=click.Choice(get_args(ChartFormat)),
+    type=CHART_FORMAT,
     help="Save charts in this format (default: png). May be repeated.",
 )
-@click.option("--chart-dpi", type=click.FloatRange(10, 600), metavar="N", help="Dots per inch of charts.")
+@click.option("--chart-dpi", type=CHART_DPI, metavar="N", help="Dots per inch of charts.")
 def run(
     source: str | None,
     code: str | None,
@@ -248,6 +249,7 @@ def _progress() -> Any:
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
+main.add_command(chart)
 main.add_command(keys)
 main.add_command(models)
 main.add_command(usage)

@@ -6,13 +6,15 @@ import base64
 import json
 import re
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from serving import TOOL, Model, serving
+from serving import TOOL, Model, Server, serving
 
 DRAW = """
 import matplotlib.pyplot as plt
@@ -97,6 +99,31 @@ def test_a_chart_again_in_other_formats_and_sizes(http: httpx2.Client, container
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.content.startswith(b"%PDF-")
     assert run(http, "plt.get_fignums()", container=container)["outputs"][0]["data"]["text/plain"] == "[]"
+
+
+def test_the_command(http: httpx2.Client, server: Server, container: str, tmp_path: Path) -> None:
+    chart = shown(run(http, DRAW, container=container))["id"]
+    command = Path(sys.executable).with_name("belljar")
+
+    def belljar(*more: str, url: str = server.url) -> subprocess.CompletedProcess[bytes]:
+        asked = [command, "chart", container, *more, "--server", url]
+        return subprocess.run(asked, cwd=tmp_path, capture_output=True, timeout=60)
+
+    assert belljar(chart, "--width", "640", "--height", "200").stderr.strip().endswith(b".png")
+    assert size((tmp_path / f"{chart}.png").read_bytes()) == (640, 200)
+    assert b"File exists" in belljar(chart).stderr
+    assert belljar(chart, "--format", "pdf", "-o", "-").stdout.startswith(b"%PDF-")
+    assert belljar(chart, "--format", "svg", "--dpi", "72", "-o", "a.svg").returncode == 0
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+    for failed, said in (
+        (belljar("chart_00000000_1"), b"has drawn no chart"),
+        (belljar(chart, "--dpi", "5"), b"--dpi"),
+        (belljar(chart, url="http://127.0.0.1:9"), b"is it running"),
+        (belljar(chart, url="nowhere"), b"is it running"),
+    ):
+        assert failed.returncode == 125
+        assert said in failed.stderr
+        assert len(failed.stderr.splitlines()) == 1
 
 
 def test_a_chart_is_as_it_was_when_it_was_shown(http: httpx2.Client, container: str) -> None:

@@ -409,6 +409,56 @@ async def test_what_is_long_is_told_in_part(data: Session) -> None:
     assert crowd.axes_left_out == 6
 
 
+async def test_the_lowest_and_the_highest_are_among_those_that_are_told(data: Session) -> None:
+    (chart,) = await charts(data, "y = np.zeros(10_001); y[[777, 5003]] = [-8, 9]; plt.plot(y)")
+    (line,) = chart.axes[0].series
+    assert line.is_sampled
+    told = dict(zip(line.x, line.y, strict=True))
+    assert (told[777], told[5003]) == (-8, 9)
+    assert "lowest -8 at 777, highest 9 at 5003" in chart.alt
+    (bars,) = await charts(data, "plt.bar(range(301), [1] * 207 + [5] + [1] * 93, bottom=range(301))")
+    (bar,) = bars.axes[0].series
+    assert bar.y[bar.x.index(207)] == 5
+    assert bar.base[bar.x.index(207)] == 207
+
+
+async def test_groups_of_facets_have_the_names_of_their_one_legend(data: Session) -> None:
+    (chart,) = await charts(data, f"{SEABORN}sns.relplot(data=t, x='x', y='y', col='k', hue='k')")
+    names = [[one.name for one in axes.series] for axes in chart.axes]
+    assert names == [["u"], ["v"], ["w"]]
+    (boxes,) = await charts(data, f"{SEABORN}sns.boxplot(data=t, x='x', y='y', hue='k')")
+    assert [one.name for one in boxes.axes[0].series] == ["u", "v", "w"]
+
+
+async def test_what_is_drawn_in_parts(data: Session) -> None:
+    kind, told = await series(
+        data, "plt.fill_between(range(6), [1, 2, 3, 4, 5, 6], where=[1, 1, 0, 0, 1, 1])"
+    )
+    assert (kind, told) == ("area", [{"kind": "area", "x": [0, 1, 4, 5], "y": [1, 2, 5, 6]}])
+    kind, told = await series(data, "plt.quiver([0, 1], [0, 1], [1, 1], [1, -1])")
+    assert (kind, told) == ("other", [{"kind": "other", "name": "arrows"}])
+    (chart,) = await charts(data, "plt.table([['a', 'b'], ['c', 'd']]); plt.axis('off')")
+    assert (chart.kind, chart.axes[0].annotations) == ("other", ["a | b", "c | d"])
+    (labelled,) = await charts(data, "plt.bar_label(plt.bar(['a', 'b'], [3, 7])); plt.text(0, 5, 'sold out')")
+    assert labelled.axes[0].annotations == ["sold out"]
+
+
+async def test_three_directions(data: Session) -> None:
+    code = "a = plt.figure().add_subplot(projection='3d'); a.scatter([1, 2], [3, 4], [5, 60])"
+    (chart,) = await charts(data, code)
+    (points,) = chart.axes[0].series
+    assert (chart.kind, points.z, points.min, points.max) == ("3d", [5, 60], 5, 60)
+
+
+async def test_a_large_picture_needs_no_more_memory_than_its_drawing(preloaded: link.Keeper) -> None:
+    """As floats it would take half a gigabyte, and the session has one."""
+    async with jail.opened(preloaded) as session:
+        (chart,) = await charts(
+            session, "z = np.zeros((8000, 8000), np.uint8); z[7, 9] = 200; plt.imshow(z, resample=False)"
+        )
+    assert (chart.axes[0].series[0].min, chart.axes[0].series[0].max) == (0, 200)
+
+
 async def test_what_is_no_number(data: Session) -> None:
     (chart,) = await charts(data, "plt.plot([1, 2, 3], [1, float('nan'), float('inf')])")
     assert chart.axes[0].series[0].y == [1, None, None]
@@ -445,7 +495,33 @@ async def test_plotly(data: Session) -> None:
     assert second.chart is not None
     assert "image/png" not in second.data  # nothing here could draw it
     assert "scatter3d" in second.chart.alt
+    assert second.chart.id is None
     assert last.data == {"text/plain": "plotly figure “Bars”: 1 bar".encode()}
+
+
+async def test_plotly_stacks_shares_axes_and_draws_very_many_points(data: Session) -> None:
+    (bars,) = await charts(data, f"{PLOTLY}px.bar(x=[1, 2, 3], y=['a', 'b', 'a'], orientation='h').show()")
+    (one,) = bars.axes[0].series
+    assert (one.x, one.y, one.base) == ([1, 2, 3], ["a", "b", "a"], [0, 0, 1])
+    (dense,) = await charts(
+        data, f"{PLOTLY}px.bar(x=[*range(80)] * 2, y=[1] * 160, color=['p'] * 80 + ['q'] * 80).show()"
+    )
+    assert dense.kind == "stacked_bar"
+    assert dense.axes[0].series[1].x[:3] == [0, 1, 2]
+    (facets,) = await charts(
+        data, f"{PLOTLY}px.scatter(t, x='x', y='y', facet_col='k', range_x=[0, 9]).show()"
+    )
+    assert [axes.title for axes in facets.axes] == ["k=u", "k=v", "k=w"]
+    assert {(axes.x.min, axes.x.max) for axes in facets.axes if axes.x} == {(0, 9)}
+    assert facets.annotations == []
+    code = "go.Figure(go.Scattergl(x=np.arange(300_000), y=np.arange(300_000), mode='markers')).show()"
+    (many,) = await charts(data, PLOTLY + code)
+    assert (many.kind, many.axes[0].series[0].count) == ("scatter", 300_000)
+
+
+async def test_plotly_figures_that_are_equal_are_several(data: Session) -> None:
+    found = await charts(data, f"{PLOTLY}for _ in range(3): px.bar(x=[1], y=[2]).show()")
+    assert len({chart.id for chart in found}) == 3
 
 
 async def test_pictures_of_pillow(data: Session) -> None:
@@ -478,6 +554,23 @@ async def test_what_is_no_chart_stays_outside(data: Session) -> None:
     assert result.outcome.status == "completed", result.stderr
     shown = [event for event in result.outputs if isinstance(event, results.Display)]
     assert [(event.data, event.chart) for event in shown] == [({"image/png": b"p"}, None)] * len(forged)
+
+
+async def test_one_word_for_a_file_of_many_names(data: Session) -> None:
+    code = """
+        import os
+        from belljar.guest import display
+        open("a.png", "wb").write(b"x")
+        for n in range(900):
+            os.link("a.png", f"b{n}.png")
+        words = b'{"library": "matplotlib", "kind": "bar", "axes": [' + b'{"kind": "bar"},' * 40
+        display.tell_of_file(os.stat("a.png").st_ino, words + b'{"kind": "bar"}]}')
+    """
+    result = await data.run(code)
+    assert result.outcome.status == "completed", result.stderr
+    assert [file.path for file in result.files if file.chart] == ["a.png"]
+    assert len(result.files) == 901
+    await data.run("import glob, os\nfor name in glob.glob('*.png'): os.unlink(name)")
 
 
 async def test_a_flood_of_words_on_files(data: Session) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from belljar.wire.charts import (
     MOST_ALT,
     MOST_BYTES,
+    AxesKind,
     Chart,
     ChartsRequest,
     DrawingRequest,
+    SeriesKind,
     alt_text,
     read,
     written,
@@ -147,6 +149,101 @@ def test_anything_may_be_said(axes: Any, title: Any, legend: Any) -> None:
     if found is not None:
         assert len(alt_text(found)) <= MOST_ALT
         assert read(written(found)) == found
+
+
+_numbers = st.lists(
+    st.none() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False), max_size=4
+)
+_values = _numbers | st.lists(st.text(max_size=3), max_size=4)
+_series = st.fixed_dictionaries(
+    {"kind": st.sampled_from(get_args(SeriesKind))},
+    optional={
+        "x": _values,
+        "y": _values,
+        "z": _numbers,
+        "base": _numbers,
+        "shares": _numbers,
+        "values": st.lists(_numbers, max_size=4),
+        "shape": st.lists(st.integers(0, 4), max_size=3),
+        "boxes": st.lists(st.fixed_dictionaries({"low": st.none() | st.integers()}), max_size=2),
+        "count": st.integers(0, 20),
+        "is_horizontal": st.booleans(),
+        "is_sampled": st.booleans(),
+        "min": st.integers(-9, 9),
+        "max": st.integers(-9, 9),
+    },
+)
+
+
+@given(st.lists(_series, max_size=3), st.sampled_from(get_args(AxesKind)))
+def test_columns_that_do_not_agree(series: list[Any], kind: str) -> None:
+    found = chart(axes=[{"kind": kind, "series": series}])
+    if found is not None:
+        assert found.alt.isprintable()
+
+
+def words(kind: str, series: dict[str, Any], **more: Any) -> str:
+    found = chart(title=None, kind=kind, axes=[{"kind": kind, "series": [series], **more}])
+    assert found is not None
+    return found.alt
+
+
+def test_the_lowest_and_the_highest_have_places() -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 21)]
+    line = {"kind": "line", "x": days, "y": list(range(20)), "count": 20, "min": 0, "max": 19}
+    assert "line: 20 points from 2024-01-01 to 2024-01-20, lowest 0 at 2024-01-01, highest 19 at" in words(
+        "line", line
+    )
+    bars = {"kind": "bar", "y": days, "x": list(range(20)), "count": 20, "min": 0, "max": 19}
+    assert "bar: 20 bars from 2024-01-01 to 2024-01-20, lowest 0" in words(
+        "bar", {**bars, "is_horizontal": True}
+    )
+    assert "1 bin," in words("histogram", {"kind": "histogram", "count": 1, "min": 0, "max": 1})
+
+
+def test_grids_bands_and_what_has_three_directions() -> None:
+    cells = {
+        "kind": "heatmap",
+        "x": ["a", "b"],
+        "y": ["u"],
+        "values": [[1, None]],
+        "shape": [1, 2],
+        "min": 1,
+        "max": 1,
+    }
+    assert words("heatmap", cells) == "Heat map. heatmap: 1 rows, 2 columns, values 1 to 1; u: a 1, b none."
+    side = list(range(8))
+    large = {
+        "kind": "heatmap",
+        "x": side,
+        "y": side,
+        "values": [side] * 8,
+        "shape": [8, 8],
+        "min": 0,
+        "max": 7,
+    }
+    assert "lowest at x 0, y 0, highest at x 7, y 0" in words("heatmap", large)
+    assert "highest" not in words("heatmap", {**large, "is_sampled": True})
+    band = {"kind": "area", "x": [1, 2], "y": [2, 2], "base": [1, 5], "count": 2, "min": 2, "max": 2}
+    assert words("line", band) == "Line chart. band: 1: 1 to 3, 2: 5 to 7."
+    assert words("area", band) == "Area chart. area: 1: 2, 2: 2."
+    solid = {"kind": "scatter", "x": [1], "y": [2], "z": [3], "count": 1}
+    assert words("3d", solid, z={"label": "depth", "min": 0, "max": 9}) == (
+        "3D chart. z: depth from 0 to 9. scatter: (1, 2, 3)."
+    )
+
+
+def test_titles_notes_and_letters_that_join() -> None:
+    found = chart(
+        kind="twin_axes", axes=[{"kind": "bar", "title": "Sales"}, {"kind": "line"}], annotations=["mind"]
+    )
+    assert found is not None
+    assert found.alt == (
+        "Chart of two axes upon one another “Sales”. (1) Bar chart. (2) Line chart. Notes: mind."
+    )
+    joined = chart(title="می\u200cخواهم\u202e!")
+    assert joined is not None
+    assert "“می\u200cخواهم !”" in joined.alt
 
 
 def test_how_charts_are_asked_for() -> None:

@@ -17,8 +17,9 @@ MOST_BYTES = 64 * 1024
 """Of what a guest says of one chart."""
 MOST_ALT = 1200
 """Characters of the text that stands for the picture."""
-MOST_PIXELS = 6000
+LEAST_PIXELS, MOST_PIXELS = 50, 6000
 """Of one side."""
+LEAST_DPI, MOST_DPI = 10, 600
 _SHOWN_POINTS = 12
 _SHOWN_SERIES = 8
 _SHOWN_AXES = 6
@@ -175,8 +176,8 @@ def written(chart: Chart) -> bytes:
     return chart.model_dump_json(exclude_defaults=True).encode()
 
 
-Dpi = Annotated[float, Field(ge=10, le=600)]
-Pixels = Annotated[int, Field(ge=50, le=MOST_PIXELS), WHOLE]
+Dpi = Annotated[float, Field(ge=LEAST_DPI, le=MOST_DPI)]
+Pixels = Annotated[int, Field(ge=LEAST_PIXELS, le=MOST_PIXELS), WHOLE]
 
 
 _Formats = Annotated[
