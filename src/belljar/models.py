@@ -41,9 +41,11 @@ def models() -> None:
 @_AS_JSON
 def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
     """Print the models, each with its upstream."""
+    from belljar.gateway import log
     from belljar.gateway.upstream.opening import open_upstream  # its imports are not for `run` to pay
 
     settings = _settings(upstream, table)
+    log.to_stderr("warning", with_content=settings.log_content)
 
     async def look() -> list[tuple[str, str]]:
         async with open_upstream(settings) as opened:
@@ -89,6 +91,7 @@ def check(
     Ends with exit code 1 where one cannot be used: it does not connect, takes no tools, does not call the tool, or does
     not use the result. Each costs a few requests at its upstream.
     """
+    from belljar.gateway import log
     from belljar.gateway.app import open_parts
     from belljar.gateway.checks import MAX_TURNS, Bounds
     from belljar.gateway.checks import check as check_model
@@ -106,7 +109,9 @@ def check(
     # A server that runs has its state directory to itself.
     with TemporaryDirectory(prefix="belljar-check-") as state:
         own: dict[str, Any] = {"state_dir": Path(state), "preload": {}, "parked": 0, "max_turns": MAX_TURNS}
-        anyio.run(try_all, _settings(upstream, table, **own))
+        settings = _settings(upstream, table, **own)
+        log.to_stderr("warning", with_content=settings.log_content)
+        anyio.run(try_all, settings)
     if as_json:
         click.echo(json.dumps([asdict(one) | {"works": one.works} for one in done], indent=2))
     if not done:

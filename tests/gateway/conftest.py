@@ -5,7 +5,15 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import structlog
 from serving import Model, Server, serving
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Commands that run in this process set up its log."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,17 @@ client that did not ask for a stream gets the same events folded into a message.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import structlog
 
 from belljar import errors
-from belljar.gateway import attachments, history, profiles, running, tokens, told
+from belljar.gateway import attachments, history, profiles, running, sources, tokens, told
 from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import TenantFiles
@@ -32,10 +34,16 @@ from belljar.gateway.tools import BASH, CODE, Failed, Offer, Outcome, not_json
 from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
 from belljar.gateway.upstream import Caller, Traits, Upstream
 from belljar.gateway.usage import Ledger, money
+from belljar.logged import clipped
 from belljar.settings import BY_UPSTREAM
 from belljar.wire.ids import new_id
 from belljar.wire.messages import MessageRequest
 from belljar.wire.resources import rfc3339
+
+if TYPE_CHECKING:
+    from belljar.gateway.spans import Tracing
+
+log = structlog.get_logger("belljar.gateway")
 
 _RUNS_AFTER = frozenset({"tool_use", "end_turn", "pause_turn", None})
 """Stop reasons after which a complete tool use is meant to be run; `max_tokens` is not among them."""
@@ -45,7 +53,12 @@ _MESSAGE_FIELDS = frozenset(
 """What we say ourselves; all else that the upstream says of its last turn is passed on."""
 _UNREADABLE_TURNS = 3
 """After so many in a row with nothing but uses that no tool can read, a model will not get it right any more."""
-_NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas"})
+_NO_TOKENS = dict.fromkeys(
+    ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"), 0
+)
+"""What clients add up: numbers all, whatever the upstream leaves out."""
+_NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas", "diagnostics"})
+"""What is ours to read, or names an earlier answer by an id that is ours alone."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ class Parts(running.Parts):
     search: Backend | None
     ledger: Ledger
     store: Store
+    tracing: Tracing | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,7 @@ class _Answer:
     turns: int = 0
     unreadable: int = 0
     """The last turns in a row of whose uses none could be read."""
-    usage: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=_NO_TOKENS.copy)
     has_started: bool = False
     has_pinged: bool = False
     has_called_tool: bool = False
@@ -114,6 +128,9 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
     async with AsyncExitStack() as stack:
         now = _answer(parts, asked, emit)
         now.running = _running(now, stack, lambda: now.is_finished)
+        if parts.settings.log_content:
+            # Those before it have been in the log when they were the last.
+            log.info("the client has said", content=clipped(_text(asked.request.messages[-1].model_dump())))
         conversation = await _begin(now)
         await _take_up(now, conversation)
         results: list[dict[str, Any]] | None = []
@@ -134,6 +151,7 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
                 await _refuse(now, uses, str(reason))
             if not (uses or broken) or has_client_tools or reason not in _RUNS_AFTER:
                 stop_reason = "tool_use" if uses and has_client_tools and reason is None else reason
+                await now.running.bring_uploads()
                 await _finish(now, turn.message.message, stop_reason)
                 return
             is_late = anyio.current_time() - now.started_at > parts.settings.pause_seconds
@@ -187,17 +205,23 @@ async def _begin(now: _Answer) -> history.Conversation:
     if asked.container_id is not None:
         named = parts.placement.named(asked.container_id, asked.activity.client.tenant)
         container = await now.running.hold(named.id) if named is not None else None
-    messages = asked.request.messages
+    has_code = asked.offered.version is not None
+    files = parts.files.of(asked.activity.client.tenant, asked.activity.client.most_stored_bytes)
+    most = parts.settings.max_body_bytes
+    messages = await sources.filled(files, asked.request.messages, most, has_code=has_code)
     uploaded = attachments.uploads_in(messages)
     given = container.given if container else {}
-    files = parts.files.of(asked.activity.client.tenant, asked.activity.client.most_stored_bytes)
-    uploads = await _uploads(files, uploaded, len(messages) - 1, set(given.values()))
-    if asked.offered.version is not None:
+    if has_code:
+        uploads = await _uploads(files, uploaded, len(messages) - 1, set(given.values()))
         attached = attachments.attach(messages, given, uploads)
+        now.running.brings = {
+            file_id for file_id, path in uploaded.items() if path.startswith(f"messages.{len(messages) - 1}.")
+        }
         messages, now.running.put = attached.messages, attached.files
-    elif uploaded:
+    elif new := [path for path in uploaded.values() if path.startswith(f"messages.{len(messages) - 1}.")]:
+        # Of one in history the model was told, when code was offered.
         raise errors.InvalidRequest(
-            f"{next(iter(uploaded.values()))}: container_upload needs the code execution tool: add it to `tools`"
+            f"{new[0]}: container_upload needs the code execution tool: add it to `tools`"
         )
     now.has_called_tool = messages[-1].role == "assistant" and history.has_results(messages[-1])
     upstream_searches = parts.settings.search == BY_UPSTREAM
@@ -245,8 +269,28 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     now.turns += 1
     now.asked.activity.meter.turns += 1
     asked = now.asked
-    names_callers = bool(asked.offered.for_code)
     body, sources = _upstream_request(now, messages)
+    trace = asked.activity.trace
+    with nullcontext() if trace is None else trace.turn(now.parts.upstream.kind, body) as span:
+        caller = asked.caller if span is None else replace(asked.caller, trace=span.headers)
+        turn = await _streamed(now, body, sources, caller)
+        now.next_index = turn.next_index
+        usage = turn.message.message.get("usage") or {}
+        if now.traits.is_model:
+            usage |= _uncounted(now, body, turn, usage)
+        if span is not None:
+            span.answered(turn.message.message, usage)
+    now.usage = added_usage(now.usage, usage)
+    asked.activity.meter.upstream(now.usage)
+    if now.parts.settings.log_content:
+        log.info("the model has said", turn=now.turns, content=clipped(_text(turn.message.blocks)))
+    return turn
+
+
+async def _streamed(now: _Answer, body: dict[str, Any], sources: citing.Sources, caller: Caller) -> Rewriter:
+    """The turn that the upstream makes of `body`, passed on as it comes."""
+    asked = now.asked
+    names_callers = bool(asked.offered.for_code)
     turn = Rewriter(
         now.next_index,
         asked.offered.names,
@@ -255,7 +299,7 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
         mends=now.traits.is_guided,
         cited=sources.translated,
     )
-    stream = now.parts.upstream.stream(body, asked.caller)
+    stream = now.parts.upstream.stream(body, caller)
     async with aclosing(now.parts.telemetry.turn(stream)) as events:  # type: ignore[type-var]
         async for event in events:
             try:
@@ -271,12 +315,6 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
                 await _send(now, out)
     if not turn.message.stopped:
         raise errors.UpstreamError("The model server broke off in the middle of its answer.")
-    now.next_index = turn.next_index
-    usage = turn.message.message.get("usage") or {}
-    if now.traits.is_model:
-        usage |= _uncounted(now, body, turn, usage)
-    now.usage = added_usage(now.usage, usage)
-    asked.activity.meter.upstream(now.usage)
     return turn
 
 
@@ -375,6 +413,8 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
             whole = now.running.keep_whole(outcome)
             result = tell(use.upstream_id, outcome, now.most_tokens, whole, seen)
             now.asked.activity.meter.told(result, len(images))
+            if now.parts.settings.log_content:
+                log.info("a tool was used", tool=use.name, content=clipped(_text([use.input, result])))
             said.append(result)
     now.unreadable = 0 if is_readable else now.unreadable + 1
     return said
@@ -394,7 +434,7 @@ async def _show_nested(now: _Answer, use: Use, nested: Nested) -> None:
 
 
 def _caller(now: _Answer, code_use_id: str) -> dict[str, Any]:
-    return {"type": now.asked.offered.version, "tool_id": code_use_id}
+    return {"type": now.asked.offered.caller_type, "tool_id": code_use_id}
 
 
 def _no_further(now: _Answer) -> str:
@@ -446,9 +486,15 @@ async def _whole(now: _Answer, block: dict[str, Any]) -> None:
     now.next_index += 1
 
 
+def _text(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, default=str)
+
+
 def _said(turn: Rewriter) -> dict[str, Any]:
     """The turn as the upstream said it, to be sent back to it."""
-    blocks = [block for block in turn.message.blocks if block.get("type") != "text" or block.get("text")]
+    blocks = [
+        block for block in turn.message.blocks if block.get("type") != "text" or not history.is_empty(block)
+    ]
     return {"role": "assistant", "content": blocks}
 
 
@@ -464,7 +510,8 @@ async def _start(now: _Answer, model: str, usage: dict[str, Any]) -> None:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {"input_tokens": 0, "output_tokens": 0} | usage,
+        "stop_details": None,
+        "usage": added_usage(_NO_TOKENS, usage),
     }
     await now.emit({"type": "message_start", "message": message})
 
@@ -478,11 +525,12 @@ async def _send(now: _Answer, event: Event) -> None:
 
 async def _finish(now: _Answer, message: dict[str, Any], stop_reason: str | None) -> None:
     """End the answer. `message` is the upstream's last turn, of which we pass on what we do not say ourselves."""
-    delta: dict[str, Any] = {"stop_reason": stop_reason, "stop_sequence": message.get("stop_sequence")}
+    delta: dict[str, Any] = {name: message.get(name) for name in ("stop_sequence", "stop_details")}
+    delta = {"stop_reason": stop_reason} | delta
     delta |= {name: value for name, value in message.items() if name not in _MESSAGE_FIELDS}
     container = now.running.container
     delta["container"] = container and {"id": container.id, "expires_at": rfc3339(container.expires_at)}
-    usage = {"input_tokens": 0, "output_tokens": 0} | now.usage
+    usage = dict(now.usage)
     if now.asked.offered.tools:
         own = {
             "web_search_requests": now.asked.activity.meter.own_searches,

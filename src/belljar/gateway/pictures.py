@@ -23,6 +23,7 @@ from belljar.gateway.history import uses_of_ours
 from belljar.gateway.placement import Placement
 from belljar.gateway.tools import Edited, Image, Outcome, Ran
 from belljar.gateway.upstream import Traits
+from belljar.logged import words_of
 from belljar.settings import Settings
 from belljar.wire import media
 from belljar.wire.execution import MIB, Limits
@@ -213,7 +214,7 @@ class Pictures:
                 None, "there was no place to make it smaller. Make a smaller one.", is_final=False
             )
         except errors.BelljarError as error:
-            log.warning("a picture was not made smaller", error=str(error))
+            log.warning("a picture was not made smaller", error=words_of(error))
             return _Smaller(None, "it could not be made smaller. Make a smaller one.", is_final=False)
         made = replace(image, media_type=media.media_type("", body[: media.HEAD_BYTES]), body=body)
         if made.media_type not in _MADE or not fits(made, traits):

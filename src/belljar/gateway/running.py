@@ -7,10 +7,13 @@ request, and what stands behind it in the same turn is run by the next one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Any, TypeVar
+
+import structlog
 
 from belljar import errors, link, results
 from belljar.gateway import tokens
@@ -38,8 +41,12 @@ from belljar.gateway.tools import (
     text_editor,
 )
 from belljar.gateway.turn import Use
+from belljar.logged import words_of
 from belljar.settings import Settings
 from belljar.wire.ids import new_id
+
+log = structlog.get_logger("belljar.gateway")
+R = TypeVar("R", Ran, list[Ran])
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,8 @@ class Running:
         """What code has searched for, and nobody was told of yet."""
         self.put: list[Attachment] = []
         """Files to be there before anything runs."""
+        self.brings: set[str] = set()
+        """The ids of the uploads that the last message has: they are to be there even if nothing runs."""
 
     async def hold(self, container_id: str) -> Container:
         """Have the request's container be this one."""
@@ -159,6 +168,28 @@ class Running:
                 for use in group:
                     yield use, next(found if use.name == SEARCH else done)
 
+    async def bring_uploads(self) -> None:
+        """Have what the last message brings lie in a container, whether anything has run or not.
+
+        A client that names the container afterwards need not send it again. Where there is no place for a container
+        the answer has none: it is good without.
+        """
+        given = self.container.given.values() if self.container is not None else ()
+        if self.brings.issubset(given):
+            return
+        try:
+            container = self.container or await self._make()
+            async with self._parts.placement.use(container.id) as session:
+                await self._give(session)
+        except errors.BelljarError as error:
+            log.info(
+                "uploads were not put into a container",
+                container=self._activity.container_id,
+                why=words_of(error),
+            )
+            if self.container is not None and self._parts.placement.is_gone(self.container.id):
+                self.container = None
+
     async def _make(self) -> Container:
         """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
         container = await self._parts.placement.create(
@@ -207,7 +238,14 @@ class Running:
                 async with self._parts.placement.use(container.id) as session:
                     with self._client.execution():
                         await self._begin(session)
-                        ran = await run_calls(session, what, self._files)
+                        ran = await self._traced(
+                            [
+                                use
+                                for use, call in zip(uses, asked, strict=True)
+                                if not isinstance(call, Failed)
+                            ],
+                            run_calls(session, what, self._files),
+                        )
                         done = ran
                         self._meter.ran(ran[0].result.usage.wall_seconds)
                     note = session.restored
@@ -244,7 +282,8 @@ class Running:
         async def execute(session: Session, on_asks: Callable[[results.Asks], None] | None = None) -> Outcome:
             with self._client.execution():
                 await self._begin(session)
-                ran = await run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
+                running = run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
+                ran = await self._traced([use], running)
                 return replace(ran, note=session.restored)
 
         try:
@@ -288,15 +327,23 @@ class Running:
         self._parts.pending.forget(self.container.id, run)
         return found
 
+    def _traced(self, uses: Sequence[Use], running: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
+        """The same, with its span where there are any."""
+        trace = self._activity.trace
+        return running if trace is None else trace.execution([use.name for use in uses], running)
+
     async def _begin(self, session: Session) -> None:
         """Put the attachments into place; from here on code has perhaps run."""
+        await self._give(session)
+        self._activity.has_run_code = True
+
+    async def _give(self, session: Session) -> None:
         for attachment in self.put:
             body = attachment.body
             if isinstance(body, Upload):
                 await session.give(attachment.name, attachment.digest, self._files.reader(body.file_id))
             else:
                 await session.give(attachment.name, attachment.digest, body)
-        self._activity.has_run_code = True
 
     def _failed(self, error: errors.BelljarError) -> Failed:
         """What a use has come to that could not be run. Raises `error` where the whole request is to fail."""
