@@ -443,6 +443,55 @@ async def test_what_is_drawn_in_parts(data: Session) -> None:
     assert labelled.axes[0].annotations == ["sold out"]
 
 
+async def test_bars_that_begin_somewhere(data: Session) -> None:
+    (chart,) = await charts(data, "plt.barh(['plan', 'make'], [3, 5], left=[0, 3])")
+    assert "plan: 0 to 3, make: 3 to 8" in chart.alt
+    code = "plt.barh(['plan', 'make'], pd.to_timedelta([3, 5], unit='D'), left=pd.to_datetime(['2024-01-01', '2024-01-04']))"
+    (dated,) = await charts(data, code)
+    (bars,) = dated.axes[0].series
+    assert (bars.base, bars.x) == (["2024-01-01", "2024-01-04"], [3, 5])
+    assert "plan: 2024-01-01, 3 days" in dated.alt
+
+
+async def test_stacked_areas_of_pandas(data: Session) -> None:
+    (chart,) = await charts(data, "pd.DataFrame({'a': [1.0, 2, 3], 'b': [3.0, 2, 1]}).plot.area()")
+    assert chart.kind == "area"
+    assert chart.alt == "Area chart. area “a”: 0: 1, 1: 2, 2: 3. area “b”: 0: 3, 1: 2, 2: 1."
+
+
+async def test_no_line_is_called_as_a_bar_is(data: Session) -> None:
+    (chart,) = await charts(data, "plt.plot([1, 2]); plt.bar([0, 1], [2, 1], label='bars'); plt.legend()")
+    assert {one.kind: one.name for one in chart.axes[0].series} == {"bar": "bars", "line": None}
+
+
+async def test_times_are_of_the_zone_that_the_axis_shows(data: Session) -> None:
+    code = "plt.plot(pd.date_range('2024-01-01 10:30', periods=2, freq='h', tz='Europe/Berlin'), [1, 2])"
+    (chart,) = await charts(data, code)
+    assert chart.axes[0].series[0].x == ["2024-01-01T10:30:00", "2024-01-01T11:30:00"]
+
+
+async def test_titles_of_parts_of_a_figure(data: Session) -> None:
+    code = "f = plt.figure(); s = f.subfigures(1, 2); s[0].subplots().plot([1]); s[0].suptitle('left'); f.suptitle('all')"
+    (chart,) = await charts(data, code)
+    assert (chart.title, chart.annotations) == ("all", ["left"])
+
+
+async def test_charts_that_are_closed_are_forgotten(data: Session) -> None:
+    code = """
+        import gc, weakref
+        import matplotlib.pyplot as plt
+        figure, axes = plt.subplots()
+        axes.pie([1, 2]); axes.boxplot([1, 2]); axes.hist([1, 2]); axes.violinplot([1, 2])
+        seen = weakref.ref(axes)
+        plt.close(figure)
+        del figure, axes
+        gc.collect()
+        print(seen())
+    """
+    result = await data.run(code)
+    assert result.stdout == "None\n", result.stderr
+
+
 async def test_three_directions(data: Session) -> None:
     code = "a = plt.figure().add_subplot(projection='3d'); a.scatter([1, 2], [3, 4], [5, 60])"
     (chart,) = await charts(data, code)

@@ -61,7 +61,7 @@ class Page:
         if (
             "area" in kinds
             and "line" in kinds
-            and not all(_is_filled(s) for s in self.series if s["kind"] == "area")
+            and not any(_is_filled(s) for s in self.series if s["kind"] == "area")
         ):
             kinds = [kind for kind in kinds if kind != "area"]  # a band around a line
         elif "area" in kinds and kinds.count("line") <= kinds.count("area"):

@@ -40,12 +40,13 @@ class Drawn:
         self.series: list[Document] = []
         self._used: set[int] = set()
         """Artists that were told of, by identity."""
-        self._by_colour: dict[Any, str] = {}
+        self._by_colour: dict[tuple[Any, bool], str] = {}
+        """What the legend says of a colour, and whether of lines."""
         # Facets have one legend for all of them.
         for legend in (axes.get_legend(), *axes.get_figure().legends):
             for handle, words in zip(_handles(legend), legend.get_texts(), strict=False) if legend else ():
                 if (colour := _colour(handle)) is not None:
-                    self._by_colour.setdefault(colour, text(words.get_text()))
+                    self._by_colour.setdefault((colour, _is_line(handle)), text(words.get_text()))
         for read in (
             self._boxes,
             self._pies,
@@ -69,7 +70,11 @@ class Drawn:
         label = text(artist.get_label() or "")
         if label and not label.startswith("_"):
             return label
-        return self._by_colour.get(_colour(colour_of if colour_of is not None else artist))
+        artist = colour_of if colour_of is not None else artist
+        colour = _colour(artist)
+        if _is_line(artist) or hasattr(artist, "get_patch_transform"):
+            return self._by_colour.get((colour, _is_line(artist)))  # no line is called as a bar is
+        return self._by_colour.get((colour, False)) or self._by_colour.get((colour, True))
 
     def _chosen(self, values: Any) -> Sequence[int]:
         """The places of the points that are told, the lowest and the highest among them."""
@@ -106,8 +111,9 @@ class Drawn:
     # -- by kind ---------------------------------------------------------------------------------------------
 
     def _boxes(self) -> None:
-        for artist, filled, kind, is_upright, rows in remembered.boxes.get(self.axes, ()):
-            if artist.axes is not self.axes or artist.figure is None:
+        for of_artist, of_filled, kind, is_upright, rows in remembered.boxes.get(self.axes, ()):
+            artist, filled = of_artist(), of_filled()
+            if artist is None or artist.axes is not self.axes or artist.figure is None:
                 continue  # removed, or the axes were cleared
             names = self.x if is_upright else self.y
             told = [_box(kind, names.category(float(place)), stats) for place, stats in rows[:MOST_POINTS]]
@@ -179,18 +185,23 @@ class Drawn:
         if kind == "histogram" and len(edges) <= self._most:
             points["edges"] = [names.value(edge) for edge in edges]
         if kind == "bar" and any(abs(float(base)) > 1e-12 for base in bases):
-            points["base"] = [number(bases[at]) for at in chosen]
+            along = self.y if is_upright else self.x
+            points["base"] = [along.value(bases[at]) for at in chosen]
+            if along.kind == "date":  # how long they are is no date
+                points["y" if is_upright else "x"] = [number(values[at]) for at in chosen]
         self._add(kind, name, is_horizontal=True if not is_upright else None, **points)
 
     def _pies(self) -> None:
-        for wedges, values, labels in remembered.pies.get(self.axes, ()):
-            if wedges and wedges[0].axes is self.axes and wedges[0].figure is not None:
+        for parts, values, labels in remembered.pies.get(self.axes, ()):
+            wedges = [wedge for part in parts if (wedge := part()) is not None]
+            is_there = len(wedges) == len(parts) > 0
+            if is_there and wedges[0].axes is self.axes and wedges[0].figure is not None:
                 self._pie(wedges, values, labels)
 
     def _pie(self, wedges: Any, values: Any, labels: list[str]) -> None:
         self._used.update(map(id, wedges))
         if not any(labels) or len(labels) < len(wedges):
-            labels = [self._by_colour.get(_colour(wedge), "") for wedge in wedges]
+            labels = [self._by_colour.get((_colour(wedge), False), "") for wedge in wedges]
         fractions = [(wedge.theta2 - wedge.theta1) / 360 for wedge in wedges]
         chosen = sample(len(wedges), self._most) if self._most else []
         self._add(
@@ -288,7 +299,8 @@ class Drawn:
         if self._by_colour and len(colours) == len(offsets) and one.get_array() is None and len(colours) > 1:
             # Several groups in one artist, told apart by colour, as seaborn makes them.
             keys, group_of = numpy.unique(colours[:, :3], axis=0, return_inverse=True)
-            names = [self._by_colour.get(_rounded(key)) for key in keys]
+            rounded = [_rounded(key) for key in keys]
+            names = [self._by_colour.get((c, False)) or self._by_colour.get((c, True)) for c in rounded]
             if all(names):
                 for name in dict.fromkeys(self._by_colour.values()):  # in the legend's order
                     own = [at for at, other in enumerate(names) if other == name]
@@ -318,7 +330,8 @@ class Drawn:
                 continue
             ways.append((corners[1 : half + 1], corners[half + 2 : 2 * half + 2][::-1]))
             if not numpy.allclose(ways[-1][0][:, along], ways[-1][1][:, along]):
-                self._add("area", self._name(one))
+                is_area = type(one).__name__ == "FillBetweenPolyCollection"
+                self._add("area" if is_area else "other", self._name(one), count=len(one.get_paths()))
                 return
         if not ways:
             return
@@ -429,6 +442,10 @@ class Drawn:
 def _handles(legend: Any) -> Iterable[Any]:
     handles: Iterable[Any] | None = getattr(legend, "legend_handles", None)
     return handles if handles is not None else legend.legendHandles  # until matplotlib 3.7
+
+
+def _is_line(artist: Any) -> bool:
+    return hasattr(artist, "get_xdata")
 
 
 def _float(value: Any) -> float:

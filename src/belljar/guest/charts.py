@@ -64,7 +64,8 @@ def figure_facts(figure: Any, most_points: int) -> Document:
     names = [entry for legend in figure.legends for entry in entries(legend)]
     if names:
         found["legend"] = names
-    notes = [text(words.get_text()) for words in figure.texts if words.get_text().strip()]
+    written = [words for part in (figure, *figure.subfigs) for words in part.texts]
+    notes = [text(words.get_text()) for words in written if words.get_text().strip()]
     if notes := [note for note in notes if note != found["title"]][:MOST_NOTES]:
         found["annotations"] = notes
     if left_out := len(shown) - min(len(shown), MOST_AXES):

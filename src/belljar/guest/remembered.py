@@ -1,4 +1,7 @@
-"""What the artists of a chart do not say: what boxes, violins, histograms and pies were made of. Kept beside them."""
+"""What the artists of a chart do not say: what boxes, violins, histograms and pies were made of. Kept beside them.
+
+Artists are held weakly: they know their axes, which would never go otherwise.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
-boxes: WeakKeyDictionary[Any, list[tuple[Any, Any, str, bool, list[tuple[Any, Any]]]]] = WeakKeyDictionary()
+boxes: WeakKeyDictionary[Any, list[tuple[ref[Any], ref[Any], str, bool, list[tuple[Any, Any]]]]] = (
+    WeakKeyDictionary()
+)
 """By axes, what `bxp` and `violin` were called with: an artist of it, the one that has its colour, kind, whether it
 stands upright, and (place, stats) of each box."""
 bins: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
 """By the first artist of a histogram, its values and the edges of its bins."""
-pies: WeakKeyDictionary[Any, list[tuple[list[Any], Any, list[str]]]] = WeakKeyDictionary()
+pies: WeakKeyDictionary[Any, list[tuple[list[ref[Any]], Any, list[str]]]] = WeakKeyDictionary()
 """By axes, what `pie` was called with: the wedges, their values and their labels."""
 
 
@@ -67,7 +72,7 @@ def _remember_boxes(kind: str, axes: Any, made: Any, given: tuple[Any, Any]) -> 
     if artists:
         filled = (made["boxes"] or artists)[0] if kind == "box" else artists[0]
         rows = list(zip(places, stats, strict=False))
-        boxes.setdefault(axes, []).append((artists[0], filled, kind, is_upright, rows))
+        boxes.setdefault(axes, []).append((ref(artists[0]), ref(filled), kind, is_upright, rows))
 
 
 def _remember_pie(axes: Any, made: Any, given: tuple[Any, Any]) -> None:
@@ -76,4 +81,5 @@ def _remember_pie(axes: Any, made: Any, given: tuple[Any, Any]) -> None:
     if values is None:
         values = [float(value) for value in (args[0] if args else kwargs["x"])]
     labels = args[2] if len(args) > 2 else kwargs.get("labels")
-    pies.setdefault(axes, []).append((list(made[0]), list(values), [str(label) for label in labels or ()]))
+    wedges = [ref(wedge) for wedge in made[0]]
+    pies.setdefault(axes, []).append((wedges, list(values), [str(label) for label in labels or ()]))

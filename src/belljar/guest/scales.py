@@ -7,7 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import Any
 
 MOST_TICKS = 50
@@ -150,6 +150,8 @@ class Scale:
         if abs(seconds - round(seconds)) < 1e-3:  # what is left of a float is no microsecond of the data's
             seconds = round(seconds)
         moment = dates.num2date(day) + timedelta(seconds=seconds)
+        if isinstance(zone := self._axis.get_units(), tzinfo):
+            moment = moment.astimezone(zone)  # as the ticks are
         words: str = moment.replace(tzinfo=None).isoformat()
         return words.removesuffix("T00:00:00")
 

@@ -94,8 +94,8 @@ class ChartSeries(_Fact):
     """As they lie on the axes; of bars and areas, how far they reach from `base`. Horizontal bars have their lengths in
     x. Of a pie, names and values."""
     z: _Numbers = []
-    base: _Numbers = []
-    """Where bars and areas begin; without it at 0."""
+    base: _Values = []
+    """Where bars and areas begin; without it at 0. Bars that begin at a date have their lengths in days."""
     edges: _Values = []
     """Of a histogram's bins, one more than there are."""
     shares: _Numbers = []
@@ -238,6 +238,8 @@ _OF_PLACES = {"scatter", "3d", "contour", "surface"}
 """Kinds of axes that show where something is: how far they reach is told."""
 _OF_VALUES = {"line", "bar", "histogram", "area", "stem"}
 """Kinds of series that have a value at each place: the lowest and the highest are told."""
+_WITH_BANDS: dict[str, set[str]] = {"area": set(get_args(AxesKind)) - {"area"}, "bar": {"bar"}}
+"""Kinds of series that may be bands, and of the axes where they are: else they lie upon one another."""
 _JOINERS = "\u200c\u200d"
 """Not printable, and letters in Persian, in Hindi and in emoji."""
 
@@ -273,8 +275,11 @@ def _axes(axes: ChartAxes) -> str:
     for name, axis in (("x", axes.x), ("y", axes.y), ("z", axes.z), ("colour", axes.color)):
         if axis is not None and axes.kind != "pie" and (words := _axis(axis, axes.kind)):
             parts.append(f"{name}: {words}.")
+    of_areas = {series.name for series in axes.series if series.kind == "area"}
     for series in axes.series[:_SHOWN_SERIES]:
-        is_band = series.kind == "area" and bool(series.base) and axes.kind != "area"
+        if axes.kind == "area" and series.kind == "line" and series.name in {None, *of_areas}:
+            continue  # its edge
+        is_band = bool(series.base) and axes.kind in _WITH_BANDS.get(series.kind, ())
         parts.append(f"{_band(series) if is_band else _series(series)}.")
     left_out = max(0, len(axes.series) - _SHOWN_SERIES) + axes.series_left_out
     if left_out:
@@ -338,18 +343,25 @@ def _points(series: ChartSeries) -> list[str]:
 
 
 def _band(series: ChartSeries) -> str:
-    """An area around a line, or between two: where it begins and ends, or how wide it is."""
-    name = _named("band", series)
+    """An area around a line, or bars that begin somewhere else than at 0: where each begins and ends, or how wide they
+    are."""
+    name = _named("band" if series.kind == "area" else series.kind, series)
     along, reach = (series.y, series.x) if series.is_horizontal else (series.x, series.y)
     if len(along) == len(reach) == len(series.base) and len(along) <= _SHOWN_POINTS:
         told = [
-            f"{_value(a)}: {_value(low)} to {_value(low + r)}"
+            f"{_value(a)}: {_reach(low, r)}"
             for a, r, low in zip(along, reach, series.base, strict=True)
             if low is not None and isinstance(r, int | float)
         ]
         return f"{name}: {', '.join(told)}"
     where = f" from {_value(along[0])} to {_value(along[-1])}" if along else ""
     return f"{name}{where}, {_value(series.min)} to {_value(series.max)} wide"
+
+
+def _reach(low: str | float, reach: float) -> str:
+    if isinstance(low, str):
+        return f"{_value(low)}, {_value(reach)} days"
+    return f"{_value(low)} to {_value(low + reach)}"
 
 
 def _grid(name: str, series: ChartSeries) -> str:
