@@ -23,6 +23,12 @@ plt.title("Sales by month")
 plt.ylabel("Sales (EUR)")
 """
 CHART = "application/vnd.belljar.chart+json"
+ASK: dict[str, Any] = {
+    "model": "m",
+    "max_tokens": 100,
+    "tools": [TOOL],
+    "messages": [{"role": "user", "content": "draw"}],
+}
 
 
 def run(http: httpx2.Client, code: str, **more: Any) -> dict[str, Any]:
@@ -225,13 +231,7 @@ def test_a_drawing_that_is_too_large_is_left_out(http: httpx2.Client) -> None:
 def test_the_model_reads_the_chart_and_sees_it(http: httpx2.Client, model: Model) -> None:
     use = {"type": "tool_use", "id": "toolu_1", "name": "code_execution", "input": {"code": DRAW}}
     model.play([use], [{"type": "text", "text": "done"}])
-    asked = {
-        "model": "m",
-        "max_tokens": 100,
-        "tools": [TOOL],
-        "messages": [{"role": "user", "content": "draw"}],
-    }
-    answer = http.post("/v1/messages", json=asked)
+    answer = http.post("/v1/messages", json=ASK)
     assert answer.status_code == 200, answer.text
     told = model.requests[-1]["messages"][-1]["content"][0]["content"]
     kinds = [block["type"] for block in told]
@@ -244,9 +244,9 @@ def test_the_model_reads_the_chart_and_sees_it(http: httpx2.Client, model: Model
     container, chart = answer.json()["container"]["id"], picture["output"]["chart_id"]
     assert b"<svg" in again(http, container, chart, format="svg").content
     # What it has sent comes back with the next request.
-    history = [*asked["messages"], {"role": "assistant", "content": answer.json()["content"]}]
+    history = [*ASK["messages"], {"role": "assistant", "content": answer.json()["content"]}]
     model.play([{"type": "text", "text": "yes"}])
-    more = {**asked, "messages": [*history, {"role": "user", "content": "good?"}]}
+    more = {**ASK, "messages": [*history, {"role": "user", "content": "good?"}]}
     assert http.post("/v1/messages", json=more).status_code == 200
 
 
@@ -254,13 +254,7 @@ def test_a_picture_that_was_shown_and_saved_is_seen_once(http: httpx2.Client, mo
     code = DRAW + "figure = plt.gcf()\nfigure.show()\nfigure.savefig('sales.png', dpi=50)"
     use = {"type": "tool_use", "id": "toolu_1", "name": "code_execution", "input": {"code": code}}
     model.play([use], [{"type": "text", "text": "done"}])
-    asked = {
-        "model": "m",
-        "max_tokens": 100,
-        "tools": [TOOL],
-        "messages": [{"role": "user", "content": "draw"}],
-    }
-    blocks = http.post("/v1/messages", json=asked).json()["content"]
+    blocks = http.post("/v1/messages", json=ASK).json()["content"]
     told = model.requests[-1]["messages"][-1]["content"][0]["content"]
     assert [block["type"] for block in told].count("image") == 1
     (text,) = [block for block in blocks if block.get("output", {}).get("type") == "text"]

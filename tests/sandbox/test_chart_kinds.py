@@ -446,7 +446,10 @@ async def test_what_is_drawn_in_parts(data: Session) -> None:
 async def test_bars_that_begin_somewhere(data: Session) -> None:
     (chart,) = await charts(data, "plt.barh(['plan', 'make'], [3, 5], left=[0, 3])")
     assert "plan: 0 to 3, make: 3 to 8" in chart.alt
-    code = "plt.barh(['plan', 'make'], pd.to_timedelta([3, 5], unit='D'), left=pd.to_datetime(['2024-01-01', '2024-01-04']))"
+    code = (
+        "days = pd.to_timedelta([3, 5], unit='D')\n"
+        "plt.barh(['plan', 'make'], days, left=pd.to_datetime(['2024-01-01', '2024-01-04']))"
+    )
     (dated,) = await charts(data, code)
     (bars,) = dated.axes[0].series
     assert (bars.base, bars.x) == (["2024-01-01", "2024-01-04"], [3, 5])
@@ -470,10 +473,15 @@ async def test_times_are_of_the_zone_that_the_axis_shows(data: Session) -> None:
     assert chart.axes[0].series[0].x == ["2024-01-01T10:30:00", "2024-01-01T11:30:00"]
 
 
-async def test_titles_of_parts_of_a_figure(data: Session) -> None:
-    code = "f = plt.figure(); s = f.subfigures(1, 2); s[0].subplots().plot([1]); s[0].suptitle('left'); f.suptitle('all')"
-    (chart,) = await charts(data, code)
+async def test_parts_of_a_figure(data: Session) -> None:
+    code = "f = plt.figure(); s, _ = f.subfigures(1, 2); s.subplots().plot([1])\n"
+    (chart,) = await charts(data, f"{code}s.suptitle('left'); f.suptitle('all')")
     assert (chart.title, chart.annotations) == ("all", ["left"])
+    (zoomed,) = await charts(
+        data, "a = plt.gca(); a.plot([1, 2]); a.inset_axes([0, 0, 0.3, 0.3]).plot([5, 4])"
+    )
+    assert [axes.series[0].y for axes in zoomed.axes] == [[1, 2], [5, 4]]
+    assert zoomed.kind == "subplots"
 
 
 async def test_charts_that_are_closed_are_forgotten(data: Session) -> None:

@@ -37,7 +37,12 @@ def within_bounds(told: Callable[[int], Document]) -> bytes:
 
 def figure_facts(figure: Any, most_points: int) -> Document:
     """What `figure` shows, with at most so many points of each series."""
-    shown = [axes for axes in figure.axes if axes.get_visible() and not hasattr(axes, "_colorbar")]
+    shown = [
+        one
+        for axes in figure.axes
+        for one in (axes, *axes.child_axes)
+        if one.get_visible() and not hasattr(one, "_colorbar") and type(one).__name__ != "SecondaryAxis"
+    ]
     pages = [Page(axes, most_points) for axes in shown[:MOST_AXES]]
     pages = [page for page in pages if page.series or page.axes.axison] if len(pages) > 1 else pages
     described = []
