@@ -18,6 +18,7 @@ from belljar.wire.execution import (
 from belljar.wire.ids import new_id
 
 _TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml", "image/svg")
+_TEXT_SUFFIXES = ("+json", "+xml")
 
 
 def execution(
@@ -64,6 +65,6 @@ def output_of(event: results.Output) -> Output:
 
 
 def _text(kind: str, body: bytes) -> str:
-    if kind.startswith(_TEXT_TYPES) or kind.endswith(("+json", "+xml")):
+    if kind.startswith(_TEXT_TYPES) or kind.endswith(_TEXT_SUFFIXES):
         return body.decode("utf-8", "replace")
     return base64.b64encode(body).decode()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from belljar.frames import Message
+from belljar.wire import charts
+from belljar.wire.charts import Chart
 from belljar.wire.execution import Outcome, Truncated, Usage
 
 
@@ -32,6 +34,8 @@ class Display:
     """As the code gave it: by media type, in a notebook's words."""
     display_id: str | None = None
     """By which the code can replace it."""
+    chart: Chart | None = None
+    """What a figure shows: as `data` has it, and held against its shape."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class WorkFile:
     """For `Keeper.read`; good until the next run in the session, or its end."""
     call: int | None = None
     """Which of the run's calls has made it; None where it was code."""
+    chart: Chart | None = None
+    """What it shows, where code has saved a figure in it."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +200,7 @@ class Outputs:
                 self._clear()
             self._tell(Clear(wait))
             return
-        shown = Display(head["type"], data, metadata, head.get("display_id"))
+        shown = _display(head["type"], data, metadata, head.get("display_id"))
         if shown.type != "update_display_data":
             self._add(shown)
             return
@@ -260,7 +266,7 @@ class Outputs:
             stderr=stderr,
             truncated=Truncated.model_validate(facts["truncated"]),
             outputs=self._outputs,
-            files=[WorkFile(**file) for file in facts["files"]],
+            files=[WorkFile(**{**file, "chart": charts.read(file.get("chart"))}) for file in facts["files"]],
             files_left_out=facts["files_left_out"],
             displays_left_out=facts["displays_left_out"],
             usage=Usage.model_validate(facts["usage"]),
@@ -277,6 +283,19 @@ class Outputs:
                 for texts, body, call in zip(self._calls, self._bodies, facts["calls"], strict=True)
             ],
         )
+
+
+def _display(
+    kind: Literal["display_data", "execute_result", "update_display_data"],
+    data: dict[str, bytes],
+    metadata: dict[str, Any],
+    display_id: str | None,
+) -> Display:
+    """A rich value, with what the guest says of a chart only where that is of the right shape."""
+    chart = None
+    if (said := data.pop(charts.CHART, None)) is not None and (chart := charts.read(said)) is not None:
+        data = {**data, charts.CHART: charts.written(chart)}
+    return Display(kind, data, metadata, display_id, chart)
 
 
 def _left_out(files: int, displays: int) -> str:

@@ -78,6 +78,7 @@ async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) ->
         item.stdin or "",
         item.env,
         is_last=True,
+        charts=item.charts,
     )
     session = f"batch-{next(_names)}"
     try:
@@ -98,6 +99,7 @@ async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) ->
             path=file.path,
             mime_type=media_type(file.path, b""),
             size_bytes=file.size_bytes,
+            chart=file.chart,
         )
         for file in result.files
     ]

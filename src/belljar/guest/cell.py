@@ -97,7 +97,7 @@ class Guest:
         sys.dont_write_bytecode = True
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
-        display.set_emit(self.displays.send)
+        display.set_emit(self.displays.send, self._tell_of_file)
 
     def serve(self, control: int, laps: dict[str, float]) -> None:
         """Run what comes by the socket `control`. SIGINT is ignored until there is code."""
@@ -157,6 +157,10 @@ class Guest:
             self._settles += 1
             self._channel.try_to_tell("settle", _SETTLE_SECONDS)
 
+    def _tell_of_file(self, inode: int, facts: bytes) -> None:
+        if os.getpid() == self.pid:
+            self._channel.send(Message("chart", {"inode": inode}, facts))
+
     def flush(self) -> None:
         for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):
             try:
@@ -179,8 +183,13 @@ class Guest:
                 self._channel.send(
                     Message("started", {"run": request["run"]})
                 )  # from here on SIGINT is heard
+                files = os.path.dirname(os.path.dirname(env["OUTPUT_DIR"]))
+                is_last, asked = request.get("is_last", True), request.get("charts")
+                display.begin(request["run"], files, keeps=not is_last, asked=asked)
                 if calls := request.get("calls"):
                     return self._with_calls(calls)
+                if chart := request.get("chart"):
+                    return self._draw_again(chart)
                 return self._cell(request)
             finally:
                 _set_handler(signal.SIGINT, signal.SIG_IGN)
@@ -205,6 +214,13 @@ class Guest:
             return self._raised(error)
         finally:
             calls.close()
+        return Message("finished", {"status": "completed", "return_code": 0})
+
+    def _draw_again(self, asked: dict[str, Any]) -> Message:
+        """Draw a chart of an earlier run. Raises LookupError where there is none."""
+        from belljar.guest import figures
+
+        self.displays.send("display_data", figures.draw_again(asked))
         return Message("finished", {"status": "completed", "return_code": 0})
 
     def _cell(self, request: dict[str, Any]) -> Message:

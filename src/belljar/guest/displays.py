@@ -11,7 +11,7 @@ MOST_TEXT = 256 * 1024
 """Characters of a value's text; beyond them its end is left out."""
 _MOST = 4000
 """Displays of one run, and what replaces them. The keeper keeps few of them; a loop that shows progress has many."""
-_MOST_SHOWN_BYTES = 15 * 1024 * 1024
+_MOST_SHOWN_BYTES = 16 * 1024 * 1024
 """Of one display: the keeper holds no larger message."""
 _MOST_BYTES = 48 * 1024 * 1024
 _MANY_BYTES, _MANY_TEXT_BYTES = 24 * 1024 * 1024, 6 * 1024 * 1024

@@ -69,9 +69,7 @@ class _StandIn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def install() -> None:
     """In the zygote, before it imports anything for the code."""
     patches: dict[str, Callable[[Any], None]] = {
-        "matplotlib.pyplot": display.hook_pyplot,
-        "plotly.basedatatypes": _show_plotly_by_its_bundle,
-        "plotly.io._renderers": _show_plotly_here,
+        **display.PATCHES,
         "tqdm.notebook": _draw_plain_bars,
         "getpass": _ask_here,
         "multiprocessing.spawn": _carry_main,
@@ -112,34 +110,6 @@ _displayed.__name__ = _displayed.__qualname__ = "display"
 
 def _ask_here(getpass: Any) -> None:
     getpass.getpass = streams.asked_secretly
-
-
-def _show_plotly_by_its_bundle(types: Any) -> None:
-    """A figure as a value: its JSON, and HTML that needs no script of a page's."""
-    kind = types.BaseFigure
-    del kind._ipython_display_  # which asks for packages that write notebooks' files
-    kind._repr_html_ = lambda figure: figure.to_html(full_html=False, include_plotlyjs="cdn")
-
-
-def _show_plotly_here(renderers: Any) -> None:
-    """`figure.show()` is `display(figure)`, but where a picture is asked for, which plotly makes or refuses itself."""
-    renderers.renderers.default = "plotly_mimetype"
-    show_picture = renderers.show
-
-    def show(fig: Any, renderer: str | None = None, validate: bool = True, **more: Any) -> None:
-        """Show a figure, or a dict that describes one."""
-        if renderer in ("png", "jpeg", "jpg", "svg", "pdf"):
-            show_picture(fig, renderer, validate, **more)
-            return
-        from belljar.guest import rich
-
-        if isinstance(fig, dict):
-            from plotly.graph_objects import Figure  # type: ignore[import-not-found]
-
-            fig = Figure(fig, skip_invalid=not validate)
-        rich.display(fig)
-
-    renderers.show = show
 
 
 def _draw_plain_bars(notebook: Any) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from belljar.guest import display as figures
+from belljar.guest import display as libraries
 from belljar.guest.displays import MOST_TEXT, clip
 
 Bundle = dict[str, bytes]
@@ -54,6 +54,8 @@ def bundle(value: object) -> tuple[Bundle, Metadata] | None:
 
     Another method that raises is a line on stderr, and what the others give is shown.
     """
+    if (shown := libraries.bundle(value)) is not None:
+        return shown, {}
     if method := _method(value, "_ipython_display_"):
         try:
             method()
@@ -80,7 +82,6 @@ def bundle(value: object) -> tuple[Bundle, Metadata] | None:
                 given, metadata[mime] = given
             if given is not None:
                 found[mime] = given
-    _add_figure(value, found)
     _add_table(value, found)
     return _bytes_of(found, _kind(value)), _sendable(metadata)
 
@@ -88,17 +89,6 @@ def bundle(value: object) -> tuple[Bundle, Metadata] | None:
 def raw_bundle(given: dict[str, Any]) -> Bundle:
     """A bundle that code has made itself."""
     return _bytes_of(given, "a bundle")
-
-
-def _add_figure(value: object, found: dict[str, Any]) -> None:
-    """A figure of matplotlib's, which then is not shown a second time at the end of the run."""
-    module: Any = sys.modules.get("matplotlib.figure")
-    kind = getattr(module, "Figure", None)
-    if isinstance(kind, type) and isinstance(value, kind) and "image/png" not in found:
-        picture = _called(value, "savefig", lambda: figures.png_of(value))
-        if picture is not None:
-            found["image/png"] = picture
-            figures.count_as_shown(value)
 
 
 def _add_table(value: object, found: dict[str, Any]) -> None:
@@ -307,7 +297,7 @@ def display(
         data = _chosen(data, include, exclude)
         if data:
             kind = "update_display_data" if update else "display_data"
-            figures.emit(kind, data, _sendable(own | (metadata or {})), display_id or "")
+            libraries.emit(kind, data, _sendable(own | (metadata or {})), display_id or "")
     return DisplayHandle(display_id) if display_id else None
 
 
@@ -318,7 +308,7 @@ def update_display(value: object, *, display_id: str, **more: Any) -> None:
 
 def clear_output(wait: bool = False) -> None:
     """Take back what the cell has shown so far; with `wait`, when something else is shown."""
-    figures.emit("clear_output", {}, {"wait": bool(wait)})
+    libraries.emit("clear_output", {}, {"wait": bool(wait)})
 
 
 def publish(data: dict[str, Any], metadata: Metadata | None = None, **more: Any) -> None:
