@@ -177,6 +177,8 @@ def _print_event(event: results.Event) -> None:
             click.echo(event.text, nl=False, err=event.name == "stderr")
         elif isinstance(event, results.Raised):
             click.echo("\n".join(event.traceback), err=True)
+            if event.notes and sys.stderr.isatty():
+                click.echo("\n".join(event.notes), err=True)
     except BrokenPipeError:
         os._exit(128 + signal.SIGPIPE)  # as of any program whose reader has gone; the keeper ends with us
     except OSError as error:

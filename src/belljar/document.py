@@ -53,7 +53,7 @@ def _output(event: results.Event) -> Output:
     if isinstance(event, results.Stream):
         return StreamOutput(name=event.name, text=event.text)
     if isinstance(event, results.Raised):
-        return ErrorOutput(ename=event.ename, evalue=event.evalue, traceback=event.traceback)
+        return ErrorOutput(**vars(event))
     return DisplayOutput(type=event.type, data={kind: _text(kind, body) for kind, body in event.data.items()})
 
 

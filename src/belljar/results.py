@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from belljar.frames import Message
-from belljar.wire.execution import Outcome, Truncated, Usage
+from belljar.wire.execution import ErrorFrame, ErrorValue, Outcome, Truncated, Usage
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,25 @@ class Raised:
     ename: str
     evalue: str
     traceback: list[str]
+    brief: list[str] = field(default_factory=list)
+    """The same with the calls of libraries in a line each; empty where there is none."""
+    frames: list[ErrorFrame] = field(default_factory=list)
+    values: list[ErrorValue] = field(default_factory=list)
+    """Of the names at hand in the innermost frame of the code's own."""
+    hint: str | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines for who is to mend the code: what its names stood for, and the hint."""
+        lines = []
+        if self.values:
+            own = [frame for frame in self.frames if frame.is_own]
+            where = f"In {own[-1].function or own[-1].file}, line {own[-1].line}" if own else "At hand"
+            lines.append(f"{where}:")
+            lines += [f"  {value.name}: {value.type}, {value.text}" for value in self.values]
+        if self.hint:
+            lines.append(f"Hint: {self.hint}")
+        return lines
 
 
 @dataclass(frozen=True)
@@ -172,7 +191,7 @@ class Outputs:
     def result(self, facts: dict[str, Any], *, is_closed: bool) -> Result:
         stderr = "".join(self._texts["stderr"])
         if facts["raised"] is not None:
-            raised = Raised(**facts["raised"])
+            raised = _raised(facts["raised"])
             self._add(raised)
             stderr += "".join(f"{line}\n" for line in raised.traceback)
         if left_out := _left_out(facts["files_left_out"], facts["displays_left_out"]):
@@ -203,6 +222,12 @@ class Outputs:
                 for texts, body, call in zip(self._calls, self._bodies, facts["calls"], strict=True)
             ],
         )
+
+
+def _raised(facts: dict[str, Any]) -> Raised:
+    frames = [ErrorFrame.model_validate(frame) for frame in facts.get("frames", ())]
+    values = [ErrorValue.model_validate(value) for value in facts.get("values", ())]
+    return Raised(**{**facts, "frames": frames, "values": values})
 
 
 def _left_out(files: int, displays: int) -> str:

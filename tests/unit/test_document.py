@@ -62,7 +62,16 @@ def test_a_result_as_a_document() -> None:
                     "text/html": "\N{REPLACEMENT CHARACTER}",
                 },
             },
-            {"type": "error", "ename": "ValueError", "evalue": "no", "traceback": ["Traceback"]},
+            {
+                "type": "error",
+                "ename": "ValueError",
+                "evalue": "no",
+                "traceback": ["Traceback"],
+                "brief": [],
+                "frames": [],
+                "values": [],
+                "hint": None,
+            },
         ],
         "files": [
             {

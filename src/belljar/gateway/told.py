@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from belljar import results
 from belljar.gateway.history import tool_result
 from belljar.gateway.search import citing
 from belljar.gateway.tokens import cut
@@ -101,10 +102,19 @@ def _fits(image: Image) -> bool:
 
 
 def printed(ran: Ran) -> str:
-    """What a run wrote, and the value of its last expression, as one text."""
+    """What a run wrote, and the value of its last expression, as one text; an exception with what helps to mend it."""
     values = ran.values if ran.call is None else []
-    parts = [ran.stdout.rstrip("\n"), *values, ran.stderr.rstrip("\n")]
+    parts = [ran.stdout.rstrip("\n"), *values, _with_help(ran).rstrip("\n")]
     return "\n".join(part for part in parts if part)
+
+
+def _with_help(ran: Ran) -> str:
+    """stderr, in which the traceback is the one in brief, with the values and the hint behind it."""
+    raised = next((o for o in ran.result.outputs if isinstance(o, results.Raised)), None)
+    if raised is None or ran.call is not None:
+        return ran.stderr
+    before, plain, behind = ran.stderr.rpartition("\n".join(raised.traceback))
+    return before + "\n".join([*(raised.brief or [plain]), *raised.notes]) + behind
 
 
 def _notes(ran: Ran) -> str:

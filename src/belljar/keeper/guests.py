@@ -30,7 +30,8 @@ from belljar.keeper.waiting import Flag
 MAX_DISPLAY_BYTES = 16 * 1024 * 1024
 """Of one display, and so of what the keeper holds of it."""
 PIPE_BYTES = 262144
-MAX_FINISHED_BYTES = 256 * 1024
+MAX_FINISHED_BYTES = 1024 * 1024
+"""An exception and what there is to know about it; six bytes a character, as JSON has some."""
 _MAX_FLUSH_BYTES = 4 * 1024 * 1024
 """More than was in a pipe when it began, which the machine bounds; a child may go on writing for ever."""
 _GATHER_SECONDS = 0.005

@@ -1,0 +1,309 @@
+"""What is told of an exception besides its traceback: the user's own lines, the values at hand, a hint."""
+
+from __future__ import annotations
+
+import pytest
+from jail import Session, opened
+
+from belljar import link, results
+
+pytestmark = pytest.mark.anyio
+
+
+async def raised(session: Session, code: str, **asked: object) -> results.Raised:
+    result = await session.run(code, **asked)  # type: ignore[arg-type]
+    found = result.outputs[-1]
+    assert isinstance(found, results.Raised), result
+    assert result.stderr.endswith("".join(f"{line}\n" for line in found.traceback))
+    assert found.brief
+    return found
+
+
+def shown(told: results.Raised) -> dict[str, str]:
+    return {value.name: f"{value.type}: {value.text}" for value in told.values}
+
+
+def lines(told: results.Raised) -> list[str]:
+    """Without the marks, which differ between versions of Python."""
+    return [line for line in told.brief if line.strip(" ~^")]
+
+
+# -- the traceback in brief --------------------------------------------------------------------------------
+
+
+async def test_calls_of_libraries_are_one_line(session: Session) -> None:
+    told = await raised(
+        session, "import json\n\ndef load(text):\n    return json.loads(text)\n\nload('[1, }')\n"
+    )
+    assert lines(told)[:5] == [
+        "Traceback (most recent call last):",
+        '  File "<cell 1>", line 6, in <module>',
+        "    load('[1, }')",
+        '  File "<cell 1>", line 4, in load',
+        "    return json.loads(text)",
+    ]
+    assert lines(told)[5] == "  [2 calls inside json]"
+    assert lines(told)[6].startswith('  File "json/decoder.py", line ')
+    assert lines(told)[-1].startswith("json.decoder.JSONDecodeError: ")
+    assert len(told.traceback) > len(told.brief)
+    first, second, last = told.frames
+    assert (first.file, first.line, first.function, first.code) == (
+        "<cell 1>",
+        6,
+        "<module>",
+        "load('[1, }')",
+    )
+    assert (second.line, second.function, second.is_own, second.left_out) == (4, "load", True, 0)
+    assert (last.file, last.is_own, last.left_out) == ("json/decoder.py", False, 2)
+    assert shown(told) == {"text": "str: '[1, }'"}
+
+
+async def test_a_function_of_the_users_that_a_library_calls_is_shown(session: Session) -> None:
+    told = await raised(session, "import re\nre.sub('a', lambda match: 1 / 0, 'banana')\n")
+    assert [(frame.function, frame.is_own, frame.left_out) for frame in told.frames] == [
+        ("<module>", True, 0),
+        ("<lambda>", True, 1),
+    ]
+    assert "  [1 call inside re]" in told.brief
+
+
+async def test_calls_that_go_round_are_told_once(session: Session) -> None:
+    told = await raised(session, "def f(n): return g(n)\ndef g(n): return f(n + 1)\nf(0)\n")
+    assert any("these 2 calls" in line and "more times" in line for line in told.brief)
+    assert len(told.brief) < 30
+    assert sum(frame.left_out for frame in told.frames) > 900
+    told = await raised(
+        session, "import sys\nsys.setrecursionlimit(20_000)\ndef f(n): return f(n + 1)\nf(0)\n"
+    )
+    assert len(told.brief) < 30
+
+
+async def test_chains_groups_and_syntax_errors(session: Session) -> None:
+    told = await raised(
+        session,
+        """
+        def low():
+            raise ValueError("low")
+        def high():
+            try:
+                low()
+            except ValueError as error:
+                raise RuntimeError("high") from error
+        high()
+        """,
+    )
+    text = "\n".join(told.brief)
+    assert "ValueError: low" in text and "direct cause" in text and "RuntimeError: high" in text
+    assert [frame.function for frame in told.frames] == ["<module>", "high"]
+    told = await raised(
+        session,
+        """
+        def part(n):
+            divisor = n - 2
+            return 1 / divisor
+        found = []
+        for n in range(4):
+            try: part(n)
+            except Exception as error: found.append(error)
+        raise ExceptionGroup("some parts", found)
+        """,
+    )
+    text = "\n".join(told.brief)
+    assert "some parts (1 sub-exception)" in text and "ZeroDivisionError" in text
+    assert shown(told)["divisor"] == "int: 0"
+    told = await raised(session, "x = 1\ny = (2,\n")
+    (frame,) = told.frames
+    assert (frame.file, frame.line, frame.function, frame.code) == ("<cell 3>", 2, "", "y = (2,")
+
+
+async def test_a_module_of_the_users_is_their_own(session: Session) -> None:
+    await session.put("helper.py", b"def f(x):\n    return x.missing\n")
+    told = await raised(session, "import helper\nhelper.f(3)")
+    assert [(frame.file, frame.is_own) for frame in told.frames] == [("<cell 1>", True), ("helper.py", True)]
+    assert shown(told) == {"x": "int: 3"}
+
+
+# -- values ------------------------------------------------------------------------------------------------
+
+
+async def test_values_of_the_line_come_first_and_all_are_bounded(session: Session) -> None:
+    told = await raised(
+        session,
+        """
+        def f(rows):
+            filler = {n: "x" * 1000 for n in range(1000)}
+            text, many = "é" * 100_000, list(range(10_000_000 // 100))
+            number, data = 10 ** 100_000, bytes(1_000_000)
+            return rows["total"] + number
+        f({"sum": 1, "password": "swordfish"})
+        """,
+    )
+    values = shown(told)
+    assert list(values)[:2] == ["rows", "number"]
+    assert values["rows"] == "dict: 2 items: {'sum': 1, 'password': 'swordfish'}"
+    assert values["number"].startswith("int: a number of 3")
+    assert values["many"] == "list: 100,000 items: [0, 1, 2, 3, 4, 5, …]"
+    assert values["text"].endswith("(100,000 characters)")
+    assert values["data"].endswith("(1,000,000 bytes)")
+    assert sum(map(len, values.values())) < 3000
+
+
+async def test_no_method_of_the_codes_own_is_called_for_a_value(session: Session) -> None:
+    told = await raised(
+        session,
+        """
+        import sys
+        class Meta(type):
+            @property
+            def __module__(cls): sys.exit(7)
+            def __instancecheck__(cls, other): sys.exit(7)
+        class Odd(metaclass=Meta):
+            def __init__(self): self.size = 3
+            def __repr__(self):
+                while True: pass
+            __str__ = __len__ = __iter__ = __eq__ = __hash__ = __repr__
+            def __getattr__(self, name): self.__repr__()
+            @property
+            def __class__(self): self.__repr__()
+        class Items(dict):
+            def items(self): sys.exit(7)
+            __len__ = __iter__ = __getitem__ = items
+        def f(odd, items):
+            return odd + items
+        f(Odd(), Items(a=1))
+        """,
+        timeout=20,
+    )
+    assert told.ename == "TypeError"
+    assert shown(told) == {"odd": "Odd: with size=3", "items": "Items: 1 item: {'a': 1}"}
+
+
+async def test_tables_and_arrays_by_shape_and_types(session: Session) -> None:
+    told = await raised(
+        session,
+        """
+        import numpy as np, pandas as pd
+        def f():
+            table = pd.DataFrame({"place": ["a"], "price": [1.5]})
+            left, right = np.zeros((300, 4)), np.array([1, 2])
+            column = table["price"]
+            return table @ left @ right + column
+        f()
+        """,
+    )
+    values = shown(told)
+    assert values["table"].startswith("DataFrame: 1 rows × 2 columns: 'place' ")
+    assert "'price' float64" in values["table"]
+    assert values["left"] == "ndarray: shape (300, 4), dtype float64"
+    assert values["right"] == "ndarray: shape (2,), dtype int64: [1, 2]"
+    assert values["column"] == "Series: length 1, dtype float64, name 'price'"
+
+
+# -- hints -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("open('Data.csv', 'w').write('x')\nopen('data.csv')", "'Data.csv': upper and lower case differ"),
+        ("open('sales.csv', 'w').write('x')\nopen('/mnt/data/sales.csv')", "There is 'sales.csv'"),
+        ("open('sales.csv', 'w').write('x')\nopen('salse.csv')", "Close names: 'sales.csv'"),
+        ("open('out/report.csv', 'w')", "There is no directory 'out'"),
+        ("open('e\\u0301.txt', 'w')\nopen('\\xe9.txt')", "other code points (Unicode NFD)"),
+        ("import os\nopen(os.environ['OUTPUT_DIR'] + '/r.txt', 'w')\nopen('r.txt')", "There is '/"),
+        ("open('/etc/new', 'w')", "can be written to"),
+        ("import subprocess\nsubprocess.run(['ffmpeg'])", "There is no program 'ffmpeg'"),
+        ("import cv2", "PIL"),
+        ("import requests", "There is no network"),
+        ("import beautifulsoup4", "is imported as 'bs4'"),
+        ("import numpi", "numpy"),
+        ("import email.parsre", "Close names: parser"),
+        ("import os\nos.mkdir('lib'); open('lib/own.py', 'w')\nimport own", "'lib/own.py' lies in a folder"),
+        ("from collections import OrderedDic", "OrderedDict"),
+        ("data = {'a': {'price': 1}}\ndata['a']['pirce']", "There is 'price'"),
+        ("class Box: pass\nbox = Box(); box.rows = [{'Name': 1}]\nbox.rows[0]['name']", "There is 'Name'"),
+        ("counts = {'1': 2}\ncounts[1]", "'1', which is of the type str"),
+        ("total = 1\nprint(totla)", "Did you mean 'total'"),
+        ("np.zeros(3)", "import numpy as np"),
+        ("'x'.uper()", "'upper'"),
+        ("import urllib.request\nurllib.request.urlopen('http://example.com')", "There is no network"),
+        ("open('t', 'wb').write('東京タワーはきれい'.encode('shift_jis'))\nopen('t').read()", "'shift_jis'"),
+        ("open('t', 'wb').write(b'\\x89PNG\\r\\n')\nopen('t').read()", "a PNG image"),
+        (
+            "try:\n    open('gone')\nexcept OSError as e:\n    raise RuntimeError('no input') from e",
+            "there is: nothing",
+        ),
+    ],
+)
+async def test_a_hint(session: Session, code: str, says: str) -> None:
+    told = await raised(session, code)
+    assert told.hint is not None
+    assert says in told.hint
+    assert len(told.hint) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("df['pirce']", "There is no column 'pirce', but 'price'. The columns are: 'price', 'Qty '."),
+        ("df['qty']", "There is no column 'qty', but 'Qty '."),
+        ("df[['price', 'qty']]", "There is no column 'qty', but 'Qty '."),
+        ("df.groupby('Price').sum()", "but 'price'"),
+        ("df.merge(df, on='Price')", "but 'price'"),
+        ("df.drop(columns=['Price'])", "but 'price'"),
+        ("df.pirce", "'price'"),
+        ("df.loc['b']", "The labels are: 'a'."),
+        ("df.append(df)", "pd.concat"),
+        ("open('t', 'wb').write('städte\\nKöln'.encode('cp1252'))\npd.read_csv('t')", "'cp1252'"),
+        ("open('t', 'wb').write('名前\\nです'.encode('shift_jis'))\npd.read_csv('t')", "'shift_jis'"),
+    ],
+)
+async def test_a_hint_on_a_table(keeper: link.Keeper, code: str, says: str) -> None:
+    async with opened(keeper) as session:
+        table = "import pandas as pd\ndf = pd.DataFrame({'price': [1], 'Qty ': [2]}, index=['a'])\n"
+        told = await raised(session, table + code)
+        assert told.hint is not None
+        assert says in told.hint
+
+
+async def test_no_hint_where_there_is_none_to_give(session: Session) -> None:
+    for code in (
+        "1 / 0",
+        "raise KeyError",
+        "raise KeyError('x')",
+        "raise OSError",
+        "raise ImportError('x')",
+        "raise AttributeError",
+    ):
+        assert (await raised(session, code)).hint is None
+    result = await session.run("try:\n    open('gone')\nexcept OSError:\n    print('handled')")
+    assert (result.outcome.status, result.stderr) == ("completed", "")
+
+
+async def test_many_names_are_a_few(session: Session) -> None:
+    told = await raised(session, "for n in range(3000): open(f'{n}' * 20, 'w').close()\nopen('gone.csv')")
+    assert told.hint is not None
+    assert "more" in told.hint
+    assert len(told.hint) <= 1000
+
+
+async def test_what_is_too_much_for_memory(session: Session) -> None:
+    told = await raised(
+        session,
+        """
+        import numpy as np
+        kept = np.ones((1000, 1000, 10))
+        np.ones((10**6, 10**6))
+        """,
+    )
+    assert told.hint is not None
+    assert "The session has 1024 MiB of memory" in told.hint
+    assert "kept (ndarray, 76 MiB)" in told.hint
+
+
+async def test_an_exception_of_odd_characters_is_told_whole(session: Session) -> None:
+    """As JSON a character can have six bytes."""
+    for character in ("\\x01", "\\ud800", "\\U0001f600", "界"):
+        told = await raised(session, f"x = '{character}' * 40_000\nraise Exception(x)")
+        assert told.ename == "Exception"
+        assert len(told.evalue) >= 32 * 1024
