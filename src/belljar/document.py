@@ -25,13 +25,16 @@ def execution(
     *,
     container: str | None,
     restored: str = "",
+    also: str = "",
     files: Sequence[ExecutionFile],
     isolation: Isolation,
 ) -> Execution:
-    """The document of `result`; `restored` is what is to be said of a container that was asleep before."""
+    """The document of `result`; `restored` is what is to be said of a container that was asleep before, `also` what is
+    to be said of its files."""
     outcome = result.outcome
-    if restored:
-        outcome = outcome.model_copy(update={"message": f"{outcome.message} {restored}"})
+    if restored or also:
+        message = " ".join(filter(None, (outcome.message, also, restored)))
+        outcome = outcome.model_copy(update={"message": message})
     return Execution(
         id=new_id("exec"),
         container=container,
@@ -43,6 +46,7 @@ def execution(
         truncated=result.truncated,
         outputs=[_output(event) for event in result.outputs],
         files=list(files),
+        deleted=result.deleted,
         usage=result.usage,
         isolation=isolation,
         laps=result.laps,

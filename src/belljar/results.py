@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from belljar.frames import Message
-from belljar.wire.execution import ErrorFrame, ErrorValue, Outcome, Truncated, Usage
+from belljar.wire.execution import Change, ErrorFrame, ErrorValue, Outcome, Truncated, Usage
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class WorkFile:
     """For `Keeper.read`; good until the next run in the session, or its end."""
     call: int | None = None
     """Which of the run's calls has made it; None where it was code."""
+    change: Change = "created"
+    """`modified` where there was a file of that path before. In the directory of a call all are new."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Result:
     outputs: list[Event]
     files: list[WorkFile]
     files_left_out: int
-    """Files beyond the limit on how many one run gives back."""
+    """Files that are together larger than the session's disk."""
     displays_left_out: int
     """Rich values beyond the limits on how many and how large one run may give back."""
     usage: Usage
@@ -125,6 +127,9 @@ class Result:
     is_closed: bool = False
     """The session has been closed, as was asked for."""
     calls: list[CallResult] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    """Paths in the working directory at which there was a file before the run; at most 1,000."""
+    deleted_left_out: int = 0
 
 
 class Outputs:
@@ -194,7 +199,7 @@ class Outputs:
             raised = _raised(facts["raised"])
             self._add(raised)
             stderr += "".join(f"{line}\n" for line in raised.traceback)
-        if left_out := _left_out(facts["files_left_out"], facts["displays_left_out"]):
+        if left_out := _left_out(facts):
             facts["outcome"]["message"] += f" {left_out}"
             stderr += f"{left_out}\n"
         self._close()
@@ -211,6 +216,8 @@ class Outputs:
             usage=Usage.model_validate(facts["usage"]),
             laps=facts["laps"],
             is_closed=is_closed,
+            deleted=facts["deleted"],
+            deleted_left_out=facts["deleted_left_out"],
             calls=[
                 CallResult(
                     "".join(texts["stdout"]),
@@ -230,7 +237,25 @@ def _raised(facts: dict[str, Any]) -> Raised:
     return Raised(**{**facts, "frames": frames, "values": values})
 
 
-def _left_out(files: int, displays: int) -> str:
+def _left_out(facts: dict[str, Any]) -> str:
     """What the caller would otherwise not know to be missing."""
-    what = [f"{count} {name}" for count, name in ((files, "files"), (displays, "figures or values")) if count]
-    return f"Left out, over the limits on what one run gives back: {' and '.join(what)}." if what else ""
+    counted = (
+        (facts["files_left_out"], "files"),
+        (facts["displays_left_out"], "figures or values"),
+        (facts["deleted_left_out"], "names of deleted files"),
+    )
+    what = [f"{count} {name}" for count, name in counted if count]
+    said = [f"Left out, over the limits on what one run gives back: {' and '.join(what)}."] if what else []
+    if not facts["are_files_whole"]:
+        said.append(
+            "There are more files than one look takes in: some that the run has made are perhaps left out."
+        )
+    return " ".join(said)
+
+
+_ODD = frozenset('\\:*?"<>|\x7f')
+
+
+def harmless(part: str) -> str:
+    """A component of a result's path without what a terminal or another system takes for something else."""
+    return "".join("_" if ord(c) < 32 or c in _ODD else c for c in part)

@@ -146,7 +146,7 @@ def test_the_document(belljar: Run, tmp_path: Path) -> None:
             "outputs",
             "files",
         ),
-        *("usage", "isolation", "laps", "restored"),
+        *("usage", "isolation", "laps", "restored", "deleted"),
     }
     assert document["outcome"]["status"] == "completed"
     assert document["stdout"] == "out\n"

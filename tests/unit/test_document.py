@@ -80,8 +80,11 @@ def test_a_result_as_a_document() -> None:
                 "path": "d/a.csv",
                 "mime_type": "text/csv",
                 "size_bytes": 3,
+                "change": "created",
+                "holds": 0,
             }
         ],
+        "deleted": [],
         "usage": {"wall_seconds": 1.5, "cpu_seconds": 0.5, "peak_memory_bytes": 10},
         "isolation": {"level": "limited", "missing": []},
         "laps": {"run": 1500.0},

@@ -59,7 +59,8 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
         ran.result,
         container=container.id if asked.container is not None else None,
         restored=restored,
-        files=[_file(file) for file in ran.files],
+        also=ran.archive.word if ran.archive is not None else "",
+        files=[_file(file, ran) for file in ran.files],
         isolation=parts.placement.description.isolation,
     )
 
@@ -170,11 +171,14 @@ async def _inputs(files: TenantFiles, asked: ExecutionRequest) -> Inputs:
     return found
 
 
-def _file(file: File) -> ExecutionFile:
+def _file(file: File, ran: Ran) -> ExecutionFile:
+    is_archive = ran.archive is not None and file.id == ran.archive.file_id
     return ExecutionFile(
         file_id=file.id,
         filename=file.filename,
         path=file.path,
         mime_type=file.mime_type,
         size_bytes=file.size_bytes,
+        change="modified" if file.id in ran.modified else "created",
+        holds=len(ran.archive.paths) if ran.archive is not None and is_archive else 0,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from belljar import results
 from belljar.gateway.history import tool_result
 from belljar.gateway.search import citing
+from belljar.gateway.store import File
 from belljar.gateway.tokens import cut
 from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran, Searched
 from belljar.wire import media
@@ -122,17 +123,26 @@ def _notes(ran: Ran) -> str:
     if ran.figures:
         notes.append(f"{len(ran.figures)} figure(s) were shown to the user.")
     if ran.files:
-        listed = [
-            f"{file.path} ({file.mime_type}, {file.size_bytes} bytes)" for file in ran.files[:_LISTED_FILES]
-        ]
+        listed = [_listed(file, ran) for file in ran.files[:_LISTED_FILES]]
         left_out = ran.result.files_left_out if ran.call is None else 0
         more = len(ran.files) + left_out - len(listed)
         notes.append(
             f"Files handed to the user: {', '.join(listed)}{f' and {more} more' if more > 0 else ''}."
         )
+    if ran.archive is not None:
+        notes.append(ran.archive.word)
+    if ran.result.deleted and ran.call is None:
+        gone = ran.result.deleted[:_LISTED_FILES]
+        more = len(ran.result.deleted) + ran.result.deleted_left_out - len(gone)
+        notes.append(f"Deleted: {', '.join(gone)}{f' and {more} more' if more > 0 else ''}.")
     if ran.return_code not in {0, 1} or (ran.call is not None and ran.return_code == 1):
         notes.append(f"Return code: {ran.return_code}.")
     return " ".join(notes)
+
+
+def _listed(file: File, ran: Ran) -> str:
+    was_there = ", changed" if file.id in ran.modified else ""
+    return f"{file.path} ({file.mime_type}, {file.size_bytes} bytes{was_there})"
 
 
 def _text(text: str) -> Block:

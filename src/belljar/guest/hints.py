@@ -22,6 +22,7 @@ from belljar.guest import values
 
 _MAX_HINT = 1000
 _MAX_LISTED = 20
+_MAX_LISTED_TEXT = 600
 _MAX_NAME = 80
 _MAX_ENTRIES = 2000
 """Of directories, in one look."""
@@ -83,9 +84,17 @@ def close(wanted: str, names: Iterable[str], most: int = 3) -> list[str]:
 
 def listed(names: Iterable[Any], most: int = _MAX_LISTED) -> str:
     """Some names, quoted, so that spaces and odd characters are seen."""
-    some = list(names)
-    shown = ", ".join(_quoted(name) for name in some[:most])
-    return f"{shown} and {len(some) - most:,} more" if len(some) > most else shown
+    known = list(names)
+    shown: list[str] = []
+    left = _MAX_LISTED_TEXT
+    for name in known[:most]:
+        quoted = _quoted(name)
+        left -= len(quoted) + 2
+        if left < 0 and shown:
+            break
+        shown.append(quoted)
+    more = len(known) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def _quoted(name: Any) -> str:

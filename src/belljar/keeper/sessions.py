@@ -20,17 +20,20 @@ from belljar.frames import Message, encode
 from belljar.keeper import birth, boxes, channel, collector, idle, outside, watch
 from belljar.keeper.boxes import Box, Site
 from belljar.keeper.cgroups import Cgroup
+from belljar.keeper.collector import Listing
 from belljar.keeper.guests import Guest
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
 from belljar.keeper.runs import Emit, Run
 from belljar.keeper.waiting import Hand
-from belljar.keeper.workspace import Workspace
+from belljar.keeper.workspace import Changes, Workspace
 from belljar.keeper.zygotes import Zygote, Zygotes
 from belljar.wire.execution import Limits
 
 DEATH_SECONDS = 10
 """For the kernel to take a killed process apart."""
+_MAX_DELETED = 1000
+"""Paths that are told."""
 _GUEST_FDS = 4  # stdin, stdout, stderr, control
 _ATTACHED = b"a"
 
@@ -297,7 +300,7 @@ class Session:
                 guest.leave()
         except (SessionLost, OSError) as error:
             self.kill()
-            return await self._report(run, lost(str(error)), [], 0.0, laps)
+            return await self._report(run, lost(str(error)), Changes(), 0.0, laps)
 
     async def _observe(
         self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
@@ -326,7 +329,7 @@ class Session:
         self, run: Run, guest: Guest, request: dict[str, Any], watched: watch.Watched, laps: dict[str, float]
     ) -> dict[str, Any]:
         has_code = request["code"] is not None
-        before = await self.workspace.before(request["output_dir"]) if has_code else {}
+        before = await self.workspace.before(request["output_dir"]) if has_code else Listing()
         if not self._is_counting:
             self._begin_count()
         self._is_counting = False
@@ -383,12 +386,12 @@ class Session:
         }
         decided = decide(ending, values, is_last=request["is_last"])
         if has_code:
-            files = await self.workspace.changes(before, request["output_dir"])
+            changes = await self.workspace.changes(before, request["output_dir"])
         else:
-            files = await self.workspace.outputs(
+            changes = await self.workspace.outputs(
                 [None if call["kind"] == "edit" else call["output_dir"] for call in request["calls"]]
             )
-        return await self._report(run, decided, files, cpu, laps)
+        return await self._report(run, decided, changes, cpu, laps)
 
     def _others(self, guest: Guest) -> list[int]:
         """What an earlier run has left, as the guest has its numbers."""
@@ -441,12 +444,13 @@ class Session:
         self,
         run: Run,
         decided: Decided,
-        files: list[dict[str, Any]],
+        changes: Changes,
         cpu_seconds: float,
         laps: dict[str, float],
     ) -> dict[str, Any]:
         await run.tell_rest()
-        kept = collector.within(files, self.limits.disk_bytes)
+        kept = collector.within(changes.files, self.limits.disk_bytes)
+        deleted = changes.deleted
         return {
             "outcome": decided.outcome.model_dump(),
             "return_code": decided.return_code,
@@ -461,7 +465,10 @@ class Session:
                 for call in run.calls
             ],
             "files": kept,
-            "files_left_out": len(files) - len(kept),
+            "files_left_out": len(changes.files) - len(kept),
+            "are_files_whole": changes.is_whole,
+            "deleted": deleted[:_MAX_DELETED],
+            "deleted_left_out": max(0, len(deleted) - _MAX_DELETED),
             "usage": {
                 "wall_seconds": laps.get("run", 0.0),
                 "cpu_seconds": max(0.0, cpu_seconds),

@@ -174,6 +174,9 @@ class ErrorOutput(BaseModel):
 Output = Annotated[StreamOutput | DisplayOutput | ErrorOutput, Field(discriminator="type")]
 
 
+Change = Literal["created", "modified"]
+
+
 class ExecutionFile(BaseModel):
     file_id: str | None
     """None where there is no server to keep the file (`belljar run`)."""
@@ -182,6 +185,10 @@ class ExecutionFile(BaseModel):
     """Relative to the working directory; differs from `filename` for files in sub-folders."""
     mime_type: str
     size_bytes: int
+    change: Change = "created"
+    """`modified` where there was a file at this path before."""
+    holds: int = 0
+    """How many files, where it is the archive of those that do not come one by one."""
 
 
 # What `belljar.inputs` asks of names and contents, as far as a pattern can say it: for the API's description. They
@@ -270,6 +277,8 @@ class Execution(BaseModel):
     truncated: Truncated
     outputs: list[Output]
     files: list[ExecutionFile]
+    deleted: list[str] = []
+    """Paths in the working directory at which there was a file before the run; at most 1,000."""
     usage: Usage
     isolation: Isolation
     laps: dict[str, float] = {}

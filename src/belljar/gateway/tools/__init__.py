@@ -25,6 +25,26 @@ class Image:
     body: bytes
 
 
+_LISTED_PATHS = 10
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The file that holds those which do not come one by one."""
+
+    file_id: str
+    name: str
+    paths: list[str]
+    """Of what is in it."""
+
+    @property
+    def word(self) -> str:
+        """What is said of it."""
+        some = ", ".join(self.paths[:_LISTED_PATHS])
+        more = ", …" if len(self.paths) > _LISTED_PATHS else ""
+        return f"{len(self.paths):,} more files are in {self.name}: {some}{more}."
+
+
 @dataclass(frozen=True)
 class Ran:
     """Code or a command that ran, however it ended, and what of it is kept."""
@@ -39,6 +59,10 @@ class Ran:
     """Its place among the result's calls; None where it was code."""
     note: str = ""
     """What is said besides, at the end of stderr."""
+    modified: frozenset[str] = frozenset()
+    """The ids of those of `files` that were there before."""
+    archive: Archive | None = None
+    """Which of `files` holds others."""
 
     @property
     def size(self) -> int:
