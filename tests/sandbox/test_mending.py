@@ -307,3 +307,79 @@ async def test_an_exception_of_odd_characters_is_told_whole(session: Session) ->
         told = await raised(session, f"x = '{character}' * 40_000\nraise Exception(x)")
         assert told.ename == "Exception"
         assert len(told.evalue) >= 32 * 1024
+
+
+# -- time-outs ---------------------------------------------------------------------------------------------
+
+
+async def test_where_it_was_when_the_time_was_up(session: Session) -> None:
+    result = await session.run(
+        "import time\ndef wait(n):\n    time.sleep(n)\nprint('so far')\nwait(60)\n", timeout=0.5
+    )
+    assert (result.outcome.status, result.stdout) == ("timed_out", "so far\n")
+    told = result.outputs[-1]
+    assert isinstance(told, results.Raised)
+    assert (told.ename, told.frames[-1].function, told.frames[-1].line) == ("KeyboardInterrupt", "wait", 3)
+    assert shown(told)["n"] == "int: 60"
+    assert await session.says("print('alive')") == "alive"
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("def f():\n    return sum(range(10**14))\nprint('so far')\nf()\n", 2),
+        (
+            "def f():\n    while True:\n        try: g()\n        except BaseException: pass\n"
+            "def g():\n    while True: pass\n"
+            "print('so far')\nf()\n",
+            6,
+        ),
+    ],
+    ids=["in C", "it catches the interrupt"],
+)
+async def test_where_it_is_stuck(session: Session, code: str, line: int) -> None:
+    result = await session.run(code, timeout=0.5)
+    assert (result.outcome.status, result.stdout) == ("timed_out", "so far\n")
+    assert "lost" in result.outcome.message
+    told = result.outputs[-1]
+    assert isinstance(told, results.Raised)
+    assert told.frames[-1].line == line
+    assert told.frames[-1].code == code.splitlines()[line - 1].strip()
+    assert told.frames[0].function == "<module>"
+    assert "belljar" not in result.stderr
+    assert await session.says("print('alive')") == "alive"
+
+
+async def test_what_a_stuck_program_writes_besides_is_not_lost(session: Session) -> None:
+    result = await session.run(
+        """
+        import sys, threading, time
+        def chatter():
+            while True:
+                print("still here", file=sys.stderr, flush=True)
+                time.sleep(0.01)
+        threading.Thread(target=chatter, daemon=True).start()
+        while True:
+            try: time.sleep(1)
+            except KeyboardInterrupt: pass
+        """,
+        timeout=0.5,
+    )
+    assert result.outcome.status == "timed_out"
+    assert set(result.stderr.splitlines()) >= {"still here"}
+    assert isinstance(result.outputs[-1], results.Raised)
+    assert "most recent call first" not in result.stderr
+
+
+async def test_a_program_that_does_not_say_where_it_is(session: Session) -> None:
+    result = await session.run(
+        """
+        import os, signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        os.close(2)
+        while True: pass
+        """,
+        timeout=0.5,
+    )
+    assert result.outcome.status == "timed_out"
+    assert result.outputs == []

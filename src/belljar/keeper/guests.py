@@ -23,9 +23,10 @@ from typing import Any
 import anyio
 
 from belljar.frames import Decoder, Message, ProtocolError, encode
-from belljar.keeper import outside
+from belljar.keeper import outside, stuck
 from belljar.keeper.runs import Budget, Run
 from belljar.keeper.waiting import Flag
+from belljar.kernel import STACK_SIGNAL
 
 MAX_DISPLAY_BYTES = 16 * 1024 * 1024
 """Of one display, and so of what the keeper holds of it."""
@@ -43,6 +44,8 @@ _LOOK_SECONDS = 20e-6
 _PATIENT_LOOKS = 50
 _PATIENT_LOOK_SECONDS = 0.001
 _CRUMB_BYTES = 4096
+_STACK_LOOKS = 40
+"""At whether it has written where it is, one in each `_GATHER_SECONDS`."""
 
 
 class Guest:
@@ -66,6 +69,8 @@ class Guest:
         self._is_sending = False
         """It has not read at once all that we had for it: perhaps somebody waits for that."""
         self._sending = anyio.Lock(fast_acquire=True)
+        self._aside: bytearray | None = None
+        """What comes on stderr, while it is asked where it is."""
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
@@ -141,6 +146,29 @@ class Guest:
         """Let it go on, where `stop_alone` has stopped it."""
         with contextlib.suppress(OSError):  # it has ended: its run will say so
             signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+
+    async def stack(self) -> str:
+        """Where its interpreter is at the moment, in its own words; nothing where it does not say so soon."""
+        self.flush()
+        self._aside = bytearray()
+        try:
+            with contextlib.suppress(OSError):  # it has ended
+                signal.pidfd_send_signal(self._pidfd, STACK_SIGNAL)
+            seen = 0
+            for _ in range(_STACK_LOOKS):
+                await asyncio.sleep(_GATHER_SECONDS)
+                self._take("stderr")
+                if self.exited.is_set() or len(self._aside) > stuck.MAX_BYTES:
+                    break
+                if b"(most recent call first):\n" in self._aside and len(self._aside) == seen:
+                    break  # and nothing has come since
+                seen = len(self._aside)
+            written, rest = stuck.apart(bytes(self._aside))
+        finally:
+            self._aside = None
+        if rest and self.run is not None:
+            self.run.text("stderr", rest)
+        return written
 
     def end(self, status: int, cpu_seconds: float) -> None:
         """The zygote has reaped it."""
@@ -359,7 +387,9 @@ class Guest:
             data = os.read(self._pipes[name], PIPE_BYTES)
         except BlockingIOError:
             return 0
-        if self.run is not None and data:
+        if self._aside is not None and name == "stderr":
+            self._aside += data
+        elif self.run is not None and data:
             self.run.text(name, data)
         elif not self.ready.is_set():
             self.complaint += data[:1000].decode("utf-8", "replace")  # no code of the user's has run yet

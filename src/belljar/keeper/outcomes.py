@@ -40,6 +40,8 @@ class Ending:
     """`disk_bytes` or `disk_inodes`, where there is no more of it after the run."""
     peaks: dict[str, float]
     """The most that was seen of each limit, by the limit's name."""
+    stuck: dict[str, Any] | None = None
+    """Where the code was that did not heed the interrupt, as an exception is told. In the guest's own words, too."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _decide(ending: Ending, values: dict[str, float]) -> Decided:
     """The first cause wins: the keeper's own stop, the kernel's kill, the exit, then the guest's word."""
     has_gone = ending.was_killed or ending.exit_status is not None
     after = _LOST if has_gone else _KEPT
-    raised = _raised(ending.finished)
+    raised = _raised(ending.finished) or ending.stuck
     if raised is not None and raised["ename"].endswith("MemoryError"):
         has = _said("The session has {value} of memory{peak}.", _limit("memory_bytes", values, ending))
         raised["hint"] = f"{has} {raised.get('hint') or ''}".rstrip()

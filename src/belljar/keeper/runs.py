@@ -86,6 +86,8 @@ class Run:
         self._untold: deque[Message] = deque()
         """What was read and not emitted yet: no more than `captures` let through, and of that what one look reads."""
         self.stop: str | None = None
+        self.stuck: dict[str, Any] | None = None
+        """Where the code was that did not heed the interrupt at its time-out, as an exception is told."""
         self.finished: dict[str, Any] | None = None
         self.attention = Flag()
         """Something has to be done about the run: it is over, or it has to be stopped."""

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from belljar.errors import InvalidRequest, SessionLost
 from belljar.frames import Message, encode
-from belljar.keeper import birth, boxes, channel, collector, idle, outside, watch
+from belljar.keeper import birth, boxes, channel, collector, idle, outside, stuck, watch
 from belljar.keeper.boxes import Box, Site
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.collector import Listing
@@ -373,6 +373,7 @@ class Session:
                 "pids": max(run.peak_pids, self.limits.pids if refused > self._pids_refused else 0),
                 "file_locks": run.peak_locks,
             },
+            stuck=run.stuck,
         )
         self._pids_refused = refused
         if not killed and guest.exited.is_set():
@@ -511,6 +512,8 @@ class Session:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
                 await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid)])
                 return False
+        if run.stop == "timed_out" and request["code"] is not None and not guest.exited.is_set():
+            run.stuck = stuck.described(await guest.stack(), request["code"])
         await self._kill_guest()
         return True
 

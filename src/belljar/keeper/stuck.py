@@ -1,0 +1,84 @@
+"""Where code is that does not stop when it is told to: the guest's words, read with care. Pure.
+
+An interpreter heeds SIGINT between two steps of Python: not while a library's own code keeps it, and not where the code
+catches it. To another signal a handler in C answers at once, and writes the stack to stderr (`faulthandler`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+MAX_BYTES = 64 * 1024
+"""Of a stack: the interpreter writes at most 100 frames."""
+_STACK = re.compile(
+    r"(?:Stack|(?:Current )?[Tt]hread [^\n]*) \(most recent call first\):\n"
+    r'((?:  File "[^\n]*", line [^\n]* in [^\n]*\n|  \.\.\.\n)*)'
+)
+_FRAME = re.compile(r'  File "(.*)", line (\d{1,9}) in (.*)')
+_NAME_CHARACTERS = 200
+_NOT_HEEDED = "the code did not stop when it was told to"
+
+
+def apart(written: bytes) -> tuple[str, bytes]:
+    """The stack in what came on stderr, and what the program wrote itself."""
+    text = written.decode("utf-8", "surrogateescape")
+    found = _STACK.search(text)
+    if found is None:
+        return "", written
+    rest = text[: found.start()] + text[found.end() :]
+    return found[1].encode("utf-8", "surrogateescape").decode("utf-8", "replace"), rest.encode(
+        "utf-8", "surrogateescape"
+    )
+
+
+def described(stack: str, code: str) -> dict[str, Any] | None:
+    """The stack as an exception is told, from the code's own first line on; None where none of them is in it."""
+    frames = [
+        (found[1], int(found[2]), found[3]) for found in map(_FRAME.fullmatch, stack.splitlines()) if found
+    ]
+    frames.reverse()
+    first = next((at for at, (file, _, _) in enumerate(frames) if file.startswith("<cell ")), None)
+    if first is None:
+        return None
+    cell, lines = frames[first][0], code.splitlines()
+    frames = [frame for frame in frames[first:] if "inside.zip" not in frame[0]]
+    plain, brief, told = [], [], []
+    left_out = 0
+    for at, (file, line, function) in enumerate(frames):
+        text = lines[line - 1].strip()[:_NAME_CHARACTERS] if file == cell and line <= len(lines) else ""
+        said = [f'  File "{file[:_NAME_CHARACTERS]}", line {line}, in {function[:_NAME_CHARACTERS]}']
+        said += [f"    {text}"] if text else []
+        plain += said
+        is_own = file.startswith(("<cell ", "/files/"))
+        if not is_own and at < len(frames) - 1:
+            left_out += 1
+            continue
+        brief += (
+            [f"  [{left_out} {'call' if left_out == 1 else 'calls'} inside libraries]"] if left_out else []
+        )
+        brief += said
+        told.append(
+            {
+                "file": _short(file)[:_NAME_CHARACTERS],
+                "line": line,
+                "function": function[:_NAME_CHARACTERS],
+                "code": text,
+                "is_own": is_own,
+                "left_out": left_out,
+            }
+        )
+        left_out = 0
+    head, tail = "Traceback (most recent call last):", f"KeyboardInterrupt: {_NOT_HEEDED}"
+    return {
+        "ename": "KeyboardInterrupt",
+        "evalue": _NOT_HEEDED,
+        "traceback": [head, *plain, tail],
+        "brief": [head, *brief, tail],
+        "frames": told,
+    }
+
+
+def _short(file: str) -> str:
+    """A library's file by the name that it is imported by."""
+    return re.sub(r"^.*/(?:site-packages|lib/python3\.\d+)/", "", file).removeprefix("/files/work/")
