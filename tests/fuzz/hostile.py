@@ -108,9 +108,9 @@ finished: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 _texts = st.text(max_size=20) | json_values
 _frames = st.fixed_dictionaries(
-    {name: _texts for name in ("file", "line", "function", "code", "is_own", "left_out")}
+    dict.fromkeys(("file", "line", "function", "code", "is_own", "left_out"), _texts)
 )
-_values = st.fixed_dictionaries({name: _texts for name in ("name", "type", "text")})
+_values = st.fixed_dictionaries(dict.fromkeys(("name", "type", "text"), _texts))
 descriptions = (
     st.binary(max_size=60)
     | _broken_json
