@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     """Of an uploaded file."""
     tenant_stored_bytes: int = Field(100 * 1024 * MIB, gt=0)
     """All files of a tenant together, where its key does not say otherwise."""
+    tenant_stored_files: int = Field(200_000, gt=0)
+    """The same by number: each small file costs the server's disk more than its bytes."""
+    body_silence_seconds: float = Field(60, gt=0)
+    """Of a client, in the middle of what it sends."""
     max_turns: int = Field(64, gt=0)
     """Upstream calls in one request; past it the answer is `pause_turn`."""
     pause_seconds: float = Field(480, gt=0)

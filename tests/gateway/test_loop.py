@@ -19,7 +19,7 @@ from belljar.gateway.app import open_parts
 from belljar.gateway.envelope import Activity
 from belljar.gateway.loop import Asked, Parts, answer
 from belljar.gateway.turn import MessageFold, events_of
-from belljar.gateway.upstream import Caller, Event, Request
+from belljar.gateway.upstream import Caller, Event, Request, Traits
 from belljar.wire.messages import MessageRequest
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +33,10 @@ class Played:
     def __init__(self, *turns: list[dict[str, Any]]) -> None:
         self.turns = list(turns)
         self.requests: list[Request] = []
+        self.of_model = Traits()
+
+    def traits(self, model_id: str) -> Traits:
+        return self.of_model
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         self.requests.append(request)
@@ -59,6 +63,7 @@ async def send(
     tools = offered.read(request.tools or [], request.tool_choice)
     container = request.container if isinstance(request.container, str) else None
     activity = Activity("req_1", "POST", client or Client())
+    await parts.ledger.admit(activity.client, activity.meter)
     asked = Asked(request, container, Caller(), "anthropic", frozenset(), tools, activity)
     await answer(parts, asked, emit)
     return fold.result()
@@ -169,3 +174,38 @@ async def test_usage_is_summed(tmp_path: Path) -> None:
         message = await send(parts, [{"role": "user", "content": "Go."}])
         assert message["usage"]["input_tokens"] == 300
         assert message["usage"]["output_tokens"] == 30
+
+
+async def test_an_unknown_model_runs_nothing_that_waits(tmp_path: Path) -> None:
+    class Unknown(Played):
+        def traits(self, model_id: str) -> Traits:
+            raise errors.NotFound(f"model: there is no {model_id}")
+
+    keepers = Keepers()
+    use = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "code_execution", "input": {"code": "x"}}
+    history = [{"role": "user", "content": "Go."}, {"role": "assistant", "content": [use]}]
+    async with parts_with(tmp_path, Unknown(), keepers) as parts:
+        with pytest.raises(errors.NotFound, match="there is no m"):
+            await send(parts, history)
+        assert parts.placement.load.containers == 0
+    async with parts_with(tmp_path / "known", Played([text("Done.")]), keepers) as parts:
+        known = await send(parts, history)
+        assert shapes(known) == ["code_execution_tool_result", "text"], "else it would have been run"
+
+
+async def test_a_budget_that_is_spent_on_the_way_ends_the_answer(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        'name = "p"\ncurrency = "USD"\ncharges = { output = "output" }\n'
+        '[[models]]\nmodel = "*"\nprice = { output = 100000 }\n'
+    )
+    upstream = Played([code("one", "toolu_1")], [code("two", "toolu_2")], [text("never")])
+    client = Client(has_key=True, key_id="key_1", budget=1_500_000)  # a turn has ten tokens: one dollar
+    async with parts_with(tmp_path, upstream, Keepers(), price_plan=str(plan)) as parts:
+        message = await send(parts, [{"role": "user", "content": "Go."}], client)
+        assert len(upstream.requests) == 2
+        assert shapes(message)[-2:] == ["code_execution_tool_result", "text"]
+        assert (message["stop_reason"], message["usage"]["belljar"]["amount"]) == ("end_turn", "2.00")
+        assert "may spend 1.50 USD this month" in message["content"][-1]["text"]
+        with pytest.raises(errors.BudgetSpent):
+            await send(parts, [{"role": "user", "content": "Go."}], client)

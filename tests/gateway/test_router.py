@@ -109,6 +109,9 @@ async def test_routes(models: tuple[Model, Model, Settings]) -> None:
         assert all("authorization" not in headers for headers in second.headers), "nobody's key, unasked"
         with pytest.raises(NotFound, match=r"no gpt.*fast, claude-\*, \*-local"):
             await answer(upstream, "gpt")
+        with pytest.raises(NotFound, match="no gpt"):
+            upstream.traits("gpt")
+        assert [upstream.traits(model).is_guided for model in ("claude-5", "fast")] == [False, True]
 
 
 @pytest.mark.anyio
@@ -158,6 +161,13 @@ async def test_the_list(models: tuple[Model, Model, Settings]) -> None:
         (('fallback = "second"', 'fallback = "first"'), "'first' needs another upstream"),
         (('upstream = "first"', 'upstream = "third"'), "'third' that there is not"),
         (("seed = 1", "model = 1"), "'model' is said by each request"),
+        (("[[model]]", "[[model]]\nresult_tokens = 99"), "model.0.result_tokens: .*100"),
+        (("[[model]]", "[[model]]\nimage_edge = 0"), "model.0.image_edge: .*64"),
+        (("[[model]]", '[[model]]\nimages = "no"'), "model.0.images: .*boolean"),
+        (
+            ("[[model]]", "[[model]]\nimages = false\nimage_bytes = 50000"),
+            "leave `image_edge` and `image_bytes` out",
+        ),
         (("[[model]]", "[[modle]]"), "model: Field required|modle: Extra"),
         (("[[model]]", "[[model"), "not TOML"),
     ],

@@ -19,6 +19,7 @@ from belljar.gateway.envelope import Envelope, UnderWay
 from belljar.gateway.files import Files
 from belljar.gateway.loop import Parts
 from belljar.gateway.pending import PendingRuns, open_pending_runs
+from belljar.gateway.pictures import Pictures
 from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
 from belljar.gateway.placement.sleeping import Shelf
@@ -64,6 +65,7 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
         under_way,
         parts.telemetry,
         parts.ledger,
+        settings.body_silence_seconds,
     )
 
 
@@ -77,7 +79,8 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
         open_store(settings.state_dir / "belljar.sqlite3") as store,
     ):
         blobs = Blobs(settings.state_dir / "blobs")
-        files, shelf = Files(store, blobs, settings.file_keep_seconds), Shelf(store, blobs)
+        files = Files(store, blobs, settings.file_keep_seconds, settings.tenant_stored_files)
+        shelf = Shelf(store, blobs)
         await files.remove_orphans(await shelf.archive_keys())
         access = await open_access(store, settings.tenant_stored_bytes)
         async with (
@@ -88,7 +91,17 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
         ):
             tasks.start_soon(_sweep, files, placement, pending, ledger, settings)
             yield Parts(
-                settings, placement, pending, files, upstream, telemetry, access, search, ledger, store
+                settings,
+                placement,
+                pending,
+                files,
+                upstream,
+                telemetry,
+                access,
+                Pictures(placement, settings),
+                search,
+                ledger,
+                store,
             )
             tasks.cancel_scope.cancel()
 

@@ -42,6 +42,13 @@ class ShuttingDown(BelljarError):
     status = 503
 
 
+class BodyStalled(BelljarError):
+    """The client has stopped in the middle of its request's body."""
+
+    status = 408
+    kind = "timeout_error"
+
+
 class ThreadUnsupported(InvalidRequest):
     """The caller wants the server to remember the conversation. SDKs know this answer, and send all of it."""
 
@@ -129,6 +136,7 @@ class Envelope:
         under_way: UnderWay,
         telemetry: Telemetry,
         ledger: Ledger,
+        silence_seconds: float,
     ) -> None:
         self._app = app
         self._access = access
@@ -137,6 +145,7 @@ class Envelope:
         self._max_body_bytes = max_body_bytes
         self._streamed = streamed
         self._under_way = under_way
+        self._silence_seconds = silence_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -147,7 +156,7 @@ class Envelope:
         scope[_ACTIVITY] = activity
         answer = _Answer(send, activity)
         streamed_limit = self._streamed.get((scope["method"], scope["path"]))
-        body = _Body(scope, receive, streamed_limit or self._max_body_bytes)
+        body = _Body(scope, receive, streamed_limit or self._max_body_bytes, self._silence_seconds)
         with self._under_way.track(activity):
             try:
                 try:
@@ -229,11 +238,13 @@ class Envelope:
 class _Body:
     """A request's body, on its way in."""
 
-    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limit: int, silence_seconds: float) -> None:
         self._receive = receive
         self._limit = limit
+        self._silence_seconds = silence_seconds
         self._size = 0
         self._is_complete = False
+        self._has_stalled = False
         headers = dict(scope["headers"])
         announced = headers.get(b"content-length", b"")
         self._announced = int(announced) if announced.isdigit() else None
@@ -241,9 +252,20 @@ class _Body:
         self._waits_for_us = headers.get(b"expect", b"").lower() == b"100-continue"
 
     async def piece(self) -> bytes | None:
-        """What has come next, empty at the end; None where the client hung up. Raises RequestTooLarge."""
+        """What has come next, empty at the end; None where the client hung up.
+
+        Raises RequestTooLarge, and BodyStalled where nothing comes for too long.
+        """
         while not self._is_complete:
-            message = await self._receive()
+            try:
+                with anyio.fail_after(self._silence_seconds):
+                    message = await self._receive()
+            except TimeoutError as error:
+                self._has_stalled = True
+                raise BodyStalled(
+                    f"Nothing more of the request's body has come for {self._silence_seconds:g} seconds, and it is not "
+                    "complete. Send it again."
+                ) from error
             if message["type"] == "http.disconnect":
                 return None
             piece: bytes = message.get("body", b"")
@@ -280,7 +302,7 @@ class _Body:
         """
         if self._is_complete or not self._has_body:
             return False
-        if not self._waits_for_us:
+        if not self._waits_for_us and not self._has_stalled:
             left = self._limit * _DRAIN_FACTOR
             with anyio.move_on_after(_DRAIN_SECONDS):
                 while left > 0:

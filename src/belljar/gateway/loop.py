@@ -19,6 +19,7 @@ from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.offered import Offered
+from belljar.gateway.pictures import Pictures, shown_in
 from belljar.gateway.profiles import Profile
 from belljar.gateway.running import Nested, Replies, Running, Waiting
 from belljar.gateway.search import Backend, citing
@@ -27,9 +28,9 @@ from belljar.gateway.sse import Emit, Event
 from belljar.gateway.store import Store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.told import tell
-from belljar.gateway.tools import BASH, Edited, Failed, Offer, Outcome, Ran
+from belljar.gateway.tools import BASH, Failed, Offer, Outcome
 from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
-from belljar.gateway.upstream import Caller, Upstream
+from belljar.gateway.upstream import Caller, Traits, Upstream
 from belljar.gateway.usage import Ledger, money
 from belljar.settings import BY_UPSTREAM
 from belljar.wire.ids import new_id
@@ -54,6 +55,7 @@ class Parts(running.Parts):
     upstream: Upstream
     telemetry: Telemetry
     access: Access
+    pictures: Pictures
     search: Backend | None
     ledger: Ledger
     store: Store
@@ -85,6 +87,7 @@ class _Answer:
     asked: Asked
     emit: Emit
     started_at: float
+    traits: Traits
     running: Running = field(init=False)
     next_index: int = 0
     turns: int = 0
@@ -96,6 +99,11 @@ class _Answer:
     has_called_tool: bool = False
     is_finished: bool = False
 
+    @property
+    def most_tokens(self) -> int:
+        """Of one result, for the model."""
+        return self.traits.result_tokens or self.parts.settings.result_tokens
+
 
 async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
     """Answer one request, from `message_start` to `message_stop`.
@@ -104,7 +112,7 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
     where no session is to be had.
     """
     async with AsyncExitStack() as stack:
-        now = _Answer(parts, asked, emit, anyio.current_time())
+        now = _answer(parts, asked, emit)
         now.running = _running(now, stack, lambda: now.is_finished)
         conversation = await _begin(now)
         await _take_up(now, conversation)
@@ -137,8 +145,8 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
             results = await _run(now, uses, Replies({}, {}))
             if results is None:
                 return
-            if now.unreadable >= _UNREADABLE_TURNS:
-                await _give_up(now)
+            if why := _no_further(now):
+                await _give_up(now, why)
                 return
             messages = [*messages, _said(turn), {"role": "user", "content": results}]
 
@@ -146,19 +154,23 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
 async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
     """What the upstream would be asked first. Code that waits to be run counts as not run: nothing runs for this."""
     async with AsyncExitStack() as stack:
-        now = _Answer(parts, asked, _unheard, anyio.current_time())
+        now = _answer(parts, asked, _unheard)
         now.running = _running(now, stack, lambda: True)
         conversation = await _begin(now)
         not_run = Failed("unavailable", "It was not run yet.")
-        most = parts.settings.result_tokens
-        results = [tell(use.upstream_id, not_run, most) for use in conversation.pending]
+        results = [tell(use.upstream_id, not_run, now.most_tokens) for use in conversation.pending]
         return _upstream_request(now, history.with_results(conversation, results))[0]
+
+
+def _answer(parts: Parts, asked: Asked, emit: Emit) -> _Answer:
+    """An answer that has not begun. Raises NotFound for a model that there is not: before any code runs for it."""
+    return _Answer(parts, asked, emit, anyio.current_time(), parts.upstream.traits(asked.request.model))
 
 
 def _running(now: _Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
     parts, offered = now.parts, now.asked.offered
     searches = Searches(parts.search, offered.search, parts.telemetry) if offered.search is not None else None
-    return Running(parts, offered, now.asked.activity, stack, is_told, searches)
+    return Running(parts, offered, now.asked.activity, stack, is_told, searches, now.most_tokens)
 
 
 async def _unheard(event: Event) -> None:
@@ -187,7 +199,11 @@ async def _begin(now: _Answer) -> history.Conversation:
     now.has_called_tool = messages[-1].role == "assistant" and history.has_results(messages[-1])
     upstream_searches = parts.settings.search == BY_UPSTREAM
     conversation = history.translate(messages, asked.offered.names, upstream_searches=upstream_searches)
-    return replace(conversation, messages=history.within(conversation.messages, parts.settings.result_tokens))
+    messages_within = history.within(conversation.messages, now.most_tokens)
+    tenant = asked.activity.client.tenant
+    return replace(
+        conversation, messages=await parts.pictures.in_history(messages_within, now.traits, tenant)
+    )
 
 
 async def _take_up(now: _Answer, conversation: history.Conversation) -> None:
@@ -254,8 +270,8 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
 def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> tuple[dict[str, Any], citing.Sources]:
     """The request in the words of a plain Messages server, and the found pages in it that the model can cite."""
     request = now.asked.request
-    cites = now.asked.offered.search is not None and now.parts.upstream.cites(request.model)
-    messages, sources = citing.sendable(messages, now.parts.settings.result_tokens, cites=cites)
+    cites = now.asked.offered.search is not None and now.traits.cites
+    messages, sources = citing.sendable(messages, now.most_tokens, cites=cites)
     body = {
         name: value for name, value in (request.model_extra or {}).items() if name not in _NOT_FOR_UPSTREAM
     }
@@ -302,9 +318,11 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
                 continue
             await _show(now, use, outcome)
             is_readable |= not (isinstance(outcome, Failed) and outcome.error_code == "invalid_tool_input")
-            most = now.parts.settings.result_tokens
-            result = tell(use.upstream_id, outcome, most, now.running.keep_whole(outcome))
-            now.asked.activity.meter.told(result, _images(outcome))
+            images, tenant = shown_in(outcome), now.asked.activity.client.tenant
+            seen = await now.parts.pictures.blocks(images, now.traits, tenant)
+            whole = now.running.keep_whole(outcome)
+            result = tell(use.upstream_id, outcome, now.most_tokens, whole, seen)
+            now.asked.activity.meter.told(result, len(images))
             told.append(result)
     now.unreadable = 0 if is_readable else now.unreadable + 1
     return told
@@ -327,12 +345,19 @@ def _caller(now: _Answer, code_use_id: str) -> dict[str, Any]:
     return {"type": now.asked.offered.version, "tool_id": code_use_id}
 
 
-async def _give_up(now: _Answer) -> None:
-    """End the answer of a model that does not learn from the errors that it is told."""
-    text = (
-        f"The answer ends here: the model has called its tools {now.unreadable} times in a row with input that cannot "
-        "be read. The errors are in the results above."
-    )
+def _no_further(now: _Answer) -> str:
+    """Why the model is not asked again, although it would go on; empty where it is."""
+    if now.unreadable >= _UNREADABLE_TURNS:
+        return (
+            f"the model has called its tools {now.unreadable} times in a row with input that cannot be read. The "
+            "errors are in the results above."
+        )
+    return now.parts.ledger.over_budget(now.asked.activity.client, now.asked.activity.meter)
+
+
+async def _give_up(now: _Answer, why: str) -> None:
+    """End an answer that the model would go on with."""
+    text = f"The answer ends here: {why}"
     block = {"type": "text", "text": ""}
     delta = {"type": "text_delta", "text": text}
     await _send(now, {"type": "content_block_start", "index": now.next_index, "content_block": block})
@@ -340,13 +365,6 @@ async def _give_up(now: _Answer) -> None:
     await _send(now, {"type": "content_block_stop", "index": now.next_index})
     now.next_index += 1
     await _finish(now, {}, "end_turn")
-
-
-def _images(outcome: Outcome) -> int:
-    """How many images the outcome shows."""
-    if isinstance(outcome, Ran):
-        return len(outcome.images)
-    return int(isinstance(outcome, Edited) and outcome.image is not None)
 
 
 async def _ask(now: _Answer, use: Use, waiting: Waiting) -> None:

@@ -91,6 +91,7 @@ class Running:
         stack: AsyncExitStack,
         is_told: Callable[[], bool],
         searches: Searches | None,
+        most_tokens: int,
     ) -> None:
         self._parts = parts
         self._activity = activity
@@ -102,6 +103,7 @@ class Running:
         self._tools = {tool.name: tool for tool in offered.tools}
         self._functions = {code_execution.function_name(tool["name"]): tool for tool in offered.for_code}
         self._searches = searches
+        self._most_tokens = most_tokens
         self._own: Own = {SEARCH: searches.answer} if searches and offered.searches_in_code else {}
         self.container: Container | None = None
         self._searched: list[tuple[results.Ask, Outcome]] = []
@@ -119,7 +121,7 @@ class Running:
     def keep_whole(self, outcome: Outcome) -> str:
         """Have what was printed lie in the container, where it is too long for the model; its name, or nothing."""
         text = printed(outcome) if isinstance(outcome, Ran) else ""
-        if cut(text, self._parts.settings.result_tokens) == text:
+        if cut(text, self._most_tokens) == text:
             return ""
         body = text.encode("utf-8", "replace")
         digest = digest_of(body)

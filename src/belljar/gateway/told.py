@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Sequence
 from typing import Any
 
 from belljar import results
@@ -10,42 +10,35 @@ from belljar.gateway.history import tool_result
 from belljar.gateway.search import citing
 from belljar.gateway.store import File
 from belljar.gateway.tokens import cut
-from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran, Searched
-from belljar.wire import media
+from belljar.gateway.tools import Edited, Failed, Outcome, Ran, Searched
 
-MODEL_IMAGES = 8
-MODEL_IMAGE_BYTES = 5 * 1024 * 1024 * 3 // 4
-"""Of one image, so that its base64 has at most 5 MiB: what model servers accept."""
-MODEL_IMAGE_PIXELS = 8000
-"""Of the longer side; a model server refuses the whole request for one that is larger."""
 _LISTED_FILES = 50
 
 Block = dict[str, Any]
 
 
-def tell(use_id: str, outcome: Outcome, most_tokens: int, whole: str = "") -> Block:
+def tell(
+    use_id: str, outcome: Outcome, most_tokens: int, whole: str = "", pictures: Sequence[Block] = ()
+) -> Block:
     """The `tool_result`: what was printed or seen, what else there is to know, and the pictures.
 
-    Where the text has more than `most_tokens` it is cut; `whole` is where all of it can be read.
+    Where the text has more than `most_tokens` it is cut; `whole` is where all of it can be read. `pictures` are
+    those of the outcome as the model can be shown them.
     """
     match outcome:
         case Failed():
             text = f"The tool failed ({outcome.error_code}): {outcome.message}"
             return tool_result(use_id, [_text(text)], is_error=True)
         case Edited():
-            return tool_result(use_id, _edited(outcome, most_tokens), is_error=False)
+            return tool_result(use_id, [*_edited(outcome, most_tokens), *pictures], is_error=False)
         case Searched():
             return tool_result(use_id, citing.content(outcome.pages), is_error=False)
         case Ran():
             content = [_text(cut(printed(outcome), most_tokens, whole) or "(no output)")]
             if notes := _notes(outcome):
                 content.append(_text(notes))
-            content += _pictures(outcome.images)
+            content += pictures
             return tool_result(use_id, content, is_error=outcome.is_error)
-
-
-def image_source(image: Image) -> dict[str, str]:
-    return {"type": "base64", "media_type": image.media_type, "data": base64.b64encode(image.body).decode()}
 
 
 def edit_text(edited: Edited) -> str:
@@ -75,31 +68,10 @@ def _edited(edited: Edited, most_tokens: int) -> list[Block]:
     content = [_text(cut(edit_text(edited), most_tokens))]
     if edited.note:
         content.append(_text(edited.note))
-    if edited.image is not None:
-        content += _pictures([edited.image])
     if edited.pdf is not None:
         source = {"type": "base64", "media_type": "application/pdf", "data": edited.fields["content"]}
         content.append({"type": "document", "source": source})
     return content
-
-
-def _pictures(images: list[Image]) -> list[Block]:
-    """The pictures that a model can be shown, and a word on the others."""
-    fitting = [image for image in images if _fits(image)][:MODEL_IMAGES]
-    blocks: list[Block] = [{"type": "image", "source": image_source(image)} for image in fitting]
-    if left_out := len(images) - len(fitting):
-        blocks.append(
-            _text(
-                f"{left_out} picture(s) are not shown to you: there may be {MODEL_IMAGES}, each of at most "
-                f"{MODEL_IMAGE_PIXELS} pixels a side and {MODEL_IMAGE_BYTES // 2**20} MiB. Make smaller ones."
-            )
-        )
-    return blocks
-
-
-def _fits(image: Image) -> bool:
-    sides = media.dimensions(image.body)
-    return len(image.body) <= MODEL_IMAGE_BYTES and (sides is None or max(sides) <= MODEL_IMAGE_PIXELS)
 
 
 def printed(ran: Ran) -> str:

@@ -117,23 +117,15 @@ class LocalPlacement:
     async def create(
         self, limits: Limits, tenant: str, most: int | None = None, *, is_kept: bool = True
     ) -> Container:
-        if most is not None:
-            self._check_count(tenant, most)
-        if is_kept and len(self._entries) >= self._settings.max_containers:
-            raise errors.RateLimited(
-                f"There are {len(self._entries)} containers already (BELLJAR_MAX_CONTAINERS). Delete some that are no "
-                "longer needed, or wait until they expire.",
-                retry_after=_FULL_SECONDS,
-            )
+        self._check_count(tenant, most, is_kept=is_kept)
         now = now_microseconds()
         entry = Entry(Container(new_id("container"), tenant, limits, now, now, now), is_kept=is_kept)
         await self._take_place(entry)
-        if most is not None:
-            try:
-                self._check_count(tenant, most)
-            except errors.RateLimited:
-                self._unplace(entry.container.id)
-                raise
+        try:
+            self._check_count(tenant, most, is_kept=is_kept)  # others may have been made while it waited
+        except errors.RateLimited:
+            self._unplace(entry.container.id)
+            raise
         self._entries[entry.container.id] = entry
         self._touch(entry)
         if is_kept:
@@ -144,8 +136,16 @@ class LocalPlacement:
                 raise
         return entry.container
 
-    def _check_count(self, tenant: str, most: int) -> None:
-        """Raises RateLimited where the tenant has `most` containers already."""
+    def _check_count(self, tenant: str, most: int | None, *, is_kept: bool) -> None:
+        """Raises RateLimited where the tenant has `most` containers already, or there are as many as there may be."""
+        if is_kept and len(self._entries) >= self._settings.max_containers:
+            raise errors.RateLimited(
+                f"There are {len(self._entries)} containers already (BELLJAR_MAX_CONTAINERS). Delete some that are no "
+                "longer needed, or wait until they expire.",
+                retry_after=_FULL_SECONDS,
+            )
+        if most is None:
+            return
         now = now_microseconds()
         count = sum(
             entry.is_kept and entry.container.tenant == tenant and entry.container.expires_at > now

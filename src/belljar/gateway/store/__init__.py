@@ -135,8 +135,8 @@ class KnownContainer:
 class Store(Protocol):
     """Every method is one transaction; all of them may be called at the same time."""
 
-    async def add_file(self, file: File, most_bytes: int) -> bool:
-        """Keep a new record. Returns False, and does not, where its tenant would then have more than `most_bytes`."""
+    async def add_file(self, file: File, most_bytes: int, most_files: int) -> bool:
+        """Keep a new record. Returns False, and does not, where its tenant would then have more than so much."""
 
     async def stored_bytes(self, tenant: str, now: int) -> int:
         """Of all files of a tenant that have not expired."""

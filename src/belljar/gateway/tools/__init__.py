@@ -23,6 +23,8 @@ class Image:
 
     media_type: str
     body: bytes
+    name: str = ""
+    """Of its file, where it has one."""
 
 
 _LISTED_PATHS = 10

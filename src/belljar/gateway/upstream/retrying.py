@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 import anyio
 
 from belljar.errors import UpstreamError
-from belljar.gateway.upstream import Caller, Event, Model, Request, Upstream
+from belljar.gateway.upstream import Caller, Event, Model, Request, Traits, Upstream
 
 _PASSING = frozenset({429, 502, 503, 529})
 """What may be over in a moment. After a time-out it is not known whether the server is still at work."""
@@ -37,8 +37,8 @@ class RetryingUpstream:
     def kind(self) -> str:
         return self._upstream.kind
 
-    def cites(self, model_id: str) -> bool:
-        return self._upstream.cites(model_id)
+    def traits(self, model_id: str) -> Traits:
+        return self._upstream.traits(model_id)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         has_begun = False

@@ -24,6 +24,9 @@ id = "fast"
 upstream = "local"
 name = "qwen3-coder-30b"                 # what it is called there
 fences = true                            # it writes code in Markdown instead of calling tools
+result_tokens = 4000                     # of one result; default: BELLJAR_RESULT_TOKENS
+image_edge = 1024                        # pictures are made smaller for it: pixels a side
+image_bytes = 500_000                    # and bytes; or images = false where it cannot see
 defaults = { top_p = 0.9 }
 """
 
@@ -109,6 +112,25 @@ class ModelEntry(BaseModel):
     fences: bool = False
     """It writes code between Markdown fences instead of calling tools."""
     defaults: Defaults = {}
+    result_tokens: Annotated[int, Field(ge=100, strict=True)] | None = None
+    """Of one result, in place of BELLJAR_RESULT_TOKENS."""
+    images: Annotated[bool, Field(strict=True)] | None = None
+    image_edge: Annotated[int, Field(ge=64, le=8000, strict=True)] | None = None
+    image_bytes: Annotated[int, Field(ge=10_000, le=32 * 1024 * 1024, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _has_eyes_for_what_it_is_shown(self) -> Self:
+        if self.images is False and (self.image_edge is not None or self.image_bytes is not None):
+            raise ValueError(
+                "with `images = false` it is shown none: leave `image_edge` and `image_bytes` out"
+            )
+        return self
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        """What is said here of the model's traits (`upstream.Traits`)."""
+        names = ("result_tokens", "images", "image_edge", "image_bytes")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @property
     def is_pattern(self) -> bool:
