@@ -6,6 +6,8 @@ import os
 from typing import Any
 
 _MAX_BYTES = 64 * 1024
+_SHOWN_LINES = 5
+_LINE_CHARACTERS = 100
 _BINARY = (
     (b"\x89PNG", "a PNG image: PIL.Image.open"),
     (b"\xff\xd8\xff", "a JPEG image: PIL.Image.open"),
@@ -27,9 +29,8 @@ def hint(error: Any) -> str | None:
     if not isinstance(data, bytes | bytearray | memoryview):
         return None
     raw = _file_with(error, bytes(data)) or bytes(memoryview(data)[:_MAX_BYTES])
-    for magic, what in _BINARY:
-        if raw.startswith(magic):
-            return f"This is no text: it is {what}."
+    if binary := _binary(raw):
+        return binary
     found = guess(raw)
     if found is None:
         return "These bytes are probably no text: open the file in mode 'rb' and look at how it begins."
@@ -38,12 +39,30 @@ def hint(error: Any) -> str | None:
     return f"The bytes are probably {name}{said}: encoding={name!r}."
 
 
+def of_table(error: BaseException) -> str | None:
+    """For a file that pandas cannot make a table of: what it is, or how it begins."""
+    raw = _file_with(error, b"")
+    if raw is None:
+        return None
+    if binary := _binary(raw):
+        return binary
+    lines = raw.decode("utf-8", "replace").splitlines()[:_SHOWN_LINES]
+    return f"The file is text, and begins: {', '.join(repr(line[:_LINE_CHARACTERS]) for line in lines)}."
+
+
+def _binary(raw: bytes) -> str | None:
+    for magic, what in _BINARY:
+        if raw.startswith(magic):
+            return f"This is no text: it is {what}."
+    return None
+
+
 def _file_with(error: BaseException, data: bytes) -> bytes | None:
     """How the file begins that was read: pandas stumbles over a single field of it, which tells less."""
     at = error.__traceback__
     while at is not None:
         here = at.tb_frame.f_locals
-        for name in ("filepath_or_buffer", "path_or_buf", "io", "fname"):
+        for name in ("filepath_or_buffer", "path_or_buf", "path_or_buffer", "io", "fname"):
             path = here.get(name)
             if type(path) is str and os.path.isfile(path):
                 with open(path, "rb") as file:

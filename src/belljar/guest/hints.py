@@ -26,6 +26,8 @@ _MAX_LISTED_TEXT = 600
 _MAX_NAME = 80
 _MAX_ENTRIES = 2000
 """Of directories, in one look."""
+_MAX_COMPARED = 100
+"""Characters of a name."""
 _MAX_CHAIN = 8
 _CLOSE = 0.7
 _NOTABLE_BYTES = 1024 * 1024
@@ -64,14 +66,27 @@ def _hint(error: Any, frame: FrameType | None) -> str | None:
         from belljar.guest import charsets
 
         return charsets.hint(error)
+    if issubclass(kind, ValueError) and (_is_of_pandas(kind) or _says(error, "Excel file format")):
+        from belljar.guest import charsets
+
+        return charsets.of_table(error)
     if issubclass(kind, MemoryError):
         return _of_memory(error, frame)
     return None
 
 
+def _is_of_pandas(kind: type) -> bool:
+    return values.package_of(kind) == "pandas"
+
+
+def _says(error: BaseException, text: str) -> bool:
+    return bool(error.args) and type(error.args[0]) is str and text in error.args[0]
+
+
 def close(wanted: str, names: Iterable[str], most: int = 3) -> list[str]:
     """Names that are nearly `wanted`, the nearest first, and before them those that differ in case or spaces only."""
-    known = list(dict.fromkeys(names))
+    # Long names that are alike take long to compare.
+    known = [name for name in dict.fromkeys(names) if len(name) <= _MAX_COMPARED][:_MAX_ENTRIES]
     same = [name for name in known if _plain(name) == _plain(wanted) and name != wanted]
     by_plain: dict[str, str] = {}
     for name in known:
