@@ -125,6 +125,10 @@ class Settings(BaseSettings):
     """`tutorial`, `container-hours`, or a TOML file: what requests cost. Without one nothing is priced."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """At `info` each request has a line."""
+    log_content: bool = False
+    """The log has prompts, code and results, clipped; without it never anything of them."""
+    otel_endpoint: str = Field("", repr=False)
+    """Where an OpenTelemetry collector takes OTLP over HTTP; with it requests leave spans (needs `belljar[otel]`)."""
     max_queued: int = Field(1000, gt=0)
     """Requests of one tenant that may wait at once; one more is refused with 429."""
 

@@ -75,7 +75,7 @@ async def test_a_fence_is_a_use_and_ends_the_turn(size: int) -> None:
     assert uses(message) == [("code_execution", {"code": "print(6 * 7)\nx = '```'\n"})]
     assert words_of(message) == "I compute:\n"
     assert message["stop_reason"] == "tool_use"
-    assert message["usage"]["output_tokens"] > 10
+    assert message["usage"]["output_tokens"] == 0, "it was not counted yet: the loop estimates it"
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from chatting import ChatModel
-from fakes import open_placement, settings
+from fakes import Keepers, open_placement, settings
 from serving import TOOL, Model, Server, code, serving, text
 
 from belljar import link
@@ -22,7 +23,9 @@ from belljar.gateway import pictures
 from belljar.gateway.pictures import Pictures
 from belljar.gateway.tools import Image
 from belljar.gateway.upstream import IMAGE_EDGE, Traits
+from belljar.settings import Settings
 from belljar.wire import media
+from belljar.wire.execution import Limits
 
 DRAWN = """
 from PIL import Image
@@ -141,6 +144,45 @@ def files_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     return list(blocks[0]["content"]["content"])
 
 
+KINDS = """
+import sys
+from PIL import Image
+place = sys.argv[1] + "/"
+drawn = Image.linear_gradient("L").resize((2000, 100)).convert("RGB")
+drawn.convert("CMYK").save(place + "cmyk.jpg")
+drawn.convert("P").save(place + "moves.gif", save_all=True, append_images=[Image.new("P", (2000, 100), 3)])
+drawn.convert("I").point(lambda value: value * 257).convert("I;16").save(place + "deep.png")
+drawn.convert("LA").save(place + "see-through.png")
+drawn.save(place + "modern.webp")
+turned = Image.Exif()
+turned[0x0112] = 6
+drawn.save(place + "turned.jpg", exif=turned)
+"""
+
+
+@pytest.mark.anyio
+async def test_every_kind_of_picture(tmp_path: Path) -> None:
+    """Written by the runtime's own library."""
+    (tmp_path / "pictures").mkdir()
+    python = Settings().runtime / "bin" / "python"
+    command = [python, "-c", KINDS, tmp_path / "pictures"]
+    await anyio.run_process([str(part) for part in command])
+    sides = {}
+    async with open_pictures(tmp_path / "state") as shown:
+        for path in (tmp_path / "pictures").iterdir():
+            body = path.read_bytes()
+            image = Image(media.media_type(path.name, body[: media.HEAD_BYTES]), body, path.name)
+            seen, note = await shown.blocks([image], Traits(image_edge=400), "t")
+            sides[path.name] = seen["source"]["media_type"], media.dimensions(body_of(seen))
+            assert path.name in note["text"]
+    png, jpeg = ("image/png", (400, 20)), "image/jpeg"
+    assert sides == {
+        "cmyk.jpg": (jpeg, (400, 20)),
+        "turned.jpg": (jpeg, (20, 400)),
+        **dict.fromkeys(("moves.gif", "deep.png", "see-through.png", "modern.webp"), png),
+    }
+
+
 @asynccontextmanager
 async def open_pictures(state: Path, **more: object) -> AsyncIterator[Pictures]:
     wanted = settings(state, preload={}, parked=0, **more)
@@ -198,3 +240,20 @@ async def test_no_more_than_a_few_of_a_result(tmp_path: Path) -> None:
         content = await shown.blocks([Image("image/png", png(4, 4))] * 20, Traits(), "t")
     assert [block["type"] for block in content] == ["image"] * 8 + ["text"]
     assert content[-1]["text"].startswith("[12 more picture(s)")
+
+
+@pytest.mark.anyio
+async def test_where_every_place_is_taken_the_answer_does_not_wait_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "_SECONDS", 0.1)
+    wanted = settings(tmp_path, max_sessions=1)
+    async with open_placement(wanted, Keepers().start) as placement:
+        container = await placement.create(Limits(), "t")
+        async with placement.use(container.id) as session:
+            await session.execute(link.Run("1", 30))
+            (block,) = await Pictures(placement, wanted).blocks(
+                [Image("image/png", png(2000, 2000))], Traits(), "t"
+            )
+        assert "no time left" in block["text"]
+        assert placement.load.containers == 1

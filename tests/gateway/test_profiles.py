@@ -128,4 +128,11 @@ def test_the_tool_as_the_model_sees_it() -> None:
     assert tool["cache_control"] == {"type": "ephemeral"}
     for words in ("Python 3.11.7", "pandas 3.0", "30 seconds", "1024 MiB", "512 MiB", "no network"):
         assert words in tool["description"]
+    assert "and 1 more (importlib.metadata lists them)" in tool["description"]
     assert "obscure" not in tool["description"]
+    assert "shown automatically, to you and to the user" in tool["description"]
+    (blind,) = offered.read([cached], None).for_upstream(replace(offer, sees=False))
+    assert "shown automatically, to the user" in blind["description"]
+    shell = {"type": "code_execution_20250825", "name": "code_execution"}
+    (bash, _) = offered.read([shell], None).for_upstream(replace(offer, has_code=False))
+    assert "pandas 3.0" in bash["description"], "where no other tool says what there is"

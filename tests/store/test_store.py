@@ -27,7 +27,7 @@ CONTAINER = KnownContainer(
 DAY = 86_400_000_000
 USED = UsageRow(
     *("req_1", 20_000 * DAY, "default", "key_1", "POST /v1/messages", "small", 200),
-    *(100, 10, 1, 2, 3, 4, 5, 6, 7_000_000, 8, 9, "mine", "EUR", 1_000, 300_000_000),
+    *(100, 10, 1, 2, 3, 4, 5, 6, 7_000_000, 8, 9, "mine", "EUR", 1_000, 300_000_000, 1),
 )
 
 
@@ -181,7 +181,7 @@ async def test_usage_is_added_up_in_groups(store: Store) -> None:
     assert sorted(await groups("model")) == [("large", 1, 1_000), ("small", 1, 0), ("small", 1, 1_000)]
     assert await groups("key", "default") == [("", 1, 1_000), ("key_1", 1, 1_000)]
     (total,) = await store.usage_totals("model", USED.at, USED.at + 1, None)  # `end` is not in it
-    assert asdict(total) == {"what": "small", "requests": 1} | {
+    assert asdict(total) == {"what": "small", "requests": 1, "estimated_requests": 1} | {
         name: value for name, value in asdict(USED).items() if name in asdict(total)
     }
 

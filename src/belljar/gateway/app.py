@@ -27,6 +27,7 @@ from belljar.gateway.routes import route_names, routes, streamed
 from belljar.gateway.search.opening import open_search
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.tracing import open_tracing
 from belljar.gateway.upstream.opening import open_upstream
 from belljar.gateway.usage import Ledger, open_ledger
 from belljar.settings import Settings
@@ -66,6 +67,7 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
         parts.telemetry,
         parts.ledger,
         settings.body_silence_seconds,
+        parts.tracing,
     )
 
 
@@ -74,6 +76,7 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
     """Everything that lives as long as the gateway. What cannot work is found before the keeper starts."""
     telemetry, plan = Telemetry(), pricing.load(settings.price_plan)
     async with (
+        open_tracing(settings.otel_endpoint) as tracing,
         open_upstream(settings) as upstream,
         open_search(settings, upstream.kind) as search,
         open_store(settings.state_dir / "belljar.sqlite3") as store,
@@ -102,6 +105,7 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
                 search,
                 ledger,
                 store,
+                tracing,
             )
             tasks.cancel_scope.cancel()
 

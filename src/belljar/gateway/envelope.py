@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
 from pydantic import ValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,10 +23,15 @@ from belljar.gateway.access import Access, Client
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.frame import frame, json_bytes
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.tracing import passed_on
 from belljar.gateway.usage import Ledger, Meter
+from belljar.logged import REQUEST_ID
 from belljar.wire.ids import new_id
 from belljar.wire.messages import BLOCK_FORM, TEXT_FORM
 from belljar.wire.resources import error_document
+
+if TYPE_CHECKING:
+    from belljar.gateway.spans import Trace, Tracing
 
 log = structlog.get_logger("belljar.gateway")
 
@@ -66,6 +72,8 @@ class Activity:
     container_id: str | None = None
     has_run_code: bool = False
     meter: Meter = field(default_factory=lambda: Meter(now_microseconds()))
+    trace: Trace | None = None
+    """Its spans, where they are asked for."""
     is_cut_short: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     """Of the answer, whatever it will be."""
@@ -137,8 +145,10 @@ class Envelope:
         telemetry: Telemetry,
         ledger: Ledger,
         silence_seconds: float,
+        tracing: Tracing | None = None,
     ) -> None:
         self._app = app
+        self._tracing = tracing
         self._access = access
         self._telemetry = telemetry
         self._ledger = ledger
@@ -154,6 +164,10 @@ class Envelope:
         started = time.perf_counter()
         activity = Activity(new_id("req"), f"{scope['method']} {scope['path']}")
         scope[_ACTIVITY] = activity
+        REQUEST_ID.set(activity.request_id)  # in the request's own task
+        if self._tracing is not None:
+            parent = passed_on(Headers(scope=scope))
+            activity.trace = self._tracing.begin(scope["method"], parent, activity.request_id)
         answer = _Answer(send, activity)
         streamed_limit = self._streamed.get((scope["method"], scope["path"]))
         body = _Body(scope, receive, streamed_limit or self._max_body_bytes, self._silence_seconds)
@@ -177,12 +191,7 @@ class Envelope:
             except RecursionError:
                 await answer.error(InvalidRequest("The request is nested too deeply."))
             except Exception:  # the outermost boundary: logged once, here
-                log.exception(
-                    "a request failed",
-                    request_id=activity.request_id,
-                    what=activity.what,
-                    tenant=activity.client.tenant,
-                )
+                log.exception("a request failed", what=activity.what, tenant=activity.client.tenant)
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))
             finally:
                 await self._ended(scope, activity, answer.status, time.perf_counter() - started)
@@ -191,21 +200,23 @@ class Envelope:
         """Count, price and log a request, however it ended."""
         self._telemetry.request(scope.get("endpoint"), status, seconds)
         meter = activity.meter
-        used: dict[str, Any] = {}
+        more: dict[str, Any] = {"container": activity.container_id} if activity.container_id else {}
         if meter.is_kept:
             self._telemetry.used(meter)
             with anyio.CancelScope(shield=True):
                 await self._ledger.record(activity.request_id, activity.what, activity.client, meter, status)
-            used = meter.shown()
+            more |= meter.shown()
+        if activity.trace is not None:
+            route = self._telemetry.route(scope.get("endpoint"), status)
+            activity.trace.end(route, status, tenant=activity.client.tenant, **more)
+            more["trace"] = activity.trace.id
         log.info(
             "request",
-            request_id=activity.request_id,
             what=activity.what,
             tenant=activity.client.tenant,
             status=status,
             ms=round(seconds * 1000, 2),
-            **({"container": activity.container_id} if activity.container_id else {}),
-            **used,
+            **more,
         )
 
     async def _run_on_whole(

@@ -23,6 +23,7 @@ from belljar.gateway.history import uses_of_ours
 from belljar.gateway.placement import Placement
 from belljar.gateway.tools import Edited, Image, Outcome, Ran
 from belljar.gateway.upstream import Traits
+from belljar.logged import words_of
 from belljar.settings import Settings
 from belljar.wire import media
 from belljar.wire.execution import MIB, Limits
@@ -41,13 +42,17 @@ _ALL_SECONDS = 20
 _MOST_PIXELS = 100_000_000
 """As they are decoded: four bytes each."""
 _MEMORY_BYTES = 640 * MIB
+_PIDS = 16
+_DISK_BYTES = 64 * MIB
+"""Where any session may have less, so may these."""
 _KEPT_BYTES = 32 * MIB
-"""Of what was made smaller: a history is sent again with each request."""
+_KEPT = 1000
+"""Of what became of pictures: a history is sent again with each request."""
 _MADE = frozenset({"image/png", "image/jpeg"})
 
 _CODE = """
 import sys, warnings
-from PIL import Image
+from PIL import Image, ImageOps
 
 warnings.simplefilter("ignore")
 edge, budget = int(sys.argv[1]), int(sys.argv[2])
@@ -80,7 +85,7 @@ with Image.open("picture", formats=("PNG", "JPEG", "GIF", "WEBP")) as opened:
     is_photograph = opened.format == "JPEG"
     opened.draft("RGB", (edge, edge))
     opened.load()
-    image = plain(opened)
+    image = plain(ImageOps.exif_transpose(opened))
 while True:
     image.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=3.0)
     if not is_photograph and saved(image, "PNG"):
@@ -97,6 +102,8 @@ class _Smaller:
 
     image: Image | None
     why: str = ""
+    is_final: bool = True
+    """It would be the same another time."""
 
 
 class Pictures:
@@ -105,20 +112,22 @@ class Pictures:
     def __init__(self, placement: Placement, settings: Settings) -> None:
         self._placement = placement
         self._limits = Limits(
-            memory_bytes=_MEMORY_BYTES,
-            pids=16,
-            disk_bytes=64 * MIB,
+            memory_bytes=min(settings.memory_bytes, _MEMORY_BYTES),
+            pids=min(settings.pids, _PIDS),
+            disk_bytes=min(settings.disk_bytes, _DISK_BYTES),
             output_bytes=64 * 1024,
             cpus=settings.cpus,
         )
         self._kept: OrderedDict[str, _Smaller] = OrderedDict()
 
-    async def blocks(self, images: Sequence[Image], traits: Traits, tenant: str) -> list[Block]:
+    async def blocks(
+        self, images: Sequence[Image], traits: Traits, tenant: str, deadline: float | None = None
+    ) -> list[Block]:
         """The pictures for a model, and a word on each that it is not shown, or that was made smaller for it."""
+        deadline = anyio.current_time() + _ALL_SECONDS if deadline is None else deadline
         if not traits.images:
             return [_text(f"[{_facts(image)}. You cannot look at pictures.]") for image in images]
         out: list[Block] = []
-        deadline = anyio.current_time() + _ALL_SECONDS
         for image in images[:MOST]:
             if fits(image, traits):
                 out.append(block(image))
@@ -140,10 +149,11 @@ class Pictures:
     ) -> list[dict[str, Any]]:
         """The messages with the pictures in results of our tools as `blocks` has them; the caller's own stay."""
         ours = uses_of_ours(messages)
+        deadline = anyio.current_time() + _ALL_SECONDS
 
         async def seen(part: Block) -> Block:
             is_ours = part.get("type") == "tool_result" and part.get("tool_use_id") in ours
-            return await self._result(part, traits, tenant) if is_ours else part
+            return await self._result(part, traits, tenant, deadline) if is_ours else part
 
         return [
             {**message, "content": [await seen(part) for part in message["content"]]}
@@ -152,14 +162,14 @@ class Pictures:
             for message in messages
         ]
 
-    async def _result(self, result: Block, traits: Traits, tenant: str) -> Block:
+    async def _result(self, result: Block, traits: Traits, tenant: str, deadline: float) -> Block:
         content = result["content"]
         if not isinstance(content, list):
             return result
         made: list[Block] = []
         for part in content:
             image = _image_in(part)
-            made += [part] if image is None else await self.blocks([image], traits, tenant)
+            made += [part] if image is None else await self.blocks([image], traits, tenant, deadline)
         return {**result, "content": made}
 
     async def _smaller(self, image: Image, traits: Traits, tenant: str, deadline: float) -> _Smaller:
@@ -170,10 +180,12 @@ class Pictures:
         if (kept := self._kept.get(name)) is not None:
             self._kept.move_to_end(name)
             return kept
-        made = _Smaller(None, "there was no time left to make it smaller. Make a smaller one.")
+        made = _Smaller(
+            None, "there was no time left to make it smaller. Make a smaller one.", is_final=False
+        )
         with anyio.move_on_at(min(deadline, anyio.current_time() + _SECONDS)):
             made = await self._made(image, traits, tenant)
-        if made.image is not None:
+        if made.is_final:
             self._keep(name, made)
         return made
 
@@ -189,7 +201,7 @@ class Pictures:
                     result = await session.execute(run)
                     found = next((file for file in result.files if file.path == "smaller"), None)
                     if result.outcome.status != "completed" or found is None:
-                        return _Smaller(None, _why(result))
+                        return _Smaller(None, *_why(result))
                     body = b""
                     async for piece in session.read(found):
                         body += piece
@@ -198,10 +210,12 @@ class Pictures:
             finally:
                 await self._placement.discard(container.id, "it was made for a picture")
         except (errors.Overloaded, errors.RateLimited):
-            return _Smaller(None, "there was no place to make it smaller. Make a smaller one.")
+            return _Smaller(
+                None, "there was no place to make it smaller. Make a smaller one.", is_final=False
+            )
         except errors.BelljarError as error:
-            log.warning("a picture was not made smaller", error=str(error))
-            return _Smaller(None, "it could not be made smaller. Make a smaller one.")
+            log.warning("a picture was not made smaller", error=words_of(error))
+            return _Smaller(None, "it could not be made smaller. Make a smaller one.", is_final=False)
         made = replace(image, media_type=media.media_type("", body[: media.HEAD_BYTES]), body=body)
         if made.media_type not in _MADE or not fits(made, traits):
             return _Smaller(None, "it could not be made smaller. Make a smaller one.")
@@ -210,7 +224,7 @@ class Pictures:
     def _keep(self, name: str, made: _Smaller) -> None:
         self._kept[name] = made
         size = sum(len(one.image.body) for one in self._kept.values() if one.image)
-        while size > _KEPT_BYTES:
+        while size > _KEPT_BYTES or len(self._kept) > _KEPT:
             _, gone = self._kept.popitem(last=False)
             size -= len(gone.image.body) if gone.image else 0
 
@@ -253,15 +267,16 @@ def _image_in(part: Block) -> Image | None:
     return Image(str(source.get("media_type")), body)
 
 
-def _why(result: results.Result) -> str:
+def _why(result: results.Result) -> tuple[str, bool]:
+    """Why nothing came of it, and whether that is final."""
     match result.outcome.status:
         case "timed_out":
-            return "it took too long to make it smaller. Make a smaller one."
+            return "it took too long to make it smaller. Make a smaller one.", False
         case "out_of_memory":
-            return "it takes too much memory to make it smaller. Make a smaller one."
+            return "it takes too much memory to make it smaller. Make a smaller one.", True
         case _:
             last = result.stderr.strip().rpartition("\n")[2][:200]
-            return f"it could not be read as a picture ({last or result.outcome.status})."
+            return f"it could not be read as a picture ({last or result.outcome.status}).", True
 
 
 def _facts(image: Image) -> str:

@@ -7,10 +7,11 @@ request, and what stands behind it in the same turn is run by the next one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Any, TypeVar
 
 from belljar import errors, link, results
 from belljar.gateway import tokens
@@ -40,6 +41,8 @@ from belljar.gateway.tools import (
 from belljar.gateway.turn import Use
 from belljar.settings import Settings
 from belljar.wire.ids import new_id
+
+R = TypeVar("R", Ran, list[Ran])
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,14 @@ class Running:
                 async with self._parts.placement.use(container.id) as session:
                     with self._client.execution():
                         await self._begin(session)
-                        ran = await run_calls(session, what, self._files)
+                        ran = await self._traced(
+                            [
+                                use
+                                for use, call in zip(uses, asked, strict=True)
+                                if not isinstance(call, Failed)
+                            ],
+                            run_calls(session, what, self._files),
+                        )
                         done = ran
                         self._meter.ran(ran[0].result.usage.wall_seconds)
                     note = session.restored
@@ -244,7 +254,8 @@ class Running:
         async def execute(session: Session, on_asks: Callable[[results.Asks], None] | None = None) -> Outcome:
             with self._client.execution():
                 await self._begin(session)
-                ran = await run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
+                running = run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
+                ran = await self._traced([use], running)
                 return replace(ran, note=session.restored)
 
         try:
@@ -287,6 +298,11 @@ class Running:
             return Waiting(calls)
         self._parts.pending.forget(self.container.id, run)
         return found
+
+    def _traced(self, uses: Sequence[Use], running: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
+        """The same, with its span where there are any."""
+        trace = self._activity.trace
+        return running if trace is None else trace.execution([use.name for use in uses], running)
 
     async def _begin(self, session: Session) -> None:
         """Put the attachments into place; from here on code has perhaps run."""

@@ -7,12 +7,14 @@ from typing import Any
 
 from belljar import results
 from belljar.gateway.history import tool_result
+from belljar.gateway.placement import Container
 from belljar.gateway.search import citing
 from belljar.gateway.store import File
 from belljar.gateway.tokens import cut
 from belljar.gateway.tools import Edited, Failed, Outcome, Ran, Searched
 
 _LISTED_FILES = 50
+_NOTED_FILES = 30
 
 Block = dict[str, Any]
 
@@ -39,6 +41,25 @@ def tell(
                 content.append(_text(notes))
             content += pictures
             return tool_result(use_id, content, is_error=outcome.is_error)
+
+
+def container_note(container: Container, *, has_code: bool) -> str:
+    """What a container has from earlier requests; empty where nothing has happened in it."""
+    names = [name if name.isprintable() else ascii(name) for name in container.given]
+    parts = []
+    if names:
+        listed = ", ".join(names[:_NOTED_FILES])
+        more = f" and {len(names) - _NOTED_FILES} more" if len(names) > _NOTED_FILES else ""
+        parts.append(f"Files that were put or written there so far: {listed}{more}.")
+    if has_code and container.state == "asleep":
+        parts.append("Variables and imports of earlier code are gone, the files are kept.")
+    elif has_code and container.last_word:
+        # The keeper's own word on how the last run ended: what became of the variables stands in it.
+        is_lost = "variables are lost" in container.last_word
+        parts.append(
+            container.last_word if is_lost else "Variables and imports of earlier code are still there."
+        )
+    return f"[The sandbox, as the last request left it. {' '.join(parts)}]" if parts else ""
 
 
 def edit_text(edited: Edited) -> str:

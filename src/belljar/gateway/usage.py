@@ -61,6 +61,8 @@ class Meter:
     upstream_searches: int = 0
     own_searches: int = 0
     """Those that did not fail."""
+    is_estimated: bool = False
+    """Tokens that the model server has not counted are an estimate."""
     settled: tuple[int, int] | None = None
     """The amount and the container time that was counted, once they are known."""
 
@@ -216,6 +218,7 @@ class Ledger:
                 self.plan.currency if self.plan else None,
                 micro,
                 billed,
+                int(meter.is_estimated),
             )
         )
         if len(self._rows) == 1:

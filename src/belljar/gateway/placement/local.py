@@ -17,6 +17,7 @@ from belljar.gateway.placement.queue import FairQueue
 from belljar.gateway.placement.session import Entry, LocalSession
 from belljar.gateway.placement.sleeping import Archive, Shelf
 from belljar.gateway.telemetry import Telemetry
+from belljar.logged import words_of
 from belljar.settings import Settings
 from belljar.wire.execution import Limits
 from belljar.wire.ids import new_id
@@ -274,7 +275,7 @@ class LocalPlacement:
                     else:  # nothing has been in it yet, and it is as good as asleep
                         await self._shelf.remember(container, entry.archive, is_asleep=True)
             except errors.BelljarError as error:
-                log.warning("a container was not put away", container=container.id, error=str(error))
+                log.warning("a container was not put away", container=container.id, error=words_of(error))
             except Exception:  # the others are put away all the same
                 log.exception("a container was not put away", container=container.id)
 
@@ -329,7 +330,7 @@ class LocalPlacement:
             except (errors.NotFound, errors.KeeperLost):
                 return
             except errors.BelljarError as error:
-                log.warning("a container was not closed", container=container_id, error=str(error))
+                log.warning("a container was not closed", container=container_id, error=words_of(error))
 
     async def sweep(self) -> None:
         now = now_microseconds()
@@ -345,7 +346,7 @@ class LocalPlacement:
                 except errors.BelljarError as error:
                     # Nobody needs its place: it stays awake.
                     entry.is_restless = True
-                    log.warning("a container was not put away", container=container_id, error=str(error))
+                    log.warning("a container was not put away", container=container_id, error=words_of(error))
         await self._tell_shelf()
         await self._shelf.sweep(self._entries)
 

@@ -85,6 +85,8 @@ class UsageRow:
     amount: int
     billed_microseconds: int
     """Container time that was counted against the tenant's free hours."""
+    is_estimated: int = 0
+    """1 where tokens were estimated, for the model server had not counted them."""
 
 
 GroupBy = Literal["tenant", "model", "day", "key"]
@@ -110,6 +112,8 @@ class UsageTotal:
     images: int
     searches: int
     amount: int
+    estimated_requests: int
+    """Those of which tokens were estimated."""
 
 
 @dataclass(frozen=True)

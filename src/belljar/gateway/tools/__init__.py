@@ -161,6 +161,10 @@ class Offer:
     client_tools: Sequence[dict[str, Any]] = ()
     """Those that code may call, as they were declared."""
     search: declared.Declared | None = None
+    has_code: bool = True
+    """Code is among the tools: its description says what is installed."""
+    sees: bool = True
+    """The model can look at pictures."""
 
 
 class Tool(Protocol):
@@ -175,14 +179,45 @@ class Tool(Protocol):
         """What the model's input wants run, code being a string, and so is a query; or why there is nothing to run."""
 
 
+_MAIN_PACKAGES = (
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "seaborn",
+    "scipy",
+    "sympy",
+    "scikit-learn",
+    "statsmodels",
+    "openpyxl",
+    "pyarrow",
+    "pillow",
+)
+
+
+def installed(about: link.Description) -> str:
+    """What the runtime has, as a sentence: what code is likeliest to ask for by name, and how much more there is."""
+    named = [name for name in _MAIN_PACKAGES if name in about.packages]
+    if not named:
+        return ""
+    more = len(about.packages) - len(named)
+    others = f" and {more} more (importlib.metadata lists them)" if more else ""
+    packages = ", ".join(f"{name} {about.packages[name]}" for name in named)
+    return f" Installed, besides the standard library: {packages}{others}."
+
+
 def string_of(given: object, name: str) -> str | Failed:
     """The string `name` of a tool's input, or why there is none."""
     if isinstance(given, str):
-        return Failed("invalid_tool_input", f"The input is not a JSON object: {given[:400]}")
+        return not_json(given)
     value = given.get(name) if isinstance(given, dict) else None
     if not isinstance(value, str):
         return Failed("invalid_tool_input", f'The input has to be {{"{name}": "…"}}, with a string.')
     return unless_broken(value)
+
+
+def not_json(written: str) -> Failed:
+    """What a model gets for input that it has broken."""
+    return Failed("invalid_tool_input", f"The input is not a JSON object: {written[:400]}")
 
 
 def unless_broken(text: str) -> str | Failed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from belljar import link
-from belljar.gateway.tools import BASH, Failed, Offer, string_of
+from belljar.gateway.tools import BASH, Failed, Offer, installed, string_of
 
 name = BASH
 
@@ -20,6 +20,8 @@ def definition(offer: Offer) -> dict[str, Any]:
         f"There is no network and nothing can be installed. Each call may take {offer.timeout_seconds:g} seconds, "
         f"the session {limits.memory_bytes // 2**20} MiB of memory, {limits.disk_bytes // 2**20} MiB of files."
     )
+    if not offer.has_code:
+        text += installed(offer.about)
     return {
         "name": BASH,
         "description": text,

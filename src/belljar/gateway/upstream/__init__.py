@@ -26,6 +26,8 @@ class Caller:
 
     api_key: str | None = None
     betas: tuple[str, ...] = ()
+    trace: tuple[tuple[str, str], ...] = ()
+    """Headers of W3C's Trace Context."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ from belljar.errors import InvalidRequest
 
 CALLER = "caller"
 _KEY = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|caller")
+_NAME = re.compile(r"[a-z_]{1,30}|[0-9]{1,6}")
 _PATTERN = re.compile(r"[*?\[]")
 _SAID_BY_REQUESTS = frozenset({"model", "messages", "system", "tools", "tool_choice", "stream", "container"})
 
@@ -61,7 +62,10 @@ def _key(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # which repeats it
+        raise ValueError("it is no URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("it has to begin with http:// or https://, and a host")
     if parts.username is not None or parts.password is not None:
@@ -172,7 +176,9 @@ def load(path: Path) -> Table:
         raise InvalidRequest(f"The table of models {path} is not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        # A name that is not known may be a key in the wrong place.
+        named = [str(part) for part in first["loc"]]
+        place = ".".join(part if _NAME.fullmatch(part) else "…" for part in named)
         says = f"{place}: {first['msg']}" if place else first["msg"]
         raise InvalidRequest(f"The table of models {path} is not as it should be: {says}") from None
 
