@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from belljar.guest import hints
+from belljar.guest.alike import NO_NETWORK, close, listed
 
 _INSTEAD: dict[str, tuple[str, ...]] = {
     "cv2": ("PIL", "skimage", "scipy.ndimage"),
@@ -101,14 +101,14 @@ def module(error: Any) -> str | None:
         return f"{path!r} lies in a folder: sys.path.insert(0, {folder!r}), and import it then."
     said = []
     if owner := _imported_as(top):
-        said.append(f"What is installed as {top!r} is imported as {hints.listed(owner, 3)}.")
+        said.append(f"What is installed as {top!r} is imported as {listed(owner, 3)}.")
     elif top in _OF_NETWORK or top in _OF_INSTALLERS:
-        return f"{hints.NO_NETWORK} Use what lies in the working directory and what is installed."
+        return f"{NO_NETWORK} Use what lies in the working directory and what is installed."
     elif instead := [other for other in _INSTEAD.get(top, ()) if other.partition(".")[0] in there]:
         said.append(f"Installed, and can do much of the same: {', '.join(instead)}.")
-    elif near := hints.close(top, there):
+    elif near := close(top, there):
         said.append(f"Installed by a close name: {', '.join(near)}.")
-    said.append(f"{top!r} is not installed. {hints.NO_NETWORK}")
+    said.append(f"{top!r} is not installed. {NO_NETWORK}")
     return " ".join(said)
 
 
@@ -144,11 +144,9 @@ def _below(name: str) -> str:
     owner = sys.modules.get(package)
     names = [other for folder in getattr(owner, "__path__", ()) for other in _modules_in(folder)]
     names += [other for other in vars(owner) if not other.startswith("_")] if owner is not None else []
-    near = hints.close(last, names)
+    near = close(last, names)
     said = f" Close names: {', '.join(near)}." if near else ""
-    return (
-        f"{package!r} is installed{_version(package)}, and has no module {last!r}.{said} {hints.NO_NETWORK}"
-    )
+    return f"{package!r} is installed{_version(package)}, and has no module {last!r}.{said} {NO_NETWORK}"
 
 
 def _name_in(text: str, name: str) -> str | None:
@@ -157,7 +155,7 @@ def _name_in(text: str, name: str) -> str | None:
     owner = sys.modules.get(name)
     if found is None or owner is None:
         return None
-    near = hints.close(found[1], [other for other in vars(owner) if not other.startswith("_")])
+    near = close(found[1], [other for other in vars(owner) if not other.startswith("_")])
     said = f" Close names: {', '.join(near)}." if near else ""
     path = getattr(owner, "__file__", None) or ""
     if os.path.dirname(os.path.abspath(path)) == os.getcwd() and name in importable():

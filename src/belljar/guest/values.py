@@ -182,6 +182,15 @@ def _object(value: Any, depth: int) -> str:
     return f"with {', '.join(some)}{more}" if some else "with no attributes of its own"
 
 
+def own_attributes(owner: Any) -> dict[str, Any]:
+    """What an object has itself, without a property of its class."""
+    try:
+        own = object.__getattribute__(owner, "__dict__")
+    except AttributeError:
+        return {}
+    return own if type(own) is dict else {}
+
+
 # -- sizes -------------------------------------------------------------------------------------------------
 
 _FEW = 1000
