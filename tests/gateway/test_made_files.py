@@ -120,6 +120,24 @@ def test_an_exception_for_the_model_and_for_the_client(http: httpx2.Client, mode
     assert "[2 calls inside json]" in told(model, 2)
 
 
+def test_an_exception_that_the_code_has_forged_is_no_fault_of_ours(http: httpx2.Client, model: Model) -> None:
+    forged = (
+        "import json\nplain = json.dumps\n"
+        "json.dumps = lambda value, **how: {} if 'ename' in value else plain(value, **how)\n"
+        "print('before')\n1 / 0"
+    )
+    bodies = [
+        "'{}'",
+        "plain({**value, 'traceback': [], 'hint': 'Look.'})",
+        "plain({**value, 'traceback': ['']})",
+    ]
+    model.play(*([code(forged.format(body))] for body in bodies), [text("Done.")])
+    post(http, ask("Go.", tools=offering("20260120")))
+    for number in (1, 2, 3):
+        assert told(model, number).startswith("before")
+    assert "Hint: Look." in told(model, 2)
+
+
 def test_an_exception_as_data(http: httpx2.Client) -> None:
     done = run(http, "def f(n):\n    return n / 0\nf(3)")
     (error,) = [output for output in done["outputs"] if output["type"] == "error"]

@@ -135,12 +135,12 @@ async def test_values_of_the_line_come_first_and_all_are_bounded(session: Sessio
             text, many = "é" * 100_000, list(range(10_000_000 // 100))
             number, data = 10 ** 100_000, bytes(1_000_000)
             return rows["total"] + number
-        f({"sum": 1, "password": "swordfish"})
+        f({"sum": 1, "place": "Oslo"})
         """,
     )
     values = shown(told)
     assert list(values)[:2] == ["rows", "number"]
-    assert values["rows"] == "dict: 2 items: {'sum': 1, 'password': 'swordfish'}"
+    assert values["rows"] == "dict: 2 items: {'sum': 1, 'place': 'Oslo'}"
     assert values["number"].startswith("int: a number of 3")
     assert values["many"] == "list: 100,000 items: [0, 1, 2, 3, 4, 5, …]"
     assert values["text"].endswith("(100,000 characters)")
@@ -178,6 +178,91 @@ async def test_no_method_of_the_codes_own_is_called_for_a_value(session: Session
     assert shown(told) == {"odd": "Odd: with size=3", "items": "Items: 1 item: {'a': 1}"}
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("Claims()", "Claims: with no attributes of its own"),
+        ("Properties()", "Properties: a Properties"),
+        ("slice(Loud(), None)", "slice: slice(a Loud, None, None)"),
+        ("Unread('x', Loud())", "Unread: ('x', a Loud)"),
+        ("{1: Loud(), Loud(): 2}", "dict: 2 items: {1: with no attributes of its own, a Loud: 2}"),
+        ("Text('abc')", "Text: 'abc'"),
+        ("Number(7)", "Number: 7"),
+        ("memoryview(bytearray(2**28)).cast('B', (1, 2**28))", "memoryview: shape (1, 268435456)"),
+    ],
+)
+async def test_values_that_would_do_something_are_not_asked(session: Session, value: str, text: str) -> None:
+    told = await raised(
+        session,
+        f"""
+        import numpy, os, shutil
+        def act(*args, **named):
+            os.write(1, b"asked")
+            if os.fork():
+                print("x" * 1_000_000_000)
+            shutil.rmtree(".")
+        class Loud:
+            __repr__ = __str__ = __format__ = __len__ = __sizeof__ = __bool__ = act
+        class Claims:
+            __module__ = "numpy"
+            __getattr__ = __repr__ = __len__ = act
+        class Properties(Loud):
+            __dict__ = __class__ = shape = property(act)
+        class Unread(Exception):
+            args = property(act)
+        class Text(str):
+            __repr__ = __str__ = __len__ = __getitem__ = act
+        class Number(int):
+            __repr__ = __str__ = bit_length = __int__ = act
+        def f(value):
+            1 / 0
+        f({value})
+        """,
+        timeout=20,
+    )
+    assert told.ename == "ZeroDivisionError"
+    assert shown(told) == {"value": text}
+    assert await session.says("print('here')") == "here"
+
+
+async def test_the_body_of_a_class_with_variables_of_its_own(session: Session) -> None:
+    told = await raised(
+        session,
+        """
+        class Names(dict):
+            def keys(self):
+                while True: pass
+            __iter__ = items = get = keys
+        class Meta(type):
+            def __prepare__(name, bases): return Names()
+        class Odd(metaclass=Meta):
+            price = 1
+            {}["x"]
+        """,
+        timeout=20,
+    )
+    assert (told.ename, told.values) == ("KeyError", [])
+
+
+async def test_texts_that_are_called_a_secret_are_not_shown(session: Session) -> None:
+    told = await raised(
+        session,
+        """
+        class Login:
+            def __init__(self): self.user, self.passwd = "me", b"swordfish"
+        def f(api_key, login, tokens, options):
+            return tokens[9]
+        f("swordfish", Login(), ["a"], {"user": "me", "db_password": "swordfish", "secret_count": 3})
+        """,
+    )
+    assert shown(told) == {
+        "tokens": "list: 1 item: ['a']",
+        "api_key": "str: (9 long, not shown)",
+        "login": "Login: with user='me', passwd=(9 long, not shown)",
+        "options": "dict: 3 items: {'user': 'me', 'db_password': (9 long, not shown), 'secret_count': 3}",
+    }
+
+
 async def test_tables_and_arrays_by_shape_and_types(session: Session) -> None:
     told = await raised(
         session,
@@ -209,6 +294,11 @@ async def test_tables_and_arrays_by_shape_and_types(session: Session) -> None:
         ("open('sales.csv', 'w').write('x')\nopen('/mnt/data/sales.csv')", "There is 'sales.csv'"),
         ("open('sales.csv', 'w').write('x')\nopen('salse.csv')", "Close names: 'sales.csv'"),
         ("open('out/report.csv', 'w')", "There is no directory 'out'"),
+        ("open('r.csv', 'w')\nopen('out/r.csv', 'w')", "There is no directory 'out'"),
+        (
+            "import os\nos.symlink('loop', 'loop')\nopen('a.csv', 'w')\nopen('b.tsv')",
+            "there is: 'a.csv', 'loop'",
+        ),
         ("open('e\\u0301.txt', 'w')\nopen('\\xe9.txt')", "other code points (Unicode NFD)"),
         ("import os\nopen(os.environ['OUTPUT_DIR'] + '/r.txt', 'w')\nopen('r.txt')", "There is '/"),
         ("open('/etc/new', 'w')", "can be written to"),
@@ -222,12 +312,17 @@ async def test_tables_and_arrays_by_shape_and_types(session: Session) -> None:
         ("from collections import OrderedDic", "OrderedDict"),
         ("data = {'a': {'price': 1}}\ndata['a']['pirce']", "There is 'price'"),
         ("class Box: pass\nbox = Box(); box.rows = [{'Name': 1}]\nbox.rows[0]['name']", "There is 'Name'"),
+        ("import collections\nd = collections.defaultdict(dict)\nd['a']['x']", "The keys are: none"),
         ("counts = {'1': 2}\ncounts[1]", "'1', which is of the type str"),
         ("total = 1\nprint(totla)", "Did you mean 'total'"),
         ("np.zeros(3)", "import numpy as np"),
         ("'x'.uper()", "'upper'"),
         ("import urllib.request\nurllib.request.urlopen('http://example.com')", "There is no network"),
         ("open('t', 'wb').write('東京タワーはきれい'.encode('shift_jis'))\nopen('t').read()", "'shift_jis'"),
+        (
+            "open('t', 'wb').write(b'a,b\\n' * 50_000 + 'Köln'.encode('cp1252'))\nopen('t').read()",
+            "'cp1252'",
+        ),
         ("open('t', 'wb').write(b'\\x89PNG\\r\\n')\nopen('t').read()", "a PNG image"),
         (
             "try:\n    open('gone')\nexcept OSError as e:\n    raise RuntimeError('no input') from e",

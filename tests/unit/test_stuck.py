@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from belljar.keeper.stuck import apart, described
 
 STACK = """\
@@ -52,3 +54,26 @@ def test_words_that_are_no_stack_of_the_codes() -> None:
     told = described('  File "<cell 1>", line 99999 in f\n', CODE)
     assert told is not None
     assert told["frames"][0]["code"] == ""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"Thread 0x1 " * 40_000,
+        b"Stack (most recent call first):" * 15_000,
+        b'Stack (most recent call first):\n  File "' + b'", line 1' * 40_000 + b"\n" + b" in " * 40_000,
+        b"Stack (most recent call first):\n" * 15_000,
+    ],
+)
+def test_words_that_are_to_keep_us_busy(written: bytes) -> None:
+    """What is quadratic would take minutes here."""
+    stack, rest = apart(written)
+    assert len(stack) + len(rest) <= len(written)
+    assert described(stack, CODE) is None
+
+
+def test_a_stack_without_an_end_is_bounded() -> None:
+    told = described('  File "<cell 1>", line 1 in f\n' * 10_000, CODE)
+    assert told is not None
+    assert len(told["frames"]) == 100
+    assert len(told["brief"]) <= 202

@@ -108,7 +108,10 @@ def _with_help(ran: Ran) -> str:
     raised = next((o for o in ran.result.outputs if isinstance(o, results.Raised)), None)
     if raised is None or ran.call is not None:
         return ran.stderr
-    before, plain, behind = ran.stderr.rpartition("\n".join(raised.traceback))
+    plain = "\n".join(raised.traceback)
+    if not plain:  # the guest has said nothing that we understood
+        return "\n".join([ran.stderr.rstrip("\n"), *raised.notes])
+    before, _, behind = ran.stderr.rpartition(plain)
     return before + "\n".join([*(raised.brief or [plain]), *raised.notes]) + behind
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from belljar.guest import values
+
 _MAX_BYTES = 64 * 1024
+_MAX_BEFORE = 8 * 1024
+_MAX_LOOKED = 16 * 1024 * 1024
 _SHOWN_LINES = 5
 _LINE_CHARACTERS = 100
 _BINARY = (
@@ -26,12 +30,10 @@ _BINARY = (
 def hint(error: Any) -> str | None:
     """For a UnicodeDecodeError, by the bytes that it holds."""
     data = error.object
-    if not isinstance(data, bytes | bytearray | memoryview):
-        return None
-    raw = _file_with(error, bytes(data)) or bytes(memoryview(data)[:_MAX_BYTES])
-    if binary := _binary(raw):
+    whole, at = _file_with(error, data) or (data, error.start)
+    if binary := _binary(whole):
         return binary
-    found = guess(raw)
+    found = guess(_around(whole, at))
     if found is None:
         return "These bytes are probably no text: open the file in mode 'rb' and look at how it begins."
     name, sample = found
@@ -41,9 +43,10 @@ def hint(error: Any) -> str | None:
 
 def of_table(error: BaseException) -> str | None:
     """For a file that pandas cannot make a table of: what it is, or how it begins."""
-    raw = _file_with(error, b"")
-    if raw is None:
+    found = _file_with(error, b"")
+    if found is None:
         return None
+    raw = found[0][:_MAX_BYTES]
     if binary := _binary(raw):
         return binary
     lines = raw.decode("utf-8", "replace").splitlines()[:_SHOWN_LINES]
@@ -57,17 +60,28 @@ def _binary(raw: bytes) -> str | None:
     return None
 
 
-def _file_with(error: BaseException, data: bytes) -> bytes | None:
-    """How the file begins that was read: pandas stumbles over a single field of it, which tells less."""
+def _around(raw: bytes, at: int) -> bytes:
+    """What is to be guessed by: the beginning, or where that is ASCII alone what is about the place of the error."""
+    if at < _MAX_BYTES:
+        return raw[:_MAX_BYTES]
+    # From the start of a line, which is not within a character, if that is near.
+    near = at - _MAX_BEFORE
+    first = max(near, raw.rfind(b"\n", near, at) + 1)
+    return raw[first : first + _MAX_BYTES]
+
+
+def _file_with(error: BaseException, data: bytes) -> tuple[bytes, int] | None:
+    """The file that was read, and where `data` is in it: pandas stumbles over a single field, which tells less."""
     at = error.__traceback__
     while at is not None:
-        here = at.tb_frame.f_locals
+        here = values.variables(at.tb_frame)
         for name in ("filepath_or_buffer", "path_or_buf", "path_or_buffer", "io", "fname"):
             path = here.get(name)
             if type(path) is str and os.path.isfile(path):
                 with open(path, "rb") as file:
-                    raw = file.read(_MAX_BYTES)
-                return raw if data in raw else None
+                    raw = file.read(_MAX_LOOKED)
+                found = raw.find(data)
+                return (raw, found) if found >= 0 else None
         at = at.tb_next
     return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import linecache
+import os
 import re
 import sys
 import traceback
@@ -90,7 +91,9 @@ def is_own(filename: str) -> bool:
     if any(part in filename for part in ("site-packages", "inside.zip")):
         return False
     # What is compiled by Cython has the path of its source, which is not there.
-    return filename.startswith("/") and not filename.startswith((sys.prefix, sys.base_prefix, "/usr/lib/"))
+    if not filename.startswith("/"):
+        return filename.endswith(".py") and os.path.isfile(filename)
+    return not filename.startswith((sys.prefix, sys.base_prefix, "/usr/lib/"))
 
 
 def _short(filename: str) -> str:
@@ -216,7 +219,7 @@ def _innermost(error: BaseException) -> TracebackType | None:
 def _values(at: TracebackType) -> list[dict[str, str]]:
     """What the names of the line that failed stand for, then what else the function has."""
     frame = at.tb_frame
-    here, everywhere = frame.f_locals, frame.f_globals
+    here, everywhere = values.variables(frame), frame.f_globals
     names = names_of(at)
     if here is not everywhere:
         names += [name for name in here if name not in names]
@@ -231,7 +234,7 @@ def _values(at: TracebackType) -> list[dict[str, str]]:
             value = everywhere[name]
         else:
             continue
-        told = values.described(value)
+        told = values.described(value, name)
         if told is None:
             continue
         kind, text = told

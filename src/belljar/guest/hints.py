@@ -102,7 +102,7 @@ def _of_memory(error: BaseException, frame: FrameType | None) -> str | None:
     at = error.__traceback__
     while at is not None:
         if "inside.zip" not in at.tb_frame.f_code.co_filename:
-            for name, value in at.tb_frame.f_locals.items():
+            for name, value in values.variables(at.tb_frame).items():
                 _weigh(found, name, value)
         at = at.tb_next
     for name, value in (frame.f_globals if frame is not None else {}).items():

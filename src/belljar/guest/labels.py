@@ -13,6 +13,9 @@ from typing import Any
 from belljar.guest import values
 from belljar.guest.alike import MAX_NAMES, close, listed, quoted
 
+_PLAIN = (str, int, float, bytes)
+"""Types of keys of which no other method is called than Python's own."""
+
 
 def hint(error: Any, frame: FrameType | None) -> str | None:
     """For a KeyError. `frame` is the innermost of the user's."""
@@ -23,13 +26,18 @@ def hint(error: Any, frame: FrameType | None) -> str | None:
     if table is not None:
         what, labels = table
         return _no_label(what, _wanted(key, labels), labels)
-    if frame is None or type(key) not in (str, int, float, bytes):
+    if frame is None or type(key) not in _PLAIN:
         return None
     for value in _dicts(error, frame):
         keys = list(dict.keys(value))
-        near = close(key, [name for name in keys if type(name) is str]) if type(key) is str else []
-        other = [name for name in keys if type(name) is not type(key) and str(name) == str(key)]
-        said = f"There is {listed([*other, *near])}. " if other or near else ""
+        some = keys[:MAX_NAMES]
+        near = close(key, [name for name in some if type(name) is str]) if type(key) is str else []
+        other = [
+            name
+            for name in some
+            if type(name) in _PLAIN and type(name) is not type(key) and str(name) == str(key)
+        ]
+        said = f"There is {listed(near)}. " if near else ""
         if other:
             said = f"There is {listed(other)}, which is of the type {values.name_of(type(other[0]))}. "
         return f"{said}The keys are: {listed(keys) or 'none'}."
@@ -63,13 +71,13 @@ def _table(error: BaseException) -> tuple[str, list[Any]] | None:
     at = error.__traceback__
     while at is not None:
         if f"{os.sep}pandas{os.sep}" in at.tb_frame.f_code.co_filename:
-            here = at.tb_frame.f_locals
+            here = values.variables(at.tb_frame)
             own = here.get("self")
             if issubclass(type(own), pandas.Index):
                 index = own
             elif not issubclass(type(own), pandas.DataFrame):
                 # Of a group or an indexer, perhaps a half-made one.
-                own = values.own_attributes(own).get("obj")
+                own = (values.own_attributes(own) or {}).get("obj")
             for value in (own, here.get("obj"), here.get("left"), here.get("frame")):
                 if issubclass(type(value), pandas.DataFrame):
                     table = value
@@ -93,7 +101,8 @@ def _dicts(error: BaseException, frame: FrameType) -> Iterator[dict[Any, Any]]:
     try:
         found = [_subscripted(ast.parse(faults.failed_text(innermost).strip(), mode="eval").body, frame)]
     except (SyntaxError, ValueError, LookupError, AttributeError):
-        named = (frame.f_locals.get(name, frame.f_globals.get(name)) for name in faults.names_of(innermost))
+        here = values.variables(frame)
+        named = (here.get(name, frame.f_globals.get(name)) for name in faults.names_of(innermost))
         found = [value for value in named if _is_lacking(value, error.args[0])]
     if len(found) == 1 and _is_lacking(found[0], error.args[0]):
         yield found[0]
@@ -115,12 +124,15 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
         case ast.Constant():
             return node.value
         case ast.Name():
-            return frame.f_locals[node.id] if node.id in frame.f_locals else frame.f_globals[node.id]
+            here = values.variables(frame)
+            return here[node.id] if node.id in here else frame.f_globals[node.id]
         case ast.Attribute():
-            return object.__getattribute__(_value(node.value, frame), "__dict__")[node.attr]
+            return (values.own_attributes(_value(node.value, frame)) or {})[node.attr]
         case ast.Subscript():
             owner, key = _value(node.value, frame), _value(node.slice, frame)
-            for base in (dict, list, tuple):
-                if issubclass(type(owner), base) and type(key) in (str, int):
+            if type(key) in (str, int) and issubclass(type(owner), dict) and dict.__contains__(owner, key):
+                return dict.get(owner, key)  # which makes nothing, other than __getitem__ of a defaultdict
+            for base in (list, tuple):
+                if type(key) is int and issubclass(type(owner), base):
                     return base.__getitem__(owner, key)
     raise LookupError("more than a name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import sys
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 from belljar.guest import values
@@ -42,7 +42,7 @@ def of_name(error: Any, frame: FrameType | None) -> str | None:
         return f"In Python it is {({'null': 'None'}).get(name, name.capitalize())}."
     known = [*vars(builtins), *keyword.kwlist]
     if frame is not None:
-        known = [*frame.f_locals, *frame.f_globals, *known]
+        known = [*values.variables(frame), *frame.f_globals, *known]
     near = close(name, [other for other in known if type(other) is str and not other.startswith("__")])
     return f"Did you mean {listed(near)}?" if near else None
 
@@ -66,7 +66,8 @@ def of_attribute(error: Any) -> str | None:
     if type(name) is not str or owner is None:
         return None
     kind = type(owner)
-    if instead := _GONE.get((values.name_of(kind), name)):
+    instead = _GONE.get((values.name_of(kind), name))
+    if instead and values.package_of(kind) == "pandas":
         return f"This version of pandas does not have it. Use {instead}."
     names = _attributes(owner)
     pandas: Any = sys.modules.get("pandas")
@@ -80,13 +81,11 @@ def of_attribute(error: Any) -> str | None:
 
 
 def _attributes(owner: Any) -> list[str]:
-    """Names, without asking the object itself."""
+    """Names that it has, without asking the object itself."""
     kind = type(owner)
-    names: dict[str, None] = {}
-    if issubclass(kind, ModuleType | type):
-        names |= dict.fromkeys(vars(owner))
+    if issubclass(kind, type):
+        names = list(values.class_attributes(owner))
     else:
-        names |= dict.fromkeys(name for name in values.own_attributes(owner) if type(name) is str)
-    for base in type.__dict__["__mro__"].__get__(kind):
-        names |= dict.fromkeys(vars(base))
-    return [name for name in names if not name.startswith("_")]
+        names = [name for name in values.own_attributes(owner) or () if type(name) is str]
+    names += values.class_attributes(kind)
+    return [name for name in dict.fromkeys(names) if not name.startswith("_")]

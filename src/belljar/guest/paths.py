@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -68,13 +69,13 @@ def _no_file(path: str) -> str:
         return f"{quoted(path)} is a link to {quoted(os.readlink(path))}, which is not there."
     if same := [name for name in siblings if plain(name) == plain(wanted)]:
         return f"There is {quoted(os.path.join(parent, same[0]))}: {_difference(wanted, same[0])}"
-    found = list(_elsewhere(wanted))
-    if found:
-        return f"There is {listed(found, 5)}: open it by that path."
     said = ""
     if parent and not os.path.isdir(parent):
         said = f"There is no directory {quoted(parent)} (for a file that is to be made: os.makedirs first). "
         siblings = _names_in(".")
+    found = list(_elsewhere(wanted))
+    if found:
+        return f"{said}There is {listed(found, 5)}: open it by that path."
     if near := close(wanted, siblings):
         said += f"Close names: {listed(near)}. "
     where = parent if parent and os.path.isdir(parent) else "the working directory"
@@ -129,7 +130,10 @@ def _names_in(folder: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                names.append(f"{entry.name}/" if entry.is_dir() else entry.name)
+                is_directory = False
+                with contextlib.suppress(OSError):  # a link to itself
+                    is_directory = entry.is_dir()
+                names.append(f"{entry.name}/" if is_directory else entry.name)
                 if len(names) == MAX_NAMES:
                     break
     except OSError:

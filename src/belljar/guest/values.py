@@ -6,8 +6,15 @@ import collections
 import itertools
 import re
 import sys
-from collections.abc import Iterable
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from collections.abc import Iterable, Iterator, Mapping
+from types import (
+    BuiltinFunctionType,
+    FrameType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    ModuleType,
+)
 from typing import Any
 
 _MAX_TEXT = 300
@@ -19,6 +26,7 @@ _MAX_ITEMS = 6
 _MAX_COLUMNS = 16
 _MAX_SHOWN = 8
 """Numbers of an array."""
+_MAX_SHOWN_BYTES = 4096
 _MAX_BITS = 1024
 _DEPTH = 2
 _PLAIN_MODULES = frozenset({"datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo", "ipaddress"})
@@ -26,7 +34,13 @@ _PLAIN_MODULES = frozenset({"datetime", "decimal", "fractions", "pathlib", "uuid
 _ARRAY_MODULES = frozenset(
     {"numpy", "pandas", "polars", "pyarrow", "scipy", "torch", "xarray", "jax", "jaxlib", "tensorflow"}
 )
+_OPTIMIZED = 0x1  # inspect.CO_OPTIMIZED
 _PATTERN = type(re.compile(""))
+_SECRET = re.compile(
+    r"passw(or)?d|passphrase|secret|credential|(api|access|private|auth|signing)[_-]?key|"
+    r"(access|auth|api|bearer|refresh)[_-]?token",
+    re.IGNORECASE,
+)
 _MARKS: dict[Any, str] = {
     dict: "{}",
     list: "[]",
@@ -37,6 +51,9 @@ _MARKS: dict[Any, str] = {
 }
 _NAME = type.__dict__["__name__"]
 _MODULE = type.__dict__["__module__"]
+_MRO = type.__dict__["__mro__"]
+_DICT = type.__dict__["__dict__"]
+_ARGS = BaseException.__dict__["args"]
 
 
 def name_of(kind: type) -> str:
@@ -45,13 +62,19 @@ def name_of(kind: type) -> str:
 
 
 def package_of(kind: type) -> str:
-    """The first name of the module that a class says to be of; nothing where it says something else."""
+    """The first name of the module that a class is of; nothing where it says to be of one that does not have it."""
     module = _MODULE.__get__(kind)
-    return module.partition(".")[0] if type(module) is str else ""
+    if type(module) is not str:
+        return ""
+    has = own_attributes(sys.modules.get(module)) or {}
+    return module.partition(".")[0] if has.get(_NAME.__get__(kind)) is kind else ""
 
 
-def described(value: Any) -> tuple[str, str] | None:
-    """The value's type and a text; None for what explains nothing: modules, classes, functions of libraries."""
+def described(value: Any, name: str = "") -> tuple[str, str] | None:
+    """The value's type and a text; None for what explains nothing: modules, classes, functions of libraries.
+
+    `name` is what it is known by: of what that calls a secret, the size is all that is told.
+    """
     kind = type(value)
     if issubclass(kind, ModuleType | type | BuiltinFunctionType):
         return None
@@ -62,10 +85,19 @@ def described(value: Any) -> tuple[str, str] | None:
         count = code.co_argcount + code.co_kwonlyargcount
         return "function", _clip(f"{code.co_name}({', '.join(code.co_varnames[:count])})", _MAX_TEXT)
     try:
-        text = _text(value, _DEPTH)
+        text = _secret(value) if is_secret(name, value) else _text(value, _DEPTH)
     except Exception as error:  # of a library that is half way through something
         text = f"(not to be read: {name_of(type(error))})"
     return name_of(kind), _clip(text, _MAX_TEXT)
+
+
+def is_secret(name: Any, value: Any) -> bool:
+    """Whether a text goes by the name of something that nobody is to read who has not asked for it."""
+    return type(name) is str and issubclass(type(value), str | bytes) and bool(_SECRET.search(name))
+
+
+def _secret(value: Any) -> str:
+    return f"({(str if issubclass(type(value), str) else bytes).__len__(value):,} long, not shown)"
 
 
 def _clip(text: str, most: int) -> str:
@@ -75,15 +107,21 @@ def _clip(text: str, most: int) -> str:
 
 def _text(value: Any, depth: int) -> str:
     kind = type(value)
-    if value is None or kind in (bool, float, complex, range, slice, type(Ellipsis)):
+    if value is None or kind in (bool, float, complex, range, type(Ellipsis)):
         return repr(value)
+    if kind is slice:
+        return f"slice({part(value.start)}, {part(value.stop)}, {part(value.step)})"
     if issubclass(kind, int):
         bits = int.bit_length(value)
         return int.__repr__(value) if bits <= _MAX_BITS else f"a number of {bits} bits"
     if issubclass(kind, str):
         return _string(value)
-    if issubclass(kind, bytes | bytearray | memoryview):
-        return _bytes(bytes(memoryview(value)[:_MAX_BYTES]), memoryview(value).nbytes)
+    if kind is memoryview:
+        return _bytes(bytes(value[:_MAX_BYTES]), value.nbytes) if value.ndim == 1 else f"shape {value.shape}"
+    for base in (bytes, bytearray):
+        if issubclass(kind, base):
+            head = base.__getitem__(value, slice(0, _MAX_BYTES))
+            return _bytes(bytes(head), base.__len__(value))
     if issubclass(kind, dict | list | tuple | set | frozenset | collections.deque):
         return _collection(value, depth)
     module = package_of(kind)
@@ -98,7 +136,8 @@ def _text(value: Any, depth: int) -> str:
     if module == "PIL":
         return f"{value.size[0]}x{value.size[1]} pixels, mode {value.mode}"
     if issubclass(kind, BaseException):
-        return f"({', '.join(part(argument, 0) for argument in value.args[:_MAX_ITEMS])})"
+        arguments = _ARGS.__get__(value)
+        return f"({', '.join(part(argument, 0) for argument in arguments[:_MAX_ITEMS])})"
     return _object(value, depth)
 
 
@@ -118,6 +157,10 @@ def part(value: Any, depth: int = 0) -> str:
     return _clip(_text(value, depth), _MAX_PART)
 
 
+def _part_of(name: Any, value: Any, depth: int) -> str:
+    return _secret(value) if is_secret(name, value) else part(value, depth)
+
+
 def _collection(value: Any, depth: int) -> str:
     kind = type(value)
     base, marks = next((base, marks) for base, marks in _MARKS.items() if issubclass(kind, base))
@@ -130,7 +173,7 @@ def _collection(value: Any, depth: int) -> str:
     some: Iterable[str]
     if base is dict:
         pairs = itertools.islice(dict.items(value), _MAX_ITEMS)
-        some = [f"{part(key, 0)}: {part(item, depth - 1)}" for key, item in pairs]
+        some = [f"{part(key, 0)}: {_part_of(key, item, depth - 1)}" for key, item in pairs]
     else:
         some = [part(item, depth - 1) for item in itertools.islice(base.__iter__(value), _MAX_ITEMS)]
     more = ", …" if count > _MAX_ITEMS else ""
@@ -163,6 +206,7 @@ def _array(value: Any) -> str:
             and kind is numpy.ndarray
             and value.dtype.kind in "biufcSU"
             and 0 < value.size <= _MAX_SHOWN
+            and value.nbytes <= _MAX_SHOWN_BYTES
         ):
             shown = f": {value.tolist()}"
         return f"shape {tuple(shape)}{f', dtype {dtype}' if dtype is not None else ''}{shown}"
@@ -171,24 +215,38 @@ def _array(value: Any) -> str:
 
 def _object(value: Any, depth: int) -> str:
     """An object of the code's own: what it has, without a property."""
-    try:
-        own = object.__getattribute__(value, "__dict__")
-    except AttributeError:
+    own = own_attributes(value)
+    if own is None or depth == 0:
         return f"a {name_of(type(value))}"
-    if type(own) is not dict or depth == 0:
-        return f"a {name_of(type(value))}"
-    some = [f"{name}={part(item, 0)}" for name, item in itertools.islice(own.items(), _MAX_ITEMS)]
+    items = itertools.islice(own.items(), _MAX_ITEMS)
+    some = [f"{name}={_part_of(name, item, 0)}" for name, item in items if type(name) is str]
     more = ", …" if len(own) > _MAX_ITEMS else ""
     return f"with {', '.join(some)}{more}" if some else "with no attributes of its own"
 
 
-def own_attributes(owner: Any) -> dict[str, Any]:
-    """What an object has itself, without a property of its class."""
-    try:
-        own = object.__getattribute__(owner, "__dict__")
-    except AttributeError:
-        return {}
-    return own if type(own) is dict else {}
+def variables(frame: FrameType) -> Mapping[str, Any]:
+    """What a frame calls its own: nothing where that is in a mapping of the code's own, as a class's body may have."""
+    held = frame.f_locals
+    is_function = frame.f_code.co_flags & _OPTIMIZED  # whose variables are the interpreter's
+    return held if is_function or type(held) is dict else {}
+
+
+def class_attributes(kind: type) -> Iterator[str]:
+    """Names that a class and those above it have, without asking its own class."""
+    for base in _MRO.__get__(kind):
+        yield from (name for name in _DICT.__get__(base) if type(name) is str)
+
+
+def own_attributes(owner: Any) -> dict[str, Any] | None:
+    """What an object has itself, without asking it; None where it has no place for any."""
+    for base in _MRO.__get__(type(owner)):
+        place = _DICT.__get__(base).get("__dict__")
+        if place is None:
+            continue
+        # One that is written in Python is a property that only goes by this name.
+        own = place.__get__(owner) if type(place) in (GetSetDescriptorType, MemberDescriptorType) else None
+        return own if type(own) is dict else None
+    return None
 
 
 # -- sizes -------------------------------------------------------------------------------------------------

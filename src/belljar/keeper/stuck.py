@@ -11,10 +11,8 @@ from typing import Any
 
 MAX_BYTES = 64 * 1024
 """Of a stack: the interpreter writes at most 100 frames."""
-_STACK = re.compile(
-    r"(?:Stack|(?:Current )?[Tt]hread [^\n]*) \(most recent call first\):\n"
-    r'((?:  File "[^\n]*", line [^\n]* in [^\n]*\n|  \.\.\.\n)*)'
-)
+_MAX_FRAMES = 100
+_HEAD = re.compile(r"(?:Stack|(?:Current t|T)hread 0x[0-9a-f]{1,16}.{0,64}) \(most recent call first\):\Z")
 _FRAME = re.compile(r'  File "(.*)", line (\d{1,9}) in (.*)')
 _NAME_CHARACTERS = 200
 _NOT_HEEDED = "the code did not stop when it was told to"
@@ -22,14 +20,19 @@ _NOT_HEEDED = "the code did not stop when it was told to"
 
 def apart(written: bytes) -> tuple[str, bytes]:
     """The stack in what came on stderr, and what the program wrote itself."""
-    text = written.decode("utf-8", "surrogateescape")
-    found = _STACK.search(text)
-    if found is None:
-        return "", written
-    rest = text[: found.start()] + text[found.end() :]
-    return found[1].encode("utf-8", "surrogateescape").decode("utf-8", "replace"), rest.encode(
-        "utf-8", "surrogateescape"
-    )
+    lines = written.decode("latin-1").split("\n")
+    # Line by line, and in no larger steps: the program may write anything, to keep us busy, too.
+    for at, line in enumerate(lines[:-1]):
+        found = _HEAD.search(line)
+        if found is None:
+            continue
+        end = at + 1
+        while end < len(lines) - 1 and (lines[end] == "  ..." or lines[end].startswith('  File "')):
+            end += 1
+        stack = "".join(f"{frame}\n" for frame in lines[at + 1 : end])
+        rest = line[: found.start()] + "\n".join(lines[end:])
+        return stack.encode("latin-1").decode("utf-8", "replace"), rest.encode("latin-1")
+    return "", written
 
 
 def described(stack: str, code: str) -> dict[str, Any] | None:
@@ -37,7 +40,7 @@ def described(stack: str, code: str) -> dict[str, Any] | None:
     frames = [
         (found[1], int(found[2]), found[3]) for found in map(_FRAME.fullmatch, stack.splitlines()) if found
     ]
-    frames.reverse()
+    frames = frames[:_MAX_FRAMES][::-1]
     first = next((at for at, (file, _, _) in enumerate(frames) if file.startswith("<cell ")), None)
     if first is None:
         return None
