@@ -122,7 +122,7 @@ def test_an_exception_for_the_model_and_for_the_client(http: httpx2.Client, mode
 
 def test_an_exception_that_the_code_has_forged_is_no_fault_of_ours(http: httpx2.Client, model: Model) -> None:
     forged = (
-        "import json\nplain = json.dumps\n"
+        "import json\nplain = json.plain = getattr(json, 'plain', json.dumps)\n"
         "json.dumps = lambda value, **how: {} if 'ename' in value else plain(value, **how)\n"
         "print('before')\n1 / 0"
     )

@@ -317,6 +317,7 @@ async def test_tables_and_arrays_by_shape_and_types(session: Session) -> None:
         ("total = 1\nprint(totla)", "Did you mean 'total'"),
         ("np.zeros(3)", "import numpy as np"),
         ("'x'.uper()", "'upper'"),
+        ("input('Name? ')", "Write the values into the code"),
         ("import urllib.request\nurllib.request.urlopen('http://example.com')", "There is no network"),
         ("open('t', 'wb').write('東京タワーはきれい'.encode('shift_jis'))\nopen('t').read()", "'shift_jis'"),
         (
@@ -417,6 +418,18 @@ async def test_where_it_was_when_the_time_was_up(session: Session) -> None:
     assert (told.ename, told.frames[-1].function, told.frames[-1].line) == ("KeyboardInterrupt", "wait", 3)
     assert shown(told)["n"] == "int: 60"
     assert await session.says("print('alive')") == "alive"
+
+
+async def test_where_it_was_in_an_event_loop(session: Session) -> None:
+    result = await session.run(
+        "import asyncio\nasync def fetch(n):\n    await asyncio.sleep(n)\nawait asyncio.gather(fetch(60))\n",
+        timeout=0.5,
+    )
+    told = result.outputs[-1]
+    assert isinstance(told, results.Raised)
+    assert told.ename == "KeyboardInterrupt"
+    assert '  File "<cell 1>", line 3, in fetch' in told.brief
+    assert shown(told) == {"n": "int: 60"}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ _MAX_VALUES_TEXT = 2400
 _LONGEST_CYCLE = 8
 """Calls of functions that call each other, that are told once."""
 _FEWEST_ROUNDS = 4
+_MAX_CHAIN = 8
+"""Exceptions that came from one another, or are gathered in one, that are looked through for the place."""
 _MAX_LINES = 10
 """Of one expression, that are looked through for names."""
 _NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
@@ -39,7 +41,9 @@ def described(error: BaseException, whole: traceback.TracebackException) -> dict
     for part in _parts(whole):
         part.stack = _Stack(_folded(part.stack))
     told: dict[str, Any] = {"brief": _brief(whole), "frames": _frames(whole), "values": [], "hint": None}
-    innermost = _innermost(error)
+    innermost = None
+    with contextlib.suppress(RecursionError):  # of groups in groups
+        innermost = _innermost(error)
     # Each for itself: what one stumbles over the other may know.
     if innermost is not None:
         with contextlib.suppress(Exception):
@@ -201,18 +205,32 @@ def _frame(filename: str, line: int | None, function: str, code: str | None, lef
 
 
 def _innermost(error: BaseException) -> TracebackType | None:
-    """The last of the user's own frames; of a group, that of its first exception that has one."""
-    found = None
-    at = error.__traceback__
+    """The last of the user's own frames; of a group, that of its first exception that has one.
+
+    Where a library has raised in place of another exception, as event loops do, it is that one's.
+    """
+    if issubclass(type(error), BaseExceptionGroup):
+        for inner in BaseExceptionGroup.exceptions.__get__(error)[:_MAX_CHAIN]:
+            below = _innermost(inner)
+            if below is not None:
+                return below
+    at: BaseException | None = error
+    for _ in range(_MAX_CHAIN):
+        if at is None:
+            return None
+        found = _last_own(at)
+        if found is not None:
+            return found
+        at = at.__cause__ or at.__context__
+    return None
+
+
+def _last_own(error: BaseException) -> TracebackType | None:
+    found, at = None, error.__traceback__
     while at is not None:
         if is_own(at.tb_frame.f_code.co_filename):
             found = at
         at = at.tb_next
-    if issubclass(type(error), BaseExceptionGroup):
-        for inner in BaseExceptionGroup.exceptions.__get__(error):
-            below = _innermost(inner)
-            if below is not None:
-                return below
     return found
 
 

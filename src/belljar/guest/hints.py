@@ -63,6 +63,8 @@ def _hint(error: Any, frame: FrameType | None) -> str | None:
         from belljar.guest import charsets
 
         return charsets.of_table(error)
+    if kind is EOFError and _says(error, "EOF when reading a line"):
+        return "Nobody answers input() here, and the standard input is at its end. Write the values into the code."
     if issubclass(kind, MemoryError):
         return _of_memory(error, frame)
     return None

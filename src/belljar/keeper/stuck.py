@@ -50,9 +50,9 @@ def described(stack: str, code: str) -> dict[str, Any] | None:
     left_out = 0
     for at, (file, line, function) in enumerate(frames):
         text = lines[line - 1].strip()[:_NAME_CHARACTERS] if file == cell and line <= len(lines) else ""
-        said = [f'  File "{file[:_NAME_CHARACTERS]}", line {line}, in {function[:_NAME_CHARACTERS]}']
-        said += [f"    {text}"] if text else []
-        plain += said
+        where = f"line {line}, in {function[:_NAME_CHARACTERS]}"
+        shown = [f"    {text}"] if text else []
+        plain += [f'  File "{file[:_NAME_CHARACTERS]}", {where}', *shown]
         is_own = file.startswith(("<cell ", "/files/"))
         if not is_own and at < len(frames) - 1:
             left_out += 1
@@ -60,7 +60,7 @@ def described(stack: str, code: str) -> dict[str, Any] | None:
         brief += (
             [f"  [{left_out} {'call' if left_out == 1 else 'calls'} inside libraries]"] if left_out else []
         )
-        brief += said
+        brief += [f'  File "{_short(file)[:_NAME_CHARACTERS]}", {where}', *shown]
         told.append(
             {
                 "file": _short(file)[:_NAME_CHARACTERS],
