@@ -397,6 +397,69 @@ async def test_what_is_too_much_for_memory(session: Session) -> None:
     assert "kept (ndarray, 76 MiB)" in told.hint
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        (
+            """
+            import time
+            kept = []
+            def load():
+                kept.append(bytearray(b"x") * 2**20)
+                time.sleep(0.002)
+            print("begun")
+            while True:
+                load()
+            """,
+            (5, 6, 9),
+        ),
+        ("print('begun')\ndef f(n):\n    return [str(i) * 20 for i in range(n)]\nf(10**9)\n", (3,)),
+    ],
+    ids=["in many pieces", "in one expression"],
+)
+async def test_where_memory_was_used_up(session: Session, code: str, line: tuple[int, ...]) -> None:
+    result = await session.run(code, timeout=60)
+    assert (result.outcome.status, result.stdout) == ("out_of_memory", "begun\n")
+    told = result.outputs[-1]
+    assert isinstance(told, results.Raised), result
+    assert told.ename == "MemoryError"
+    assert told.frames[-1].line in line
+    assert told.hint is not None
+    assert told.hint.startswith("The session has 1024 MiB of memory (peak 1024 MiB).")
+    assert await session.says("print('alive')") == "alive"
+
+
+async def test_a_run_that_comes_near_its_memory_does_not_notice(session: Session) -> None:
+    result = await session.run(
+        """
+        import sys, time
+        kept = []
+        for n in range(900):
+            kept.append(bytearray(2**20))
+            for at in range(0, 2**20, 4096): kept[-1][at] = 1
+            if n % 10 == 0: print(n, file=sys.stderr)
+        time.sleep(0.3)
+        print("done")
+        """,
+        timeout=60,
+    )
+    assert (result.outcome.status, result.stdout) == ("completed", "done\n")
+    assert result.stderr == "".join(f"{n}\n" for n in range(0, 900, 10))
+    result = await session.run(
+        """
+        import os, time
+        del kept
+        large = b"x" * (850 * 2**20)
+        if os.fork() == 0:
+            time.sleep(5)
+            os._exit(0)
+        os.execvp("sh", ["sh", "-c", "sleep 0.5; echo other"])
+        """,
+        timeout=60,
+    )
+    assert (result.stdout, result.return_code) == ("other\n", 0)
+
+
 async def test_an_exception_of_odd_characters_is_told_whole(session: Session) -> None:
     """As JSON a character can have six bytes."""
     for character in ("\\x01", "\\ud800", "\\U0001f600", "界"):

@@ -112,6 +112,16 @@ def test_out_of_memory_names_limit_and_peak() -> None:
     assert "peak 77 MiB" in message
 
 
+def test_out_of_memory_tells_where_it_was_that_near() -> None:
+    near = {"ename": "MemoryError", "evalue": "", "traceback": ["a"], "brief": ["a"], "frames": []}
+    seen = decided(oom_kills=1, exit_status=-9, near=near)
+    assert seen.raised is not None
+    assert seen.raised["traceback"] == ["a"]
+    assert seen.raised["hint"].startswith("The session has ")
+    for other in ({"exit_status": -9}, {"stop": "timed_out"}, {}):
+        assert decided(near=near, **other).raised is None
+
+
 def test_the_limit_is_named_with_its_value_and_the_peak() -> None:
     reached = decided(stop="pids", was_killed=True).outcome
     assert reached.limit is not None

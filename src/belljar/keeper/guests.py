@@ -71,6 +71,8 @@ class Guest:
         self._sending = anyio.Lock(fast_acquire=True)
         self._aside: bytearray | None = None
         """What comes on stderr, while it is asked where it is."""
+        self._place = ""
+        """Where it was when it was asked last in its run, in its own words."""
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
@@ -98,6 +100,7 @@ class Guest:
     def begin(self, run: Run) -> None:
         """What comes from now on is of `run`, until `leave`."""
         self.run = run
+        self._place = ""
         # What a run of a moment writes is read once, at its end.
         self._first_look = self._loop.call_later(_MOMENT_SECONDS, self._drain_all)
 
@@ -149,26 +152,39 @@ class Guest:
 
     async def stack(self) -> str:
         """Where its interpreter is at the moment, in its own words; nothing where it does not say so soon."""
+        self.place()
+        self._place = ""
+        if not outside.hears(self.pid, STACK_SIGNAL):
+            return ""  # it has become another program, which would end by it, or does not want to hear now
         self.flush()
-        self._aside = bytearray()
+        self._aside = aside = bytearray()
+        with contextlib.suppress(OSError):  # it has ended
+            signal.pidfd_send_signal(self._pidfd, STACK_SIGNAL)
         try:
-            with contextlib.suppress(OSError):  # it has ended
-                signal.pidfd_send_signal(self._pidfd, STACK_SIGNAL)
             seen = 0
             for _ in range(_STACK_LOOKS):
                 await asyncio.sleep(_GATHER_SECONDS)
+                if self._aside is not aside:
+                    break  # its run has ended
                 self._take("stderr")
-                if self.exited.is_set() or len(self._aside) > stuck.MAX_BYTES:
+                if self.exited.is_set() or len(aside) > stuck.MAX_BYTES:
                     break
-                if b"(most recent call first):\n" in self._aside and len(self._aside) == seen:
+                if b"(most recent call first):\n" in aside and len(aside) == seen:
                     break  # and nothing has come since
-                seen = len(self._aside)
-            written, rest = stuck.apart(bytes(self._aside))
+                seen = len(aside)
         finally:
+            if self._aside is aside:
+                self.place()
+        return self._place
+
+    def place(self) -> str:
+        """Where its interpreter was when it was asked last; what it wrote besides meanwhile is the run's."""
+        if self._aside is not None:
+            self._place, rest = stuck.apart(bytes(self._aside))
             self._aside = None
-        if rest and self.run is not None:
-            self.run.text("stderr", rest)
-        return written
+            if rest and self.run is not None:
+                self.run.text("stderr", rest)
+        return self._place
 
     def end(self, status: int, cpu_seconds: float) -> None:
         """The zygote has reaped it."""
@@ -327,6 +343,7 @@ class Guest:
             raise ProtocolError("an end that is too long")
         run.heard()
         self.flush()
+        self.place()
         run.finished = {**message.head, "body": message.body}
         run.end()
 

@@ -16,6 +16,7 @@ _MAX_VALUES = 16
 _MAX_HELP = 1000
 """Characters of each text that helps to mend code."""
 _MAX_NUMBER = 2**31
+_LESS = "Work in pieces, or with smaller types, and `del` what is not needed."
 _KEPT = "The session's variables and files are kept."
 _LOST = "The session's variables are lost with the interpreter, its files are kept."
 
@@ -42,6 +43,8 @@ class Ending:
     """The most that was seen of each limit, by the limit's name."""
     stuck: dict[str, Any] | None = None
     """Where the code was that did not heed the interrupt, as an exception is told. In the guest's own words, too."""
+    near: dict[str, Any] | None = None
+    """Where it was when memory was nearly used up."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +108,16 @@ def _decide(ending: Ending, values: dict[str, float]) -> Decided:
     """The first cause wins: the keeper's own stop, the kernel's kill, the exit, then the guest's word."""
     has_gone = ending.was_killed or ending.exit_status is not None
     after = _LOST if has_gone else _KEPT
-    raised = _raised(ending.finished) or ending.stuck
-    if raised is not None and raised["ename"].endswith("MemoryError"):
-        has = _said("The session has {value} of memory{peak}.", _limit("memory_bytes", values, ending))
-        raised["hint"] = f"{has} {raised.get('hint') or ''}".rstrip()
     stop = ending.stop
     # The channel that breaks is a sign of the death; a caller or a limit that ended the run is no such sign.
     if ending.oom_kills and (
         (stop is None and ending.exit_status == -signal.SIGKILL) or (stop == "protocol" and has_gone)
     ):
         stop = "out_of_memory"
+    raised = _raised(ending.finished) or (ending.near if stop == "out_of_memory" else ending.stuck)
+    if raised is not None and raised["ename"].endswith("MemoryError"):
+        has = _said("The session has {value} of memory{peak}.", _limit("memory_bytes", values, ending))
+        raised["hint"] = f"{has} {raised.get('hint') or _LESS}"
     if stop is not None:
         status, name, said, code = _STOPS[stop]
         limit = _limit(name, values, ending) if name else None

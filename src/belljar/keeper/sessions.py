@@ -315,6 +315,7 @@ class Session:
             has_namespaces=self._site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
+            ask_place=guest.stack if request["code"] is not None else None,
         )
         # Most runs are over before it is time for the first look.
         watcher = asyncio.get_running_loop().call_later(
@@ -375,6 +376,7 @@ class Session:
                 "file_locks": run.peak_locks,
             },
             stuck=run.stuck,
+            near=stuck.described(guest.place(), request["code"] or "", "MemoryError"),
         )
         self._pids_refused = refused
         if not killed and guest.exited.is_set():

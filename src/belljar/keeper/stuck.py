@@ -1,7 +1,8 @@
 """Where code is that does not stop when it is told to: the guest's words, read with care. Pure.
 
 An interpreter heeds SIGINT between two steps of Python: not while a library's own code keeps it, and not where the code
-catches it. To another signal a handler in C answers at once, and writes the stack to stderr (`faulthandler`).
+catches it. To another signal a handler in C answers at once, and writes the stack to stderr (`faulthandler`). It is
+sent as well when memory is nearly used up: who is killed for want of it says nothing any more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ _MAX_FRAMES = 100
 _HEAD = re.compile(r"(?:Stack|(?:Current t|T)hread 0x[0-9a-f]{1,16}.{0,64}) \(most recent call first\):\Z")
 _FRAME = re.compile(r'  File "(.*)", line (\d{1,9}) in (.*)')
 _NAME_CHARACTERS = 200
-_NOT_HEEDED = "the code did not stop when it was told to"
+_KINDS = {
+    "KeyboardInterrupt": "the code did not stop when it was told to",
+    "MemoryError": "the memory of the session was nearly used up here",
+}
 
 
 def apart(written: bytes) -> tuple[str, bytes]:
@@ -35,8 +39,11 @@ def apart(written: bytes) -> tuple[str, bytes]:
     return "", written
 
 
-def described(stack: str, code: str) -> dict[str, Any] | None:
-    """The stack as an exception is told, from the code's own first line on; None where none of them is in it."""
+def described(stack: str, code: str, ename: str = "KeyboardInterrupt") -> dict[str, Any] | None:
+    """The stack as an exception is told, from the code's own first line on; None where none of them is in it.
+
+    `ename` is what the exception would be: KeyboardInterrupt or MemoryError.
+    """
     frames = [
         (found[1], int(found[2]), found[3]) for found in map(_FRAME.fullmatch, stack.splitlines()) if found
     ]
@@ -72,10 +79,10 @@ def described(stack: str, code: str) -> dict[str, Any] | None:
             }
         )
         left_out = 0
-    head, tail = "Traceback (most recent call last):", f"KeyboardInterrupt: {_NOT_HEEDED}"
+    head, tail = "Traceback (most recent call last):", f"{ename}: {_KINDS[ename]}"
     return {
-        "ename": "KeyboardInterrupt",
-        "evalue": _NOT_HEEDED,
+        "ename": ename,
+        "evalue": _KINDS[ename],
         "traceback": [head, *plain, tail],
         "brief": [head, *brief, tail],
         "frames": told,
