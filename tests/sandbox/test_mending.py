@@ -449,11 +449,12 @@ async def test_a_run_that_comes_near_its_memory_does_not_notice(session: Session
         """
         import os, time
         del kept
-        large = b"x" * (850 * 2**20)
         if os.fork() == 0:
+            time.sleep(0.3)
+            large = b"x" * (900 * 2**20)
             time.sleep(5)
             os._exit(0)
-        os.execvp("sh", ["sh", "-c", "sleep 0.5; echo other"])
+        os.execvp("sh", ["sh", "-c", "sleep 2; echo other"])
         """,
         timeout=60,
     )
