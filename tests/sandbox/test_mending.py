@@ -111,9 +111,20 @@ async def test_chains_groups_and_syntax_errors(session: Session) -> None:
     text = "\n".join(told.brief)
     assert "some parts (1 sub-exception)" in text and "ZeroDivisionError" in text
     assert shown(told)["divisor"] == "int: 0"
+    assert [frame.function for frame in told.frames] == ["<module>", "<module>", "part"]
+    assert told.notes[0] == "In part, line 4:"
     told = await raised(session, "x = 1\ny = (2,\n")
     (frame,) = told.frames
     assert (frame.file, frame.line, frame.function, frame.code) == ("<cell 3>", 2, "", "y = (2,")
+
+
+async def test_what_a_library_says_twice_is_told_once(session: Session) -> None:
+    told = await raised(session, "import pandas as pd\npd.DataFrame({'a': [1]})['b']\n")
+    assert "direct cause" in "\n".join(told.traceback)
+    assert "direct cause" not in "\n".join(told.brief)
+    assert told.brief.count("KeyError: 'b'") == 1
+    told = await raised(session, "pd.DataFrame({'a': [1]}).loc[5]\n")
+    assert "ValueError: 5 is not in range" in told.brief
 
 
 async def test_a_module_of_the_users_is_their_own(session: Session) -> None:
@@ -181,7 +192,7 @@ async def test_no_method_of_the_codes_own_is_called_for_a_value(session: Session
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("Claims()", "Claims: with no attributes of its own"),
+        ("Claims()", "Claims: a Claims"),
         ("Properties()", "Properties: a Properties"),
         ("slice(Loud(), None)", "slice: slice(a Loud, None, None)"),
         ("Unread('x', Loud())", "Unread: ('x', a Loud)"),
@@ -317,6 +328,17 @@ async def test_tables_and_arrays_by_shape_and_types(session: Session) -> None:
         ("total = 1\nprint(totla)", "Did you mean 'total'"),
         ("np.zeros(3)", "import numpy as np"),
         ("'x'.uper()", "'upper'"),
+        ("import datetime\ndatetime.now()", "there is datetime.datetime.now."),
+        (
+            "import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table Sales(id, price)')\n"
+            "c.execute('select * from sale')",
+            "There is no table 'sale', but 'Sales'. The tables are: Sales (id, price).",
+        ),
+        (
+            "import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table Sales(id, price)')\n"
+            "c.execute('select s.prize from Sales s')",
+            "There is no column 'prize', but 'price'.",
+        ),
         ("input('Name? ')", "Write the values into the code"),
         ("import urllib.request\nurllib.request.urlopen('http://example.com')", "There is no network"),
         ("open('t', 'wb').write('東京タワーはきれい'.encode('shift_jis'))\nopen('t').read()", "'shift_jis'"),
@@ -347,8 +369,16 @@ async def test_a_hint(session: Session, code: str, says: str) -> None:
         ("df.groupby('Price').sum()", "but 'price'"),
         ("df.merge(df, on='Price')", "but 'price'"),
         ("df.drop(columns=['Price'])", "but 'price'"),
+        ("df.groupby('price').agg({'qty': 'sum'})", "but 'Qty '"),
+        ("df.groupby('price')['qty'].sum()", "but 'Qty '"),
+        ("df.groupby('price')[['qty']].sum()", "but 'Qty '"),
+        ("df.drop(columns=['qty', 'prices'])", "There is no column 'prices', but 'price'"),
         ("df.pirce", "'price'"),
         ("df.loc['b']", "The labels are: 'a'."),
+        (
+            "import sqlite3\nc = sqlite3.connect(':memory:')\ndf.to_sql('t', c)\npd.read_sql('select x from t', c)",
+            "The tables are: t (index, price, Qty ).",
+        ),
         ("df.append(df)", "pd.concat"),
         ("open('t', 'wb').write('städte\\nKöln'.encode('cp1252'))\npd.read_csv('t')", "'cp1252'"),
         ("open('t', 'wb').write('名前\\nです'.encode('shift_jis'))\npd.read_csv('t')", "'shift_jis'"),

@@ -40,10 +40,12 @@ def described(error: BaseException, whole: traceback.TracebackException) -> dict
     """{brief, frames, values, hint} of an exception; `whole` is its traceback without our frames, and is folded."""
     for part in _parts(whole):
         part.stack = _Stack(_folded(part.stack))
-    told: dict[str, Any] = {"brief": _brief(whole), "frames": _frames(whole), "values": [], "hint": None}
-    innermost = None
+    innermost, parts = None, [whole]
     with contextlib.suppress(RecursionError):  # of groups in groups
-        innermost = _innermost(error)
+        innermost, parts = _innermost(error, whole)
+    _leave_out_echoes(whole)
+    frames = [frame for part in parts for frame in _frames(part)]
+    told: dict[str, Any] = {"brief": _brief(whole), "frames": frames, "values": [], "hint": None}
     # Each for itself: what one stumbles over the other may know.
     if innermost is not None:
         with contextlib.suppress(Exception):
@@ -164,6 +166,17 @@ def _without_rounds(frames: list[traceback.FrameSummary]) -> list[traceback.Fram
     return kept
 
 
+def _leave_out_echoes(whole: traceback.TracebackException) -> None:
+    """A library's exception that the next one tells again, word for word, is not told twice."""
+    cause = whole.__cause__ or whole.__context__
+    if cause is None or any(is_own(frame.filename) for frame in cause.stack):
+        return
+    word, again = (part.format_exception_only() for part in (cause, whole))
+    text = "".join(word).partition(": ")[2].strip()
+    if text and text in "".join(again):
+        whole.__cause__ = whole.__context__ = None
+
+
 def _brief(whole: traceback.TracebackException) -> list[str]:
     text = "".join(whole.format()).rstrip("\n")
     if len(text) > _MAX_BRIEF:
@@ -204,25 +217,30 @@ def _frame(filename: str, line: int | None, function: str, code: str | None, lef
 # -- values ------------------------------------------------------------------------------------------------
 
 
-def _innermost(error: BaseException) -> TracebackType | None:
-    """The last of the user's own frames; of a group, that of its first exception that has one.
+def _innermost(
+    error: BaseException, whole: traceback.TracebackException
+) -> tuple[TracebackType | None, list[traceback.TracebackException]]:
+    """The last of the user's own frames, and the parts of `whole` by which one comes to it.
 
-    Where a library has raised in place of another exception, as event loops do, it is that one's.
+    Of a group it is that of its first exception that has one. Where a library has raised in place of another exception,
+    as event loops do, it is that one's.
     """
     if issubclass(type(error), BaseExceptionGroup):
-        for inner in BaseExceptionGroup.exceptions.__get__(error)[:_MAX_CHAIN]:
-            below = _innermost(inner)
-            if below is not None:
-                return below
-    at: BaseException | None = error
+        within = zip(BaseExceptionGroup.exceptions.__get__(error), whole.exceptions or (), strict=False)
+        for inner, part in itertools.islice(within, _MAX_CHAIN):
+            found, parts = _innermost(inner, part)
+            if found is not None:
+                return found, [whole, *parts]
+    at, here = error, whole
     for _ in range(_MAX_CHAIN):
-        if at is None:
-            return None
         found = _last_own(at)
         if found is not None:
-            return found
-        at = at.__cause__ or at.__context__
-    return None
+            return found, [here]
+        before, there = at.__cause__ or at.__context__, here.__cause__ or here.__context__
+        if before is None or there is None:
+            break
+        at, here = before, there
+    return None, [whole]
 
 
 def _last_own(error: BaseException) -> TracebackType | None:

@@ -63,6 +63,10 @@ def _hint(error: Any, frame: FrameType | None) -> str | None:
         from belljar.guest import charsets
 
         return charsets.of_table(error)
+    if issubclass(kind, Exception) and (_says(error, "no such table: ") or _says(error, "no such column: ")):
+        from belljar.guest import databases
+
+        return databases.hint(error, frame)
     if kind is EOFError and _says(error, "EOF when reading a line"):
         return "Nobody answers input() here, and the standard input is at its end. Write the values into the code."
     if issubclass(kind, MemoryError):

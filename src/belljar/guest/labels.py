@@ -13,6 +13,9 @@ from typing import Any
 from belljar.guest import values
 from belljar.guest.alike import MAX_NAMES, close, listed, quoted
 
+_OF_LABELS = re.compile(
+    r"\] (not in index|not found in axis|are in the \[|do not exist)|^Columns? not found: "
+)
 _PLAIN = (str, int, float, bytes)
 """Types of keys of which no other method is called than Python's own."""
 
@@ -45,9 +48,10 @@ def hint(error: Any, frame: FrameType | None) -> str | None:
 
 
 def _wanted(key: Any, labels: list[Any]) -> list[Any]:
-    """The labels that are missing: of a list of them pandas says so in a text."""
-    if type(key) is str and re.search(r"\] (not in index|not found in axis|are in the \[)", key):
+    """The labels that are missing: of several, and of some at times, pandas says so in a text."""
+    if type(key) is str and _OF_LABELS.search(key):
         found = re.findall(r"'([^']*)'", re.sub(r"dtype='[^']*'", "", key))
+        found += re.findall(r"^Column not found: (.+)", key)
         return [name for name in found if name not in labels] or [key]
     return [key]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import builtins
 import keyword
 import sys
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 from belljar.guest import values
 from belljar.guest.alike import MAX_NAMES, close, listed
 
+_MAX_WITHIN = 3
 _ALIASES = {
     "np": "import numpy as np",
     "pd": "import pandas as pd",
@@ -76,8 +77,26 @@ def of_attribute(error: Any) -> str | None:
         near = close(name, [*columns, *names])
         said = f"Close: {listed(near)}. " if near else ""
         return f"{said}The columns are: {listed(columns) or 'none'}."
+    if issubclass(kind, ModuleType) and (within := _within(owner, name)):
+        return f"The module does not have it, but there is {', '.join(within)}."
     near = close(name, names)
     return f"Did you mean {listed(near)}?" if near else None
+
+
+def _within(module: Any, name: str) -> list[str]:
+    """Attributes of that name of a module's classes; first that of the class with the module's own name."""
+    own = values.own_attributes(module) or {}
+    title = own.get("__name__")
+    if type(title) is not str:
+        return []
+    found = [
+        f"{title}.{place}.{name}"
+        for place, value in own.items()
+        if issubclass(type(value), type)
+        and not place.startswith("_")
+        and name in values.class_attributes(value)
+    ]
+    return sorted(found, key=lambda path: path != f"{title}.{title.rpartition('.')[2]}.{name}")[:_MAX_WITHIN]
 
 
 def _attributes(owner: Any) -> list[str]:

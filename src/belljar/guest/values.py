@@ -13,6 +13,7 @@ from types import (
     FunctionType,
     GetSetDescriptorType,
     MemberDescriptorType,
+    MethodType,
     ModuleType,
 )
 from typing import Any
@@ -76,7 +77,7 @@ def described(value: Any, name: str = "") -> tuple[str, str] | None:
     `name` is what it is known by: of what that calls a secret, the size is all that is told.
     """
     kind = type(value)
-    if issubclass(kind, ModuleType | type | BuiltinFunctionType):
+    if issubclass(kind, ModuleType | type | BuiltinFunctionType | MethodType):
         return None
     if issubclass(kind, FunctionType):
         if not value.__code__.co_filename.startswith("<cell "):
@@ -215,13 +216,15 @@ def _array(value: Any) -> str:
 
 def _object(value: Any, depth: int) -> str:
     """An object of the code's own: what it has, without a property."""
-    own = own_attributes(value)
+    kind, own = type(value), own_attributes(value)
     if own is None or depth == 0:
-        return f"a {name_of(type(value))}"
-    items = itertools.islice(own.items(), _MAX_ITEMS)
-    some = [f"{name}={_part_of(name, item, 0)}" for name, item in items if type(name) is str]
-    more = ", …" if len(own) > _MAX_ITEMS else ""
-    return f"with {', '.join(some)}{more}" if some else "with no attributes of its own"
+        return f"a {name_of(kind)}"
+    is_own = _MODULE.__get__(kind) == "__main__"
+    names = [name for name in own if type(name) is str and (is_own or not name.startswith("_"))]
+    if not names:
+        return "with no attributes of its own" if is_own else f"a {name_of(kind)}"
+    some = [f"{name}={_part_of(name, own[name], 0)}" for name in names[:_MAX_ITEMS]]
+    return f"with {', '.join(some)}{', …' if len(names) > _MAX_ITEMS else ''}"
 
 
 def variables(frame: FrameType) -> Mapping[str, Any]:
