@@ -82,6 +82,7 @@ def test_a_result_as_a_document() -> None:
                 "size_bytes": 3,
                 "change": "created",
                 "holds": 0,
+                "chart": None,
             }
         ],
         "deleted": [],

@@ -80,6 +80,7 @@ async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) ->
         item.stdin or "",
         item.env,
         is_last=True,
+        charts=item.charts,
     )
     session = f"batch-{next(_names)}"
     try:
@@ -101,6 +102,7 @@ async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) ->
             mime_type=media_type(file.path, b""),
             size_bytes=file.size_bytes,
             change=file.change,
+            chart=file.chart,
         )
         for file in result.files[:_NAMED]
     ]

@@ -87,6 +87,7 @@ async def _run_in(
         asked.stdin or "",
         asked.env,
         is_last=is_fresh,
+        charts=asked.charts,
     )
     activity.container_id = container.id
     async with parts.placement.use(container.id, imports) as session:
@@ -189,4 +190,5 @@ def _file(file: File, ran: Ran) -> ExecutionFile:
         size_bytes=file.size_bytes,
         change="modified" if file.id in ran.modified else "created",
         holds=len(ran.archive.paths) if ran.archive is not None and is_archive else 0,
+        chart=ran.charts.get(file.id),
     )

@@ -12,6 +12,7 @@ from belljar.gateway.placement import Session
 from belljar.gateway.store import File
 from belljar.gateway.tools import Archive, Image, Ran
 from belljar.wire import media
+from belljar.wire.charts import Chart
 
 INLINE_IMAGE_BYTES = 32 * 1024 * 1024
 """Of all images of one run; a larger one is a file to be fetched."""
@@ -24,6 +25,10 @@ class _Kept:
     images: list[Image] = field(default_factory=list)
     digests: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
+    charts: dict[str, Chart] = field(default_factory=dict)
+    """By the id of the file."""
+    seen: set[str] = field(default_factory=set)
+    """The ids of charts that are among the images."""
     image_bytes_left: int = INLINE_IMAGE_BYTES
     modified: set[str] = field(default_factory=set)
     archive: Archive | None = None
@@ -42,6 +47,7 @@ class _Kept:
             call,
             modified=frozenset(self.modified),
             archive=self.archive,
+            charts=self.charts,
         )
 
 
@@ -96,12 +102,14 @@ async def _keep_figure(output: results.Display, kept: _Kept, files: TenantFiles,
             saved = await files.keep(name, body, container_id=container_id)
         except StorageQuotaExceeded:
             kept.not_kept.append(name)
-            kept.images.append(Image(kind, body, name))  # it can be looked at all the same
+            kept.images.append(Image(kind, body, name, output.chart))  # it can be looked at all the same
             continue
         kept.figures.append(saved.file)
         if saved.digest not in kept.digests:
-            kept.images.append(Image(kind, body, name))
+            kept.images.append(Image(kind, body, name, output.chart))
         kept.digests.add(saved.digest)
+        if output.chart is not None and output.chart.id:
+            kept.seen.add(output.chart.id)
 
 
 async def _keep_files(
@@ -139,10 +147,17 @@ async def _keep_file(file: results.WorkFile, kept: _Kept, files: TenantFiles, se
     kept.files.append(saved.file)
     if file.change == "modified":
         kept.modified.add(saved.file.id)
+    chart = file.chart
+    if chart is not None:
+        kept.charts[saved.file.id] = chart
     if saved.image is None:
         return
+    if chart is not None and chart.id in kept.seen:
+        return  # a file to have of a chart that can be looked at already
     kept.shown.add(saved.file.id)
     kept.image_bytes_left -= len(saved.image)
     if saved.digest not in kept.digests:
-        kept.images.append(Image(saved.file.mime_type, saved.image, saved.file.path))
+        kept.images.append(Image(saved.file.mime_type, saved.image, saved.file.path, chart))
     kept.digests.add(saved.digest)
+    if chart is not None and chart.id:
+        kept.seen.add(chart.id)

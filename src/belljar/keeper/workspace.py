@@ -31,7 +31,7 @@ class Changes:
     """What a run has done to the files."""
 
     files: list[dict[str, Any]] = field(default_factory=list)
-    """New or different ones, as {path, size_bytes, handle, change}, or with `call` in place of `change`."""
+    """New or different ones, as {path, size_bytes, handle, inode, change}, or with `call` in place of `change`."""
     deleted: list[str] = field(default_factory=list)
     """Paths in the working directory."""
     is_whole: bool = True
@@ -107,8 +107,8 @@ class Workspace:
         return await anyio.to_thread.run_sync(_described, before, self._listing, _output(output_dir))
 
     async def outputs(self, output_dirs: list[str | None]) -> Changes:
-        """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, call}: `call` is its place
-        in the list."""
+        """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, inode, call}: `call` is
+        its place in the list."""
         self._is_untouched = False  # commands may have written anywhere
         tops = [_output(name) if name is not None else None for name in output_dirs]
         some = [top for top in tops if top is not None]
@@ -283,7 +283,12 @@ def _described(before: Listing, after: Listing, output_top: bytes) -> Changes:
 
 
 def _file(path: bytes, top: bytes, seen: Seen) -> dict[str, Any]:
-    return {"path": _shown(path, top), "size_bytes": seen.size_bytes, "handle": path.hex()}
+    return {
+        "path": _shown(path, top),
+        "size_bytes": seen.size_bytes,
+        "handle": path.hex(),
+        "inode": seen.inode,
+    }
 
 
 def _shown(path: bytes, top: bytes) -> str:

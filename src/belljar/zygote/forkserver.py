@@ -51,7 +51,7 @@ def main(control: socket.socket) -> Birth:
     kernel.set_title("belljar zygote")
     kernel.capabilities()
     kernel.Landlock.abi()
-    display.hook_pyplot()
+    display.hook_libraries()
     # A handler in C: it answers while a library keeps the interpreter, too. Guests inherit it.
     faulthandler.register(kernel.STACK_SIGNAL, file=2, all_threads=False, chain=False)
     # All of ours is loaded; what looks for packages is not to find, and to hold open, the archive that it came in.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from belljar import link, results
 from belljar.gateway.search import Found, declared
 from belljar.gateway.store import File
+from belljar.wire.charts import Chart
 from belljar.wire.execution import Limits
 
 CODE, BASH, EDITOR = "code_execution", "bash_code_execution", "text_editor_code_execution"
@@ -25,9 +26,12 @@ class Image:
     body: bytes
     name: str = ""
     """Of its file, where it has one."""
+    chart: Chart | None = None
+    """What it shows, where that is known."""
 
 
 _LISTED_PATHS = 10
+_PATH_CHARACTERS = 120
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Archive:
     @property
     def word(self) -> str:
         """What is said of it."""
-        some = ", ".join(self.paths[:_LISTED_PATHS])
+        shown = self.paths[:_LISTED_PATHS]
+        some = ", ".join(p if len(p) <= _PATH_CHARACTERS else f"…{p[1 - _PATH_CHARACTERS :]}" for p in shown)
         more = ", …" if len(self.paths) > _LISTED_PATHS else ""
         return f"{len(self.paths):,} more files are in {self.name}: {some}{more}."
 
@@ -65,6 +70,8 @@ class Ran:
     """The ids of those of `files` that were there before."""
     archive: Archive | None = None
     """Which of `files` holds others."""
+    charts: Mapping[str, Chart] = field(default_factory=dict)
+    """What those of `files` show that are charts, by id."""
 
     @property
     def size(self) -> int:
