@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import belljar
+from belljar.builds import Build
 from belljar.errors import JailUnavailable
 
 _MODULES = ("__init__.py", "frames.py", "kernel.py", "packets.py", "layout.py", "zygote/*.py", "guest/*.py")
@@ -35,9 +36,13 @@ class Runtime:
     version: str
     base_prefix: Path
     packages: dict[str, str]
+    known: tuple[dict[str, list[str]], dict[str, list[str]]] | None = None
+    """What `ask_for_packages` returns, where it is known already."""
 
     def ask_for_packages(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """For each name that can be imported the distributions it comes from; for each of these, what it requires."""
+        if self.known is not None:
+            return self.known
         owners, requires = _asked(self.python, _PACKAGES)
         return owners, requires
 
@@ -66,6 +71,18 @@ print(json.dumps({
     "packages": {d.name: d.version for d in importlib.metadata.distributions(path=own)},
 }))
 """
+
+
+def built_runtime(build: Build) -> Runtime:
+    """One that `belljar runtime` has made: nothing of it is run for this. Raises JailUnavailable."""
+    facts, python = build.facts, build.environment / "bin" / "python"
+    if not python.exists():
+        raise JailUnavailable(
+            f"its Python {python} leads nowhere: {facts.base_python} is gone. "
+            f"Build it anew: belljar runtime rebuild {facts.name}"
+        )
+    known = (facts.owners, facts.requires)
+    return Runtime(build.environment, python, facts.python, Path(facts.base_prefix), facts.packages, known)
 
 
 def inspect_runtime(path: Path) -> Runtime:
