@@ -94,6 +94,8 @@ class Facts(BaseModel):
     requires: dict[str, list[str]]
     programs: list[str]
     """Commands that packages have brought."""
+    folder: str
+    """In which paths in the requirements begin."""
     preload: list[list[str]]
     """As it was asked for: modules by tier."""
     modules: list[ModuleReport]

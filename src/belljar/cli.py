@@ -26,6 +26,7 @@ from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.keys import keys
 from belljar.models import models
+from belljar.runtimes import runtime
 from belljar.settings import Settings
 from belljar.usage import usage
 from belljar.wire.execution import MIB, BatchLine, Layer, Level, LimitsRequest, json_of
@@ -237,6 +238,7 @@ def _progress() -> Any:
 
 main.add_command(keys)
 main.add_command(models)
+main.add_command(runtime)
 main.add_command(usage)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import belljar
+from belljar import interpreters
 from belljar.builds import Build
 from belljar.errors import JailUnavailable
 
@@ -43,34 +43,7 @@ class Runtime:
         """For each name that can be imported the distributions it comes from; for each of these, what it requires."""
         if self.known is not None:
             return self.known
-        owners, requires = _asked(self.python, _PACKAGES)
-        return owners, requires
-
-
-_PACKAGES = """
-import importlib.metadata as metadata, json, re
-def plain(name):
-    return re.sub("[-_.]+", "-", name).lower()
-owners = {name: [plain(owner) for owner in own] for name, own in metadata.packages_distributions().items()}
-requires = {
-    plain(dist.name): [
-        plain(re.match(r"[\\w.-]+", line)[0]) for line in dist.requires or () if "extra ==" not in line
-    ]
-    for dist in metadata.distributions() if dist.name
-}
-print(json.dumps([owners, requires]))
-"""
-
-_QUESTION = """
-import importlib.metadata, json, platform, sys
-own = [entry for entry in sys.path if entry.startswith(sys.prefix)]
-print(json.dumps({
-    "version": platform.python_version(),
-    "implementation": sys.implementation.name,
-    "base_prefix": sys.base_prefix,
-    "packages": {d.name: d.version for d in importlib.metadata.distributions(path=own)},
-}))
-"""
+        return interpreters.packages(self.python)
 
 
 def built_runtime(build: Build) -> Runtime:
@@ -94,16 +67,10 @@ def inspect_runtime(path: Path) -> Runtime:
             "and BELLJAR_RUNTIME names another Python environment"
         )
     try:
-        facts = _asked(python, _QUESTION)
+        found = interpreters.about(python)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or error
         raise JailUnavailable(f"the runtime's Python at {python} does not run: {detail}") from error
-    if facts["implementation"] != "cpython" or tuple(map(int, facts["version"].split(".")[:2])) < (3, 11):
-        raise JailUnavailable(f"the runtime at {path} is {facts['version']}; CPython 3.11 or newer is needed")
-    return Runtime(path, python, facts["version"], Path(facts["base_prefix"]), facts["packages"])
-
-
-def _asked(python: Path, question: str) -> Any:
-    asked = [str(python), "-I", "-c", question]
-    answer = subprocess.run(asked, capture_output=True, check=True, timeout=60, text=True, env={})
-    return json.loads(answer.stdout)
+    if found.is_old:
+        raise JailUnavailable(f"the runtime at {path} is {found.version}; CPython 3.11 or newer is needed")
+    return Runtime(path, python, found.version, Path(found.base_prefix), found.packages)
