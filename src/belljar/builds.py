@@ -28,7 +28,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from belljar.errors import InvalidRequest, NotFound
+from belljar.errors import InvalidRequest, NotFound, RuntimeUnavailable
 from belljar.settings import DATA_TIERS
 
 DEFAULT = "default"
@@ -181,7 +181,7 @@ class Runtimes:
             return None
 
     def find(self, name: str) -> Build:
-        """The current build. Raises NotFound that names those that are there, InvalidRequest where it is broken."""
+        """The current build. Raises NotFound that names those that are there, RuntimeUnavailable for a broken one."""
         directory = self.current_directory(name)
         if directory is None:
             there = ", ".join([DEFAULT, *self.names()])
@@ -198,14 +198,14 @@ class Runtimes:
                 self._known[directory] = known = (written, Build(directory, facts))
         except (OSError, ValidationError) as error:
             name = directory.parent.parent.name
-            raise InvalidRequest(
+            raise RuntimeUnavailable(
                 f"the runtime {name} cannot be read at {directory}: {error}. "
                 f"Build it anew: belljar runtime rebuild {name}"
             ) from error
         return known[1]
 
     def use(self, name: str) -> Use:
-        """Keep the current build from being deleted. Raises NotFound, InvalidRequest."""
+        """Keep the current build from being deleted. Raises NotFound, RuntimeUnavailable."""
         while True:
             build = self.find(name)
             try:
@@ -213,7 +213,7 @@ class Runtimes:
             except FileNotFoundError as error:
                 if self.current_directory(name) != build.directory:
                     continue  # another one has taken its place meanwhile
-                raise InvalidRequest(
+                raise RuntimeUnavailable(
                     f"the runtime {name} is not whole: {build.directory / _IN_USE} is missing. "
                     f"Build it anew: belljar runtime rebuild {name}"
                 ) from error
@@ -306,6 +306,11 @@ class Runtimes:
     def forget(self, name: str) -> None:
         """Have no new session get it."""
         (self.root / name / _CURRENT).unlink()
+
+
+def link_name(name: str) -> str | None:
+    """A runtime as a keeper is told of it (`link.Opening`)."""
+    return None if name == DEFAULT else name
 
 
 def check_name(name: str) -> None:

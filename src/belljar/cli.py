@@ -26,7 +26,7 @@ from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.keys import keys
 from belljar.models import models
-from belljar.runtimes import runtime
+from belljar.runtimes import runtime as runtimes
 from belljar.settings import Settings
 from belljar.usage import usage
 from belljar.wire.execution import MIB, BatchLine, Layer, Level, LimitsRequest, json_of
@@ -105,6 +105,9 @@ def main() -> None:
     help="Memory for the program and all that it starts.",
 )
 @click.option(
+    "--runtime", metavar="NAME", help="What it runs in: one that `belljar runtime create` has made."
+)
+@click.option(
     "--stdin", "pass_stdin", is_flag=True, help="Give the program what this command reads on its stdin."
 )
 def run(
@@ -115,6 +118,7 @@ def run(
     as_json: bool,
     timeout: float | None,
     memory: int | None,
+    runtime: str | None,
     pass_stdin: bool,
 ) -> None:
     """Run a Python program in the jail: print what it prints, save what it makes, end with its exit code.
@@ -134,6 +138,7 @@ def run(
             asked,
             inputs=inputs,
             output_dir=output_dir,
+            runtime=runtime or settings.default_runtime,
             limits=LimitsRequest(),
             on_event=None if as_json else _print_event,
             until=_signalled,
@@ -238,7 +243,7 @@ def _progress() -> Any:
 
 main.add_command(keys)
 main.add_command(models)
-main.add_command(runtime)
+main.add_command(runtimes)
 main.add_command(usage)
 
 

@@ -24,6 +24,7 @@ def execution(
     result: results.Result,
     *,
     container: str | None,
+    runtime: str = "default",
     restored: str = "",
     files: Sequence[ExecutionFile],
     isolation: Isolation,
@@ -35,6 +36,7 @@ def execution(
     return Execution(
         id=new_id("exec"),
         container=container,
+        runtime=runtime,
         restored=bool(restored),
         outcome=outcome,
         return_code=result.return_code,

@@ -43,7 +43,7 @@ _HINTS = (
     ),
     (
         ("was not found in the package registry",),
-        "The package index has none of that name. UV_DEFAULT_INDEX names another index, UV_FIND_LINKS a folder of wheels.",
+        "The package index has none of that name. UV_DEFAULT_INDEX names another index, UV_FIND_LINKS a folder.",
     ),
     (
         ("No solution found",),

@@ -23,6 +23,7 @@ from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
 from belljar.gateway.placement.sleeping import Shelf
 from belljar.gateway.routes import route_names, routes, streamed
+from belljar.gateway.runtimes import Choices, rules_of
 from belljar.gateway.search.opening import open_search
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
@@ -70,7 +71,7 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
 @asynccontextmanager
 async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIterator[Parts]:
     """Everything that lives as long as the gateway. What cannot work is found before the keeper starts."""
-    telemetry, plan = Telemetry(), pricing.load(settings.price_plan)
+    telemetry, plan, rules = Telemetry(), pricing.load(settings.price_plan), rules_of(settings)
     async with (
         open_upstream(settings) as upstream,
         open_search(settings, upstream.kind) as search,
@@ -88,7 +89,17 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
         ):
             tasks.start_soon(_sweep, files, placement, pending, ledger, settings)
             yield Parts(
-                settings, placement, pending, files, upstream, telemetry, access, search, ledger, store
+                settings,
+                placement,
+                pending,
+                files,
+                Choices(settings, placement, rules),
+                upstream,
+                telemetry,
+                access,
+                search,
+                ledger,
+                store,
             )
             tasks.cancel_scope.cancel()
 

@@ -14,6 +14,7 @@ from belljar.gateway.files import TenantFiles
 from belljar.gateway.kept import run_code
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
+from belljar.gateway.runtimes import said
 from belljar.gateway.store import File
 from belljar.gateway.tools import CODE, Ran
 from belljar.imports import imported
@@ -36,21 +37,31 @@ Inputs = Mapping[str, tuple[str, bytes | Callable[[], AsyncIterator[bytes]]]]
 """By name: what a container knows the file by, and its content, or a way to read it."""
 
 
-async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Execution:
-    """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards."""
+async def run(
+    parts: Parts, asked: ExecutionRequest, activity: Activity, runtime: str | None = None
+) -> Execution:
+    """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards.
+
+    `runtime` is what the request says besides, by its header.
+    """
+    runtime = said(runtime, asked.runtime, "runtime")
     limits = _limits(parts, asked.limits)
     client = activity.client
     files = parts.files.of(client.tenant, client.most_stored_bytes)
     inputs = await _inputs(files, asked)
     if asked.container is not None:
         container = parts.placement.named(asked.container, client.tenant)
+        runtime = parts.runtimes.chosen(runtime, container)
         if container is None:
-            container = await parts.placement.create(limits, client.tenant, client.most_containers)
+            container = await parts.placement.create(
+                limits, client.tenant, client.most_containers, runtime=runtime
+            )
         else:
             _check_limits(container, asked.limits)
         ran, restored = await _run_in(parts, container, asked, inputs, files, activity)
     else:
-        container = await parts.placement.create(limits, client.tenant, is_kept=False)
+        runtime = parts.runtimes.chosen(runtime, None)
+        container = await parts.placement.create(limits, client.tenant, is_kept=False, runtime=runtime)
         try:
             ran, restored = await _run_in(parts, container, asked, inputs, files, activity)
         finally:
@@ -58,6 +69,7 @@ async def run(parts: Parts, asked: ExecutionRequest, activity: Activity) -> Exec
     return document.execution(
         ran.result,
         container=container.id if asked.container is not None else None,
+        runtime=runtime,
         restored=restored,
         files=[_file(file) for file in ran.files],
         isolation=parts.placement.description.isolation,
@@ -102,9 +114,12 @@ async def _run_in(
     return ran, session.restored
 
 
-async def create_container(parts: Parts, asked: ContainerRequest, client: Client) -> ContainerDocument:
+async def create_container(
+    parts: Parts, asked: ContainerRequest, client: Client, runtime: str | None = None
+) -> ContainerDocument:
     limits = _limits(parts, asked.limits)
-    container = await parts.placement.create(limits, client.tenant, client.most_containers)
+    runtime = parts.runtimes.chosen(said(runtime, asked.runtime, "runtime"), None)
+    container = await parts.placement.create(limits, client.tenant, client.most_containers, runtime=runtime)
     return _document(parts, container)
 
 
@@ -119,6 +134,7 @@ def _document(parts: Parts, container: Container) -> ContainerDocument:
         last_used_at=rfc3339(container.last_used_at),
         expires_at=rfc3339(container.expires_at),
         limits=container.limits,
+        runtime=container.runtime,
         isolation=parts.placement.description.isolation,
         state=container.state,
     )

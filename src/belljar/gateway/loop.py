@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 
 from belljar import errors
+from belljar.builds import DEFAULT
 from belljar.gateway import attachments, history, profiles, running
 from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
@@ -71,6 +72,8 @@ class Asked:
     """Block types that are streamed only once they are complete."""
     offered: Offered
     activity: Activity
+    runtime: str = DEFAULT
+    """What code runs in: that of the container which the request names, else of the one that it gets."""
 
 
 class ContainerNeeded(errors.InvalidRequest):
@@ -158,7 +161,7 @@ async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
 def _running(now: _Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
     parts, offered = now.parts, now.asked.offered
     searches = Searches(parts.search, offered.search, parts.telemetry) if offered.search is not None else None
-    return Running(parts, offered, now.asked.activity, stack, is_told, searches)
+    return Running(parts, offered, now.asked.activity, stack, is_told, searches, now.asked.runtime)
 
 
 async def _unheard(event: Event) -> None:
@@ -272,7 +275,7 @@ def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> tuple[dic
 def _offer(now: _Answer) -> Offer:
     settings, offered = now.parts.settings, now.asked.offered
     limits = now.running.container.limits if now.running.container else settings.limits()
-    about = now.parts.placement.description
+    about = now.parts.runtimes.installed(now.asked.runtime)
     is_beside_shell = BASH in offered.names
     return Offer(about, limits, settings.timeout_seconds, is_beside_shell, offered.for_code, offered.search)
 

@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.gateway import form, listing, models, profiles, tokens, totals
+from belljar.builds import NAME_PATTERN
+from belljar.gateway import form, listing, models, profiles, runtimes, tokens, totals
 from belljar.gateway.access import OPEN_PATHS
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
@@ -37,6 +38,8 @@ from belljar.wire.resources import (
     Lifecycle,
     ModelDocument,
     ModelList,
+    RuntimeDocument,
+    RuntimeList,
     TokenCount,
     UsageTable,
 )
@@ -97,6 +100,7 @@ _FILE_FORM: Content = {
 }
 _ID: Schema = {**TEXT, "pattern": f"^{listing.ID_PATTERN}$"}
 _TIME: Schema = {**TEXT, "pattern": f"^{totals.TIME}$"}
+_RUNTIME_NAME: Schema = {**TEXT, "pattern": f"^{NAME_PATTERN}$"}
 _BETAS = _header(
     "anthropic-beta", TEXT, "Names, separated by commas. Unknown ones are passed on, or ignored."
 )
@@ -105,6 +109,7 @@ _PROFILE = _header(
     {"enum": list(get_args(Profile))},
     "The shape of results; else it is chosen by the request.",
 )
+_RUNTIME = _header(runtimes.HEADER, _RUNTIME_NAME, "The runtime that code is to run in.")
 _RUNS = (402, 429, 503, 529)
 _ASKS = (502, 503, 504)
 _HEADERS = {
@@ -113,6 +118,7 @@ _HEADERS = {
         "description": "The shape of results in this answer.",
         "schema": {"enum": list(get_args(Profile))},
     },
+    runtimes.HEADER: {"description": "The runtime that code runs in.", "schema": TEXT},
     "belljar-isolation": {"description": "The jail's isolation level.", "schema": TEXT},
     tokens.HEADER: {"description": "Who counted.", "schema": {"enum": ["upstream", "estimate"]}},
 }
@@ -125,15 +131,15 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             "A message of the model, with the code that it wants run, run",
             {"application/json": named("MessageAnswer"), "text/event-stream": named("MessageEvents")},
             _json(named("MessageRequest")),
-            parameters=(_BETAS, _PROFILE),
-            headers=(profiles.HEADER, "belljar-isolation"),
+            parameters=(_BETAS, _PROFILE, _RUNTIME),
+            headers=(profiles.HEADER, runtimes.HEADER, "belljar-isolation"),
             errors=(401, 403, 404, *sorted({*_RUNS, *_ASKS})),
         ),
         "POST /v1/messages/count_tokens": Operation(
             "How many tokens a request has for the model, before it is answered",
             _json(TokenCount),
             _json(named("CountRequest")),
-            parameters=(_BETAS,),
+            parameters=(_BETAS, _RUNTIME),
             headers=(tokens.HEADER,),
             errors=(401, 403, 404, 429, *_ASKS, 529),
         ),
@@ -160,7 +166,11 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             "A model", _json(ModelDocument), errors=(401, 403, 404, 429, *_ASKS, 529)
         ),
         "POST /v1/executions": Operation(
-            "Run code without a model", _json(Execution), _json(ExecutionRequest), errors=(404, *_RUNS)
+            "Run code without a model",
+            _json(Execution),
+            _json(ExecutionRequest),
+            parameters=(_RUNTIME,),
+            errors=(404, *_RUNS),
         ),
         "POST /v1/executions/batch": Operation(
             "Run many programs",
@@ -172,6 +182,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             },
             {"application/x-ndjson": _LINES},
             parameters=(
+                _RUNTIME,
                 _query(
                     "at_once",
                     {"type": "integer", "minimum": 1, "maximum": max_sessions},
@@ -185,10 +196,13 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             _json(ContainerDocument),
             _json(ContainerRequest),
             is_body_needed=False,
-            errors=(429, 503, 529),
+            parameters=(_RUNTIME,),
+            errors=(404, 429, 503, 529),
         ),
         "GET /v1/containers/{id}": Operation("A container", _json(ContainerDocument), errors=(404,)),
         "DELETE /v1/containers/{id}": Operation("End a container", _json(ContainerDeleted), errors=(404,)),
+        "GET /v1/runtimes": Operation("What code can run in", _json(RuntimeList)),
+        "GET /v1/runtimes/{name}": Operation("A runtime", _json(RuntimeDocument), errors=(404, 503)),
         "POST /v1/files": Operation("Send a file", _json(FileDocument), _FILE_FORM),
         "GET /v1/files": Operation(
             "The files of the tenant, the newest first",
@@ -271,10 +285,10 @@ def _schemas(table: Mapping[str, Operation]) -> dict[str, Schema]:
 
 def _described(name: str, operation: Operation) -> Schema:
     parameters = list(operation.parameters)
-    if "{id}" in name:
-        parameters.insert(
-            0, {"name": "id", "in": "path", "required": True, "schema": {**TEXT, "minLength": 1}}
-        )
+    for place in ("id", "name"):
+        if f"{{{place}}}" in name:
+            schema = {**TEXT, "minLength": 1}
+            parameters.insert(0, {"name": place, "in": "path", "required": True, "schema": schema})
     errors = {500, *operation.errors, *((400, 413) if operation.body is not None else ())}
     if name.partition(" ")[2] not in OPEN_PATHS:
         errors |= {401, 429}  # the API key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -124,10 +124,21 @@ Outcome = Ran | Edited | Searched | Failed
 
 
 @dataclass(frozen=True)
+class Installed:
+    """What a runtime has."""
+
+    python: str
+    packages: Mapping[str, str]
+    """Versions by name."""
+    direct: Sequence[str]
+    """Packages that were asked for by name; none where that is not known."""
+
+
+@dataclass(frozen=True)
 class Offer:
     """What a request lets code do, for the descriptions of the tools."""
 
-    about: link.Description
+    about: Installed
     limits: Limits
     timeout_seconds: float
     is_beside_shell: bool

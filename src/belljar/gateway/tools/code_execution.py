@@ -25,6 +25,8 @@ _MAIN_PACKAGES = (
     "pyarrow",
     "pillow",
 )
+_MOST_PACKAGES = 60
+"""That a description names."""
 _NOT_IN_A_NAME = re.compile(r"\W", re.ASCII)
 
 
@@ -46,7 +48,8 @@ def definition(offer: Offer) -> dict[str, Any]:
         f"There is no network and nothing can be installed. Each call may take {offer.timeout_seconds:g} seconds, "
         f"the session {limits.memory_bytes // 2**20} MiB of memory, {limits.disk_bytes // 2**20} MiB of files."
     )
-    packages = [f"{name} {about.packages[name]}" for name in _MAIN_PACKAGES if name in about.packages]
+    named = dict.fromkeys((*_MAIN_PACKAGES, *about.direct))
+    packages = [f"{name} {about.packages[name]}" for name in named if name in about.packages][:_MOST_PACKAGES]
     if packages:
         text += f" Installed, besides the standard library: {', '.join(packages)}."
     if offer.client_tools:

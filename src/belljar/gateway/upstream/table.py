@@ -23,6 +23,7 @@ fallback_name = "qwen3-coder-30b"        # what the model is called at the fallb
 id = "fast"
 upstream = "local"
 name = "qwen3-coder-30b"                 # what it is called there
+runtime = "ml"                           # what its code runs in: belljar runtime create ml
 fences = true                            # it writes code in Markdown instead of calling tools
 defaults = { top_p = 0.9 }
 """
@@ -106,6 +107,8 @@ class ModelEntry(BaseModel):
     upstream: str
     name: str | None = None
     fallback_name: str | None = None
+    runtime: Annotated[str, Field(min_length=1)] | None = None
+    """What its code runs in, where the request does not say so."""
     fences: bool = False
     """It writes code between Markdown fences instead of calling tools."""
     defaults: Defaults = {}
