@@ -86,6 +86,8 @@ class Session:
         self._is_closed = False
         self._is_forking = False
         self._idle_since = time.monotonic()
+        self.is_given = False
+        """To somebody; else it waits parked, or is being made to."""
         self.is_offered = False
         """Its memory, to the kernel, since it is idle."""
         self.zygote: Zygote | None = None

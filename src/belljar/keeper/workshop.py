@@ -90,12 +90,15 @@ class Workshop:
         parked = self.lot.take(tier) if limits is self._shared.parked_limits else None
         if parked is not None:
             # It has waited outside of any request, locked in and checked; it serves this session and no other.
-            return parked.session, {f"parked.{lap}": seconds for lap, seconds in parked.laps.items()}
-        return await self._shared.maker.make(self.site, self.zygotes, limits, tier)
+            session, laps = parked.session, {f"parked.{lap}": seconds for lap, seconds in parked.laps.items()}
+        else:
+            session, laps = await self._shared.maker.make(self.site, self.zygotes, limits, tier)
+        session.is_given = True
+        return session, laps
 
     def count_in_use(self) -> int:
-        """Sessions that are somebody's: all but those that are parked."""
-        return len(self._shared.maker.living_at(self.site)) - len(self.lot)
+        """Sessions that are somebody's."""
+        return sum(session.is_given for session in self._shared.maker.living_at(self.site))
 
     async def _park(self, tier: int, rehearsal: Sequence[str]) -> tuple[Session, dict[str, float]]:
         shared = self._shared
