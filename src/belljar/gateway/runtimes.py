@@ -76,7 +76,7 @@ class Choices:
         if name != DEFAULT:
             try:
                 facts = self._built.find(name).facts
-                return Installed(facts.python, facts.packages, facts.direct)
+                return Installed(facts.python, facts.packages, facts.direct, facts.programs)
             except NotFound:
                 # It was removed under a session that goes on: nobody knows any more what that has.
                 return Installed(self._placement.description.python, {}, ())

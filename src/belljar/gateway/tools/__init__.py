@@ -17,6 +17,23 @@ SEARCH = declared.NAME
 OUR_NAMES = frozenset({CODE, BASH, EDITOR, SEARCH})
 
 
+_MAIN_PACKAGES = (
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "seaborn",
+    "scipy",
+    "sympy",
+    "scikit-learn",
+    "statsmodels",
+    "openpyxl",
+    "pyarrow",
+    "pillow",
+)
+MOST_PACKAGES = 60
+"""That a description names."""
+
+
 @dataclass(frozen=True)
 class Image:
     """A picture to look at: a figure that was left open, or an image file that the run wrote."""
@@ -132,6 +149,21 @@ class Installed:
     """Versions by name."""
     direct: Sequence[str]
     """Packages that were asked for by name; none where that is not known."""
+    programs: Sequence[str] = ()
+    """Commands that packages have brought."""
+
+    @property
+    def shown(self) -> str:
+        """The packages that a model is told of, as a sentence; empty where there are none."""
+        named = dict.fromkeys((*_MAIN_PACKAGES, *self.direct))
+        found = [f"{name} {version}" for name in named if (version := self._version(name))]
+        return (
+            f"Installed, besides the standard library: {', '.join(found[:MOST_PACKAGES])}." if found else ""
+        )
+
+    def _version(self, name: str) -> str | None:
+        """By either form of a name: the lock's, or the package's own."""
+        return self.packages.get(name) or self.packages.get(name.replace("-", "_"))
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,6 @@ from belljar.gateway.tools import CODE, Failed, Offer, string_of
 
 name = CODE
 
-_MAIN_PACKAGES = (
-    "numpy",
-    "pandas",
-    "matplotlib",
-    "seaborn",
-    "scipy",
-    "sympy",
-    "scikit-learn",
-    "statsmodels",
-    "openpyxl",
-    "pyarrow",
-    "pillow",
-)
-_MOST_PACKAGES = 60
-"""That a description names."""
 _NOT_IN_A_NAME = re.compile(r"\W", re.ASCII)
 
 
@@ -48,10 +33,8 @@ def definition(offer: Offer) -> dict[str, Any]:
         f"There is no network and nothing can be installed. Each call may take {offer.timeout_seconds:g} seconds, "
         f"the session {limits.memory_bytes // 2**20} MiB of memory, {limits.disk_bytes // 2**20} MiB of files."
     )
-    named = dict.fromkeys((*_MAIN_PACKAGES, *about.direct))
-    packages = [f"{name} {about.packages[name]}" for name in named if name in about.packages][:_MOST_PACKAGES]
-    if packages:
-        text += f" Installed, besides the standard library: {', '.join(packages)}."
+    if about.shown:
+        text += f" {about.shown}"
     if offer.client_tools:
         text += f"\n\n{_functions(offer.client_tools)}"
     return {
