@@ -76,6 +76,19 @@ def packages(python: Path, only: Path | None = None) -> tuple[dict[str, list[str
     return owners, requires
 
 
+def packages_of(environment: Path) -> Path | None:
+    """The directory in which all packages of a virtual environment are; None for what is no such environment.
+
+    What packages have run whenever a Python starts (`.pth` files) is for the jail, and not for a look at them.
+    """
+    try:
+        config = (environment / "pyvenv.cfg").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = list(environment.glob("lib/python3.*/site-packages"))
+    return found[0] if len(found) == 1 and "include-system-site-packages = false" in config else None
+
+
 def _asked(python: Path, question: str, only: Path | None) -> Any:
     asked = [str(python), "-I", *(("-S",) if only else ()), "-c", question, *((str(only),) if only else ())]
     answer = subprocess.run(asked, capture_output=True, check=True, timeout=_SECONDS, text=True, env={})

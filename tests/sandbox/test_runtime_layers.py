@@ -17,7 +17,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-async def started(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[jail.Started]:
+async def started(
+    anyio_backend: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[jail.Started]:
     """A keeper whose sessions have a runtime of their own, unless they say otherwise."""
     state: Path = tmp_path_factory.mktemp("state")
     folder = wheels.make(tmp_path_factory.mktemp("wheels"))

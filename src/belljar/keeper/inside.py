@@ -43,7 +43,7 @@ class Runtime:
         """For each name that can be imported the distributions it comes from; for each of these, what it requires."""
         if self.known is not None:
             return self.known
-        return interpreters.packages(self.python)
+        return interpreters.packages(self.python, interpreters.packages_of(self.path))
 
 
 def built_runtime(build: Build) -> Runtime:
@@ -67,7 +67,7 @@ def inspect_runtime(path: Path) -> Runtime:
             "and BELLJAR_RUNTIME names another Python environment"
         )
     try:
-        found = interpreters.about(python)
+        found = interpreters.about(python, interpreters.packages_of(path))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or error
         raise JailUnavailable(f"the runtime's Python at {python} does not run: {detail}") from error
