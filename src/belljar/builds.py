@@ -267,7 +267,10 @@ class Runtimes:
         What a builder that was killed has left is deleted first, and what is not whole in the end.
         """
         check_name(name)
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.parent.mkdir(
+            parents=True, exist_ok=True, mode=0o700
+        )  # the state directory, as a server makes it
+        self.root.mkdir(exist_ok=True)
         path = self.root / f".{name}.lock"
         fd = _locked(path, what, name)
         try:

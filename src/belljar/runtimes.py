@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from belljar.keys import AS_JSON, SERVER_STATE
 from belljar.settings import Settings
 
 if TYPE_CHECKING:
-    from belljar.builds import Build, Facts, ModuleReport
+    from belljar.builds import Build, Facts
     from belljar.client.building import Say
 
 T = TypeVar("T")
@@ -217,6 +218,7 @@ def remove(name: str, state_dir: Path | None, as_json: bool) -> None:
 
 
 def _opened(state_dir: Path | None) -> tuple[Settings, builds.Runtimes]:
+    os.umask(0o022)  # what is built is for guests, which have uids of their own
     settings = Settings(state_dir=state_dir) if state_dir else Settings()
     return settings, builds.Runtimes(settings.state_dir / builds.FOLDER)
 
@@ -287,22 +289,19 @@ def _told(build: Build, as_json: bool) -> None:
 
 
 def _print_modules(facts: Facts) -> None:
+    from belljar.client.building import advice
+
     if not facts.modules:
         return
     rows = [("MODULE", "MS", "MB", "")]
     for report in facts.modules:
         memory = f"{report.memory_bytes / 1e6:.0f}"
-        rows.append((report.module, f"{report.milliseconds:.0f}", memory, _word(report)))
+        word = "not imported ahead" if report.problems else "imported ahead"
+        rows.append((report.module, f"{report.milliseconds:.0f}", memory, word))
     _print_table(rows)
-
-
-def _word(report: ModuleReport) -> str:
-    from belljar.client.building import advice
-
-    if not report.problems:
-        return "imported ahead"
-    said = "; ".join(f"{problem.kind}: {problem.detail} ({advice(problem)})" for problem in report.problems)
-    return f"not imported ahead: {said}"
+    for report in facts.modules:
+        for problem in report.problems:
+            click.echo(f"{report.module}: {problem.kind}: {problem.detail}; {advice(problem)}")
 
 
 def _document(facts: Facts) -> dict[str, Any]:

@@ -212,6 +212,23 @@ def test_runtimes_are_described(client: httpx2.Client) -> None:
     assert 'belljar_runtime_state{runtime="one",state="failed"} 0.0' in metrics
 
 
+def test_a_runtime_that_does_not_come_up_is_no_fault_of_the_request(tmp_path: Path, folder: Path) -> None:
+    wheels.build(tmp_path, folder, "one", ["bell_fine==1.0"])
+    environment = tmp_path / "runtimes/one/current/environment"
+    python = environment / "bin" / "python"
+    python.unlink()
+    with serving(tmp_path, **LITTLE) as server, httpx2.Client(base_url=server.url, timeout=120) as client:
+        answer = client.post("/v1/executions", json={"code": "1", "runtime": "one"})
+        assert "belljar runtime rebuild one" in refused(answer, 503)
+        assert client.get("/v1/runtimes/one").json()["state"] == "failed"
+        assert ran(client, "print(1)")["stdout"] == "1\n"
+        (environment.parent / "runtime.json").write_text("{")
+        assert "cannot be read" in refused(
+            client.post("/v1/executions", json={"code": "1", "runtime": "one"}), 503
+        )
+        assert [one["name"] for one in client.get("/v1/runtimes").json()["data"]] == ["default"]
+
+
 def test_a_container_comes_back_in_its_runtime_or_says_that_it_is_gone(tmp_path: Path, folder: Path) -> None:
     wheels.build(tmp_path, folder, "one", ["bell_fine==1.0"])
     with serving(tmp_path, **LITTLE, default_runtime="one") as server:

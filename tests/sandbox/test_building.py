@@ -188,6 +188,29 @@ def test_an_index_that_does_not_answer(tmp_path: Path, folder: Path) -> None:
     assert left_of(tmp_path) == []
 
 
+def test_what_is_built_can_be_read_by_guests_whatever_the_umask(tmp_path: Path, folder: Path) -> None:
+    state = tmp_path / "state"
+    (tmp_path / "r.txt").write_text("bell_fine")
+    before = os.umask(0o077)
+    try:
+        done = wheels.belljar_runtime(
+            state,
+            folder,
+            "create",
+            "one",
+            "-r",
+            str(tmp_path / "r.txt"),
+            UV_CACHE_DIR=str(tmp_path / "cache"),
+        )
+    finally:
+        os.umask(before)
+    assert done.returncode == 0, done.stderr
+    assert state.stat().st_mode & 0o777 == 0o700
+    for path in (state / "runtimes").rglob("*"):
+        if not path.is_symlink() and "builds" in path.parts:
+            assert path.stat().st_mode & (0o005 if path.is_dir() else 0o004), path
+
+
 def test_a_uv_that_is_not_there(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from belljar.client import uv
     from belljar.errors import InvalidRequest

@@ -60,6 +60,19 @@ async def warm(keeper: link.Keeper, name: str) -> None:
     await until(lambda: name in keeper.runtimes and keeper.runtimes[name].state == "ready", DEADLINE_SECONDS)
 
 
+def title(pid: int) -> bytes:
+    """What a process calls itself; nothing when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def zygotes(here: Started) -> list[int]:
+    """The fork servers of all runtimes."""
+    return [pid for pid in here.processes() if title(pid).startswith(b"belljar zygote")]
+
+
 def is_used(build: Build) -> bool:
     """Whether anybody keeps the build from being deleted."""
     with (build.directory / "in-use").open() as file:
@@ -161,18 +174,17 @@ async def test_a_runtime_that_is_not_there(here: Started) -> None:
 
 async def test_it_is_let_go_when_nobody_uses_it(state: Path) -> None:
     async with jail.started(state_dir=state, runtime_idle_seconds=0.5, parked=1) as here:
-        alone = len(here.processes())
+        assert len(zygotes(here)) == 1
         session = await opened(here.keeper, "s", "two")
         assert await session.says(ANSWER) == "fine two"
         assert (await here.keeper.state()).runtimes["two"].sessions == 1
         await anyio.sleep(2.5)  # in use, it stays
         assert (await here.keeper.state()).runtimes["two"].sessions == 1
         assert is_used(built(state, "two"))
+        assert len(zygotes(here)) == 2
         await session.close()
         await until(lambda: here.keeper.runtimes == {}, DEADLINE_SECONDS)
-        await until(
-            lambda: len(here.processes()) <= alone + 1, DEADLINE_SECONDS
-        )  # one was perhaps parked meanwhile
+        await until(lambda: len(zygotes(here)) == 1, DEADLINE_SECONDS)
         assert not is_used(built(state, "two"))
         again = await opened(here.keeper, "t", "two")
         assert await again.says(ANSWER) == "fine two"
@@ -284,14 +296,10 @@ async def test_a_runtime_that_does_not_come_up_says_why_and_is_tried_again(
 
 async def test_a_zygote_of_its_own_that_dies_is_replaced(state: Path) -> None:
     async with jail.started(state_dir=state) as here:
-        before = here.processes()
+        before = zygotes(here)
         session = await opened(here.keeper, "s", "one")
         await warm(here.keeper, "one")
-        own = [
-            pid
-            for pid in here.processes() - before
-            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"belljar zygote")
-        ]
+        own = set(zygotes(here)) - set(before)
         assert own
         for pid in own:
             os.kill(pid, signal.SIGKILL)
@@ -309,7 +317,7 @@ async def test_a_site_that_dies_is_made_again(state: Path) -> None:
         (outer,) = [
             pid
             for pid in here.processes() - before
-            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"belljar boxer")
+            if title(pid).startswith(b"belljar boxer")
             and jail.status(pid)["PPid"] != "1"
             and len(jail.children(int(jail.status(pid)["PPid"]))) == 1
         ][:1]

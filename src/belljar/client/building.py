@@ -44,12 +44,12 @@ _PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)\s*(?:==\s*([^\s;\\]+)|@)")
 _INCLUDE = re.compile(r"^\s*(-r|-c|--requirements?|--constraints?)\b.*$", re.MULTILINE)
 _MOST_CHARACTERS = 600
 _ADVICE = {
-    "fails": "code that imports it will see the same; mend it, or take it out",
-    "hangs": "leave it out of --preload: it is imported when code asks for it",
-    "threads": "leave it out of --preload: no process with threads can be forked; it is imported when code asks for it",
-    "opens": "leave it out of --preload: no session has what a zygote has open; it is imported when code asks for it",
-    "forks": "leave it out of --preload: a zygote has no children but sessions; it is imported when code asks for it",
-    "writes": "a runtime is read-only; it is imported when code asks for it, and has to do without",
+    "fails": "code that imports it will see the same: mend it, or take it out",
+    "hangs": "take it out of --preload: it is imported when code asks for it",
+    "threads": "no process with threads can be forked. Take it out of --preload: it is imported when code asks for it",
+    "opens": "no session has what a zygote has open. Take it out of --preload: it is imported when code asks for it",
+    "forks": "a zygote has no children but sessions. Take it out of --preload: it is imported when code asks for it",
+    "writes": "a runtime is read-only. Take it out of --preload: it is imported when code asks for it, without that",
 }
 """What to do about a problem, by its kind."""
 
@@ -98,7 +98,6 @@ async def build(settings: Settings, runtimes: Runtimes, name: str, wanted: Wante
     Raises InvalidRequest with uv's own words, JailUnavailable. What is not whole in the end is the builder's to delete.
     """
     tool = await anyio.to_thread.run_sync(uv.find)
-    os.umask(0o022)  # guests have uids of their own
     directory = runtimes.new_directory(name)
     environment = directory / builds.ENVIRONMENT
     say("making the environment")
