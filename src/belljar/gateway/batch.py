@@ -51,7 +51,7 @@ async def _answered(
         asked = item.model_copy(update={"custom_id": None})
         own = Activity(activity.request_id, activity.what, activity.client, meter=activity.meter)
         async with activity.client.execution_in_turn():
-            done = await executions.run(parts, asked, own, None if asked.runtime else runtime)
+            done = await executions.run(parts, asked, own, runtime)
         activity.has_run_code = True
         parts.telemetry.batch_executions.inc()
         return BatchLine(index=index, custom_id=custom_id, execution=done)

@@ -14,7 +14,6 @@ from belljar.gateway.files import TenantFiles
 from belljar.gateway.kept import run_code
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Container
-from belljar.gateway.runtimes import said
 from belljar.gateway.store import File
 from belljar.gateway.tools import CODE, Ran
 from belljar.imports import imported
@@ -42,9 +41,10 @@ async def run(
 ) -> Execution:
     """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards.
 
-    `runtime` is what the request says besides, by its header.
+    `runtime` is that of the header, for a request whose body names none.
     """
-    runtime = said(runtime, asked.runtime, "runtime")
+    if asked.runtime is not None:
+        runtime = asked.runtime
     limits = _limits(parts, asked.limits)
     client = activity.client
     files = parts.files.of(client.tenant, client.most_stored_bytes)
@@ -118,7 +118,7 @@ async def create_container(
     parts: Parts, asked: ContainerRequest, client: Client, runtime: str | None = None
 ) -> ContainerDocument:
     limits = _limits(parts, asked.limits)
-    runtime = parts.runtimes.chosen(said(runtime, asked.runtime, "runtime"), None)
+    runtime = parts.runtimes.chosen(runtime if asked.runtime is None else asked.runtime, None)
     container = await parts.placement.create(limits, client.tenant, client.most_containers, runtime=runtime)
     return _document(parts, container)
 

@@ -18,7 +18,6 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.builds import NAME_PATTERN
 from belljar.gateway import form, listing, models, profiles, runtimes, tokens, totals
 from belljar.gateway.access import OPEN_PATHS
 from belljar.gateway.profiles import Profile
@@ -100,7 +99,6 @@ _FILE_FORM: Content = {
 }
 _ID: Schema = {**TEXT, "pattern": f"^{listing.ID_PATTERN}$"}
 _TIME: Schema = {**TEXT, "pattern": f"^{totals.TIME}$"}
-_RUNTIME_NAME: Schema = {**TEXT, "pattern": f"^{NAME_PATTERN}$"}
 _BETAS = _header(
     "anthropic-beta", TEXT, "Names, separated by commas. Unknown ones are passed on, or ignored."
 )
@@ -109,7 +107,7 @@ _PROFILE = _header(
     {"enum": list(get_args(Profile))},
     "The shape of results; else it is chosen by the request.",
 )
-_RUNTIME = _header(runtimes.HEADER, _RUNTIME_NAME, "The runtime that code is to run in.")
+_RUNTIME = _header(runtimes.HEADER, TEXT, "The runtime that code is to run in.")
 _RUNS = (402, 429, 503, 529)
 _ASKS = (502, 503, 504)
 _HEADERS = {

@@ -103,7 +103,7 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
     profile = profiles.choose(header, parts.settings.profile, tools.version, caller.betas)
     named = parts.placement.named(container_id, _client(request).tenant) if container_id is not None else None
     field = asked_for.container.runtime if isinstance(asked_for.container, ContainerParameter) else None
-    said = runtimes.said(_runtime(request), field, "container.runtime")
+    said = field if field is not None else _runtime(request)
     runtime = parts.runtimes.chosen(said, named, asked_for.model if tools.version else "")
     held = profiles.held_back(
         profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")

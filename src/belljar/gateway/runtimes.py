@@ -139,13 +139,6 @@ class Choices:
         )
 
 
-def said(header: str | None, field: str | None, path: str) -> str | None:
-    """What a request says of its runtime, by the header or in its body. Raises InvalidRequest where the two differ."""
-    if header is not None and field is not None and header != field:
-        raise InvalidRequest(f"{path}: it is {field!r}, and the header {HEADER} is {header!r}: say it once")
-    return field if field is not None else header
-
-
 def rules_of(settings: Settings) -> Sequence[ModelEntry]:
     """The models that the settings have a table of. Raises InvalidRequest where that is wrong."""
     return load(settings.models).model if settings.models is not None else ()
