@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-sdk demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
+.PHONY: help setup setup-otel setup-dev setup-sdk demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
 export PYTHON
 
 help: ## this list
@@ -10,6 +10,9 @@ help: ## this list
 
 setup: ## make .venv/bin/belljar ready to use, with the runtime that code runs on
 	@scripts/setup
+
+setup-otel: ## the same, with what sends spans to an OpenTelemetry collector
+	@scripts/setup otel
 
 setup-dev:
 	@scripts/setup dev

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
@@ -14,7 +13,6 @@ from typing import Any, NoReturn
 
 import anyio
 import click
-import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
@@ -273,11 +271,12 @@ def serve(**options: Any) -> None:
 
     Every option is also a setting in the environment, BELLJAR_HOST and so on.
     """
+    from belljar.gateway import log
     from belljar.gateway.serve import serve as serve_gateway  # its imports are not for `run` to pay
     from belljar.gateway.upstream import nearby
 
     settings = _settings(**options)
-    _log_to_stderr(settings.log_level)
+    log.to_stderr(settings.log_level, with_content=settings.log_content)
     has_model = settings.models is not None or settings.upstream != "direct"
     offers: list[nearby.Place] = []
 
@@ -395,22 +394,3 @@ def _print_not_stopped(level: Level) -> None:
 def _settings(**options: Any) -> Settings:
     """The environment's settings, overridden by the options that were given."""
     return Settings(**{name: value for name, value in options.items() if value is not None})
-
-
-def _log_to_stderr(level: str) -> None:
-    # It warns of every form that is not well made: that is for the client to be told, who is.
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    renderer: Any = structlog.processors.JSONRenderer()
-    if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            *([] if sys.stderr.isatty() else [structlog.processors.format_exc_info]),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -4,8 +4,9 @@ A keeper serves exactly one owner (the gateway, `belljar run`, the library) over
 owner makes. When the owner ends, however it ends, the socket closes and the keeper takes every session
 down with it: nothing has to be cleaned up by name.
 
-Requests are messages (see `frames`) with a number; answers carry the same number, and several may be
-under way at once. While code runs, its outputs arrive as events of the run's request.
+Requests are messages (see `frames`) with a number, and the id of the API's request that they belong to; answers
+carry the same number, and several may be under way at once. While code runs, its outputs arrive as events of
+the run's request.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from belljar import errors, results
 from belljar.builds import FOLDER
 from belljar.frames import Message
 from belljar.line import Line, open_line
+from belljar.logged import REQUEST_ID
 from belljar.settings import Settings
 from belljar.wire.execution import IdleMemory, Isolation, Layer, Limits
 
@@ -340,7 +342,10 @@ class Keeper:
         number = next(self._numbers)
         self._requests[number] = request = _Request(on_event)
         try:
-            await self._line.send(message._replace(head={**message.head, "id": number}))
+            head = {**message.head, "id": number}
+            if request_id := REQUEST_ID.get():
+                head["request_id"] = request_id
+            await self._line.send(message._replace(head=head))
             try:
                 await request.wait()
             except BaseException:

@@ -41,9 +41,11 @@ def models() -> None:
 @_AS_JSON
 def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
     """Print the models, each with its upstream."""
+    from belljar.gateway import log
     from belljar.gateway.upstream.opening import open_upstream  # its imports are not for `run` to pay
 
     settings = _settings(upstream, table)
+    log.to_stderr("warning", with_content=settings.log_content)
 
     async def look() -> list[tuple[str, str]]:
         async with open_upstream(settings) as opened:
@@ -60,13 +62,38 @@ def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
 @click.argument("names", metavar="[MODEL]...", nargs=-1)
 @_UPSTREAM
 @_TABLE
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 3600),
+    default=60,
+    show_default=True,
+    help="For each of the two questions.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(16, 100_000),
+    default=1024,
+    show_default=True,
+    help="Of an answer with the tool; models that think first may need more.",
+)
 @_AS_JSON
-def check(names: tuple[str, ...], upstream: str | None, table: Path | None, as_json: bool) -> None:
-    """Ask each MODEL (all that are listed, without one) for one small run of code, in a jail, and say what works.
+def check(
+    names: tuple[str, ...],
+    upstream: str | None,
+    table: Path | None,
+    seconds: float,
+    max_tokens: int,
+    as_json: bool,
+) -> None:
+    """Ask each MODEL (all that are listed, without one) two small questions, one for a run of code in a jail, and say
+    what works, and what does not and why.
 
-    Ends with exit code 1 where one does not do all of it. Each costs a request or two at its upstream.
+    Ends with exit code 1 where one cannot be used: it does not connect, takes no tools, does not call the tool, or does
+    not use the result. Each costs a few requests at its upstream.
     """
+    from belljar.gateway import log
     from belljar.gateway.app import open_parts
+    from belljar.gateway.checks import MAX_TURNS, Bounds
     from belljar.gateway.checks import check as check_model
 
     done: list[Checked] = []
@@ -75,23 +102,28 @@ def check(names: tuple[str, ...], upstream: str | None, table: Path | None, as_j
         async with open_parts(settings, link.start) as parts:
             for name in names or [model for model, _ in await _places(parts.upstream)]:
                 click.echo(f"belljar: asking {name}", err=True)
-                done.append(await check_model(parts, name))
+                done.append(await check_model(parts, name, Bounds(seconds, max_tokens)))
+                if not as_json:
+                    _print_checked(done[-1])
 
     # A server that runs has its state directory to itself.
     with TemporaryDirectory(prefix="belljar-check-") as state:
-        anyio.run(try_all, _settings(upstream, table, state_dir=Path(state), preload={}, parked=0))
+        own: dict[str, Any] = {"state_dir": Path(state), "preload": {}, "parked": 0, "max_turns": MAX_TURNS}
+        settings = _settings(upstream, table, **own)
+        log.to_stderr("warning", with_content=settings.log_content)
+        anyio.run(try_all, settings)
     if as_json:
         click.echo(json.dumps([asdict(one) | {"works": one.works} for one in done], indent=2))
-    else:
-        rows = [("MODEL", "TEXT", "TOOL CALL", "RESULT USED", "")]
-        rows += [
-            (one.model, _word(one.says_text), _word(one.calls_tool), _word(one.uses_result), one.error)
-            for one in done
-        ]
-        _print_table(rows)
     if not done:
         click.echo("belljar: the upstream lists no models; name one", err=True)
     sys.exit(0 if done and all(one.works for one in done) else 1)
+
+
+def _print_checked(checked: Checked) -> None:
+    words = {True: "yes", False: "no", None: "-"}
+    click.echo(f"{checked.model}: {'works' if checked.works else 'cannot be used'}")
+    for one in checked.findings:
+        click.echo(f"  {one.name:<14} {words[one.works]:<4} {one.why}".rstrip())
 
 
 async def _places(upstream: Upstream) -> list[tuple[str, str]]:
@@ -107,10 +139,6 @@ async def _places(upstream: Upstream) -> list[tuple[str, str]]:
 def _settings(upstream: str | None, table: Path | None, **more: Any) -> Settings:
     given: dict[str, Any] = {"upstream": upstream, "models": table}
     return Settings(**more, **{name: value for name, value in given.items() if value is not None})
-
-
-def _word(is_so: bool) -> str:
-    return "yes" if is_so else "no"
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

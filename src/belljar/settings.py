@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     """Of an uploaded file."""
     tenant_stored_bytes: int = Field(100 * 1024 * MIB, gt=0)
     """All files of a tenant together, where its key does not say otherwise."""
+    tenant_stored_files: int = Field(200_000, gt=0)
+    """The same by number: each small file costs the server's disk more than its bytes."""
+    body_silence_seconds: float = Field(60, gt=0)
+    """Of a client, in the middle of what it sends."""
     max_turns: int = Field(64, gt=0)
     """Upstream calls in one request; past it the answer is `pause_turn`."""
     pause_seconds: float = Field(480, gt=0)
@@ -121,6 +125,10 @@ class Settings(BaseSettings):
     """`tutorial`, `container-hours`, or a TOML file: what requests cost. Without one nothing is priced."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """At `info` each request has a line."""
+    log_content: bool = False
+    """The log has prompts, code and results, clipped; without it never anything of them."""
+    otel_endpoint: str = Field("", repr=False)
+    """Where an OpenTelemetry collector takes OTLP over HTTP; with it requests leave spans (needs `belljar[otel]`)."""
     max_queued: int = Field(1000, gt=0)
     """Requests of one tenant that may wait at once; one more is refused with 429."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _HEADS = (
     "requests",
+    "estimated",
     "input",
     "output",
     "code",
@@ -80,6 +81,7 @@ def _cells(line: UsageLine) -> tuple[str, ...]:
     return (
         line.what or "-",
         str(line.requests),
+        str(line.estimated_requests),
         str(line.input_tokens),
         str(line.output_tokens),
         str(line.code_executions),

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import structlog
 from serving import Model, Server, serving
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Commands that run in this process set up its log."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +54,7 @@ def http(server: Server) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="session")
 def hasty(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterator[httpx2.Client]:
-    """A client of a server that gives code, and callers whose tools it calls, one second."""
+    """A client of a server that gives code, callers whose tools it calls, and those who stop sending, one second."""
     state: Path = tmp_path_factory.mktemp("hasty")
     with (
         serving(
@@ -57,6 +65,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterato
             timeout_seconds=1,
             tool_reply_seconds=1,
             pause_seconds=1,
+            body_silence_seconds=1,
         ) as server,
         httpx2.Client(base_url=server.url, timeout=60) as client,
     ):

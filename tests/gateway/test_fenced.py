@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from serving import said, text
 
 from belljar.gateway.turn import MessageFold, events_of
-from belljar.gateway.upstream import Caller, Event, Request
-from belljar.gateway.upstream.fenced import FencedUpstream, without_tools
+from belljar.gateway.upstream import Caller, Event, Request, Traits
+from belljar.gateway.upstream.fenced import FencedUpstream, _Turn, without_tools
 
 pytestmark = pytest.mark.anyio
 
@@ -31,8 +31,8 @@ class Writer:
         self.requests: list[Request] = []
         self.is_at_end = False
 
-    def cites(self, model_id: str) -> bool:
-        return True
+    def traits(self, model_id: str) -> Traits:
+        return Traits(cites=True)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         self.requests.append(request)
@@ -75,7 +75,7 @@ async def test_a_fence_is_a_use_and_ends_the_turn(size: int) -> None:
     assert uses(message) == [("code_execution", {"code": "print(6 * 7)\nx = '```'\n"})]
     assert words_of(message) == "I compute:\n"
     assert message["stop_reason"] == "tool_use"
-    assert message["usage"]["output_tokens"] > 10
+    assert message["usage"]["output_tokens"] == 0, "it was not counted yet: the loop estimates it"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,9 @@ async def test_a_fence_is_a_use_and_ends_the_turn(size: int) -> None:
         ("```sh\nls\n```", [CODE], []),
         ("```json\n{}\n```", [CODE], []),
         ("```\n1\n```", [CODE], []),
-        ("```python\n1", [CODE], []),
+        ("So:\n```python\nprint(1)\n# 1", [CODE], [("code_execution", {"code": "print(1)\n# 1"})]),
+        ("```python\n1\n``", [CODE], [("code_execution", {"code": "1\n``"})]),
+        ("```python\n \n", [CODE], []),
         ("Say ```python inline``` so.", [CODE], []),
         ("```python\n1\n```", [], []),
         ("```python\n1\n```", [OWN], []),
@@ -103,6 +105,33 @@ async def test_what_is_a_fence(words: str, tools: list[dict[str, Any]], found: l
         if not found:
             assert words_of(message) == words
             assert message["stop_reason"] == "end_turn"
+
+
+@pytest.mark.parametrize("words", ["```python\n1\n```", "\n\n```python\n1\n```\nmore", "```python\n1"])
+async def test_a_fence_with_nothing_before_it_has_no_empty_text(words: str) -> None:
+    for size in (1, 4, 100):
+        message = await written(words, CODE, size=size)
+        assert [block["type"] for block in message["content"]] == ["tool_use"]
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "refusal"])
+async def test_a_fence_that_was_cut_off_is_text(reason: str) -> None:
+    words = "So:\n```python\nprint(1)"
+    turn, fold = _Turn({"code_execution"}), MessageFold()
+    for event in events_of({**said([text(words)]), "stop_reason": reason}, 3):
+        for out in turn.take(event):
+            fold.add(out)
+    assert fold.stopped
+    assert words_of(fold.result()) == words and fold.result()["stop_reason"] == reason
+
+
+async def test_what_follows_an_open_fence_shows_that_it_is_no_use() -> None:
+    blocks = [text("```python\nprint(1)"), text("Or not.")]
+    turn, fold = _Turn({"code_execution"}), MessageFold()
+    for event in events_of(said(blocks), 3):
+        for out in turn.take(event):
+            fold.add(out)
+    assert fold.result()["content"] == blocks
 
 
 @given(st.text(alphabet="`python \nab\r", max_size=60), st.integers(1, 9))
@@ -165,7 +194,9 @@ def test_the_request_in_text() -> None:
         "```bash\nls\n```",
     ]
     assert [block["type"] for block in out["messages"][2]["content"]] == ["text", "image", "text"]
-    assert out["messages"][2]["content"][0]["text"] == "[Output of the code, from the sandbox]\n1"
+    assert out["messages"][2]["content"][0]["text"].startswith(
+        "[Output of the code, from the sandbox]\n1\n[This is"
+    )
     assert (
         out["messages"][2]["content"][2]["text"] == "[Output of the code, from the sandbox] (it failed)\nno"
     )

@@ -297,3 +297,22 @@ def test_what_has_expired_says_so(tmp_path: Path) -> None:
         refused(client.post("/v1/messages", json=ask(upload)), 404, "file_expired")
         assert client.delete(f"/v1/files/{file_id}").status_code == 200
         refused(client.get(f"/v1/files/{file_id}"), 404)
+
+
+def test_an_upload_that_stalls_is_ended(hasty: httpx2.Client) -> None:
+    """It is told so, the connection ends, and nothing of it is kept."""
+    before = hasty.get("/v1/files", params={"limit": 1000}).json()["data"]
+    head = (
+        "POST /v1/files HTTP/1.1\r\nhost: here\r\ncontent-length: 10000\r\n"
+        "content-type: multipart/form-data; boundary=x\r\n\r\n"
+        '--x\r\ncontent-disposition: form-data; name="file"; filename="half.txt"\r\n\r\nhalf of it'
+    )
+    address = hasty.base_url.host, hasty.base_url.port or 80
+    with socket.create_connection(address, timeout=60) as client:
+        client.sendall(head.encode())
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"timeout_error" in answer and b"for 1 seconds" in answer
+    assert hasty.get("/v1/files", params={"limit": 1000}).json()["data"] == before

@@ -94,3 +94,15 @@ def test_the_description_is_served(described: Server) -> None:
     assert served.headers["content-type"] == "application/json"
     assert served.content == document(MAX_SESSIONS)
     assert served.json()["openapi"] == "3.1.0"
+
+
+def test_keys_are_described() -> None:
+    whole = json.loads(document(MAX_SESSIONS))
+    assert {scheme["type"] for scheme in whole["components"]["securitySchemes"].values()} == {
+        "apiKey",
+        "http",
+    }
+    named = {name for choice in whole["security"] for name in choice}
+    assert named == set(whole["components"]["securitySchemes"])
+    assert whole["paths"]["/health"]["get"]["security"] == []
+    assert "security" not in whole["paths"]["/v1/messages"]["post"]

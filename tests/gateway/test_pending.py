@@ -45,7 +45,7 @@ class Session:
 
 @asynccontextmanager
 async def running(session: Session, seconds: float) -> AsyncIterator[PendingCode]:
-    run = PendingCode("use", seconds)
+    run = PendingCode("use", seconds, {})
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run.run, session.use(), session.execute)
@@ -110,7 +110,7 @@ async def test_outcomes_that_nobody_asks_for_are_not_kept_without_end() -> None:
         return ran
 
     async with open_pending_runs(Placement(), 60) as pending:  # type: ignore[arg-type]
-        runs = [pending.start(f"container-{number}", "use", execute) for number in range(5)]
+        runs = [pending.start(f"container-{number}", "use", execute, {}) for number in range(5)]
         await anyio.wait_all_tasks_blocked()
         found = [await run.step() for run in runs]
     assert [isinstance(outcome, Ran) for outcome in found] == [False] * 3 + [True] * 2

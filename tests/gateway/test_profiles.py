@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 from fakes import result
@@ -109,22 +110,12 @@ def test_a_tool_that_failed() -> None:
     assert tell("toolu_1", failed, 12_500)["is_error"] is True
 
 
-def test_what_the_model_is_shown_is_bounded() -> None:
-    big = Image("image/png", bytes(4 * 1024 * 1024))
-    ran = Ran(result("x" * 10**6), [], [], [big, *[PNG] * 20])
-    content = tell("toolu_1", ran, 12_500)["content"]
+def test_what_the_model_is_told_is_bounded() -> None:
+    ran = Ran(result("x" * 10**6), [])
+    shown = {"type": "image", "source": {}}
+    content = tell("toolu_1", ran, 12_500, "", [shown])["content"]
     assert len(content[0]["text"]) < 60_000
-    assert len([block for block in content if block["type"] == "image"]) == 8
-    assert all(len(block["source"]["data"]) < 10 for block in content if block["type"] == "image")
-    assert content[-1]["text"].startswith("13 picture(s) are not shown to you")
-
-
-def test_a_picture_that_a_model_server_would_refuse_is_not_sent() -> None:
-    wide = Image(
-        "image/png", b"\x89PNG\r\n\x1a\n" + bytes(8) + (8001).to_bytes(4, "big") + (10).to_bytes(4, "big")
-    )
-    content = tell("toolu_1", Ran(result("ok"), [], [], [wide, PNG]), 12_500)["content"]
-    assert [block["type"] for block in content] == ["text", "image", "text"]
+    assert content[1:] == [shown]
 
 
 def test_the_tool_as_the_model_sees_it() -> None:
@@ -137,4 +128,11 @@ def test_the_tool_as_the_model_sees_it() -> None:
     assert tool["cache_control"] == {"type": "ephemeral"}
     for words in ("Python 3.11.7", "pandas 3.0, wanted 7", "30 seconds", "1024 MiB", "512 MiB", "no network"):
         assert words in tool["description"]
+    assert "and 1 more (importlib.metadata lists them)" in tool["description"]
     assert "obscure" not in tool["description"]
+    assert "shown automatically, to you and to the user" in tool["description"]
+    (blind,) = offered.read([cached], None).for_upstream(replace(offer, sees=False))
+    assert "shown automatically, to the user" in blind["description"]
+    shell = {"type": "code_execution_20250825", "name": "code_execution"}
+    (bash, _) = offered.read([shell], None).for_upstream(replace(offer, has_code=False))
+    assert "pandas 3.0" in bash["description"], "where no other tool says what there is"

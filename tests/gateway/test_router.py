@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ import pytest
 from chatting import ChatModel
 from click.testing import CliRunner
 from fakes import Keepers
-from serving import BreakOff, Model, Refusal, ask, code, serving, text, told
+from serving import BreakOff, Model, Refusal, Stall, ask, code, said, serving, text, told
 from test_loop import Played, parts_with, send, shapes
 
 from belljar.cli import main
@@ -109,6 +110,9 @@ async def test_routes(models: tuple[Model, Model, Settings]) -> None:
         assert all("authorization" not in headers for headers in second.headers), "nobody's key, unasked"
         with pytest.raises(NotFound, match=r"no gpt.*fast, claude-\*, \*-local"):
             await answer(upstream, "gpt")
+        with pytest.raises(NotFound, match="no gpt"):
+            upstream.traits("gpt")
+        assert [upstream.traits(model).is_guided for model in ("claude-5", "fast")] == [False, True]
 
 
 @pytest.mark.anyio
@@ -158,6 +162,13 @@ async def test_the_list(models: tuple[Model, Model, Settings]) -> None:
         (('fallback = "second"', 'fallback = "first"'), "'first' needs another upstream"),
         (('upstream = "first"', 'upstream = "third"'), "'third' that there is not"),
         (("seed = 1", "model = 1"), "'model' is said by each request"),
+        (("[[model]]", "[[model]]\nresult_tokens = 99"), "model.0.result_tokens: .*100"),
+        (("[[model]]", "[[model]]\nimage_edge = 0"), "model.0.image_edge: .*64"),
+        (("[[model]]", '[[model]]\nimages = "no"'), "model.0.images: .*boolean"),
+        (
+            ("[[model]]", "[[model]]\nimages = false\nimage_bytes = 50000"),
+            "leave `image_edge` and `image_bytes` out",
+        ),
         (("[[model]]", "[[modle]]"), "model: Field required|modle: Extra"),
         (("[[model]]", "[[model"), "not TOML"),
     ],
@@ -320,11 +331,79 @@ def test_models_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(listed.stdout) == [{"id": "shy-1", "upstream": "shy"}]
     refused = run(main, ["models", "check", "shy-1", "nobody", "--models", str(path), "--json"])
     assert refused.exit_code == 1
-    shy, nobody = json.loads(refused.stdout)
-    assert (shy["says_text"], shy["calls_tool"], shy["works"], shy["error"]) == (True, False, False, "")
-    assert "there is no nobody" in nobody["error"]
+    shy, nobody = (by_name(one) for one in json.loads(refused.stdout))
+    assert {name: one["works"] for name, one in shy.items()} == {
+        "connects": True,
+        "streams": False,
+        "tools offered": True,
+        "tool called": False,
+        "result used": None,
+        "usage": False,
+    }
+    assert "said 'I would rather not.'" in shy["tool called"]["why"]
+    assert "there is no nobody" in nobody["connects"]["why"]
+    assert nobody["tool called"]["works"] is None
     works = run(main, ["models", "check", "--upstream", "direct"])
-    assert (works.exit_code, works.stdout.splitlines()[1].split()) == (0, ["direct", "yes", "yes", "yes"])
+    assert works.exit_code == 0
+    assert works.stdout.splitlines()[0] == "direct: works"
+
+
+def by_name(checked: dict[str, Any]) -> dict[str, Any]:
+    return {one["name"]: one for one in checked["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "events", "is_offered", "is_called", "why"),
+    [
+        (["--seconds", "1"], 3, True, False, "its answer had not ended after 1 seconds"),
+        (["--seconds", "1"], 0, None, None, "no answer had begun after 1 seconds"),
+        (["--max-tokens", "16"], 0, True, False, "not called it within 16 tokens"),
+    ],
+)
+def test_a_model_that_never_calls_the_tool_is_a_finding(
+    bounds: list[str], events: int, is_offered: bool | None, is_called: bool | None, why: str
+) -> None:
+    """One server stalls for ever, another talks until its tokens are used up."""
+    words = [text("Well, well, well.")]
+    until = threading.Event()
+
+    def plays(path: str, body: dict[str, Any] | None) -> Any:
+        assert body is not None
+        if "tools" not in body:
+            return words
+        if "--seconds" in bounds:
+            return Stall(until, words, events)
+        assert body["max_tokens"] == 16
+        return said(words, "max_tokens")
+
+    with ChatModel(plays) as chat:
+        options = ["--upstream", f"openai:{chat.url}", "--json", *bounds]
+        found = CliRunner().invoke(main, ["models", "check", "talker", *options])
+        until.set()
+    assert found.exit_code == 1
+    seen = by_name(json.loads(found.stdout)[0])
+    names = ("connects", "streams", "tools offered", "tool called", "result used")
+    assert [seen[name]["works"] for name in names] == [True, True, is_offered, is_called, None]
+    assert why in seen["tools offered" if is_offered is None else "tool called"]["why"]
+
+
+def test_a_server_that_refuses_tools_is_a_finding() -> None:
+    def plays(path: str, body: dict[str, Any] | None) -> Any:
+        assert body is not None
+        if "tools" in body:
+            return told({"error": {"message": "tools are not supported", "code": 400}}, 400)
+        return [text("One, two, three.")]
+
+    with ChatModel(plays) as chat:
+        options = ["--upstream", f"openai:{chat.url}", "--json"]
+        found = CliRunner().invoke(main, ["models", "check", "plain", *options])
+    seen = by_name(json.loads(found.stdout)[0])
+    assert (found.exit_code, seen["connects"]["works"], seen["usage"]["works"]) == (1, True, True)
+    assert seen["tools offered"] == {
+        "name": "tools offered",
+        "works": False,
+        "why": "tools are not supported",
+    }
 
 
 @pytest.mark.anyio

@@ -206,10 +206,10 @@ async def test_a_query_that_is_too_long(engine: Engine, kind: str, text: str) ->
 @pytest.mark.parametrize(
     ("chosen", "why"),
     [
-        ("google", "none of"),
-        ("searxng", "none of"),
-        ("searxng:example.com", "none of"),
-        ("brave:example.com", "none of"),
+        ("google", "it has to be"),
+        ("searxng", "it has to be"),
+        ("searxng:example.com", "it has to be"),
+        ("brave:example.com", "it has to be"),
         ("searxng:http://127.0.0.1:port", "URL"),
         ("brave", "BRAVE_API_KEY"),
         ("tavily:http://127.0.0.1:1", "TAVILY_API_KEY"),

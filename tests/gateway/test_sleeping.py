@@ -365,6 +365,29 @@ async def test_there_are_only_so_many(tmp_path: Path) -> None:
         assert placement.load.containers == 1
 
 
+async def test_there_are_only_so_many_also_of_those_who_waited(tmp_path: Path) -> None:
+    changed = settings(tmp_path, max_containers=2, max_sessions=1)
+    async with open_placement(changed, Keepers().start) as placement:
+        first = await placement.create(LIMITS, "default")
+        refused: list[str] = []
+
+        async def make() -> None:
+            try:
+                await placement.create(LIMITS, "default")
+            except errors.RateLimited as error:
+                refused.append(str(error))
+
+        async with anyio.create_task_group() as tasks, placement.use(first.id) as session:
+            await session.execute(link.Run("1", 30))
+            for _ in range(3):
+                tasks.start_soon(make)
+            await anyio.wait_all_tasks_blocked()
+            assert refused == []  # each found room for one more when it came
+        assert placement.load.containers == 2
+        assert len(refused) == 2
+        assert "BELLJAR_MAX_CONTAINERS" in refused[0]
+
+
 @pytest.mark.parametrize("missing", ["refuse", "renew"])
 async def test_what_becomes_of_one_that_is_not_there(tmp_path: Path, missing: str) -> None:
     changed = settings(tmp_path, container_missing=missing)

@@ -17,6 +17,7 @@ from belljar.gateway.access import open_access
 from belljar.gateway.envelope import Envelope, UnderWay
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.usage import open_ledger
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,8 @@ async def answered(produce: Any) -> httpx2.Response:
     async with open_store(Path(":memory:")) as store:
         access = await open_access(store, 1000)
         stream = sse.EventStream(produce, {})
-        return await asked(Envelope(stream, access, 1000, {}, UnderWay(), Telemetry()))
+        async with open_ledger(store, None) as ledger:
+            return await asked(Envelope(stream, access, 1000, {}, UnderWay(), Telemetry(), ledger, 60))
 
 
 async def asked(app: ASGIApp) -> httpx2.Response:
@@ -79,3 +81,36 @@ async def test_an_error_after_it_has_begun(error: Exception) -> None:
     assert last["request_id"] == answer.headers["request-id"]
     kind = "overloaded_error" if isinstance(error, Overloaded) else "api_error"
     assert last["error"]["type"] == kind
+
+
+async def test_a_client_that_stops_in_the_middle_of_its_request() -> None:
+    """Nobody waits for it for ever, and it is told so."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not sent:
+            sent.append({})
+            return {"type": "http.request", "body": b"{", "more_body": True}
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    answered: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("a request that is not complete is not answered by the application")
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/messages", "headers": [(b"content-length", b"9")]}
+    async with open_store(Path(":memory:")) as store:
+        access = await open_access(store, 1000)
+        async with open_ledger(store, None) as ledger:
+            envelope = Envelope(never, access, 1000, {}, UnderWay(), Telemetry(), ledger, 0.05)
+            with anyio.fail_after(20):
+                await envelope(scope, receive, send)
+    assert answered[0]["status"] == 408
+    assert (b"connection", b"close") in answered[0]["headers"]
+    error = json.loads(answered[1]["body"])["error"]
+    assert error["type"] == "timeout_error"
+    assert "0.05 seconds" in error["message"]

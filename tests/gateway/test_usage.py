@@ -98,6 +98,7 @@ def test_a_message_is_counted_and_priced(priced: Priced, model: Model) -> None:
     assert line == {
         "what": "model-1",
         "requests": 1,
+        "estimated_requests": 0,
         "input_tokens": 107,
         "output_tokens": 13,
         "cache_creation_tokens": 0,

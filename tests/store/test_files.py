@@ -36,7 +36,7 @@ async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[tuple[TenantFiles, Path]]:
     async with open_store(tmp_path / "belljar.sqlite3") as store:
-        yield Files(store, Blobs(tmp_path / "blobs"), 3600).of("default", 2**40), tmp_path / "blobs"
+        yield Files(store, Blobs(tmp_path / "blobs"), 3600, 100).of("default", 2**40), tmp_path / "blobs"
 
 
 async def content(files: TenantFiles, file_id: str) -> bytes:
@@ -94,7 +94,7 @@ async def test_half_a_file_is_no_file(place: tuple[TenantFiles, Path]) -> None:
 async def test_what_has_expired_keeps_its_record_for_a_while(tmp_path: Path) -> None:
     blobs = tmp_path / "blobs"
     async with open_store(tmp_path / "belljar.sqlite3") as store:
-        files = Files(store, Blobs(blobs), 0)
+        files = Files(store, Blobs(blobs), 0, 100)
         mine = files.of("default", 100)
         saved = (await mine.keep("a", b"x" * 100, container_id="container_1")).file
         await files.sweep()
@@ -108,7 +108,7 @@ async def test_what_has_expired_keeps_its_record_for_a_while(tmp_path: Path) -> 
         month = 30 * 24 * 3600 * 1_000_000
         now = now_microseconds()
         old = replace(saved, id="file_1", created_at=now, expires_at=now - month)
-        assert await store.add_file(old, 100)
+        assert await store.add_file(old, 100, 100)
         await files.sweep()
         assert await mine.some(["file_1", saved.id]) == [saved]
 
@@ -116,7 +116,7 @@ async def test_what_has_expired_keeps_its_record_for_a_while(tmp_path: Path) -> 
 async def test_there_is_room_for_so_many_bytes(tmp_path: Path) -> None:
     blobs = tmp_path / "blobs"
     async with open_store(tmp_path / "belljar.sqlite3") as store:
-        files = Files(store, Blobs(blobs), 3600)
+        files = Files(store, Blobs(blobs), 3600, 100)
         mine, other = files.of("a", 10), files.of("b", 10)
         first = await mine.keep("a", b"12345", container_id="container_1")
         read: list[bytes] = []
@@ -138,7 +138,7 @@ async def test_there_is_room_for_so_many_bytes(tmp_path: Path) -> None:
 async def test_room_is_counted_when_all_has_come(place: tuple[TenantFiles, Path]) -> None:
     _, blobs = place
     async with open_store(blobs.parent / "belljar.sqlite3") as store:
-        mine = Files(store, Blobs(blobs), 3600).of("a", 10)
+        mine = Files(store, Blobs(blobs), 3600, 100).of("a", 10)
         meanwhile = anyio.Event()
 
         async def slow() -> AsyncIterator[bytes]:
@@ -184,7 +184,7 @@ async def test_what_a_client_sends(place: tuple[TenantFiles, Path]) -> None:
 async def test_old_blobs_without_a_record_are_removed(tmp_path: Path) -> None:
     blobs = tmp_path / "blobs"
     async with open_store(tmp_path / "belljar.sqlite3") as store:
-        files = Files(store, Blobs(blobs), 3600)
+        files = Files(store, Blobs(blobs), 3600, 100)
         saved = await files.of("default", 2**40).keep("a", b"x", container_id="container_1")
         # The last is what a server that was killed was just writing.
         for name in ("file_old", "file_young", "file_written#1", "archive_kept"):
@@ -197,7 +197,7 @@ async def test_old_blobs_without_a_record_are_removed(tmp_path: Path) -> None:
 
 async def test_files_that_arrive_side_by_side_share_the_room(tmp_path: Path) -> None:
     async with open_store(tmp_path / "belljar.sqlite3") as store:
-        files = Files(store, Blobs(tmp_path / "blobs"), 3600)
+        files = Files(store, Blobs(tmp_path / "blobs"), 3600, 100)
         go_on = anyio.Event()
 
         async def slow() -> AsyncIterator[bytes]:

@@ -27,7 +27,7 @@ CONTAINER = KnownContainer(
 DAY = 86_400_000_000
 USED = UsageRow(
     *("req_1", 20_000 * DAY, "default", "key_1", "POST /v1/messages", "small", 200),
-    *(100, 10, 1, 2, 3, 4, 5, 6, 7_000_000, 8, 9, "mine", "EUR", 1_000, 300_000_000),
+    *(100, 10, 1, 2, 3, 4, 5, 6, 7_000_000, 8, 9, "mine", "EUR", 1_000, 300_000_000, 1),
 )
 
 
@@ -44,13 +44,13 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def test_a_record_comes_back_as_it_was(store: Store) -> None:
-    await store.add_file(FILE, ROOM)
+    await store.add_file(FILE, ROOM, 100)
     assert await store.find_file("default", "file_1") == FILE
     assert await store.find_file("default", "file_2") is None
 
 
 async def test_a_record_belongs_to_its_tenant(store: Store) -> None:
-    await store.add_file(FILE, ROOM)
+    await store.add_file(FILE, ROOM, 100)
     assert await store.find_file("other", "file_1") is None
     assert not await store.remove_file("other", "file_1")
     assert await store.remove_file("default", "file_1")
@@ -59,38 +59,40 @@ async def test_a_record_belongs_to_its_tenant(store: Store) -> None:
 
 async def test_expiry_is_oldest_first_and_of_every_tenant(store: Store) -> None:
     await store.add_file(
-        replace(FILE, id="file_2", tenant="other", expires_at=1_500_000, container_id=None), ROOM
+        replace(FILE, id="file_2", tenant="other", expires_at=1_500_000, container_id=None), ROOM, 100
     )
-    await store.add_file(FILE, ROOM)
-    await store.add_file(replace(FILE, id="file_3", expires_at=3_000_000), ROOM)
+    await store.add_file(FILE, ROOM, 100)
+    await store.add_file(replace(FILE, id="file_3", expires_at=3_000_000), ROOM, 100)
     assert [file.id for file in await store.expired_files(2_000_000)] == ["file_2", "file_1"]
     assert await store.all_file_ids() == {"file_1", "file_2", "file_3"}
 
 
 async def test_names_are_data(store: Store) -> None:
     nasty = replace(FILE, filename="'); DROP TABLE files; --", path="\u00e4\U0001f600\n")
-    await store.add_file(nasty, ROOM)
+    await store.add_file(nasty, ROOM, 100)
     assert await store.find_file("default", "file_1") == nasty
 
 
 async def test_many_at_once(store: Store) -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(50):
-            tasks.start_soon(store.add_file, replace(FILE, id=f"file_{number}"), ROOM)
+            tasks.start_soon(store.add_file, replace(FILE, id=f"file_{number}"), ROOM, 100)
     assert len(await store.all_file_ids()) == 50
 
 
 async def test_records_outlive_the_store(tmp_path: Path) -> None:
     async with sqlite(tmp_path) as store:
-        await store.add_file(FILE, ROOM)
+        await store.add_file(FILE, ROOM, 100)
     async with sqlite(tmp_path) as store:
         assert await store.find_file("default", "file_1") == FILE
 
 
 async def test_pages_both_ways(store: Store) -> None:
     for number in range(5):
-        await store.add_file(replace(FILE, id=f"file_{number}", container_id=f"container_{number % 2}"), ROOM)
-    await store.add_file(replace(FILE, id="file_7", tenant="other"), ROOM)
+        await store.add_file(
+            replace(FILE, id=f"file_{number}", container_id=f"container_{number % 2}"), ROOM, 100
+        )
+    await store.add_file(replace(FILE, id="file_7", tenant="other"), ROOM, 100)
 
     def names(found: list[File]) -> list[str]:
         return [file.id.removeprefix("file_") for file in found]
@@ -106,20 +108,31 @@ async def test_pages_both_ways(store: Store) -> None:
 
 
 async def test_a_tenant_has_so_much_room(store: Store) -> None:
-    assert await store.add_file(FILE, 12)
-    assert not await store.add_file(replace(FILE, id="file_2"), 23)
+    assert await store.add_file(FILE, 12, 100)
+    assert not await store.add_file(replace(FILE, id="file_2"), 23, 100)
     assert await store.find_file("default", "file_2") is None
-    assert await store.add_file(replace(FILE, id="file_2"), 24)
-    assert await store.add_file(replace(FILE, id="file_3", tenant="other"), 12)
+    assert await store.add_file(replace(FILE, id="file_2"), 24, 100)
+    assert await store.add_file(replace(FILE, id="file_3", tenant="other"), 12, 100)
     assert await store.stored_bytes("default", 1_999_999) == 24
     assert await store.stored_bytes("default", 2_000_000) == 0
     # What has expired takes none.
-    assert await store.add_file(replace(FILE, id="file_4", created_at=2_000_000, expires_at=3_000_000), 12)
+    assert await store.add_file(
+        replace(FILE, id="file_4", created_at=2_000_000, expires_at=3_000_000), 12, 100
+    )
+
+
+async def test_a_tenant_has_so_many_files(store: Store) -> None:
+    assert await store.add_file(FILE, ROOM, 1)
+    assert not await store.add_file(replace(FILE, id="file_2"), ROOM, 1)
+    assert await store.add_file(replace(FILE, id="file_3", tenant="other"), ROOM, 1)
+    # What has expired is none of them.
+    later = replace(FILE, id="file_4", created_at=2_000_000, expires_at=3_000_000)
+    assert await store.add_file(later, ROOM, 1)
 
 
 async def test_a_marked_record_stays_until_it_is_old(store: Store) -> None:
-    await store.add_file(FILE, ROOM)
-    await store.add_file(replace(FILE, id="file_2"), ROOM)
+    await store.add_file(FILE, ROOM, 100)
+    await store.add_file(replace(FILE, id="file_2"), ROOM, 100)
     await store.mark_emptied("file_1")
     assert [file.id for file in await store.expired_files(2_000_000)] == ["file_2"]
     assert await store.all_file_ids() == {"file_2"}
@@ -168,7 +181,7 @@ async def test_usage_is_added_up_in_groups(store: Store) -> None:
     assert sorted(await groups("model")) == [("large", 1, 1_000), ("small", 1, 0), ("small", 1, 1_000)]
     assert await groups("key", "default") == [("", 1, 1_000), ("key_1", 1, 1_000)]
     (total,) = await store.usage_totals("model", USED.at, USED.at + 1, None)  # `end` is not in it
-    assert asdict(total) == {"what": "small", "requests": 1} | {
+    assert asdict(total) == {"what": "small", "requests": 1, "estimated_requests": 1} | {
         name: value for name, value in asdict(USED).items() if name in asdict(total)
     }
 

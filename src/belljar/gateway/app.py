@@ -19,6 +19,7 @@ from belljar.gateway.envelope import Envelope, UnderWay
 from belljar.gateway.files import Files
 from belljar.gateway.loop import Parts
 from belljar.gateway.pending import PendingRuns, open_pending_runs
+from belljar.gateway.pictures import Pictures
 from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
 from belljar.gateway.placement.sleeping import Shelf
@@ -27,6 +28,7 @@ from belljar.gateway.runtimes import Choices, rules_of
 from belljar.gateway.search.opening import open_search
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.tracing import open_tracing
 from belljar.gateway.upstream.opening import open_upstream
 from belljar.gateway.usage import Ledger, open_ledger
 from belljar.settings import Settings
@@ -65,6 +67,8 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
         under_way,
         parts.telemetry,
         parts.ledger,
+        settings.body_silence_seconds,
+        parts.tracing,
     )
 
 
@@ -73,12 +77,14 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
     """Everything that lives as long as the gateway. What cannot work is found before the keeper starts."""
     telemetry, plan, rules = Telemetry(), pricing.load(settings.price_plan), rules_of(settings)
     async with (
+        open_tracing(settings.otel_endpoint) as tracing,
         open_upstream(settings) as upstream,
         open_search(settings, upstream.kind) as search,
         open_store(settings.state_dir / "belljar.sqlite3") as store,
     ):
         blobs = Blobs(settings.state_dir / "blobs")
-        files, shelf = Files(store, blobs, settings.file_keep_seconds), Shelf(store, blobs)
+        files = Files(store, blobs, settings.file_keep_seconds, settings.tenant_stored_files)
+        shelf = Shelf(store, blobs)
         await files.remove_orphans(await shelf.archive_keys())
         access = await open_access(store, settings.tenant_stored_bytes)
         async with (
@@ -97,9 +103,11 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
                 upstream,
                 telemetry,
                 access,
+                Pictures(placement, settings),
                 search,
                 ledger,
                 store,
+                tracing,
             )
             tasks.cancel_scope.cancel()
 

@@ -49,7 +49,9 @@ async def _answered(
         item = item_of(line)
         custom_id = item.custom_id
         asked = item.model_copy(update={"custom_id": None})
-        own = Activity(activity.request_id, activity.what, activity.client, meter=activity.meter)
+        own = Activity(
+            activity.request_id, activity.what, activity.client, meter=activity.meter, trace=activity.trace
+        )
         async with activity.client.execution_in_turn():
             done = await executions.run(parts, asked, own, runtime)
         activity.has_run_code = True
@@ -58,12 +60,7 @@ async def _answered(
     except BelljarError as error:
         failed = envelope(error, activity.request_id)["error"]
     except Exception:  # the boundary of one line: the others go on
-        log.exception(
-            "a line of a batch failed",
-            request_id=activity.request_id,
-            tenant=activity.client.tenant,
-            index=index,
-        )
+        log.exception("a line of a batch failed", tenant=activity.client.tenant, index=index)
         failed = {"type": "api_error", "message": "Internal server error; the server's log has the details."}
     parts.telemetry.batch_errors.inc()
     return BatchLine(index=index, custom_id=custom_id, error=failed)

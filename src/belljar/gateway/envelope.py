@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
 from pydantic import ValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,10 +23,15 @@ from belljar.gateway.access import Access, Client
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.frame import frame, json_bytes
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.tracing import passed_on
 from belljar.gateway.usage import Ledger, Meter
+from belljar.logged import REQUEST_ID
 from belljar.wire.ids import new_id
 from belljar.wire.messages import BLOCK_FORM, TEXT_FORM
 from belljar.wire.resources import error_document
+
+if TYPE_CHECKING:
+    from belljar.gateway.spans import Trace, Tracing
 
 log = structlog.get_logger("belljar.gateway")
 
@@ -40,6 +46,13 @@ class ShuttingDown(BelljarError):
     """The server ends, and cut the request short."""
 
     status = 503
+
+
+class BodyStalled(BelljarError):
+    """The client has stopped in the middle of its request's body."""
+
+    status = 408
+    kind = "timeout_error"
 
 
 class ThreadUnsupported(InvalidRequest):
@@ -59,6 +72,8 @@ class Activity:
     container_id: str | None = None
     has_run_code: bool = False
     meter: Meter = field(default_factory=lambda: Meter(now_microseconds()))
+    trace: Trace | None = None
+    """Its spans, where they are asked for."""
     is_cut_short: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     """Of the answer, whatever it will be."""
@@ -129,14 +144,18 @@ class Envelope:
         under_way: UnderWay,
         telemetry: Telemetry,
         ledger: Ledger,
+        silence_seconds: float,
+        tracing: Tracing | None = None,
     ) -> None:
         self._app = app
+        self._tracing = tracing
         self._access = access
         self._telemetry = telemetry
         self._ledger = ledger
         self._max_body_bytes = max_body_bytes
         self._streamed = streamed
         self._under_way = under_way
+        self._silence_seconds = silence_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -145,9 +164,13 @@ class Envelope:
         started = time.perf_counter()
         activity = Activity(new_id("req"), f"{scope['method']} {scope['path']}")
         scope[_ACTIVITY] = activity
+        REQUEST_ID.set(activity.request_id)  # in the request's own task
+        if self._tracing is not None:
+            parent = passed_on(Headers(scope=scope))
+            activity.trace = self._tracing.begin(scope["method"], parent, activity.request_id)
         answer = _Answer(send, activity)
         streamed_limit = self._streamed.get((scope["method"], scope["path"]))
-        body = _Body(scope, receive, streamed_limit or self._max_body_bytes)
+        body = _Body(scope, receive, streamed_limit or self._max_body_bytes, self._silence_seconds)
         with self._under_way.track(activity):
             try:
                 try:
@@ -168,12 +191,7 @@ class Envelope:
             except RecursionError:
                 await answer.error(InvalidRequest("The request is nested too deeply."))
             except Exception:  # the outermost boundary: logged once, here
-                log.exception(
-                    "a request failed",
-                    request_id=activity.request_id,
-                    what=activity.what,
-                    tenant=activity.client.tenant,
-                )
+                log.exception("a request failed", what=activity.what, tenant=activity.client.tenant)
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))
             finally:
                 await self._ended(scope, activity, answer.status, time.perf_counter() - started)
@@ -182,21 +200,23 @@ class Envelope:
         """Count, price and log a request, however it ended."""
         self._telemetry.request(scope.get("endpoint"), status, seconds)
         meter = activity.meter
-        used: dict[str, Any] = {}
+        more: dict[str, Any] = {"container": activity.container_id} if activity.container_id else {}
         if meter.is_kept:
             self._telemetry.used(meter)
             with anyio.CancelScope(shield=True):
                 await self._ledger.record(activity.request_id, activity.what, activity.client, meter, status)
-            used = meter.shown()
+            more |= meter.shown()
+        if activity.trace is not None:
+            route = self._telemetry.route(scope.get("endpoint"), status)
+            activity.trace.end(route, status, tenant=activity.client.tenant, **more)
+            more["trace"] = activity.trace.id
         log.info(
             "request",
-            request_id=activity.request_id,
             what=activity.what,
             tenant=activity.client.tenant,
             status=status,
             ms=round(seconds * 1000, 2),
-            **({"container": activity.container_id} if activity.container_id else {}),
-            **used,
+            **more,
         )
 
     async def _run_on_whole(
@@ -229,11 +249,13 @@ class Envelope:
 class _Body:
     """A request's body, on its way in."""
 
-    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limit: int, silence_seconds: float) -> None:
         self._receive = receive
         self._limit = limit
+        self._silence_seconds = silence_seconds
         self._size = 0
         self._is_complete = False
+        self._has_stalled = False
         headers = dict(scope["headers"])
         announced = headers.get(b"content-length", b"")
         self._announced = int(announced) if announced.isdigit() else None
@@ -241,9 +263,20 @@ class _Body:
         self._waits_for_us = headers.get(b"expect", b"").lower() == b"100-continue"
 
     async def piece(self) -> bytes | None:
-        """What has come next, empty at the end; None where the client hung up. Raises RequestTooLarge."""
+        """What has come next, empty at the end; None where the client hung up.
+
+        Raises RequestTooLarge, and BodyStalled where nothing comes for too long.
+        """
         while not self._is_complete:
-            message = await self._receive()
+            try:
+                with anyio.fail_after(self._silence_seconds):
+                    message = await self._receive()
+            except TimeoutError as error:
+                self._has_stalled = True
+                raise BodyStalled(
+                    f"Nothing more of the request's body has come for {self._silence_seconds:g} seconds, and it is not "
+                    "complete. Send it again."
+                ) from error
             if message["type"] == "http.disconnect":
                 return None
             piece: bytes = message.get("body", b"")
@@ -280,7 +313,7 @@ class _Body:
         """
         if self._is_complete or not self._has_body:
             return False
-        if not self._waits_for_us:
+        if not self._waits_for_us and not self._has_stalled:
             left = self._limit * _DRAIN_FACTOR
             with anyio.move_on_after(_DRAIN_SECONDS):
                 while left > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 
+import structlog
 from pydantic import ValidationError
 
 from belljar import document, errors, link, results
@@ -18,6 +19,7 @@ from belljar.gateway.store import File
 from belljar.gateway.tools import CODE, Ran
 from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
+from belljar.logged import clipped
 from belljar.wire import media
 from belljar.wire.execution import (
     Execution,
@@ -27,6 +29,8 @@ from belljar.wire.execution import (
     LimitsRequest,
 )
 from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
+
+log = structlog.get_logger("belljar.gateway")
 
 _READ_BYTES = 1024 * 1024
 """Of all kept files that go with one run, that are read ahead, to be looked at for imports and to travel with the code.
@@ -100,11 +104,15 @@ async def _run_in(
         for name, (digest, body) in inputs.items():
             await session.put(name, digest, body)
         activity.has_run_code = True
-        ran = await run_code(session, what, files)
+        running = run_code(session, what, files)
+        ran = await (running if activity.trace is None else activity.trace.execution([CODE], running))
     meter = activity.meter
     meter.began(CODE)
     meter.ran(ran.result.usage.wall_seconds)
     meter.code_tokens += tokens.of_text(asked.code)
+    if parts.settings.log_content:
+        log.info("code was run", code=clipped(asked.code))
+        log.info("code has printed", stdout=clipped(ran.result.stdout), stderr=clipped(ran.result.stderr))
     meter.result_tokens += tokens.of_text(ran.result.stdout) + tokens.of_text(ran.result.stderr)
     pictures = sum(
         not media.IMAGES.isdisjoint(o.data) for o in ran.result.outputs if isinstance(o, results.Display)

@@ -33,7 +33,7 @@ class FileExpired(NotFound):
 
 
 class StorageQuotaExceeded(InvalidRequest):
-    """The tenant's files would have more bytes than they may."""
+    """The tenant's files would have more bytes than they may, or be more."""
 
     details = {"error_code": "storage_quota_exceeded"}  # noqa: RUF012 - read only
 
@@ -102,12 +102,13 @@ class _Reader:
 
 
 class Files:
-    """All files. What runs make is kept for `keep_seconds`."""
+    """All files. What runs make is kept for `keep_seconds`; a tenant may have `most_files`."""
 
-    def __init__(self, store: Store, blobs: Blobs, keep_seconds: float) -> None:
+    def __init__(self, store: Store, blobs: Blobs, keep_seconds: float, most_files: int) -> None:
         self.store = store
         self.blobs = blobs
         self.keep_microseconds = int(keep_seconds * 1_000_000)
+        self.most_files = most_files
         self.arriving = Counter[str]()
 
     def of(self, tenant: str, most_bytes: int) -> TenantFiles:
@@ -138,6 +139,7 @@ class TenantFiles:
         self._blobs = files.blobs
         self._keep_microseconds = files.keep_microseconds
         self._arriving = files.arriving
+        self._most_files = files.most_files
         self._tenant = tenant
         self._most_bytes = most_bytes
 
@@ -201,9 +203,9 @@ class TenantFiles:
 
     async def _record(self, file: File) -> None:
         # Here it is certain: others may have been stored since we looked.
-        if not await self._store.add_file(file, self._most_bytes):
+        if not await self._store.add_file(file, self._most_bytes, self._most_files):
             await self._blobs.remove(file.id)
-            raise _over_quota()
+            raise _over_quota(self._most_files)
 
     async def find(self, file_id: str) -> File:
         """The record of a file, also of one that expired a short while ago. Raises NotFound where there is none."""
@@ -266,9 +268,11 @@ def now_microseconds() -> int:
     return time.time_ns() // 1000
 
 
-def _over_quota() -> StorageQuotaExceeded:
+def _over_quota(most_files: int | None = None) -> StorageQuotaExceeded:
+    number = "" if most_files is None else f", or be more than {most_files:,}"
     return StorageQuotaExceeded(
-        "There is no room left for this file: with it your files would have more bytes than they may have together. "
+        "There is no room left for this file: with it your files would have more bytes than they may have "
+        f"together{number}. "
         "Delete some that are not needed any more (GET /v1/files, DELETE /v1/files/{id})."
     )
 

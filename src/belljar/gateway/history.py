@@ -169,19 +169,24 @@ def tool_result(use_id: str, content: list[Block], *, is_error: bool) -> Block:
 
 def within(messages: list[dict[str, Any]], most_tokens: int) -> list[dict[str, Any]]:
     """The messages with each result of a tool of ours cut to so many tokens: what is resent is all that was printed."""
-    ours = {
-        block.get("id")
-        for message in messages
-        if message["role"] == "assistant"
-        for block in message["content"]
-        if block.get("type") == "tool_use" and block.get("name") in OUR_NAMES
-    }
+    ours = uses_of_ours(messages)
     return [
         {**message, "content": [_cut(block, ours, most_tokens) for block in message["content"]]}
         if message["role"] == "user"
         else message
         for message in messages
     ]
+
+
+def uses_of_ours(messages: list[dict[str, Any]]) -> set[Any]:
+    """The ids of the uses of our tools."""
+    return {
+        block.get("id")
+        for message in messages
+        if message["role"] == "assistant"
+        for block in message["content"]
+        if block.get("type") == "tool_use" and block.get("name") in OUR_NAMES
+    }
 
 
 def _cut(block: Block, ours: set[Any], most_tokens: int) -> Block:

@@ -86,11 +86,11 @@ async def _keep_figure(output: results.Display, kept: _Kept, files: TenantFiles,
             saved = await files.keep(name, body, container_id=container_id)
         except StorageQuotaExceeded:
             kept.not_kept.append(name)
-            kept.images.append(Image(kind, body))  # it can be looked at all the same
+            kept.images.append(Image(kind, body, name))  # it can be looked at all the same
             continue
         kept.figures.append(saved.file)
         if saved.digest not in kept.digests:
-            kept.images.append(Image(kind, body))
+            kept.images.append(Image(kind, body, name))
         kept.digests.add(saved.digest)
 
 
@@ -111,5 +111,5 @@ async def _keep_file(file: results.WorkFile, kept: _Kept, files: TenantFiles, se
     kept.shown.add(saved.file.id)
     kept.image_bytes_left -= len(saved.image)
     if saved.digest not in kept.digests:
-        kept.images.append(Image(saved.file.mime_type, saved.image))
+        kept.images.append(Image(saved.file.mime_type, saved.image, saved.file.path))
     kept.digests.add(saved.digest)

@@ -6,20 +6,23 @@ client that did not ask for a stream gets the same events folded into a message.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import structlog
 
 from belljar import errors
 from belljar.builds import DEFAULT
-from belljar.gateway import attachments, history, profiles, running
+from belljar.gateway import attachments, history, profiles, running, tokens, told
 from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.offered import Offered
+from belljar.gateway.pictures import Pictures, shown_in
 from belljar.gateway.profiles import Profile
 from belljar.gateway.running import Nested, Replies, Running, Waiting
 from belljar.gateway.search import Backend, citing
@@ -28,14 +31,20 @@ from belljar.gateway.sse import Emit, Event
 from belljar.gateway.store import Store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.told import tell
-from belljar.gateway.tools import BASH, Edited, Failed, Offer, Outcome, Ran
+from belljar.gateway.tools import BASH, CODE, Failed, Offer, Outcome, not_json
 from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
-from belljar.gateway.upstream import Caller, Upstream
+from belljar.gateway.upstream import Caller, Traits, Upstream
 from belljar.gateway.usage import Ledger, money
+from belljar.logged import clipped
 from belljar.settings import BY_UPSTREAM
 from belljar.wire.ids import new_id
 from belljar.wire.messages import MessageRequest
 from belljar.wire.resources import rfc3339
+
+if TYPE_CHECKING:
+    from belljar.gateway.spans import Tracing
+
+log = structlog.get_logger("belljar.gateway")
 
 _RUNS_AFTER = frozenset({"tool_use", "end_turn", "pause_turn", None})
 """Stop reasons after which a complete tool use is meant to be run; `max_tokens` is not among them."""
@@ -55,9 +64,11 @@ class Parts(running.Parts):
     upstream: Upstream
     telemetry: Telemetry
     access: Access
+    pictures: Pictures
     search: Backend | None
     ledger: Ledger
     store: Store
+    tracing: Tracing | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,7 @@ class _Answer:
     asked: Asked
     emit: Emit
     started_at: float
+    traits: Traits
     running: Running = field(init=False)
     next_index: int = 0
     turns: int = 0
@@ -99,6 +111,11 @@ class _Answer:
     has_called_tool: bool = False
     is_finished: bool = False
 
+    @property
+    def most_tokens(self) -> int:
+        """Of one result, for the model."""
+        return self.traits.result_tokens or self.parts.settings.result_tokens
+
 
 async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
     """Answer one request, from `message_start` to `message_stop`.
@@ -107,8 +124,11 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
     where no session is to be had.
     """
     async with AsyncExitStack() as stack:
-        now = _Answer(parts, asked, emit, anyio.current_time())
+        now = _answer(parts, asked, emit)
         now.running = _running(now, stack, lambda: now.is_finished)
+        if parts.settings.log_content:
+            # Those before it have been in the log when they were the last.
+            log.info("the client has said", content=clipped(_text(asked.request.messages[-1].model_dump())))
         conversation = await _begin(now)
         await _take_up(now, conversation)
         results: list[dict[str, Any]] | None = []
@@ -118,18 +138,16 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
             results = await _run(now, conversation.pending, replies)
         if results is None:
             return
-        messages = history.with_results(conversation, results)
+        messages = _told_of_container(now, history.with_results(conversation, results))
         while True:
             turn = await _turn(now, messages)
             uses = turn.our_uses()
             reason = turn.message.stop_reason
-            has_client_tools = any(
-                block.get("type") == "tool_use" and index not in turn.uses
-                for index, block in turn.message.content.items()
-            )
+            whole, broken = turn.client_uses()
+            has_client_tools = bool(whole)
             if uses and not has_client_tools and reason not in _RUNS_AFTER:
                 await _refuse(now, uses, str(reason))
-            if not uses or has_client_tools or reason not in _RUNS_AFTER:
+            if not (uses or broken) or has_client_tools or reason not in _RUNS_AFTER:
                 stop_reason = "tool_use" if uses and has_client_tools and reason is None else reason
                 await _finish(now, turn.message.message, stop_reason)
                 return
@@ -140,8 +158,12 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
             results = await _run(now, uses, Replies({}, {}))
             if results is None:
                 return
-            if now.unreadable >= _UNREADABLE_TURNS:
-                await _give_up(now)
+            results += [
+                tell(turn.message.content[index]["id"], not_json(written), now.most_tokens)
+                for index, written in broken.items()
+            ]
+            if why := _no_further(now):
+                await _give_up(now, why)
                 return
             messages = [*messages, _said(turn), {"role": "user", "content": results}]
 
@@ -149,19 +171,26 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
 async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
     """What the upstream would be asked first. Code that waits to be run counts as not run: nothing runs for this."""
     async with AsyncExitStack() as stack:
-        now = _Answer(parts, asked, _unheard, anyio.current_time())
+        now = _answer(parts, asked, _unheard)
         now.running = _running(now, stack, lambda: True)
         conversation = await _begin(now)
         not_run = Failed("unavailable", "It was not run yet.")
-        most = parts.settings.result_tokens
-        results = [tell(use.upstream_id, not_run, most) for use in conversation.pending]
-        return _upstream_request(now, history.with_results(conversation, results))[0]
+        results = [tell(use.upstream_id, not_run, now.most_tokens) for use in conversation.pending]
+        messages = _told_of_container(now, history.with_results(conversation, results))
+        return _upstream_request(now, messages)[0]
+
+
+def _answer(parts: Parts, asked: Asked, emit: Emit) -> _Answer:
+    """An answer that has not begun. Raises NotFound for a model that there is not: before any code runs for it."""
+    return _Answer(parts, asked, emit, anyio.current_time(), parts.upstream.traits(asked.request.model))
 
 
 def _running(now: _Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
     parts, offered = now.parts, now.asked.offered
     searches = Searches(parts.search, offered.search, parts.telemetry) if offered.search is not None else None
-    return Running(parts, offered, now.asked.activity, stack, is_told, searches, now.asked.runtime)
+    return Running(
+        parts, offered, now.asked.activity, stack, is_told, searches, now.most_tokens, now.asked.runtime
+    )
 
 
 async def _unheard(event: Event) -> None:
@@ -190,7 +219,11 @@ async def _begin(now: _Answer) -> history.Conversation:
     now.has_called_tool = messages[-1].role == "assistant" and history.has_results(messages[-1])
     upstream_searches = parts.settings.search == BY_UPSTREAM
     conversation = history.translate(messages, asked.offered.names, upstream_searches=upstream_searches)
-    return replace(conversation, messages=history.within(conversation.messages, parts.settings.result_tokens))
+    messages_within = history.within(conversation.messages, now.most_tokens)
+    tenant = asked.activity.client.tenant
+    return replace(
+        conversation, messages=await parts.pictures.in_history(messages_within, now.traits, tenant)
+    )
 
 
 async def _take_up(now: _Answer, conversation: history.Conversation) -> None:
@@ -229,10 +262,37 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     now.turns += 1
     now.asked.activity.meter.turns += 1
     asked = now.asked
-    names_callers = bool(asked.offered.for_code)
     body, sources = _upstream_request(now, messages)
-    turn = Rewriter(now.next_index, asked.offered.names, asked.held, names_callers, sources.translated)
-    stream = now.parts.upstream.stream(body, asked.caller)
+    trace = asked.activity.trace
+    with nullcontext() if trace is None else trace.turn(now.parts.upstream.kind, body) as span:
+        caller = asked.caller if span is None else replace(asked.caller, trace=span.headers)
+        turn = await _streamed(now, body, sources, caller)
+        now.next_index = turn.next_index
+        usage = turn.message.message.get("usage") or {}
+        if now.traits.is_model:
+            usage |= _uncounted(now, body, turn, usage)
+        if span is not None:
+            span.answered(turn.message.message, usage)
+    now.usage = added_usage(now.usage, usage)
+    asked.activity.meter.upstream(now.usage)
+    if now.parts.settings.log_content:
+        log.info("the model has said", turn=now.turns, content=clipped(_text(turn.message.blocks)))
+    return turn
+
+
+async def _streamed(now: _Answer, body: dict[str, Any], sources: citing.Sources, caller: Caller) -> Rewriter:
+    """The turn that the upstream makes of `body`, passed on as it comes."""
+    asked = now.asked
+    names_callers = bool(asked.offered.for_code)
+    turn = Rewriter(
+        now.next_index,
+        asked.offered.names,
+        asked.held,
+        names_callers,
+        mends=now.traits.is_guided,
+        cited=sources.translated,
+    )
+    stream = now.parts.upstream.stream(body, caller)
     async with aclosing(now.parts.telemetry.turn(stream)) as events:  # type: ignore[type-var]
         async for event in events:
             try:
@@ -248,17 +308,29 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
                 await _send(now, out)
     if not turn.message.stopped:
         raise errors.UpstreamError("The model server broke off in the middle of its answer.")
-    now.next_index = turn.next_index
-    now.usage = added_usage(now.usage, turn.message.message.get("usage") or {})
-    asked.activity.meter.upstream(now.usage)
     return turn
+
+
+def _uncounted(now: _Answer, body: dict[str, Any], turn: Rewriter, usage: dict[str, Any]) -> dict[str, int]:
+    """An estimate of what the model server has not counted in this turn."""
+    found = {}
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    if not any(usage.get(name) for name in names):
+        found["input_tokens"] = tokens.estimate(body)
+    written = tokens.of_blocks(turn.message.blocks) + sum(map(tokens.of_text, turn.message.broken.values()))
+    if not usage.get("output_tokens") and written:
+        found["output_tokens"] = written
+    if found:
+        now.asked.activity.meter.is_estimated = True
+        now.parts.telemetry.turns_estimated.inc()
+    return found
 
 
 def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> tuple[dict[str, Any], citing.Sources]:
     """The request in the words of a plain Messages server, and the found pages in it that the model can cite."""
     request = now.asked.request
-    cites = now.asked.offered.search is not None and now.parts.upstream.cites(request.model)
-    messages, sources = citing.sendable(messages, now.parts.settings.result_tokens, cites=cites)
+    cites = now.asked.offered.search is not None and now.traits.cites
+    messages, sources = citing.sendable(messages, now.most_tokens, cites=cites)
     body = {
         name: value for name, value in (request.model_extra or {}).items() if name not in _NOT_FOR_UPSTREAM
     }
@@ -277,7 +349,31 @@ def _offer(now: _Answer) -> Offer:
     limits = now.running.container.limits if now.running.container else settings.limits()
     about = now.parts.runtimes.installed(now.asked.runtime)
     is_beside_shell = BASH in offered.names
-    return Offer(about, limits, settings.timeout_seconds, is_beside_shell, offered.for_code, offered.search)
+    return Offer(
+        about,
+        limits,
+        settings.timeout_seconds,
+        is_beside_shell,
+        offered.for_code,
+        offered.search,
+        has_code=CODE in offered.names,
+        sees=now.traits.images,
+    )
+
+
+def _told_of_container(now: _Answer, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with what the container has from earlier requests, for a model that is guided.
+
+    At the very end: all before it stays as it was the last time, and in the model server's cache.
+    """
+    container = now.running.container
+    if not now.traits.is_guided or container is None or now.asked.offered.version is None:
+        return messages
+    note = told.container_note(container, has_code=CODE in now.asked.offered.names)
+    if not note or messages[-1]["role"] != "user":
+        return messages
+    last = {**messages[-1], "content": [*messages[-1]["content"], {"type": "text", "text": note}]}
+    return [*messages[:-1], last]
 
 
 def _tool_choice(now: _Answer, choice: dict[str, Any]) -> dict[str, Any]:
@@ -292,8 +388,8 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
 
     None where code waits for the caller's tools: then the answer is finished.
     """
-    now.has_called_tool = True
-    told = []
+    now.has_called_tool |= bool(uses)
+    said = []
     is_readable = False
     async with aclosing(now.running.run(uses, replies)) as outcomes:  # type: ignore[type-var]
         async for use, outcome in outcomes:
@@ -305,12 +401,16 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
                 continue
             await _show(now, use, outcome)
             is_readable |= not (isinstance(outcome, Failed) and outcome.error_code == "invalid_tool_input")
-            most = now.parts.settings.result_tokens
-            result = tell(use.upstream_id, outcome, most, now.running.keep_whole(outcome))
-            now.asked.activity.meter.told(result, _images(outcome))
-            told.append(result)
+            images, tenant = shown_in(outcome), now.asked.activity.client.tenant
+            seen = await now.parts.pictures.blocks(images, now.traits, tenant)
+            whole = now.running.keep_whole(outcome)
+            result = tell(use.upstream_id, outcome, now.most_tokens, whole, seen)
+            now.asked.activity.meter.told(result, len(images))
+            if now.parts.settings.log_content:
+                log.info("a tool was used", tool=use.name, content=clipped(_text([use.input, result])))
+            said.append(result)
     now.unreadable = 0 if is_readable else now.unreadable + 1
-    return told
+    return said
 
 
 async def _show_nested(now: _Answer, use: Use, nested: Nested) -> None:
@@ -330,12 +430,19 @@ def _caller(now: _Answer, code_use_id: str) -> dict[str, Any]:
     return {"type": now.asked.offered.version, "tool_id": code_use_id}
 
 
-async def _give_up(now: _Answer) -> None:
-    """End the answer of a model that does not learn from the errors that it is told."""
-    text = (
-        f"The answer ends here: the model has called its tools {now.unreadable} times in a row with input that cannot "
-        "be read. The errors are in the results above."
-    )
+def _no_further(now: _Answer) -> str:
+    """Why the model is not asked again, although it would go on; empty where it is."""
+    if now.unreadable >= _UNREADABLE_TURNS:
+        return (
+            f"the model has called tools {now.unreadable} times in a row with input that cannot be read, and was told "
+            "so each time."
+        )
+    return now.parts.ledger.over_budget(now.asked.activity.client, now.asked.activity.meter)
+
+
+async def _give_up(now: _Answer, why: str) -> None:
+    """End an answer that the model would go on with."""
+    text = f"The answer ends here: {why}"
     block = {"type": "text", "text": ""}
     delta = {"type": "text_delta", "text": text}
     await _send(now, {"type": "content_block_start", "index": now.next_index, "content_block": block})
@@ -343,13 +450,6 @@ async def _give_up(now: _Answer) -> None:
     await _send(now, {"type": "content_block_stop", "index": now.next_index})
     now.next_index += 1
     await _finish(now, {}, "end_turn")
-
-
-def _images(outcome: Outcome) -> int:
-    """How many images the outcome shows."""
-    if isinstance(outcome, Ran):
-        return len(outcome.images)
-    return int(isinstance(outcome, Edited) and outcome.image is not None)
 
 
 async def _ask(now: _Answer, use: Use, waiting: Waiting) -> None:
@@ -377,6 +477,10 @@ async def _whole(now: _Answer, block: dict[str, Any]) -> None:
     for event in whole_block(now.next_index, block):
         await _send(now, event)
     now.next_index += 1
+
+
+def _text(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, default=str)
 
 
 def _said(turn: Rewriter) -> dict[str, Any]:
@@ -424,13 +528,12 @@ async def _finish(now: _Answer, message: dict[str, Any], stop_reason: str | None
         }
         usage = added_usage(usage, {"server_tool_use": own})
     ledger, activity = now.parts.ledger, now.asked.activity
+    more: dict[str, Any] = {"estimated": True} if activity.meter.is_estimated else {}
     if ledger.plan is not None:
         micro, _ = ledger.settle(activity.client, activity.meter)
-        usage["belljar"] = {
-            "amount": money(micro),
-            "currency": ledger.plan.currency,
-            "plan": ledger.plan.name,
-        }
+        more |= {"amount": money(micro), "currency": ledger.plan.currency, "plan": ledger.plan.name}
+    if more:
+        usage["belljar"] = more
     now.is_finished = True
     await now.emit({"type": "message_delta", "delta": delta, "usage": usage})
     await now.emit({"type": "message_stop"})

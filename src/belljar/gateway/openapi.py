@@ -108,6 +108,15 @@ _PROFILE = _header(
     "The shape of results; else it is chosen by the request.",
 )
 _RUNTIME = _header(runtimes.HEADER, TEXT, "The runtime that code is to run in.")
+_KEYS: Schema = {
+    "x-api-key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-api-key",
+        "description": "A key of this server's. As long as it has none, requests need none, and any will do.",
+    },
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The same key, in `authorization`."},
+}
 _RUNS = (402, 429, 503, 529)
 _ASKS = (502, 503, 504)
 _HEADERS = {
@@ -260,8 +269,9 @@ def document(max_sessions: int) -> bytes:
             "description": "Code execution for language models, in the words of the Anthropic API.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "security": [{"x-api-key": []}, {"bearer": []}, {}],
         "paths": paths,
-        "components": {"schemas": _schemas(table)},
+        "components": {"schemas": _schemas(table), "securitySchemes": _KEYS},
     }
     return json.dumps(whole, ensure_ascii=False).encode()
 
@@ -290,6 +300,8 @@ def _described(name: str, operation: Operation) -> Schema:
     errors = {500, *operation.errors, *((400, 413) if operation.body is not None else ())}
     if name.partition(" ")[2] not in OPEN_PATHS:
         errors |= {401, 429}  # the API key
+    if operation.body is not None:
+        errors.add(408)
     described: Schema = {
         "operationId": name,
         "summary": operation.summary,
@@ -303,6 +315,8 @@ def _described(name: str, operation: Operation) -> Schema:
             **{str(status): _error(status) for status in sorted(errors)},
         },
     }
+    if name.partition(" ")[2] in OPEN_PATHS:
+        described["security"] = []
     if operation.body is not None:
         described["requestBody"] = {"required": operation.is_body_needed, "content": _content(operation.body)}
     return described

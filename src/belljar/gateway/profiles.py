@@ -13,10 +13,11 @@ from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from belljar.errors import InvalidRequest
+from belljar.gateway.pictures import image_source
 from belljar.gateway.search import citing
 from belljar.gateway.search.sealed import seal
 from belljar.gateway.store import File
-from belljar.gateway.told import edit_text, image_source
+from belljar.gateway.told import edit_text
 from belljar.gateway.tools import EDITOR, Edited, Failed, Outcome, Ran, Searched
 
 Block = dict[str, Any]

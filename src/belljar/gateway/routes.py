@@ -40,6 +40,7 @@ from belljar.gateway.files import TenantFiles
 from belljar.gateway.form import FORM_BYTES, Form
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.sse import EventStream
+from belljar.gateway.tracing import passed_on
 from belljar.gateway.turn import MessageFold
 from belljar.gateway.upstream import Caller
 from belljar.settings import BY_UPSTREAM, Settings
@@ -407,7 +408,9 @@ def _runtime(request: Request) -> str | None:
 
 
 def _caller(request: Request) -> Caller:
-    return Caller(_api_key(request), _betas(request))
+    trace = activity_of(request.scope).trace
+    headers = passed_on(request.headers) if trace is None else trace.headers
+    return Caller(_api_key(request), _betas(request), headers)
 
 
 def _api_key(request: Request) -> str | None:

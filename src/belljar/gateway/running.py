@@ -7,10 +7,11 @@ request, and what stands behind it in the same turn is run by the next one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Any, TypeVar
 
 from belljar import errors, link, results
 from belljar.gateway import tokens
@@ -41,6 +42,8 @@ from belljar.gateway.tools import (
 from belljar.gateway.turn import Use
 from belljar.settings import Settings
 from belljar.wire.ids import new_id
+
+R = TypeVar("R", Ran, list[Ran])
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Running:
         stack: AsyncExitStack,
         is_told: Callable[[], bool],
         searches: Searches | None,
+        most_tokens: int,
         runtime: str,
     ) -> None:
         self._parts = parts
@@ -107,6 +111,7 @@ class Running:
         self._tools = {tool.name: tool for tool in offered.tools}
         self._functions = {code_execution.function_name(tool["name"]): tool for tool in offered.for_code}
         self._searches = searches
+        self._most_tokens = most_tokens
         self._own: Own = {SEARCH: searches.answer} if searches and offered.searches_in_code else {}
         self.container: Container | None = None
         self._searched: list[tuple[results.Ask, Outcome]] = []
@@ -124,7 +129,7 @@ class Running:
     def keep_whole(self, outcome: Outcome) -> str:
         """Have what was printed lie in the container, where it is too long for the model; its name, or nothing."""
         text = printed(outcome) if isinstance(outcome, Ran) else ""
-        if cut(text, self._parts.settings.result_tokens) == text:
+        if cut(text, self._most_tokens) == text:
             return ""
         body = text.encode("utf-8", "replace")
         digest = digest_of(body)
@@ -213,7 +218,14 @@ class Running:
                 async with self._parts.placement.use(container.id) as session:
                     with self._client.execution():
                         await self._begin(session)
-                        ran = await run_calls(session, what, self._files)
+                        ran = await self._traced(
+                            [
+                                use
+                                for use, call in zip(uses, asked, strict=True)
+                                if not isinstance(call, Failed)
+                            ],
+                            run_calls(session, what, self._files),
+                        )
                         done = ran
                         self._meter.ran(ran[0].result.usage.wall_seconds)
                     note = session.restored
@@ -250,7 +262,8 @@ class Running:
         async def execute(session: Session, on_asks: Callable[[results.Asks], None] | None = None) -> Outcome:
             with self._client.execution():
                 await self._begin(session)
-                ran = await run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
+                running = run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
+                ran = await self._traced([use], running)
                 return replace(ran, note=session.restored)
 
         try:
@@ -293,6 +306,11 @@ class Running:
             return Waiting(calls)
         self._parts.pending.forget(self.container.id, run)
         return found
+
+    def _traced(self, uses: Sequence[Use], running: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
+        """The same, with its span where there are any."""
+        trace = self._activity.trace
+        return running if trace is None else trace.execution([use.name for use in uses], running)
 
     async def _begin(self, session: Session) -> None:
         """Put the attachments into place; from here on code has perhaps run."""

@@ -33,6 +33,9 @@ _OTHER = "other"
 """The route of what reached no endpoint."""
 _HUNG_UP = "hung_up"
 """The status of a request whose client was gone before an answer began."""
+_STATUSES = frozenset(
+    {200, 400, 401, 402, 403, 404, 405, 409, 410, 413, 422, 429, 500, 501, 502, 503, 504, 529}
+)
 _REQUEST_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _RUN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _LAP_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
@@ -129,9 +132,14 @@ class Telemetry:
             ("kind",),
             registry=self._registry,
         )
+        self.turns_estimated = Counter(
+            "belljar_turns_estimated",
+            "Turns of which tokens were estimated, for the upstream had not counted them.",
+            registry=self._registry,
+        )
         tokens = Counter(
             "belljar_tokens",
-            "Tokens of messages, as the upstream counts them.",
+            "Tokens of messages, as the upstream counts them, or estimated.",
             ("kind",),
             registry=self._registry,
         )
@@ -149,13 +157,16 @@ class Telemetry:
         """What each endpoint is called: there are as many as these, and not as many as paths."""
         self._names = names
 
+    def route(self, endpoint: object, status: int) -> str:
+        """What the endpoint of a request with this status is called."""
+        # A path with another method has found an endpoint too, which was not called.
+        return self._names.get(endpoint, _OTHER) if status != 405 else _OTHER
+
     def request(self, endpoint: object, status: int, seconds: float) -> None:
         """A request has ended; `status` is 0 where no answer began."""
         child = self._request_children.get((endpoint, status))
         if child is None:
-            # A path with another method has found an endpoint too, which was not called.
-            name = self._names.get(endpoint, _OTHER) if status != 405 else _OTHER
-            child = self._requests.labels(name, status or _HUNG_UP)
+            child = self._requests.labels(self.route(endpoint, status), _shown(status))
             self._request_children[endpoint, status] = child
         child.observe(seconds)
 
@@ -217,6 +228,13 @@ class Telemetry:
         """Everything in Prometheus' text format, version 0.0.4."""
         self._now.look(placement, await placement.state())
         return generate_latest(self._registry)
+
+
+def _shown(status: int) -> str:
+    """A status as a label. An upstream's refusal has any that it likes, and there are not to be series for all."""
+    if not status:
+        return _HUNG_UP
+    return str(status) if status in _STATUSES else f"{status // 100}xx"
 
 
 class _Now(Collector):

@@ -48,6 +48,11 @@ def of_given(given: object) -> int:
     return _of_text(str(given))
 
 
+def of_blocks(blocks: list[dict[str, Any]]) -> int:
+    """Tokens of what a model has said."""
+    return _of(blocks)
+
+
 def of_result(block: Mapping[str, Any]) -> tuple[int, int]:
     """Tokens of the texts in a `tool_result`, and of the images and PDFs in it."""
     parts = (

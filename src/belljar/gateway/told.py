@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Sequence
 from typing import Any
 
 from belljar.gateway.history import tool_result
+from belljar.gateway.placement import Container
 from belljar.gateway.search import citing
 from belljar.gateway.tokens import cut
-from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran, Searched
-from belljar.wire import media
+from belljar.gateway.tools import Edited, Failed, Outcome, Ran, Searched
 
-MODEL_IMAGES = 8
-MODEL_IMAGE_BYTES = 5 * 1024 * 1024 * 3 // 4
-"""Of one image, so that its base64 has at most 5 MiB: what model servers accept."""
-MODEL_IMAGE_PIXELS = 8000
-"""Of the longer side; a model server refuses the whole request for one that is larger."""
 _LISTED_FILES = 50
+_NOTED_FILES = 30
 
 Block = dict[str, Any]
 
 
-def tell(use_id: str, outcome: Outcome, most_tokens: int, whole: str = "") -> Block:
+def tell(
+    use_id: str, outcome: Outcome, most_tokens: int, whole: str = "", pictures: Sequence[Block] = ()
+) -> Block:
     """The `tool_result`: what was printed or seen, what else there is to know, and the pictures.
 
-    Where the text has more than `most_tokens` it is cut; `whole` is where all of it can be read.
+    Where the text has more than `most_tokens` it is cut; `whole` is where all of it can be read. `pictures` are
+    those of the outcome as the model can be shown them.
     """
     match outcome:
         case Failed():
             text = f"The tool failed ({outcome.error_code}): {outcome.message}"
             return tool_result(use_id, [_text(text)], is_error=True)
         case Edited():
-            return tool_result(use_id, _edited(outcome, most_tokens), is_error=False)
+            return tool_result(use_id, [*_edited(outcome, most_tokens), *pictures], is_error=False)
         case Searched():
             return tool_result(use_id, citing.content(outcome.pages), is_error=False)
         case Ran():
             content = [_text(cut(printed(outcome), most_tokens, whole) or "(no output)")]
             if notes := _notes(outcome):
                 content.append(_text(notes))
-            content += _pictures(outcome.images)
+            content += pictures
             return tool_result(use_id, content, is_error=outcome.is_error)
 
 
-def image_source(image: Image) -> dict[str, str]:
-    return {"type": "base64", "media_type": image.media_type, "data": base64.b64encode(image.body).decode()}
+def container_note(container: Container, *, has_code: bool) -> str:
+    """What a container has from earlier requests; empty where nothing has happened in it."""
+    names = [name if name.isprintable() else ascii(name) for name in container.given]
+    parts = []
+    if names:
+        listed = ", ".join(names[:_NOTED_FILES])
+        more = f" and {len(names) - _NOTED_FILES} more" if len(names) > _NOTED_FILES else ""
+        parts.append(f"Files that were put or written there so far: {listed}{more}.")
+    if has_code and container.state == "asleep":
+        parts.append("Variables and imports of earlier code are gone, the files are kept.")
+    elif has_code and container.last_word:
+        # The keeper's own word on how the last run ended: what became of the variables stands in it.
+        is_lost = "variables are lost" in container.last_word
+        parts.append(
+            container.last_word if is_lost else "Variables and imports of earlier code are still there."
+        )
+    return f"[The sandbox, as the last request left it. {' '.join(parts)}]" if parts else ""
 
 
 def edit_text(edited: Edited) -> str:
@@ -73,31 +87,10 @@ def _edited(edited: Edited, most_tokens: int) -> list[Block]:
     content = [_text(cut(edit_text(edited), most_tokens))]
     if edited.note:
         content.append(_text(edited.note))
-    if edited.image is not None:
-        content += _pictures([edited.image])
     if edited.pdf is not None:
         source = {"type": "base64", "media_type": "application/pdf", "data": edited.fields["content"]}
         content.append({"type": "document", "source": source})
     return content
-
-
-def _pictures(images: list[Image]) -> list[Block]:
-    """The pictures that a model can be shown, and a word on the others."""
-    fitting = [image for image in images if _fits(image)][:MODEL_IMAGES]
-    blocks: list[Block] = [{"type": "image", "source": image_source(image)} for image in fitting]
-    if left_out := len(images) - len(fitting):
-        blocks.append(
-            _text(
-                f"{left_out} picture(s) are not shown to you: there may be {MODEL_IMAGES}, each of at most "
-                f"{MODEL_IMAGE_PIXELS} pixels a side and {MODEL_IMAGE_BYTES // 2**20} MiB. Make smaller ones."
-            )
-        )
-    return blocks
-
-
-def _fits(image: Image) -> bool:
-    sides = media.dimensions(image.body)
-    return len(image.body) <= MODEL_IMAGE_BYTES and (sides is None or max(sides) <= MODEL_IMAGE_PIXELS)
 
 
 def printed(ran: Ran) -> str:

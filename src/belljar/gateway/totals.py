@@ -56,6 +56,7 @@ def _line(total: UsageTotal, group_by: GroupBy) -> UsageLine:
     return UsageLine(
         what=(date(1970, 1, 1) + timedelta(days=int(total.what))).isoformat() if days else total.what,
         requests=total.requests,
+        estimated_requests=total.estimated_requests,
         input_tokens=total.input_tokens,
         output_tokens=total.output_tokens,
         cache_creation_tokens=total.cache_creation_tokens,

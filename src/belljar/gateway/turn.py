@@ -131,6 +131,8 @@ class Rewriter:
     held: frozenset[str] = frozenset()
     names_callers: bool = False
     """The model may call tools, and code may: so each use says who it was."""
+    mends: bool = False
+    """Uses of the caller's own tools are held back, and not passed on where their input is no JSON object."""
     cited: Callable[[Block], Block] = lambda citation: citation
     """A citation as the client is to see it."""
     uses: dict[int, Use] = field(default_factory=dict)
@@ -173,9 +175,21 @@ class Rewriter:
             for index, use in sorted(self.uses.items())
         ]
 
+    def client_uses(self) -> tuple[list[int], dict[int, str]]:
+        """Uses of the caller's tools by block index: those that it got; and the raw input of those that it did not."""
+        theirs = [
+            index
+            for index, block in sorted(self._fold.content.items())
+            if block.get("type") == "tool_use" and index not in self.uses
+        ]
+        kept = {
+            index: self._fold.broken[index] for index in theirs if self.mends and index in self._fold.broken
+        }
+        return [index for index in theirs if index not in kept], kept
+
     def _is_held(self, index: int) -> bool:
         kind = "server_tool_use" if index in self.uses else self._fold.content[index].get("type")
-        return kind in self.held
+        return kind in self.held or (self.mends and kind == "tool_use")
 
     def _number(self, index: int) -> int:
         if index not in self._numbers:
@@ -201,9 +215,15 @@ class Rewriter:
         yield {**event, "index": number}
 
     def _release(self, index: int) -> Iterator[Event]:
-        number = self._number(index)
         block = self._fold.content[index]
-        if block.get("type") != "thinking":
+        is_theirs = block.get("type") == "tool_use" and index not in self.uses
+        if is_theirs and index in self._fold.broken:
+            return
+        number = self._number(index)
+        if is_theirs:
+            yield {"type": "content_block_start", "index": number, "content_block": {**block, "input": {}}}
+            yield _json_delta(number, block.get("input") or {})
+        elif block.get("type") != "thinking":
             given = block.get("input") or {}
             whole = self._server_block(index, given) if index in self.uses else block
             yield {"type": "content_block_start", "index": number, "content_block": whole}

@@ -27,6 +27,7 @@ from belljar.gateway.tools import BASH, CODE, EDITOR
 log = structlog.get_logger("belljar.gateway")
 
 _MOST_WAITING = 10_000
+_ANOTHER_KEY = "Use another key, or ask the operator for a larger budget."
 _TOGETHER_SECONDS = 0.2
 """Rows of so long are written in one transaction."""
 _AGAIN_SECONDS = 1
@@ -60,6 +61,8 @@ class Meter:
     upstream_searches: int = 0
     own_searches: int = 0
     """Those that did not fail."""
+    is_estimated: bool = False
+    """Tokens that the model server has not counted are an estimate."""
     settled: tuple[int, int] | None = None
     """The amount and the container time that was counted, once they are known."""
 
@@ -152,13 +155,23 @@ class Ledger:
             found = await self._store.spent_amount(client.key_id, period)
             _forget(self._spent, month)
             self._spent.setdefault((client.key_id, period), found)
-        spent = self._spent[client.key_id, period]
-        if spent >= client.budget:
-            when = "this month" if client.budget_period == "month" else "in all"
-            raise errors.BudgetSpent(
-                f"This API key may spend {money(client.budget)} {self.plan.currency} {when}, and has spent "
-                f"{money(spent)}. Nothing was run. Use another key, or ask the operator for a larger budget."
-            )
+        if over := self._over(client, meter, 0):
+            raise errors.BudgetSpent(f"{over} Nothing was run. {_ANOTHER_KEY}")
+
+    def over_budget(self, client: Client, meter: Meter) -> str:
+        """That the budget is spent, with what this request has used so far; empty where it is not."""
+        if self.plan is None or client.budget is None:
+            return ""
+        billed = self._billed.get((client.tenant, month_of(meter.at)), 0)
+        return self._over(client, meter, amount(self.plan, meter.counts(), billed).micro)
+
+    def _over(self, client: Client, meter: Meter, more: int) -> str:
+        spent = self._spent.get((client.key_id, period_of(client, meter.at)), 0) + more
+        if self.plan is None or client.budget is None or spent < client.budget:
+            return ""
+        when = "this month" if client.budget_period == "month" else "in all"
+        budget = f"{money(client.budget)} {self.plan.currency} {when}"
+        return f"This API key may spend {budget}, and has spent {money(spent)}."
 
     def settle(self, client: Client, meter: Meter) -> tuple[int, int]:
         """The amount of a request, and the container time that was counted: as of the first call."""
@@ -205,6 +218,7 @@ class Ledger:
                 self.plan.currency if self.plan else None,
                 micro,
                 billed,
+                int(meter.is_estimated),
             )
         )
         if len(self._rows) == 1:

@@ -71,9 +71,18 @@ class Run:
     """A run under way. The first of `stop` and `finished` that is set decides how it ended."""
 
     def __init__(
-        self, number: int, emit: Emit, limits: Limits, *, calls: int = 0, timeout_seconds: float = 0
+        self,
+        number: int,
+        emit: Emit,
+        limits: Limits,
+        *,
+        calls: int = 0,
+        timeout_seconds: float = 0,
+        request_id: str = "",
     ) -> None:
         self.number = number
+        self.request_id = request_id
+        """Of the API's request that it belongs to; none where nobody's request has begun it."""
         self.emit = emit
         self.calls = [Call(limits) for _ in range(calls)]
         printed = calls * 2 * RUNAWAY_FACTOR * limits.output_bytes

@@ -215,7 +215,7 @@ class Session:
             self._stumbled(error)
 
     def _stumbled(self, error: Exception) -> None:
-        log("a reader of a guest", error)
+        log("a reader of a guest", error, self._run.request_id if self._run is not None else "")
         self.kill()
 
     async def _kill_guest(self) -> None:
@@ -233,8 +233,8 @@ class Session:
     # -- runs ----------------------------------------------------------------------------------------------
 
     async def execute(self, request: dict[str, Any], emit: Emit) -> dict[str, Any]:
-        """Run `request` = {code, timeout_seconds, stdin, env, output_dir, is_last, calls, tools}; events go to `emit`
-        while it runs. `calls`, shell commands and edits, come instead of `code`."""
+        """Run `request` = {code, timeout_seconds, stdin, env, output_dir, is_last, calls, tools, request_id}; events go
+        to `emit` while it runs. `calls`, shell commands and edits, come instead of `code`."""
         if self._run is not None:
             raise InvalidRequest("the session is running code already; one run at a time")
         # Taken before anything is awaited: the second of two callers is refused above.
@@ -245,6 +245,7 @@ class Session:
             self.limits,
             calls=len(request["calls"]),
             timeout_seconds=request["timeout_seconds"],
+            request_id=request["request_id"],
         )
         if request["tools"]:
             run.offer_tools(tool["name"] for tool in request["tools"])
@@ -475,6 +476,8 @@ class Session:
     async def _until_done(self, run: Run, guest: Guest, request: dict[str, Any]) -> bool:
         """Hand the code over and wait for the end of the run, whatever ends it. True when the guest was killed."""
         env = request["env"] | {"OUTPUT_DIR": f"{self._box.places.output}/{request['output_dir']}"}
+        if run.request_id:
+            env["BELLJAR_REQUEST_ID"] = run.request_id
         asked = {"run": run.number, "code": request["code"], "stdin": request["stdin"], "env": env}
         asked["is_last"] = request["is_last"]
         if request["calls"]:

@@ -33,6 +33,7 @@ from belljar.keeper.waiting import Flag
 from belljar.keeper.workshop import Workshop
 from belljar.keeper.workshops import Workshops
 from belljar.line import Line, open_line
+from belljar.logged import words_of
 from belljar.wire.execution import IdleMemory, Layer, Level, Limits
 
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
@@ -163,8 +164,8 @@ class Supervisor:
         except BelljarError as error:
             answer = _refusal(number, type(error).__name__, str(error))
         except Exception as error:  # noqa: BLE001 - the boundary of one request: the others go on
-            log(message.kind, error)
-            answer = _refusal(number, SessionLost.__name__, f"the keeper failed: {error}")
+            log(message.kind, error, message.head.get("request_id", ""))
+            answer = _refusal(number, SessionLost.__name__, f"the keeper failed: {words_of(error)}")
         await self._line.send(answer)
         # Only now: the end of a session, and a new one in its place, are nothing that its caller waits for, and would
         # only take the processors from those who pass the answer on.
@@ -258,6 +259,7 @@ class Supervisor:
         head, number = message.head, message.head["id"]
         name = head["session"]
         request = json.loads(message.body[: head["size"]])
+        request["request_id"] = head.get("request_id", "")
 
         async def emit(event: Message) -> None:
             # An owner that is slow holds up the guest. One that is not has the end of a short run with its outputs.

@@ -208,6 +208,8 @@ class UsageLine(BaseModel):
 
     what: str
     requests: int
+    estimated_requests: int
+    """Those of which tokens were estimated, for the model server had not counted them."""
     input_tokens: int
     output_tokens: int
     cache_creation_tokens: int

@@ -28,6 +28,8 @@ class Container:
     """Asleep: without a session, and its files are kept in an archive."""
     given: dict[str, str] = field(default_factory=dict)
     """Names taken in its working directory: the digest of what we wrote there, empty for what code did."""
+    last_word: str = ""
+    """The message of the last run's outcome, of those that this server has seen."""
 
 
 @dataclass(frozen=True)

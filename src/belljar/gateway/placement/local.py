@@ -18,6 +18,7 @@ from belljar.gateway.placement.queue import FairQueue
 from belljar.gateway.placement.session import Entry, LocalSession
 from belljar.gateway.placement.sleeping import Archive, Shelf
 from belljar.gateway.telemetry import Telemetry
+from belljar.logged import words_of
 from belljar.settings import Settings
 from belljar.wire.execution import Limits
 from belljar.wire.ids import new_id
@@ -128,24 +129,16 @@ class LocalPlacement:
         is_kept: bool = True,
         runtime: str = DEFAULT,
     ) -> Container:
-        if most is not None:
-            self._check_count(tenant, most)
-        if is_kept and len(self._entries) >= self._settings.max_containers:
-            raise errors.RateLimited(
-                f"There are {len(self._entries)} containers already (BELLJAR_MAX_CONTAINERS). Delete some that are no "
-                "longer needed, or wait until they expire.",
-                retry_after=_FULL_SECONDS,
-            )
+        self._check_count(tenant, most, is_kept=is_kept)
         now = now_microseconds()
         container = Container(new_id("container"), tenant, limits, now, now, now, runtime)
         entry = Entry(container, is_kept=is_kept)
         await self._take_place(entry)
-        if most is not None:
-            try:
-                self._check_count(tenant, most)
-            except errors.RateLimited:
-                self._unplace(entry.container.id)
-                raise
+        try:
+            self._check_count(tenant, most, is_kept=is_kept)  # others may have been made while it waited
+        except errors.RateLimited:
+            self._unplace(entry.container.id)
+            raise
         self._entries[entry.container.id] = entry
         self._touch(entry)
         if is_kept:
@@ -156,8 +149,16 @@ class LocalPlacement:
                 raise
         return entry.container
 
-    def _check_count(self, tenant: str, most: int) -> None:
-        """Raises RateLimited where the tenant has `most` containers already."""
+    def _check_count(self, tenant: str, most: int | None, *, is_kept: bool) -> None:
+        """Raises RateLimited where the tenant has `most` containers already, or there are as many as there may be."""
+        if is_kept and len(self._entries) >= self._settings.max_containers:
+            raise errors.RateLimited(
+                f"There are {len(self._entries)} containers already (BELLJAR_MAX_CONTAINERS). Delete some that are no "
+                "longer needed, or wait until they expire.",
+                retry_after=_FULL_SECONDS,
+            )
+        if most is None:
+            return
         now = now_microseconds()
         count = sum(
             entry.is_kept and entry.container.tenant == tenant and entry.container.expires_at > now
@@ -286,7 +287,7 @@ class LocalPlacement:
                     else:  # nothing has been in it yet, and it is as good as asleep
                         await self._shelf.remember(container, entry.archive, is_asleep=True)
             except errors.BelljarError as error:
-                log.warning("a container was not put away", container=container.id, error=str(error))
+                log.warning("a container was not put away", container=container.id, error=words_of(error))
             except Exception:  # the others are put away all the same
                 log.exception("a container was not put away", container=container.id)
 
@@ -341,7 +342,7 @@ class LocalPlacement:
             except (errors.NotFound, errors.KeeperLost):
                 return
             except errors.BelljarError as error:
-                log.warning("a container was not closed", container=container_id, error=str(error))
+                log.warning("a container was not closed", container=container_id, error=words_of(error))
 
     async def sweep(self) -> None:
         now = now_microseconds()
@@ -357,7 +358,7 @@ class LocalPlacement:
                 except errors.BelljarError as error:
                     # Nobody needs its place: it stays awake.
                     entry.is_restless = True
-                    log.warning("a container was not put away", container=container_id, error=str(error))
+                    log.warning("a container was not put away", container=container_id, error=words_of(error))
         await self._tell_shelf()
         await self._shelf.sweep(self._entries)
 

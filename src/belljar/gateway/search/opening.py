@@ -35,13 +35,14 @@ async def open_search(settings: Settings, upstream_kind: str) -> AsyncIterator[B
         return
     if kind not in _KINDS or not (url.startswith(("http://", "https://")) or (kind in _SERVICES and not url)):
         raise InvalidRequest(
-            f"search: {kind!r} is none of `searxng:URL` (with http:// or https://), `brave`, `tavily` and "
+            # Not repeated: it may be a key, or have a password in it.
+            "search: it has to be `searxng:URL` (with http:// or https://), `brave`, `tavily` or "
             f"`{BY_UPSTREAM}`"
         )
     try:
         httpx2.URL(url)
-    except httpx2.InvalidURL as error:
-        raise InvalidRequest(f"search: the URL of {kind} is none: {error}") from error
+    except httpx2.InvalidURL:
+        raise InvalidRequest(f"search: the URL of {kind} is none: look at its host and port") from None
     timeout = httpx2.Timeout(settings.search_timeout_seconds, connect=_CONNECT_SECONDS)
     async with httpx2.AsyncClient(timeout=timeout) as client:
         yield _backend(client, kind, url, settings)

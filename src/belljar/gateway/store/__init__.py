@@ -85,6 +85,8 @@ class UsageRow:
     amount: int
     billed_microseconds: int
     """Container time that was counted against the tenant's free hours."""
+    is_estimated: int = 0
+    """1 where tokens were estimated, for the model server had not counted them."""
 
 
 GroupBy = Literal["tenant", "model", "day", "key"]
@@ -110,6 +112,8 @@ class UsageTotal:
     images: int
     searches: int
     amount: int
+    estimated_requests: int
+    """Those of which tokens were estimated."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,8 @@ class KnownContainer:
 class Store(Protocol):
     """Every method is one transaction; all of them may be called at the same time."""
 
-    async def add_file(self, file: File, most_bytes: int) -> bool:
-        """Keep a new record. Returns False, and does not, where its tenant would then have more than `most_bytes`."""
+    async def add_file(self, file: File, most_bytes: int, most_files: int) -> bool:
+        """Keep a new record. Returns False, and does not, where its tenant would then have more than so much."""
 
     async def stored_bytes(self, tenant: str, now: int) -> int:
         """Of all files of a tenant that have not expired."""

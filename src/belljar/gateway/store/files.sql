@@ -29,12 +29,15 @@ CREATE INDEX IF NOT EXISTS files_by_tenant ON files (tenant, id);
 CREATE INDEX IF NOT EXISTS files_by_size ON files (tenant, expires_at, size_bytes);
 
 -- add_file
--- Keep a new record, unless the tenant's files would then have more than :most_bytes.
+-- Keep a new record, unless the tenant's files would then have more than :most_bytes, or be more than :most_files.
 INSERT INTO files (id, tenant, filename, path, mime_type, size_bytes, container_id, created_at, expires_at)
 SELECT :id, :tenant, :filename, :path, :mime_type, :size_bytes, :container_id, :created_at, :expires_at
-WHERE :most_bytes >= :size_bytes + (
-    SELECT COALESCE(SUM(size_bytes), 0) FROM files WHERE tenant = :tenant AND expires_at > :created_at
-);
+FROM (
+    SELECT COUNT(*) AS number, COALESCE(SUM(size_bytes), 0) AS size
+    FROM files
+    WHERE tenant = :tenant AND expires_at > :created_at
+) AS there
+WHERE there.size + :size_bytes <= :most_bytes AND there.number < :most_files;
 
 -- stored_bytes
 -- Of all files of a tenant that have not expired.

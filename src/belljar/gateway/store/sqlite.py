@@ -55,8 +55,8 @@ class SqliteStore:
         self._statements = statements
         self._lock = anyio.Lock()
 
-    async def add_file(self, file: File, most_bytes: int) -> bool:
-        values = asdict(file) | {"most_bytes": most_bytes}
+    async def add_file(self, file: File, most_bytes: int, most_files: int) -> bool:
+        values = asdict(file) | {"most_bytes": most_bytes, "most_files": most_files}
         return await self._run(lambda: self._do("add_file", values).rowcount > 0)
 
     async def stored_bytes(self, tenant: str, now: int) -> int:

@@ -25,6 +25,10 @@ CREATE TABLE IF NOT EXISTS usage (
     billed_microseconds    BIGINT NOT NULL
 );
 
+-- column_usage.is_estimated
+-- 1 where tokens were estimated, for the model server had not counted them.
+ALTER TABLE usage ADD COLUMN is_estimated BIGINT NOT NULL DEFAULT 0;
+
 -- index_usage_by_time
 -- Tables of a time, and the sweeper.
 CREATE INDEX IF NOT EXISTS usage_by_time ON usage (at);
@@ -42,12 +46,13 @@ CREATE INDEX IF NOT EXISTS usage_by_key ON usage (key_id, at);
 INSERT INTO usage (
     request_id, at, tenant, key_id, endpoint, model, status, input_tokens, output_tokens, cache_creation_tokens,
     cache_read_tokens, thinking_tokens, code_executions, bash_executions, editor_executions, container_microseconds,
-    images, searches, plan, currency, amount, billed_microseconds
+    images, searches, plan, currency, amount, billed_microseconds, is_estimated
 )
 VALUES (
     :request_id, :at, :tenant, :key_id, :endpoint, :model, :status, :input_tokens, :output_tokens,
     :cache_creation_tokens, :cache_read_tokens, :thinking_tokens, :code_executions, :bash_executions,
-    :editor_executions, :container_microseconds, :images, :searches, :plan, :currency, :amount, :billed_microseconds
+    :editor_executions, :container_microseconds, :images, :searches, :plan, :currency, :amount, :billed_microseconds,
+    :is_estimated
 );
 
 -- usage_totals
@@ -62,7 +67,7 @@ SELECT
     currency,
     COUNT(*), SUM(input_tokens), SUM(output_tokens), SUM(cache_creation_tokens), SUM(cache_read_tokens),
     SUM(thinking_tokens), SUM(code_executions), SUM(bash_executions), SUM(editor_executions),
-    SUM(container_microseconds), SUM(images), SUM(searches), SUM(amount)
+    SUM(container_microseconds), SUM(images), SUM(searches), SUM(amount), SUM(is_estimated)
 FROM usage
 WHERE at >= :start AND at < :end AND (:tenant IS NULL OR tenant = :tenant)
 GROUP BY what, currency

@@ -17,19 +17,6 @@ SEARCH = declared.NAME
 OUR_NAMES = frozenset({CODE, BASH, EDITOR, SEARCH})
 
 
-_MAIN_PACKAGES = (
-    "numpy",
-    "pandas",
-    "matplotlib",
-    "seaborn",
-    "scipy",
-    "sympy",
-    "scikit-learn",
-    "statsmodels",
-    "openpyxl",
-    "pyarrow",
-    "pillow",
-)
 MOST_PACKAGES = 60
 """That a description names."""
 
@@ -40,6 +27,8 @@ class Image:
 
     media_type: str
     body: bytes
+    name: str = ""
+    """Of its file, where it has one."""
 
 
 @dataclass(frozen=True)
@@ -152,17 +141,8 @@ class Installed:
     programs: Sequence[str] = ()
     """Commands that packages have brought."""
 
-    @property
-    def shown(self) -> str:
-        """The packages that a model is told of, as a sentence; empty where there are none."""
-        named = dict.fromkeys((*_MAIN_PACKAGES, *self.direct))
-        found = [f"{name} {version}" for name in named if (version := self._version(name))]
-        return (
-            f"Installed, besides the standard library: {', '.join(found[:MOST_PACKAGES])}." if found else ""
-        )
-
-    def _version(self, name: str) -> str | None:
-        """By either form of a name: the lock's, or the package's own."""
+    def version(self, name: str) -> str | None:
+        """Of a package, by either form of its name: as it is locked, or as it calls itself."""
         return self.packages.get(name) or self.packages.get(name.replace("-", "_"))
 
 
@@ -178,6 +158,10 @@ class Offer:
     client_tools: Sequence[dict[str, Any]] = ()
     """Those that code may call, as they were declared."""
     search: declared.Declared | None = None
+    has_code: bool = True
+    """Code is among the tools: its description says what is installed."""
+    sees: bool = True
+    """The model can look at pictures."""
 
 
 class Tool(Protocol):
@@ -192,14 +176,45 @@ class Tool(Protocol):
         """What the model's input wants run, code being a string, and so is a query; or why there is nothing to run."""
 
 
+_MAIN_PACKAGES = (
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "seaborn",
+    "scipy",
+    "sympy",
+    "scikit-learn",
+    "statsmodels",
+    "openpyxl",
+    "pyarrow",
+    "pillow",
+)
+
+
+def installed(about: Installed) -> str:
+    """What the runtime has, as a sentence: what code is likeliest to ask for by name, and how much more there is."""
+    wanted = dict.fromkeys((*_MAIN_PACKAGES, *about.direct))
+    named = [f"{name} {version}" for name in wanted if (version := about.version(name))][:MOST_PACKAGES]
+    if not named:
+        return ""
+    more = len(about.packages) - len(named)
+    others = f" and {more} more (importlib.metadata lists them)" if more else ""
+    return f" Installed, besides the standard library: {', '.join(named)}{others}."
+
+
 def string_of(given: object, name: str) -> str | Failed:
     """The string `name` of a tool's input, or why there is none."""
     if isinstance(given, str):
-        return Failed("invalid_tool_input", f"The input is not a JSON object: {given[:400]}")
+        return not_json(given)
     value = given.get(name) if isinstance(given, dict) else None
     if not isinstance(value, str):
         return Failed("invalid_tool_input", f'The input has to be {{"{name}": "…"}}, with a string.')
     return unless_broken(value)
+
+
+def not_json(written: str) -> Failed:
+    """What a model gets for input that it has broken."""
+    return Failed("invalid_tool_input", f"The input is not a JSON object: {written[:400]}")
 
 
 def unless_broken(text: str) -> str | Failed:

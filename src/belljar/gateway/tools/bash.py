@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from belljar import link
-from belljar.gateway.tools import BASH, MOST_PACKAGES, Failed, Offer, string_of
+from belljar.gateway.tools import BASH, MOST_PACKAGES, Failed, Offer, installed, string_of
 
 name = BASH
 
@@ -20,10 +20,10 @@ def definition(offer: Offer) -> dict[str, Any]:
         f"There is no network and nothing can be installed. Each call may take {offer.timeout_seconds:g} seconds, "
         f"the session {limits.memory_bytes // 2**20} MiB of memory, {limits.disk_bytes // 2**20} MiB of files."
     )
-    if offer.about.direct:
-        text += f" {offer.about.shown}"
+    if not offer.has_code:
+        text += installed(offer.about)
     if offer.about.programs:
-        text += f" Commands of these packages: {', '.join(offer.about.programs[:MOST_PACKAGES])}."
+        text += f" Commands of its packages: {', '.join(offer.about.programs[:MOST_PACKAGES])}."
     return {
         "name": BASH,
         "description": text,

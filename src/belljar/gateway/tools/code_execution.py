@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from belljar.gateway.tools import CODE, Failed, Offer, string_of
+from belljar.gateway.tools import CODE, Failed, Offer, installed, string_of
 
 name = CODE
 
@@ -28,13 +28,13 @@ def definition(offer: Offer) -> dict[str, Any]:
     text += (
         "Print what you want to see; the value of a last expression is shown as well. "
         "Attached files lie in the current working directory, which is also $INPUT_DIR: open them by their name. "
-        "Matplotlib figures are shown automatically, to you and to the user, without savefig. "
+        f"Matplotlib figures are shown automatically, to {'you and to ' if offer.sees else ''}the user, without "
+        "savefig. "
         "Files that you write into the working directory or into $OUTPUT_DIR are handed to the user. "
         f"There is no network and nothing can be installed. Each call may take {offer.timeout_seconds:g} seconds, "
         f"the session {limits.memory_bytes // 2**20} MiB of memory, {limits.disk_bytes // 2**20} MiB of files."
     )
-    if about.shown:
-        text += f" {about.shown}"
+    text += installed(about)
     if offer.client_tools:
         text += f"\n\n{_functions(offer.client_tools)}"
     return {

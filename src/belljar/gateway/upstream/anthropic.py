@@ -12,7 +12,7 @@ import httpx2
 
 from belljar.errors import UpstreamError
 from belljar.gateway.turn import events_of
-from belljar.gateway.upstream import Caller, Event, Model, Request
+from belljar.gateway.upstream import Caller, Event, Model, Request, Traits
 from belljar.gateway.upstream.chunks import SIGNATURE
 from belljar.gateway.upstream.server import KIND_STATUS, KINDS, Address, ModelServer, models_in, open_server
 
@@ -31,8 +31,8 @@ class AnthropicUpstream:
         self._cites = cites
         self._models_url = f"{self._url.removesuffix('/messages')}/models"
 
-    def cites(self, model_id: str) -> bool:
-        return self._cites
+    def traits(self, model_id: str) -> Traits:
+        return Traits(cites=self._cites)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         body = _without_foreign_thinking(request)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from belljar.gateway.tools import CODE
 from belljar.gateway.turn import events_of
-from belljar.gateway.upstream import Caller, Event, Model, Request
+from belljar.gateway.upstream import Caller, Event, Model, Request, Traits
 from belljar.gateway.upstream.conversation import Block, message, offered, python_use, read, shell_use
 
 _FENCE = re.compile(
@@ -33,8 +33,8 @@ class DirectUpstream:
 
     kind = "direct"
 
-    def cites(self, model_id: str) -> bool:
-        return False
+    def traits(self, model_id: str) -> Traits:
+        return Traits(is_model=False)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         for event in events_of(message(request, answer(request))):

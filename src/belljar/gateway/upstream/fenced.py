@@ -2,7 +2,8 @@
 
 On the way out there are no tools any more: a note in the system prompt says how to have code run, and earlier uses and
 results stand as fences and as text. On the way in the first whole fence of an answer becomes a tool use, and ends the
-turn: what such a model writes behind it is mostly what it thinks the code will print.
+turn: what such a model writes behind it is mostly what it thinks the code will print. A fence that the model has ended
+its answer in is whole, too: small models forget the line that closes it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from belljar.gateway.tools import BASH, CODE, OUR_NAMES
-from belljar.gateway.upstream import Caller, Event, Model, Request, Upstream
+from belljar.gateway.upstream import Caller, Event, Model, Request, Traits, Upstream
 from belljar.wire.ids import new_id
 
 Block = dict[str, Any]
@@ -32,8 +33,13 @@ _LANGUAGES = {
     "sh": BASH,
     "shell": BASH,
 }
-_CHARACTERS_PER_TOKEN = 4
+_ENDED = {"end_turn", "stop_sequence"}
+"""Reasons for which a model stops that has said all it wanted to."""
 _RESULT = "[Output of the code, from the sandbox]"
+_GO_ON = (
+    "[This is the real output. If it answers the question, say the answer now in words, without a block.]"
+)
+"""Without it small models write the same program again and again."""
 
 
 class FencedUpstream:
@@ -46,8 +52,8 @@ class FencedUpstream:
     def kind(self) -> str:
         return self._inner.kind
 
-    def cites(self, model_id: str) -> bool:
-        return False
+    def traits(self, model_id: str) -> Traits:
+        return replace(self._inner.traits(model_id), cites=False, is_guided=True)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         names = {str(tool.get("name")) for tool in request.get("tools") or []}
@@ -135,8 +141,9 @@ def _fence(use: Block) -> str:
 def _result(block: Block) -> list[Block]:
     content = _blocks(block.get("content"))
     texts = "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
-    head = f"{_RESULT}\n{texts}" if not block.get("is_error") else f"{_RESULT} (it failed)\n{texts}"
-    return [{"type": "text", "text": head}, *(part for part in content if part.get("type") != "text")]
+    failed = block.get("is_error")
+    said = f"{_RESULT} (it failed)\n{texts}" if failed else f"{_RESULT}\n{texts}\n{_GO_ON}"
+    return [{"type": "text", "text": said}, *(part for part in content if part.get("type") != "text")]
 
 
 def _blocks(content: object) -> list[Block]:
@@ -157,14 +164,18 @@ class _Turn:
     is_over: bool = False
     _next_index: int = 0
     _numbers: dict[int, int] = field(default_factory=dict)
+    _unbegun: dict[int, Event] = field(default_factory=dict)
+    """Starts of text blocks of which nothing has come but what may be a fence: that has no empty text before it."""
     _held: dict[int, str] = field(default_factory=dict)
     """By the index of an open text block: what was not passed on yet."""
-    _characters: int = 0
-    """Of text that has come."""
+    _left_open: tuple[int, str, re.Match[str]] | None = None
+    """The index of a text block that has ended in a fence, what was not passed on of it, and the fence's opening."""
 
     def take(self, event: Event) -> list[Event]:
         """What becomes of one event."""
         kind = event.get("type")
+        if self._left_open is not None:
+            return self._after_open(event, *self._left_open)
         if kind == "content_block_start":
             return self._start(event)
         if kind == "content_block_delta":
@@ -174,15 +185,18 @@ class _Turn:
         return [event]
 
     def _start(self, event: Event) -> list[Event]:
-        index = event["index"]
-        self._numbers[index] = self._next_index
-        self._next_index += 1
-        block = event["content_block"]
+        index, block = event["index"], event["content_block"]
         if block.get("type") != "text":
-            return [{**event, "index": self._numbers[index]}]
+            return [self._begun(event)]
         self._held[index] = ""
-        started = [{**event, "index": self._numbers[index], "content_block": {**block, "text": ""}}]
-        return started + (self._more(index, str(block["text"])) if block.get("text") else [])
+        self._unbegun[index] = {**event, "content_block": {**block, "text": ""}}
+        return self._more(index, str(block["text"])) if block.get("text") else []
+
+    def _begun(self, start: Event) -> Event:
+        """The start of a block, with its number in what we pass on."""
+        self._numbers[start["index"]] = self._next_index
+        self._next_index += 1
+        return {**start, "index": self._numbers[start["index"]]}
 
     def _delta(self, event: Event) -> list[Event]:
         index = event["index"]
@@ -192,23 +206,27 @@ class _Turn:
 
     def _stop(self, event: Event) -> list[Event]:
         index = event["index"]
-        out: list[Event] = []
         if index in self._held:
             held = self._held.pop(index)
             out = self._fenced(index, held + "\n")  # a fence may close with the text
             if self.is_over:
                 return out
-            out = self._text(index, held)
-        return [*out, {**event, "index": self._numbers[index]}]
+            opening = self._opening(held)
+            if opening is not None and held[opening.end() :].strip():
+                self._left_open = (index, held, opening)
+                return []
+            return self._text_to_end(index, held)
+        return [{**event, "index": self._numbers[index]}]
 
     def _more(self, index: int, text: str) -> list[Event]:
-        self._characters += len(text)
         held = self._held[index] + text
         out = self._fenced(index, held)
         if self.is_over:
             return out
         opening = self._opening(held)
         passed = _certain(held) if opening is None else opening.start()
+        if index in self._unbegun and not held[:passed].strip():
+            passed = 0
         self._held[index] = held[passed:]
         return self._text(index, held[:passed])
 
@@ -219,10 +237,19 @@ class _Turn:
         if opening is None or closing is None or closing.end() == len(held):
             return []
         return [
-            *self._text(index, held[: opening.start()]),
-            {"type": "content_block_stop", "index": self._numbers[index]},
+            *self._before_use(index, held[: opening.start()]),
             *self._use(self._tool(opening) or CODE, held[opening.end() + 1 : closing.start()]),
         ]
+
+    def _after_open(self, event: Event, index: int, held: str, opening: re.Match[str]) -> list[Event]:
+        """What becomes of a text that ended in a fence, by the event that comes next."""
+        self._left_open = None
+        if event.get("type") == "message_delta" and event["delta"].get("stop_reason") in _ENDED:
+            return [
+                *self._before_use(index, held[: opening.start()]),
+                *self._use(self._tool(opening) or CODE, held[opening.end() + 1 :], event.get("usage")),
+            ]
+        return [*self._text_to_end(index, held), *self.take(event)]
 
     def _opening(self, held: str) -> re.Match[str] | None:
         """The first line that opens a fence, and is complete."""
@@ -238,10 +265,25 @@ class _Turn:
     def _text(self, index: int, text: str) -> list[Event]:
         if not text:
             return []
+        started = [self._begun(self._unbegun.pop(index))] if index in self._unbegun else []
         delta = {"type": "text_delta", "text": text}
-        return [{"type": "content_block_delta", "index": self._numbers[index], "delta": delta}]
+        return [*started, {"type": "content_block_delta", "index": self._numbers[index], "delta": delta}]
 
-    def _use(self, name: str, code: str) -> list[Event]:
+    def _text_to_end(self, index: int, text: str) -> list[Event]:
+        out = self._text(index, text)
+        if index in self._unbegun:  # the model has written an empty text
+            out.append(self._begun(self._unbegun.pop(index)))
+        return [*out, {"type": "content_block_stop", "index": self._numbers[index]}]
+
+    def _before_use(self, index: int, text: str) -> list[Event]:
+        """The end of the text before a fence; of one in which there is nothing else, nothing."""
+        if not text.strip() and index in self._unbegun:
+            return []
+        return self._text_to_end(index, text)
+
+    def _use(self, name: str, code: str, usage: dict[str, Any] | None = None) -> list[Event]:
+        """The events of a use, and of the turn's end; without `usage` the upstream has not told it yet, and is not
+        asked any more."""
         self.is_over = True
         number = self._next_index
         block = {"type": "tool_use", "id": new_id("toolu"), "name": name, "input": {}}
@@ -257,8 +299,8 @@ class _Turn:
             {
                 "type": "message_delta",
                 "delta": {"stop_reason": "tool_use", "stop_sequence": None},
-                # The upstream has not told yet, and is not asked any more.
-                "usage": {"output_tokens": -(-self._characters // _CHARACTERS_PER_TOKEN)},
+                # The upstream has not counted yet, and is not asked any more: the loop estimates what is zero.
+                "usage": usage or {"output_tokens": 0},
             },
             {"type": "message_stop"},
         ]

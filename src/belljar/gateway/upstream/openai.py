@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx2
 
 from belljar.errors import UpstreamError
-from belljar.gateway.upstream import Caller, Event, Model, Request
+from belljar.gateway.upstream import Caller, Event, Model, Request, Traits
 from belljar.gateway.upstream.chat import body
 from belljar.gateway.upstream.chunks import Translation
 from belljar.gateway.upstream.server import Address, ModelServer, models_in, open_server
@@ -32,8 +32,8 @@ class OpenAIUpstream:
         self._otherwise: dict[str, frozenset[str]] = {}
         """By model: which of the fields where servers differ is to be done the other way."""
 
-    def cites(self, model_id: str) -> bool:
-        return False
+    def traits(self, model_id: str) -> Traits:
+        return Traits(is_guided=True)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         has_begun = False

@@ -45,8 +45,9 @@ async def open_upstream(settings: Settings) -> AsyncIterator[Upstream]:
         yield DirectUpstream()
     else:
         raise InvalidRequest(
-            f"upstream: {settings.upstream!r} is none of `anthropic:URL` and `openai:URL` (with http:// or https://), "
-            "`direct` and `scripted:FILE`"
+            # Not repeated: it may have a password in it.
+            "upstream: it has to be `anthropic:URL` or `openai:URL` (with http:// or https://), `direct` or "
+            "`scripted:FILE`"
         )
 
 

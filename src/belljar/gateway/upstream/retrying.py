@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import anyio
+import structlog
 
 from belljar.errors import UpstreamError
-from belljar.gateway.upstream import Caller, Event, Model, Request, Upstream
+from belljar.gateway.upstream import Caller, Event, Model, Request, Traits, Upstream
+
+log = structlog.get_logger("belljar.gateway")
 
 _PASSING = frozenset({429, 502, 503, 529})
 """What may be over in a moment. After a time-out it is not known whether the server is still at work."""
@@ -37,8 +40,8 @@ class RetryingUpstream:
     def kind(self) -> str:
         return self._upstream.kind
 
-    def cites(self, model_id: str) -> bool:
-        return self._upstream.cites(model_id)
+    def traits(self, model_id: str) -> Traits:
+        return self._upstream.traits(model_id)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         has_begun = False
@@ -53,6 +56,13 @@ class RetryingUpstream:
                 wait = pause(attempt, error.retry_after)
                 if has_begun or attempt == self._retries or error.status not in _PASSING or wait is None:
                     raise
+                log.info(
+                    "the upstream is asked again",
+                    upstream=self.kind,
+                    status=error.status,
+                    attempt=attempt + 2,
+                    seconds=round(wait, 2),
+                )
             await self._sleep(wait)
 
     async def count_tokens(self, request: Request, caller: Caller) -> int | None:

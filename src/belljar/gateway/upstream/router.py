@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import structlog
 
 from belljar.errors import NotFound, UpstreamError
-from belljar.gateway.upstream import Caller, Event, Model, Request, Upstream
+from belljar.gateway.upstream import Caller, Event, Model, Request, Traits, Upstream
 from belljar.gateway.upstream.table import ModelEntry, UpstreamEntry
 
 log = structlog.get_logger("belljar.gateway")
@@ -44,10 +44,12 @@ class Router:
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = routes
 
-    def cites(self, model_id: str) -> bool:
-        route = self._found(model_id)
-        targets = [target for target in (route.target, route.fallback) if target] if route else []
-        return bool(targets) and all(target.upstream.cites(model_id) for target in targets)
+    def traits(self, model_id: str) -> Traits:
+        route = self._route(model_id)
+        told = route.target.upstream.traits(model_id)
+        if told.cites and route.fallback is not None:
+            told = replace(told, cites=route.fallback.upstream.traits(model_id).cites)
+        return replace(told, **route.entry.traits)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         model_id = request["model"]

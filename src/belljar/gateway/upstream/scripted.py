@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from belljar.errors import InvalidRequest
 from belljar.gateway.turn import events_of
-from belljar.gateway.upstream import Caller, Event, Model, Request
+from belljar.gateway.upstream import Caller, Event, Model, Request, Traits
 from belljar.gateway.upstream.conversation import Block, message, offered, python_use, read, use
 
 _STDOUT = re.compile(r"\{\{\s*stdout\s*\}\}")
@@ -86,8 +86,8 @@ class ScriptedUpstream:
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    def cites(self, model_id: str) -> bool:
-        return False
+    def traits(self, model_id: str) -> Traits:
+        return Traits(is_model=False)
 
     async def stream(self, request: Request, caller: Caller) -> AsyncIterator[Event]:
         for event in events_of(message(request, answer(self._script, request))):

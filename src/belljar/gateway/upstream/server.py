@@ -16,7 +16,7 @@ import anyio
 import httpx2
 from httpx2 import EventSource
 
-from belljar.errors import UpstreamError
+from belljar.errors import InvalidRequest, UpstreamError
 from belljar.gateway.upstream import Caller, Model
 
 _CONNECT_SECONDS = 10
@@ -84,7 +84,7 @@ class ModelServer:
         self, url: str, body: Mapping[str, Any], caller: Caller, headers: Mapping[str, str]
     ) -> AsyncIterator[httpx2.Response]:
         """The beginning of an answer with status 200. Raises UpstreamError for any other."""
-        sent = self._headers(self._address.key_for(caller)) | {"accept": "text/event-stream"} | dict(headers)
+        sent = self._sent(caller) | {"accept": "text/event-stream"} | dict(headers)
         with self._told(caller):
             async with self._client.stream(
                 "POST", url, content=json.dumps(body).encode(), headers=sent
@@ -102,7 +102,7 @@ class ModelServer:
         **more: Any,
     ) -> dict[str, Any] | None:
         """A JSON object as the answer; None where the server has no such endpoint."""
-        sent = self._headers(self._address.key_for(caller)) | {"accept": "application/json"}
+        sent = self._sent(caller) | {"accept": "application/json"}
         with self._told(caller):
             async with self._client.stream(
                 method, url, headers=sent | dict(headers or {}), **more
@@ -147,6 +147,9 @@ class ModelServer:
     def broke_off(self) -> UpstreamError:
         return UpstreamError(f"The model server at {self.shown} broke off in the middle of its answer.")
 
+    def _sent(self, caller: Caller) -> dict[str, str]:
+        return self._headers(self._address.key_for(caller)) | dict(caller.trace)
+
     @contextmanager
     def _told(self, caller: Caller) -> Iterator[None]:
         """What fails on the way to the server, as an error that names it, and no key."""
@@ -177,7 +180,7 @@ class ModelServer:
             ) from None
 
     def _refusal(self, response: httpx2.Response, body: bytes) -> UpstreamError:
-        status = response.status_code if response.status_code >= 400 else 502
+        status = response.status_code if 400 <= response.status_code <= 599 else 502
         kind, message = error_in(body)
         if message is None:
             excerpt = body.decode("utf-8", "replace").strip()[:_EXCERPT_CHARS]
@@ -254,6 +257,13 @@ async def open_server(
     address: Address, url: str, headers: Callable[[str | None], dict[str, str]]
 ) -> AsyncIterator[ModelServer]:
     """A client of the server, whose endpoint is `url`; the block's end closes its connections."""
+    try:
+        httpx2.URL(url)
+    except httpx2.InvalidURL:
+        # Not repeated: it may have a password in it.
+        raise InvalidRequest(
+            "upstream: the URL of the model server is none: look at its host and port"
+        ) from None
     timeout = httpx2.Timeout(address.timeout_seconds, connect=min(_CONNECT_SECONDS, address.timeout_seconds))
     async with httpx2.AsyncClient(timeout=timeout, limits=httpx2.Limits(max_connections=None)) as client:
         yield ModelServer(client, address, url, headers)

@@ -25,6 +25,9 @@ upstream = "local"
 name = "qwen3-coder-30b"                 # what it is called there
 runtime = "ml"                           # what its code runs in: belljar runtime create ml
 fences = true                            # it writes code in Markdown instead of calling tools
+result_tokens = 4000                     # of one result; default: BELLJAR_RESULT_TOKENS
+image_edge = 1024                        # pictures are made smaller for it: pixels a side
+image_bytes = 500_000                    # and bytes; or images = false where it cannot see
 defaults = { top_p = 0.9 }
 """
 
@@ -45,6 +48,7 @@ from belljar.errors import InvalidRequest
 
 CALLER = "caller"
 _KEY = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|caller")
+_NAME = re.compile(r"[a-z_]{1,30}|[0-9]{1,6}")
 _PATTERN = re.compile(r"[*?\[]")
 _SAID_BY_REQUESTS = frozenset({"model", "messages", "system", "tools", "tool_choice", "stream", "container"})
 
@@ -59,7 +63,10 @@ def _key(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # which repeats it
+        raise ValueError("it is no URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("it has to begin with http:// or https://, and a host")
     if parts.username is not None or parts.password is not None:
@@ -112,6 +119,25 @@ class ModelEntry(BaseModel):
     fences: bool = False
     """It writes code between Markdown fences instead of calling tools."""
     defaults: Defaults = {}
+    result_tokens: Annotated[int, Field(ge=100, strict=True)] | None = None
+    """Of one result, in place of BELLJAR_RESULT_TOKENS."""
+    images: Annotated[bool, Field(strict=True)] | None = None
+    image_edge: Annotated[int, Field(ge=64, le=8000, strict=True)] | None = None
+    image_bytes: Annotated[int, Field(ge=10_000, le=32 * 1024 * 1024, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _has_eyes_for_what_it_is_shown(self) -> Self:
+        if self.images is False and (self.image_edge is not None or self.image_bytes is not None):
+            raise ValueError(
+                "with `images = false` it is shown none: leave `image_edge` and `image_bytes` out"
+            )
+        return self
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        """What is said here of the model's traits (`upstream.Traits`)."""
+        names = ("result_tokens", "images", "image_edge", "image_bytes")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @property
     def is_pattern(self) -> bool:
@@ -153,7 +179,9 @@ def load(path: Path) -> Table:
         raise InvalidRequest(f"The table of models {path} is not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        # A name that is not known may be a key in the wrong place.
+        named = [str(part) for part in first["loc"]]
+        place = ".".join(part if _NAME.fullmatch(part) else "…" for part in named)
         says = f"{place}: {first['msg']}" if place else first["msg"]
         raise InvalidRequest(f"The table of models {path} is not as it should be: {says}") from None
 
