@@ -24,7 +24,7 @@ from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
 from belljar.gateway.placement.sleeping import Shelf
 from belljar.gateway.routes import route_names, routes, streamed
-from belljar.gateway.runtimes import Choices, rules_of
+from belljar.gateway.runtimes import Choices
 from belljar.gateway.search.opening import open_search
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
@@ -75,7 +75,7 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
 @asynccontextmanager
 async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIterator[Parts]:
     """Everything that lives as long as the gateway. What cannot work is found before the keeper starts."""
-    telemetry, plan, rules = Telemetry(), pricing.load(settings.price_plan), rules_of(settings)
+    telemetry, plan = Telemetry(), pricing.load(settings.price_plan)
     async with (
         open_tracing(settings.otel_endpoint) as tracing,
         open_upstream(settings) as upstream,
@@ -99,7 +99,7 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
                 placement,
                 pending,
                 files,
-                Choices(settings, placement, rules),
+                Choices(settings, placement),
                 upstream,
                 telemetry,
                 access,

@@ -105,7 +105,8 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
     named = parts.placement.named(container_id, _client(request).tenant) if container_id is not None else None
     field = asked_for.container.runtime if isinstance(asked_for.container, ContainerParameter) else None
     said = field if field is not None else _runtime(request)
-    runtime = parts.runtimes.chosen(said, named, asked_for.model if tools.version else "")
+    ruled = parts.upstream.traits(asked_for.model).runtime if tools.version and said is None else None
+    runtime = parts.runtimes.chosen(said, named, ruled)
     held = profiles.held_back(
         profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
     )

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from belljar.builds import DEFAULT, FOLDER, Build, Runtimes
 from belljar.errors import BelljarError, InvalidRequest, NotFound
 from belljar.gateway.placement import Container, Placement
 from belljar.gateway.tools import Installed
-from belljar.gateway.upstream.table import ModelEntry, load
 from belljar.settings import Settings
 from belljar.wire.resources import NotPreloaded, RuntimeDocument, RuntimeList, RuntimeState, TierHealth
 
@@ -34,21 +33,21 @@ _PROGRAMS = (
 class Choices:
     """The runtimes of one server."""
 
-    def __init__(self, settings: Settings, placement: Placement, rules: Sequence[ModelEntry] = ()) -> None:
+    def __init__(self, settings: Settings, placement: Placement) -> None:
         self._settings = settings
         self._placement = placement
         self._built = Runtimes(settings.state_dir / FOLDER)
-        self._rules = [entry for entry in rules if entry.runtime is not None]
 
-    def chosen(self, asked: str | None, container: Container | None, model: str = "") -> str:
-        """The name of the runtime for a request that names the container, or is to have a new one.
+    def chosen(self, asked: str | None, container: Container | None, ruled: str | None = None) -> str:
+        """The name of the runtime for a request that names the container, or is to have a new one. `ruled` is what its
+        model has (`Traits`).
 
         Raises NotFound where there is none of that name (any more), InvalidRequest where the container has another.
         """
         if container is not None:
             self._check(container, asked)
             return container.runtime
-        name = asked if asked is not None else self._said_by_rules(model)
+        name = asked if asked is not None else ruled or self._settings.default_runtime
         if name != DEFAULT:
             self._built.find(name)
         return name
@@ -66,10 +65,6 @@ class Choices:
                 "Its files come back once there is a runtime of that name (belljar runtime create "
                 f"{container.runtime}); or send the request without `container`."
             )
-
-    def _said_by_rules(self, model: str) -> str:
-        found = next((entry.runtime for entry in self._rules if entry.fits(model)), None)
-        return found or self._settings.default_runtime
 
     def installed(self, name: str) -> Installed:
         """For the descriptions of the tools."""
@@ -137,11 +132,6 @@ class Choices:
             programs=_programs(facts.programs),
             built_at=facts.built_at,
         )
-
-
-def rules_of(settings: Settings) -> Sequence[ModelEntry]:
-    """The models that the settings have a table of. Raises InvalidRequest where that is wrong."""
-    return load(settings.models).model if settings.models is not None else ()
 
 
 def _in(folder: Path) -> list[str]:

@@ -136,7 +136,7 @@ class ModelEntry(BaseModel):
     @property
     def traits(self) -> dict[str, Any]:
         """What is said here of the model's traits (`upstream.Traits`)."""
-        names = ("result_tokens", "images", "image_edge", "image_bytes")
+        names = ("runtime", "result_tokens", "images", "image_edge", "image_bytes")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @property
