@@ -182,11 +182,16 @@ class Runtimes:
 
     def find(self, name: str) -> Build:
         """The current build. Raises NotFound that names those that are there, RuntimeUnavailable for a broken one."""
-        directory = self.current_directory(name)
-        if directory is None:
-            there = ", ".join([DEFAULT, *self.names()])
-            raise NotFound(f"runtime: there is no runtime {name!r}. Those that are there: {there}")
-        return self._read(directory)
+        while True:
+            directory = self.current_directory(name)
+            if directory is None:
+                there = ", ".join([DEFAULT, *self.names()])
+                raise NotFound(f"runtime: there is no runtime {name!r}. Those that are there: {there}")
+            try:
+                return self._read(directory)
+            except RuntimeUnavailable:
+                if self.current_directory(name) == directory:
+                    raise  # else another one has taken its place meanwhile, and it was deleted
 
     def _read(self, directory: Path) -> Build:
         try:

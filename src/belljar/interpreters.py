@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,9 @@ class About:
 
     version: str
     implementation: str
-    base_prefix: str
-    base_python: str
-    packages: dict[str, str]
+    base_prefix: str = ""
+    base_python: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_old(self) -> bool:
