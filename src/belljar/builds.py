@@ -156,7 +156,8 @@ class Runtimes:
     """All that were built below one directory."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.resolve()
+        """Where it leads, for it may be a link: out of a directory that only its owner may enter."""
         self._known: dict[Path, tuple[int, Build]] = {}
         """By directory, with the time at which its facts were written."""
 

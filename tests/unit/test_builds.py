@@ -232,3 +232,11 @@ def test_uv_is_heard_in_its_own_words() -> None:
     assert "loosen" in said
     assert uv.explained("error: odd") == "uv says:\nerror: odd"
     assert "without a word" in uv.explained("")
+
+
+def test_they_may_lie_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "runtimes").symlink_to("elsewhere")
+    made = build(Runtimes(tmp_path / "runtimes"))
+    assert made.environment.is_relative_to(tmp_path / "elsewhere")
+    assert Runtimes(tmp_path / "runtimes").find("ml") == made
