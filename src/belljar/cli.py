@@ -18,7 +18,7 @@ from pydantic_settings import SettingsError
 
 from belljar import __version__, link, results
 from belljar.batch import lines_of
-from belljar.client import embedded, trial
+from belljar.client import embedded, shell_tools, trial
 from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
@@ -320,18 +320,19 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
         if verdict.how or verdict.unclear:
             click.echo(f"  {verdict.attack.name}: {verdict.how or verdict.unclear}", err=True)
 
-    async def look() -> tuple[link.Description, dict[str, float], str]:
+    async def look() -> tuple[link.Description, dict[str, float], str, list[str]]:
         async with link.start(settings) as keeper:
             laps = await keeper.open("doctor", settings.limits())
             result = await keeper.execute("doctor", link.Run("print(6 * 7)", settings.timeout_seconds))
+            tools = await keeper.execute("doctor", link.Run(shell_tools.QUESTION, settings.timeout_seconds))
             await keeper.close("doctor")
             if attack:
                 programs = find_attacks()
                 click.echo(f"trying {len(programs)} hostile programs", err=True)
                 await trial.try_all(keeper, programs, told)
-            return keeper.description, laps, result.stdout.strip()
+            return keeper.description, laps, result.stdout.strip(), tools.stdout.split()
 
-    seen, laps, answer = anyio.run(look)
+    seen, laps, answer, tools = anyio.run(look)
     level = seen.isolation.level
     holes = [v for v in verdicts if v.how and v.attack.is_stopped_at(level)]
     if as_json:
@@ -341,6 +342,7 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
             "python": seen.python,
             "laps": laps,
             "idle_memory": json_of(seen.idle_memory),
+            "shell_tools": {program: program in tools for program in shell_tools.PACKAGES},
             "not_stopped": {
                 p.name: p.not_at[1] for p in find_attacks() if p.not_at and not p.is_stopped_at(level)
             },
@@ -352,6 +354,7 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
         click.echo(f"isolation   {level}")
         _print_layers(seen.layers)
         click.echo(f"runtime     Python {seen.python}, {len(seen.packages)} packages ({settings.runtime})")
+        click.echo(f"shell tools {shell_tools.described(tools)}")
         click.echo(f"state       {settings.state_dir}")
         click.echo(f"idle memory {': '.join(filter(None, (seen.idle_memory.way, seen.idle_memory.detail)))}")
         click.echo(f"a session   {laps['session']:.0f} ms until a locked guest; 6 * 7 = {answer}")

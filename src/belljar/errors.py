@@ -5,6 +5,8 @@ What the user's code can cause is an *outcome* inside a normal answer, and never
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class BelljarError(Exception):
     """Something outside of the user's code failed.
@@ -105,9 +107,17 @@ class UpstreamError(BelljarError):
     """The model server refused, could not be reached, or broke off."""
 
     def __init__(
-        self, message: str, *, status: int = 502, kind: str = "api_error", retry_after: str | None = None
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        kind: str = "api_error",
+        retry_after: str | None = None,
+        details: dict[str, Any] | None = None,
     ):
         super().__init__(message)
         self.status = status
         self.kind = kind
         self.retry_after = retry_after
+        self.details = details
+        """By whose `error_code` SDKs choose the class of the error."""

@@ -41,6 +41,26 @@ def test_documents_without_a_title() -> None:
     assert names(found) == ["document-1.csv", "document-2.pdf", "document-3.bin"]
 
 
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Q1/Q2 report: 2024?", "Q1_Q2 report: 2024?"),
+        ("../../etc/passwd", ".._.._etc_passwd"),
+        ("a\0b\nc\x7f.csv", "a_b_c_.csv"),
+        ("..", "document-1.csv"),
+        (".", "document-1.csv"),
+        ("تقرير.csv", "تقرير.csv"),
+        ("ü" * 300 + ".csv", "ü" * 125 + ".csv"),
+        ("a." + "x" * 300, "a." + "x" * 126),
+        ("half \ud800", "half ?"),
+    ],
+)
+def test_a_title_may_be_any_text(title: str, name: str) -> None:
+    found = attached(document(b"1", title))
+    assert names(found) == [name]
+    assert len(name.encode()) <= 255
+
+
 def test_what_the_model_gets() -> None:
     plain = {
         "type": "document",

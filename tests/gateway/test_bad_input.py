@@ -83,6 +83,8 @@ def test_broken_json(http: httpx2.Client, body: bytes, says: str) -> None:
             "tools.0.input_schema: Input should be a valid dictionary",
         ),
         ({"container": {"id": "container_1"}}, "container: Input should be a valid string"),
+        ({"container": 5}, "container: Input should be a valid string"),
+        ({"container": {"id": 5}}, "container.id: Input should be a valid string"),
         (
             {"tools": [{"type": "code_execution_20991231", "name": "code_execution"}]},
             "code_execution_20250522",
@@ -118,14 +120,17 @@ def test_a_missing_field_is_named(http: httpx2.Client) -> None:
     assert refused(post(http, body), 400) == "max_tokens: Field required"
 
 
-@pytest.mark.parametrize("title", ["../a", "..", ".", "a/b", "a\0b", "a\nb", "x" * 300, 7, "\ud800"])
-def test_titles_that_are_no_file_names(http: httpx2.Client, model: Model, title: object) -> None:
-    answer = http.post("/v1/messages", content=json.dumps(with_document(title=title)))
-    assert refused(answer, 400).startswith("messages.0.content.1.title: ")
-    body = {"code": "1", "files": [{"name": title, "data": "YQ=="}]}
+def test_a_title_that_is_no_text(http: httpx2.Client, model: Model) -> None:
+    says = refused(post(http, with_document(title=7)), 400)
+    assert says == "messages.0.content.1.title: Input should be a valid string"
+    assert not model.requests
+
+
+@pytest.mark.parametrize("name", ["../a", "..", ".", "a/b", "a\0b", "a\nb", "x" * 300, 7, "\ud800"])
+def test_names_that_no_file_can_have(http: httpx2.Client, name: object) -> None:
+    body = {"code": "1", "files": [{"name": name, "data": "YQ=="}]}
     says = refused(http.post("/v1/executions", content=json.dumps(body)), 400)
     assert says.startswith("files.0.name: ")
-    assert not model.requests
 
 
 @pytest.mark.parametrize("data", ["YQ", "Y!==", "é", "YQ==YQ=="])

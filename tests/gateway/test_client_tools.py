@@ -281,11 +281,12 @@ def test_direct_calls_and_calls_by_code(http: httpx2.Client, model: Model) -> No
     first = talk.say("Go.")
     # The client's own comes first; then the code, with the call that it makes.
     assert [call["id"] for call in calls(first)] == ["toolu_d"]
-    assert "caller" not in calls(first)[0]
+    assert calls(first)[0]["caller"] == {"type": "direct"}
     assert "allowed_callers" not in str(model.requests[0]["tools"])
     second = talk.say([reply(calls(first)[0], "noon")])
     (call,) = calls(second)
-    assert (call["name"], call["caller"]["type"]) == ("get-time", "code_execution_20260521")
+    # Clients' types know no later caller than this.
+    assert (call["name"], call["caller"]["type"]) == ("get-time", "code_execution_20260120")
     model.play([text("Noon.")])
     third = talk.say([reply(call, "one o'clock")])
     assert results(third)[0]["stdout"] == "one o'clock\n"

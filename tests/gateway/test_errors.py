@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from serving import Model, Refusal, Server, ask, code, sse, text, told
+from serving import Events, Model, Refusal, Server, ask, code, sse, text, told
 
 KINDS = {
     400: "invalid_request_error",
@@ -47,6 +47,22 @@ def test_what_an_upstream_refuses_is_passed_on(
     answer = http.post("/v1/messages", json=ask("Hello.", stream=stream))
     assert assert_enveloped(answer, status) == error
     assert "x-should-retry" not in answer.headers, "no code ran: a client may well try again"
+
+
+def test_what_an_upstream_tells_programs_is_passed_on(http: httpx2.Client, model: Model) -> None:
+    """By the error code SDKs choose the class of an error."""
+    error = {
+        "type": "invalid_request_error",
+        "message": "too large",
+        "details": {"error_code": "image_dimensions_too_large"},
+    }
+    model.play(told({"type": "error", "error": error}, 400))
+    assert assert_enveloped(http.post("/v1/messages", json=ask("Hello.")), 400) == error
+    model.play(Events([{"type": "error", "error": error}]))
+    assert assert_enveloped(http.post("/v1/messages", json=ask("Hello.", stream=True)), 400) == error
+    model.play([code("print(1)")], Events([{"type": "error", "error": error}]))
+    answer = http.post("/v1/messages", json=ask("Hello.", stream=True))
+    assert sse(iter(answer.text.splitlines()))[-1]["error"] == error
 
 
 @pytest.mark.parametrize("status", KINDS)

@@ -132,6 +132,30 @@ def test_failures_are_told() -> None:
     assert "Traceback" in told["content"][0]["content"][0]["text"]
 
 
+def test_results_that_only_other_servers_make() -> None:
+    sealed = official("1") | {
+        "content": {
+            "type": "encrypted_code_execution_result",
+            "encrypted_stdout": "aaaa",
+            "stderr": "",
+            "return_code": 0,
+            "content": [],
+        }
+    }
+    asked = {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "find", "server_name": "s", "input": {}}
+    answered = {
+        "type": "mcp_tool_result",
+        "tool_use_id": "mcptoolu_1",
+        "is_error": True,
+        "content": [{"type": "text", "text": "nothing there"}],
+    }
+    messages = sent(user(text("x")), assistant(server_use("1"), sealed, asked, answered), user(text("y")))
+    (first,) = messages[2]["content"]
+    assert "aaaa" not in str(first) and "no output" not in str(first)
+    assert "can be read by the server alone" in str(first)
+    assert messages[4]["content"][0] == result("mcptoolu_1", text("nothing there"), is_error=True)
+
+
 def test_code_that_is_still_to_be_run() -> None:
     conversation = translated(
         user(text("Go.")), assistant(server_use("1"), official("1"), server_use("2", "two"))
@@ -194,8 +218,25 @@ def test_what_only_the_service_knows_is_stripped() -> None:
 
 def test_texts_that_are_empty_and_thoughts_without_signature_are_dropped() -> None:
     seed = {"type": "thinking", "text": "hm"}
-    out = sent(user(text("Go.")), assistant(seed, text(""), text("One.")), user(text("And?")))
+    out = sent(user(text("Go.")), assistant(seed, text(""), text(" \n\n"), text("One.")), user(text("And?")))
     assert out[1] == assistant(text("One."))
+
+
+def test_results_of_nothing_but_white_space() -> None:
+    viewed = {
+        "type": "text_editor_code_execution_tool_result",
+        "tool_use_id": "srvtoolu_2",
+        "content": {
+            "type": "text_editor_code_execution_view_result",
+            "file_type": "text",
+            "content": "\n",
+        },
+    }
+    edit = server_use("2") | {"name": "text_editor_code_execution", "input": {"command": "view"}}
+    blocks = [server_use("1"), official("1", " \n"), edit, viewed, server_use("3"), inline("\n")]
+    out = sent(user(text("Go.")), assistant(*blocks), user(text("And?")))
+    told = [block["content"][0]["text"] for message in out[2::2] for block in message["content"][:1]]
+    assert told == ["(no output)", "(empty)", "(no output)"]
 
 
 def test_neighbours_of_one_role_are_merged() -> None:

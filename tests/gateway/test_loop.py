@@ -17,6 +17,7 @@ from belljar.gateway import offered
 from belljar.gateway.access import Client
 from belljar.gateway.app import open_parts
 from belljar.gateway.envelope import Activity
+from belljar.gateway.files import Facts
 from belljar.gateway.loop import Asked, Parts, answer
 from belljar.gateway.turn import MessageFold, events_of
 from belljar.gateway.upstream import Caller, Event, Request, Traits
@@ -170,6 +171,24 @@ async def test_no_place_for_a_session(tmp_path: Path) -> None:
         async with parts.placement.hold(taken.id):
             with pytest.raises(errors.Overloaded):
                 await send(parts, [{"role": "user", "content": "Go."}])
+
+
+async def test_no_place_for_an_upload(tmp_path: Path) -> None:
+    """The answer is as good without a container, where nothing was to be run."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"1"
+
+    upstream = Played([text("What shall I do with it?")])
+    async with parts_with(tmp_path, upstream, Keepers(), max_sessions=1, queue_seconds=0.2) as parts:
+        files = parts.files.of("default", 1000)
+        file = await files.receive(pieces(), lambda: Facts("a.csv", "text/csv", None))
+        taken = await parts.placement.create(parts.settings.limits(), "default")
+        async with parts.placement.hold(taken.id):
+            content = [{"type": "container_upload", "file_id": file.id}]
+            message = await send(parts, [{"role": "user", "content": content}])
+        assert shapes(message) == ["text"]
+        assert message["container"] is None
 
 
 async def test_usage_is_summed(tmp_path: Path) -> None:

@@ -70,6 +70,39 @@ def test_the_official_shape(http: httpx2.Client, model: Model) -> None:
     }
 
 
+def test_what_clients_read_is_there_whatever_the_upstream_leaves_out(
+    http: httpx2.Client, model: Model
+) -> None:
+    """They add the tokens up, and ask why an answer has stopped."""
+    counted = {"input_tokens": 3, "output_tokens": 2, "cache_read_input_tokens": None}
+    model.play(said([text("Hello.")]) | {"usage": counted})
+    events = stream(http, ask("Hello."), OFFICIAL)
+    started = events[0]["message"]
+    assert started["stop_details"] is None
+    assert started["usage"] == {
+        "input_tokens": 3,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 2,
+    }
+    (delta,) = (event for event in events if event["type"] == "message_delta")
+    assert list(delta["delta"]) == ["stop_reason", "stop_sequence", "stop_details", "container"]
+    assert {name: delta["usage"][name] for name in started["usage"]} == started["usage"]
+    refusal = {"type": "refusal", "category": None, "explanation": "No."}
+    model.play(said([text("No.")], "refusal") | {"stop_details": refusal})
+    assert post(http, ask("Hello."), OFFICIAL)["stop_details"] == refusal
+
+
+def test_white_space_goes_to_the_client_and_not_back(http: httpx2.Client, model: Model) -> None:
+    """A Messages server writes texts of nothing but white space, and refuses them in what it is sent."""
+    model.play([text("\n\n"), code("print('  ')")], [text("Done.")])
+    message = post(http, ask("Go."), OFFICIAL)
+    assert message["content"][0] == text("\n\n")
+    _, turn, answer = model.requests[1]["messages"]
+    assert [block["type"] for block in turn["content"]] == ["tool_use"]
+    assert answer["content"][0]["content"] == [text("(no output)")]
+
+
 def test_what_the_upstream_gets(http: httpx2.Client, model: Model) -> None:
     model.play([thinking("hm"), code("print(6 * 7)", "toolu_01Xyz")], [text("It is 42.")])
     headers = {
@@ -77,8 +110,10 @@ def test_what_the_upstream_gets(http: httpx2.Client, model: Model) -> None:
         "x-api-key": "caller",
         "anthropic-version": "x",
     }
-    post(http, ask("What is 6 * 7?", temperature=0.5, system="Be brief."), headers)
+    ours = {"diagnostics": {"previous_message_id": "msg_1"}, "betas": ["other-2"]}
+    post(http, ask("What is 6 * 7?", temperature=0.5, system="Be brief.", **ours), headers)
     first, second = model.requests
+    assert not ours.keys() & first.keys()
     assert first["system"] == "Be brief."
     assert first["temperature"] == 0.5
     assert first["stream"] is True

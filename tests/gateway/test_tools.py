@@ -118,6 +118,8 @@ def test_a_picture_is_viewed(http: httpx2.Client, model: Model) -> None:
         ("image", b"\x89PNG"),
         ("pdf", b"%PDF"),
     ]
+    numbers = ("num_lines", "start_line", "total_lines")
+    assert all(view[number] is None for view in results(message)[1:] for number in numbers)
     first, second = (block["content"] for block in model.requests[2]["messages"][-1]["content"])
     assert [block["type"] for block in first] == ["text", "image"]
     assert [block["type"] for block in second] == ["text", "document"]
@@ -331,6 +333,43 @@ def test_files_that_were_sent_lie_in_the_container(http: httpx2.Client, model: M
     refused = http.post("/v1/messages", json=ask(uploaded(first), tools=tools))
     assert refused.status_code == 404
     assert refused.json()["error"]["message"].startswith("messages.0.content.0.file_id: There is no file")
+
+
+def test_an_upload_lies_in_a_container_though_nothing_ran(http: httpx2.Client, model: Model) -> None:
+    file_id = upload(http, "a.csv", b"a,b\n1,2\n")
+    tools = offering("20260120")
+    model.play([text("What shall I do with it?")])
+    first = post(http, ask(uploaded(file_id), tools=tools))
+    assert types(first) == ["text"]
+    # The client names the container and sends the file no more.
+    model.play([bash('cat "$INPUT_DIR/a.csv"')], [text("Two columns.")])
+    second = post(http, ask("Read it.", tools=tools, container=first["container"]["id"]))
+    assert results(second)[0]["stdout"] == "a,b\n1,2\n"
+    assert second["container"]["id"] == first["container"]["id"]
+    # Another one comes into the same container.
+    model.play([text("And with this?")])
+    other = upload(http, "b.csv", b"c\n")
+    third = post(http, ask(uploaded(other), tools=tools, container=first["container"]["id"]))
+    assert third["container"]["id"] == first["container"]["id"]
+    model.play([bash("cat a.csv b.csv")], [text("All.")])
+    fourth = post(http, ask("Read both.", tools=tools, container=first["container"]["id"]))
+    assert results(fourth)[0]["stdout"] == "a,b\n1,2\nc\n"
+    # History alone makes no container.
+    model.play([text("Bye.")])
+    history = [*uploaded(file_id), {"role": "assistant", "content": first["content"]}]
+    assert post(http, ask([*history, {"role": "user", "content": "Bye."}], tools=tools))["container"] is None
+
+
+def test_an_upload_in_history_needs_no_tool(http: httpx2.Client, model: Model) -> None:
+    file_id = upload(http, "a.csv", b"1")
+    model.play([text("It was a CSV.")])
+    history = [
+        *uploaded(file_id),
+        {"role": "assistant", "content": "I have read it."},
+        {"role": "user", "content": "Sum up."},
+    ]
+    assert types(post(http, ask(history, tools=[]))) == ["text"]
+    assert f"The user attached the file {file_id}" in str(model.requests[0]["messages"][0])
 
 
 def test_a_large_upload_is_not_held_in_memory(http: httpx2.Client, model: Model) -> None:

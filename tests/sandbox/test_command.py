@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from belljar.client import shell_tools
+
 BELLJAR = Path(sys.executable).with_name("belljar")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -228,6 +230,13 @@ def test_doctor(belljar: Run) -> None:
     assert facts["isolation"]["level"] == level
     assert bool(facts["isolation"]["missing"]) == (level == "limited")
     assert bool(facts["not_stopped"]) == (level == "limited")
+    assert facts["shell_tools"] == {
+        program: os.access(f"/usr/bin/{program}", os.X_OK) for program in shell_tools.PACKAGES
+    }
+    assert (
+        f"shell tools {shell_tools.described([p for p, there in facts['shell_tools'].items() if there])}"
+        in (seen.stdout)
+    )
     assert all(f"not stopped at {level}: {name} (" in seen.stdout for name in facts["not_stopped"])
 
 

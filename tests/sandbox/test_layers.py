@@ -208,6 +208,26 @@ print(json.dumps(answers))"""
     assert set(await session.value(code)) <= {"ENOSYS", "EPERM"}
 
 
+async def test_no_terminal_and_no_option_is_no_missing_call(session: Session) -> None:
+    """Programs go on after these answers; after ENOSYS some do not."""
+    code = """
+        import errno, json, os, socket, termios
+        def answer(call, *arguments):
+            try:
+                return str(call(*arguments))
+            except (OSError, termios.error) as error:
+                return errno.errorcode[error.args[0]]
+        with socket.socket() as near:
+            print(json.dumps([
+                [answer(call, fd) for fd in (0, 1) for call in (os.tcgetpgrp, os.get_terminal_size, termios.tcgetattr)],
+                answer(termios.tcflush, 0, termios.TCIFLUSH),
+                answer(near.setsockopt, socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno"),
+                answer(near.getsockopt, socket.SOL_SOCKET, socket.SO_PRIORITY),
+            ]))
+    """
+    assert await session.value(code) == [["ENOTTY"] * 6, "ENOTTY", "ENOPROTOOPT", "ENOPROTOOPT"]
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the other calling conventions are x86-64's")
 @pytest.mark.parametrize(
     ("what", "machine_code", "ends"),
@@ -567,8 +587,8 @@ async def test_the_machine_is_not_named(session: Session) -> None:
 async def test_the_environment_is_ours(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = await session.value("import json, os; print(json.dumps(dict(os.environ)))")
     names = """
-        PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR PYTHONDONTWRITEBYTECODE MPLBACKEND OPENBLAS_NUM_THREADS
-        OMP_NUM_THREADS MKL_NUM_THREADS ARROW_DEFAULT_MEMORY_POOL INPUT_DIR OUTPUT_DIR
+        PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR PYTHONDONTWRITEBYTECODE MPLBACKEND XDG_DATA_DIRS
+        OPENBLAS_NUM_THREADS OMP_NUM_THREADS MKL_NUM_THREADS ARROW_DEFAULT_MEMORY_POOL INPUT_DIR OUTPUT_DIR
     """
     assert set(seen) == set(names.split())
     code = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,36 @@ pytestmark = pytest.mark.anyio
 LIBRARIES = sorted((Path(__file__).parent / "libraries").glob("*.py"))
 
 
+WANTED = Path(__file__).parents[2] / "locks" / "runtime-data.in"
+IMPORTED_AS = {
+    "scikit-learn": "sklearn",
+    "pillow": "PIL",
+    "python-docx": "docx",
+    "python-pptx": "pptx",
+    "beautifulsoup4": "bs4",
+    "pyyaml": "yaml",
+    "python-dateutil": "dateutil",
+}
+FONTS = {"manimgx-fonts", "noto-cjk-sans-otc", "noto-cjk-sans-jp-bold"}
+"""Nobody imports these: test_scripts.py draws with them."""
+
+
 def test_there_are_programs_for_the_libraries() -> None:
-    assert len(LIBRARIES) >= 37
+    assert len(LIBRARIES) >= 38
+    lines = [line for line in WANTED.read_text().splitlines() if line and not line.startswith("#")]
+    imported = {
+        module.partition(".")[0]
+        for path in LIBRARIES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in (
+            [name.name for name in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        )
+    }
+    assert set(lines) >= FONTS
+    assert {name for name in lines if name not in FONTS} - {
+        name for name in lines if IMPORTED_AS.get(name, name) in imported
+    } == set()
 
 
 @pytest.mark.parametrize("path", LIBRARIES, ids=lambda path: path.stem)

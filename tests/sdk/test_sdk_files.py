@@ -121,3 +121,29 @@ def test_refusals(files: Any) -> None:
             files.upload(file=(name, b"x"))
     with pytest.raises(anthropic.BadRequestError, match="limit"):
         files.list(limit=1001)
+
+
+def test_a_message_names_a_file(client: anthropic.Anthropic, files: Any) -> None:
+    """As the official guide has it: a document by the id of its file. Code finds it as well."""
+    file = files.upload(file=("notes.txt", b"hello"))
+
+    def ask(kind: str, file_id: str) -> Any:
+        content = [
+            {"type": kind, "source": {"type": "file", "file_id": file_id}},
+            {"type": "text", "text": "```python\nprint(open('notes.txt').read())\n```"},
+        ]
+        return client.beta.messages.create(
+            model="direct",
+            max_tokens=100,
+            messages=[{"role": "user", "content": content}],
+            tools=[{"type": "code_execution_20260120", "name": "code_execution"}],
+            betas=["files-api-2025-04-14"],
+        )
+
+    (result,) = (block for block in ask("document", file.id).content if hasattr(block, "tool_use_id"))
+    assert result.content.stdout == "hello\n"
+    with pytest.raises(anthropic.BadRequestError, match="an image is one of"):
+        ask("image", file.id)
+    files.delete(file.id)
+    with pytest.raises(anthropic.NotFoundError, match=file.id):
+        ask("document", file.id)

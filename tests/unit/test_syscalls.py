@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import platform
 from pathlib import Path
 
@@ -103,3 +104,40 @@ def test_the_tables_are_the_union_of_what_was_seen_and_little_else() -> None:
     everything = [*seen, *unseen, *syscalls.BY_ARGUMENT]
     assert len(everything) == len(set(everything))
     assert all(reason for table in (syscalls.SEEN, syscalls.UNSEEN) for reason in table.values())
+
+
+def test_no_option_of_sockets_is_both_known_and_unknown() -> None:
+    known = {
+        (level, option)
+        for table in (syscalls.OPTIONS_SET, syscalls.OPTIONS_GET)
+        for level, options in table.items()
+        for option in options
+    }
+    unknown = {(level, option) for level, options in syscalls.OPTIONS_UNKNOWN.items() for option in options}
+    assert not known & unknown
+
+
+def test_what_a_program_asks_of_a_terminal_or_a_socket_is_answered_as_it_expects(program: bytes) -> None:
+    """Refused as before: with the number that says why, and not as if the call did not exist."""
+
+    def said(name: str, *arguments: int) -> int:
+        number = pyseccomp.resolve_syscall(pyseccomp.Arch.X86_64, name)
+        return bpf.answer(program, number, *arguments, architecture=bpf.ARCHITECTURES["x86_64"])
+
+    def refused(number: int) -> int:
+        return 0x00050000 | number  # SECCOMP_RET_ERRNO
+
+    for request in (0x5402, 0x540B, 0x540F, 0x5429, 0x802C542A, 0x80045430):
+        assert said("ioctl", 0, request, 0, 0, 0, 0) == refused(errno.ENOTTY)
+    for request in (0x5412, 0x541C, 0x540E):  # TIOCSTI, TIOCLINUX, TIOCSCTTY: nobody asks these and goes on
+        assert said("ioctl", 0, request, 0, 0, 0, 0) == refused(errno.ENOSYS)
+    for request in (0x5401, 0x5413):
+        assert said("ioctl", 0, request, 0, 0, 0, 0) == bpf.ALLOW
+    for name in ("setsockopt", "getsockopt"):
+        for level, options in syscalls.OPTIONS_UNKNOWN.items():
+            for option in options:
+                assert said(name, 3, level, option, 0, 0, 0) == refused(errno.ENOPROTOOPT)
+        for level, options in syscalls.OPTIONS_SET.items():
+            for option in options:
+                assert said(name, 3, level, option, 0, 0, 0) == bpf.ALLOW
+        assert said(name, 3, 1, 999, 0, 0, 0) == refused(errno.ENOSYS)

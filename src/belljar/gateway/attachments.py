@@ -7,6 +7,7 @@ file and is not written again, since code may have changed it; another document 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from belljar.errors import InvalidRequest
-from belljar.inputs import NAME_BYTES, checked_name, decoded
+from belljar.inputs import NAME_BYTES, decoded
 from belljar.wire import media
 from belljar.wire.messages import Message
 
@@ -23,6 +24,7 @@ _PREVIEW_CHARS = 1000
 HEAD_BYTES = 16 * _PREVIEW_CHARS
 """Of a file, that are looked at to describe it."""
 _LINE_CHARS = 200
+_NOT_IN_NAMES = re.compile(r"[/\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,10 @@ def attach(
                 blocks.append(block)
                 continue
             kind = str(block["source"].get("media_type") or "text/plain")
-            title = block.get("title")
-            if not title:
+            wanted = _name_of(block.get("title"), f"{path}.title")
+            if not wanted:
                 generated += 1
-                title = f"document-{generated}.{media.extension_of(kind)}"
-            wanted = checked_name(title, f"{path}.title")
+                wanted = f"document-{generated}.{media.extension_of(kind)}"
             file = _named(wanted, body, digest_of(body), names)
             names[file.name] = file.digest
             files.setdefault(file.name, file)
@@ -170,6 +171,16 @@ def _body(block: dict[str, Any], path: str) -> bytes | None:
     return None
 
 
+def _name_of(title: object, path: str) -> str:
+    """The file name that a title gives, which may be any text; empty where there is none."""
+    if title is None:
+        return ""
+    if not isinstance(title, str):
+        raise InvalidRequest(f"{path}: Input should be a valid string")
+    name = _NOT_IN_NAMES.sub("_", title).encode("utf-8", "replace").decode()
+    return _shortened(PurePosixPath(name), "") if name not in {"", ".", ".."} else ""
+
+
 def _is_readable(block: dict[str, Any]) -> bool:
     """Whether the model can read the document itself: the Messages API has PDF and plain text."""
     source = block["source"]
@@ -206,6 +217,11 @@ def _named(wanted: str, body: bytes | Upload, digest: str, names: Mapping[str, s
 
 
 def _numbered(path: PurePosixPath, count: int) -> str:
-    ending = f" ({count}){path.suffix}"
-    stem = path.stem.encode()[: NAME_BYTES - len(ending.encode())].decode(errors="ignore")
-    return stem + ending
+    return _shortened(path, f" ({count})")
+
+
+def _shortened(path: PurePosixPath, mark: str) -> str:
+    """A name with `mark` behind its stem, of which as much is left as there is room for."""
+    suffix = path.suffix.encode()[: NAME_BYTES // 2].decode(errors="ignore")
+    stem = path.stem.encode()[: NAME_BYTES - len((mark + suffix).encode())].decode(errors="ignore")
+    return stem + mark + suffix

@@ -27,7 +27,7 @@ from belljar.gateway.tracing import passed_on
 from belljar.gateway.usage import Ledger, Meter
 from belljar.logged import REQUEST_ID
 from belljar.wire.ids import new_id
-from belljar.wire.messages import BLOCK_FORM, TEXT_FORM
+from belljar.wire.messages import FORMS
 from belljar.wire.resources import error_document
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def envelope(error: BelljarError, request_id: str) -> dict[str, Any]:
 def from_validation(error: ValidationError, prefix: str = "") -> InvalidRequest:
     """The first thing that is wrong, by its path: `messages.0.content: Field required`."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    names = [str(part) for part in first["loc"] if part not in {TEXT_FORM, BLOCK_FORM}]
+    names = [str(part) for part in first["loc"] if part not in FORMS]
     path = prefix + ".".join(names)
     return InvalidRequest(f"{path}: {first['msg']}" if path else str(first["msg"]))
 

@@ -26,6 +26,7 @@ _NEVER_RUN = "It was not run: the conversation went on without it."
 _ENDED = (
     "This code was ended: it waited for tools that it had called, and the conversation went on without them."
 )
+_SEALED = "(What it has printed can be read by the server alone on which it ran.)"
 _NO_RESULT = "There is no result of this call in the conversation."
 
 
@@ -239,7 +240,7 @@ def _take(part: _Part, block: Block, kind: str, our_tools: frozenset[str]) -> No
         use["input"] = given if isinstance(given, dict) else {}
         part.blocks.append(_with_cache(use, block))
         return
-    if (plain := _plain(block)) and not _is_empty(plain):
+    if (plain := _plain(block)) and not is_empty(plain):
         part.blocks.append(plain)
 
 
@@ -330,10 +331,10 @@ def _plain(block: Block) -> Block:
     return {name: value for name, value in block.items() if name != "caller"}
 
 
-def _is_empty(block: Block) -> bool:
-    """Empty texts and thinking that nobody signed are refused by the Messages API when they come back."""
+def is_empty(block: Block) -> bool:
+    """Whether the Messages API refuses it where it comes back: a text of white space, thinking that nobody signed."""
     if block.get("type") == "text":
-        return not block.get("text")
+        return not str(block.get("text") or "").strip()
     return block.get("type") == "thinking" and not (
         block.get("thinking") is not None and block.get("signature")
     )
@@ -350,6 +351,8 @@ def _result_content(block: Block) -> tuple[list[Block], bool]:
     if (found := resent.content(block)) is not None:
         return found, False
     content = block.get("content")
+    if block.get("type") == "mcp_tool_result":
+        return _said(content), block.get("is_error") is True
     if isinstance(content, dict) and "return_code" in content:
         return [{"type": "text", "text": _printed(content)}], content.get("return_code") != 0
     if isinstance(content, dict) and "error_code" in content:
@@ -358,6 +361,17 @@ def _result_content(block: Block) -> tuple[list[Block], bool]:
     if isinstance(content, dict) and str(content.get("type")).startswith("text_editor_code_execution_"):
         return _edit_content(content), False
     return [{"type": "text", "text": json.dumps(content, ensure_ascii=False)}], False
+
+
+def _said(content: object) -> list[Block]:
+    """What an MCP server has answered: a string, or texts."""
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    texts = [
+        {"type": "text", "text": str(part["text"])}
+        for part in (parts if isinstance(parts, list) else [])
+        if isinstance(part, dict) and part.get("type") == "text" and part.get("text")
+    ]
+    return texts or [{"type": "text", "text": "(no output)"}]
 
 
 def _edit_content(content: dict[str, Any]) -> list[Block]:
@@ -370,7 +384,7 @@ def _edit_content(content: dict[str, Any]) -> list[Block]:
     viewed = str(content.get("content") or "")
     kind = content.get("file_type")
     if kind == "text" or not viewed:
-        return [{"type": "text", "text": viewed or "(empty)"}]
+        return [{"type": "text", "text": viewed if viewed.strip() else "(empty)"}]
     return [{"type": "text", "text": f"[{'A PDF' if kind == 'pdf' else 'An image'} was shown.]"}]
 
 
@@ -379,11 +393,14 @@ def _inline_content(block: Block) -> list[Block]:
     if output.get("type") == "image":
         source = {"type": "base64", "media_type": output.get("media_type"), "data": output.get("data")}
         return [{"type": "image", "source": source}]
-    return [{"type": "text", "text": str(output.get("text") or "") or "(no output)"}]
+    text = str(output.get("text") or "")
+    return [{"type": "text", "text": text if text.strip() else "(no output)"}]
 
 
 def _printed(content: dict[str, Any]) -> str:
     lines = [str(content.get("stdout") or "")]
+    if content.get("encrypted_stdout"):
+        lines.append(_SEALED)
     if content.get("stderr"):
         lines.append(f"stderr:\n{content['stderr']}")
     if content.get("return_code"):
@@ -391,7 +408,8 @@ def _printed(content: dict[str, Any]) -> str:
     files = [str(entry.get("file_id")) for entry in content.get("content") or [] if isinstance(entry, dict)]
     if files:
         lines.append(f"files: {', '.join(files)}")
-    return "\n".join(line for line in lines if line) or "(no output)"
+    text = "\n".join(line for line in lines if line)
+    return text if text.strip() else "(no output)"
 
 
 def _stray(block: Block) -> str:

@@ -17,7 +17,7 @@ import structlog
 
 from belljar import errors
 from belljar.builds import DEFAULT
-from belljar.gateway import attachments, history, profiles, running, tokens, told
+from belljar.gateway import attachments, history, profiles, running, sources, tokens, told
 from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import TenantFiles
@@ -54,7 +54,12 @@ _MESSAGE_FIELDS = frozenset(
 """What we say ourselves; all else that the upstream says of its last turn is passed on."""
 _UNREADABLE_TURNS = 3
 """After so many in a row with nothing but uses that no tool can read, a model will not get it right any more."""
-_NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas"})
+_NO_TOKENS = dict.fromkeys(
+    ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"), 0
+)
+"""What clients add up: numbers all, whatever the upstream leaves out."""
+_NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas", "diagnostics"})
+"""What is ours to read, or names an earlier answer by an id that is ours alone."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class _Answer:
     turns: int = 0
     unreadable: int = 0
     """The last turns in a row of whose uses none could be read."""
-    usage: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=_NO_TOKENS.copy)
     has_started: bool = False
     has_pinged: bool = False
     has_called_tool: bool = False
@@ -149,6 +154,7 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
                 await _refuse(now, uses, str(reason))
             if not (uses or broken) or has_client_tools or reason not in _RUNS_AFTER:
                 stop_reason = "tool_use" if uses and has_client_tools and reason is None else reason
+                await now.running.bring_uploads()
                 await _finish(now, turn.message.message, stop_reason)
                 return
             is_late = anyio.current_time() - now.started_at > parts.settings.pause_seconds
@@ -204,17 +210,23 @@ async def _begin(now: _Answer) -> history.Conversation:
     if asked.container_id is not None:
         named = parts.placement.named(asked.container_id, asked.activity.client.tenant)
         container = await now.running.hold(named.id) if named is not None else None
-    messages = asked.request.messages
+    has_code = asked.offered.version is not None
+    files = parts.files.of(asked.activity.client.tenant, asked.activity.client.most_stored_bytes)
+    most = parts.settings.max_body_bytes
+    messages = await sources.filled(files, asked.request.messages, most, has_code=has_code)
     uploaded = attachments.uploads_in(messages)
     given = container.given if container else {}
-    files = parts.files.of(asked.activity.client.tenant, asked.activity.client.most_stored_bytes)
-    uploads = await _uploads(files, uploaded, len(messages) - 1, set(given.values()))
-    if asked.offered.version is not None:
+    if has_code:
+        uploads = await _uploads(files, uploaded, len(messages) - 1, set(given.values()))
         attached = attachments.attach(messages, given, uploads)
+        now.running.brings = {
+            file_id for file_id, path in uploaded.items() if path.startswith(f"messages.{len(messages) - 1}.")
+        }
         messages, now.running.put = attached.messages, attached.files
-    elif uploaded:
+    elif new := [path for path in uploaded.values() if path.startswith(f"messages.{len(messages) - 1}.")]:
+        # Of one in history the model was told, when code was offered.
         raise errors.InvalidRequest(
-            f"{next(iter(uploaded.values()))}: container_upload needs the code execution tool: add it to `tools`"
+            f"{new[0]}: container_upload needs the code execution tool: add it to `tools`"
         )
     now.has_called_tool = messages[-1].role == "assistant" and history.has_results(messages[-1])
     upstream_searches = parts.settings.search == BY_UPSTREAM
@@ -427,7 +439,7 @@ async def _show_nested(now: _Answer, use: Use, nested: Nested) -> None:
 
 
 def _caller(now: _Answer, code_use_id: str) -> dict[str, Any]:
-    return {"type": now.asked.offered.version, "tool_id": code_use_id}
+    return {"type": now.asked.offered.caller_type, "tool_id": code_use_id}
 
 
 def _no_further(now: _Answer) -> str:
@@ -485,7 +497,9 @@ def _text(document: object) -> str:
 
 def _said(turn: Rewriter) -> dict[str, Any]:
     """The turn as the upstream said it, to be sent back to it."""
-    blocks = [block for block in turn.message.blocks if block.get("type") != "text" or block.get("text")]
+    blocks = [
+        block for block in turn.message.blocks if block.get("type") != "text" or not history.is_empty(block)
+    ]
     return {"role": "assistant", "content": blocks}
 
 
@@ -501,7 +515,8 @@ async def _start(now: _Answer, model: str, usage: dict[str, Any]) -> None:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {"input_tokens": 0, "output_tokens": 0} | usage,
+        "stop_details": None,
+        "usage": added_usage(_NO_TOKENS, usage),
     }
     await now.emit({"type": "message_start", "message": message})
 
@@ -515,11 +530,12 @@ async def _send(now: _Answer, event: Event) -> None:
 
 async def _finish(now: _Answer, message: dict[str, Any], stop_reason: str | None) -> None:
     """End the answer. `message` is the upstream's last turn, of which we pass on what we do not say ourselves."""
-    delta: dict[str, Any] = {"stop_reason": stop_reason, "stop_sequence": message.get("stop_sequence")}
+    delta: dict[str, Any] = {name: message.get(name) for name in ("stop_sequence", "stop_details")}
+    delta = {"stop_reason": stop_reason} | delta
     delta |= {name: value for name, value in message.items() if name not in _MESSAGE_FIELDS}
     container = now.running.container
     delta["container"] = container and {"id": container.id, "expires_at": rfc3339(container.expires_at)}
-    usage = {"input_tokens": 0, "output_tokens": 0} | now.usage
+    usage = dict(now.usage)
     if now.asked.offered.tools:
         own = {
             "web_search_requests": now.asked.activity.meter.own_searches,

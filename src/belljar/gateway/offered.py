@@ -24,6 +24,9 @@ VERSIONS: dict[str, tuple[Tool, ...]] = {
 FIRST_VERSION = "code_execution_20250522"
 
 _CODE_CALLERS = frozenset(VERSIONS) - {FIRST_VERSION}
+_SHOWN_CALLERS = {"code_execution_20260521": "code_execution_20260120"}
+"""A version whose code is shown to the client as another one's: the API's own answers, and the types of its SDKs, know
+no later caller than that."""
 _CALLERS = _CODE_CALLERS | {"direct"}
 OTHERS_TOOLS = {
     "web_fetch_": "this server does not fetch pages",
@@ -58,6 +61,11 @@ class Offered:
     def names(self) -> frozenset[str]:
         """Those by which the model asks for something that runs here."""
         return frozenset(tool.name for tool in self.tools)
+
+    @property
+    def caller_type(self) -> str | None:
+        """What stands in the `caller` of a use by code."""
+        return _SHOWN_CALLERS.get(self.version, self.version) if self.version is not None else None
 
     @property
     def for_code(self) -> tuple[dict[str, Any], ...]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeVar
 
+import structlog
+
 from belljar import errors, link, results
 from belljar.gateway import tokens
 from belljar.gateway.attachments import Attachment, Upload, digest_of
@@ -40,9 +42,11 @@ from belljar.gateway.tools import (
     text_editor,
 )
 from belljar.gateway.turn import Use
+from belljar.logged import words_of
 from belljar.settings import Settings
 from belljar.wire.ids import new_id
 
+log = structlog.get_logger("belljar.gateway")
 R = TypeVar("R", Ran, list[Ran])
 
 
@@ -118,6 +122,8 @@ class Running:
         """What code has searched for, and nobody was told of yet."""
         self.put: list[Attachment] = []
         """Files to be there before anything runs."""
+        self.brings: set[str] = set()
+        """The ids of the uploads that the last message has: they are to be there even if nothing runs."""
 
     async def hold(self, container_id: str) -> Container:
         """Have the request's container be this one."""
@@ -166,6 +172,28 @@ class Running:
                 done = iter(await self._calls([use for use in group if use.name != SEARCH]))
                 for use in group:
                     yield use, next(found if use.name == SEARCH else done)
+
+    async def bring_uploads(self) -> None:
+        """Have what the last message brings lie in a container, whether anything has run or not.
+
+        A client that names the container afterwards need not send it again. Where there is no place for a container
+        the answer has none: it is good without.
+        """
+        given = self.container.given.values() if self.container is not None else ()
+        if self.brings.issubset(given):
+            return
+        try:
+            container = self.container or await self._make()
+            async with self._parts.placement.use(container.id) as session:
+                await self._give(session)
+        except errors.BelljarError as error:
+            log.info(
+                "uploads were not put into a container",
+                container=self._activity.container_id,
+                why=words_of(error),
+            )
+            if self.container is not None and self._parts.placement.is_gone(self.container.id):
+                self.container = None
 
     async def _make(self) -> Container:
         """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
@@ -314,13 +342,16 @@ class Running:
 
     async def _begin(self, session: Session) -> None:
         """Put the attachments into place; from here on code has perhaps run."""
+        await self._give(session)
+        self._activity.has_run_code = True
+
+    async def _give(self, session: Session) -> None:
         for attachment in self.put:
             body = attachment.body
             if isinstance(body, Upload):
                 await session.give(attachment.name, attachment.digest, self._files.reader(body.file_id))
             else:
                 await session.give(attachment.name, attachment.digest, body)
-        self._activity.has_run_code = True
 
     def _failed(self, error: errors.BelljarError) -> Failed:
         """What a use has come to that could not be run. Raises `error` where the whole request is to fail."""

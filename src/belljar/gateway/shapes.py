@@ -10,7 +10,7 @@ from typing import Any
 from belljar.gateway import offered
 from belljar.gateway.search import declared as search_tool
 from belljar.gateway.tools import CODE, OUR_NAMES
-from belljar.wire.execution import BASE64_PATTERN, FILE_NAME_PATTERN
+from belljar.wire.execution import BASE64_PATTERN
 
 Schema = dict[str, Any]
 
@@ -41,15 +41,20 @@ _BYTES_SOURCE = _object(
     },
     "type media_type data",
 )
+_FILE_SOURCE = _object({"type": {"const": "file"}, "file_id": TEXT}, "type file_id")
 _BLOCKS = [
     _block("text", {"text": TEXT}, "text"),
-    _block("image", {"source": _BYTES_SOURCE}, "source"),
+    _block("image", {"source": {"oneOf": [_BYTES_SOURCE, _FILE_SOURCE]}}, "source"),
     _block(
         "document",
         {
-            "title": {"type": "string", "maxLength": 255, "pattern": FILE_NAME_PATTERN},
+            "title": {"type": ["string", "null"]},
             "source": {
-                "oneOf": [_BYTES_SOURCE, _object({"type": {"const": "text"}, "data": TEXT}, "type data")]
+                "oneOf": [
+                    _BYTES_SOURCE,
+                    _FILE_SOURCE,
+                    _object({"type": {"const": "text"}, "data": TEXT}, "type data"),
+                ]
             },
         },
         "source",
@@ -140,6 +145,7 @@ _SAID = {
     "content": {"type": "array", "items": named("Block")},
     "stop_reason": {"type": ["string", "null"]},
     "stop_sequence": {"type": ["string", "null"]},
+    "stop_details": {"type": ["object", "null"]},
     "container": {"oneOf": [{"type": "null"}, _object({"id": TEXT, "expires_at": TEXT}, "id expires_at")]},
     "usage": _object(
         {"input_tokens": {"type": "integer"}, "output_tokens": {"type": "integer"}},

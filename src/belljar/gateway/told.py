@@ -34,7 +34,8 @@ def tell(
         case Searched():
             return tool_result(use_id, citing.content(outcome.pages), is_error=False)
         case Ran():
-            content = [_text(cut(printed(outcome), most_tokens, whole) or "(no output)")]
+            text = cut(printed(outcome), most_tokens, whole)
+            content = [_text(text if text.strip() else "(no output)")]
             if notes := _notes(outcome):
                 content.append(_text(notes))
             content += pictures
@@ -76,7 +77,7 @@ def edit_text(edited: Edited) -> str:
         return "\n".join([head, *fields["lines"]])
     if fields["file_type"] != "text":
         return f"[{'A PDF' if fields['file_type'] == 'pdf' else 'An image'}]"
-    text: str = fields["content"] or "(empty)"
+    text: str = fields["content"] if fields["content"].strip() else "(empty)"
     last = fields["start_line"] + fields["num_lines"] - 1
     if fields["num_lines"] < fields["total_lines"]:
         text += f"\n[lines {fields['start_line']} to {last} of {fields['total_lines']}]"

@@ -21,6 +21,8 @@ Block = dict[str, Any]
 _OURS = "srvtoolu_"
 _THEIRS = "toolu_"
 _ID_TAIL = re.compile(r"[A-Za-z0-9_]+")
+_DIRECT = {"type": "direct"}
+"""The `caller` of what the model itself has called."""
 
 
 def client_id(upstream_id: str) -> str:
@@ -201,6 +203,8 @@ class Rewriter:
         number = self._number(index)
         if kind == "content_block_start":
             block = self._server_block(index, {}) if index in self.uses else event["content_block"]
+            if self.names_callers and block.get("type") == "tool_use":
+                block = {**block, "caller": _DIRECT}
             if block.get("citations"):
                 block = {**block, "citations": [self.cited(citation) for citation in block["citations"]]}
             yield {**event, "index": number, "content_block": block}
@@ -233,7 +237,7 @@ class Rewriter:
         yield {"type": "content_block_stop", "index": number}
 
     def _server_block(self, index: int, given: object) -> Block:
-        return server_use(self.uses[index], given, {"type": "direct"} if self.names_callers else None)
+        return server_use(self.uses[index], given, _DIRECT if self.names_callers else None)
 
 
 def server_use(use: Use, given: object, caller: Block | None) -> Block:

@@ -56,6 +56,10 @@ def hook_pyplot() -> None:
 
 
 def _patch(pyplot: Any) -> None:
+    from belljar.guest import fonts  # only where there are charts
+
+    fonts.hook_fonts()
+
     def show(*_: Any, **__: Any) -> None:
         """Display all open figures and close them."""
         show_figures()

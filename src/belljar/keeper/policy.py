@@ -70,6 +70,7 @@ def filter_program(
             _add(rules, pyseccomp.ERRNO(errno.EAFNOSUPPORT), name, syscalls.OTHER_FAMILIES)
     for name, options in (("setsockopt", syscalls.OPTIONS_SET), ("getsockopt", syscalls.OPTIONS_GET)):
         _add(rules, pyseccomp.ALLOW, name, syscalls.options(options))
+        _add(rules, pyseccomp.ERRNO(errno.ENOPROTOOPT), name, syscalls.options(syscalls.OPTIONS_UNKNOWN))
     _add(rules, pyseccomp.ERRNO(0), "setsockopt", syscalls.LINGERING)
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)
@@ -255,6 +256,8 @@ def environment(cpus: float, places: Places) -> dict[str, str]:
         "TMPDIR": places.temporary,
         "PYTHONDONTWRITEBYTECODE": "1",
         "MPLBACKEND": "Agg",
+        # Below fonts/ of these Pillow finds a font by its file's name.
+        "XDG_DATA_DIRS": f"{places.runtime}/share:/usr/local/share:/usr/share",
         # Of pyarrow, and so of pandas: its own allocators reserve far more than is used, which RLIMIT_DATA counts.
         "ARROW_DEFAULT_MEMORY_POOL": "system",
         "OPENBLAS_NUM_THREADS": threads,

@@ -217,6 +217,24 @@ REFUSED_BY_ARGUMENT: list[tuple[str, int, list[list[Condition]]]] = [
     # It would put libraries that all sessions share out of memory; of its own files there is nowhere to put them.
     ("fadvise64", 0, _each(3, 4)),
     ("prctl", 0, [[(0, _INT, _PR_SET_DUMPABLE), (1, ALL, 0)]]),
+    # What is asked of a terminal, or told to one, as everything answers that is none.
+    (
+        "ioctl",
+        errno.ENOTTY,
+        _each(
+            1,
+            *range(0x5402, 0x540C),  # TCSETS to TCFLSH: tcsetattr, tcsendbreak, tcflow, tcflush
+            0x540F,  # TIOCGPGRP
+            0x5410,  # TIOCSPGRP
+            0x5411,  # TIOCOUTQ
+            0x5414,  # TIOCSWINSZ
+            0x5425,  # TCSBRKP: tcdrain
+            0x5429,  # TIOCGSID
+            0x802C542A,  # TCGETS2
+            *range(0x402C542B, 0x402C542E),  # TCSETS2
+            0x80045430,  # TIOCGPTN
+        ),
+    ),
 ]
 """The call, the answer, which is another than ENOSYS, and when: where one of the lists of conditions holds."""
 
@@ -284,6 +302,16 @@ OPTIONS_GET: dict[int, tuple[int, ...]] = {
     ),
     _TCP: (*OPTIONS_SET[_TCP], 11),  # TCP_INFO
 }
+OPTIONS_UNKNOWN: dict[int, tuple[int, ...]] = {
+    # SO_DEBUG, DONTROUTE, PRIORITY, BINDTODEVICE, ATTACH_FILTER, TIMESTAMP, TIMESTAMPNS, MARK, BUSY_POLL,
+    # INCOMING_CPU, ZEROCOPY
+    _SOL_SOCKET: (1, 5, 12, 25, 26, 29, 35, 36, 46, 49, 60),
+    _SOL_IP: (8, 11, 12, *range(32, 37)),  # IP_PKTINFO, RECVERR, RECVTTL, and multicast
+    _SOL_IPV6: (*range(17, 22), 25, 49, 67),  # multicast, IPV6_RECVERR, RECVPKTINFO, TCLASS
+    _TCP: (13, 23, 25, 30),  # TCP_CONGESTION, FASTOPEN, NOTSENT_LOWAT, FASTOPEN_CONNECT
+}
+"""Those that programs try and do without: ENOPROTOOPT, as from a kernel that has not got them. ENOSYS, which all others
+get, reads as if there were no setsockopt at all."""
 
 # -- where a program of the machine's takes in the cores (core(5): core_pattern is a pipe) --------------------
 

@@ -15,6 +15,9 @@ from belljar.wire.numbers import WHOLE
 
 TEXT_FORM, BLOCK_FORM = "<text>", "<blocks>"
 """Names of the two forms of `content`. They appear in pydantic's locations, and not in ours."""
+ID_FORM, LONG_FORM = "<id>", "<object>"
+"""The same of `container`."""
+FORMS = frozenset({TEXT_FORM, BLOCK_FORM, ID_FORM, LONG_FORM})
 
 
 def _content_form(content: object) -> str | None:
@@ -81,6 +84,22 @@ class ContainerParameter(BaseModel):
     """What a new container runs code in; an extension of ours."""
 
 
+def _container_form(container: object) -> str | None:
+    if isinstance(container, str):
+        return ID_FORM
+    return LONG_FORM if isinstance(container, dict | ContainerParameter) else None
+
+
+Container = Annotated[
+    Annotated[str, Tag(ID_FORM)] | Annotated[ContainerParameter, Tag(LONG_FORM)],
+    Discriminator(
+        _container_form,
+        custom_error_type="container_form",
+        custom_error_message="Input should be a valid string",
+    ),
+]
+
+
 class MessageRequest(BaseModel):
     """What Belljar reads of a request; the rest is in `model_extra` and goes to the upstream."""
 
@@ -91,6 +110,6 @@ class MessageRequest(BaseModel):
     messages: Annotated[list[Message], Field(min_length=1, max_length=100_000)]
     system: Content | None = None
     stream: Annotated[bool, Field(strict=True)] | None = None
-    container: Annotated[str, Field(strict=True)] | ContainerParameter | None = None
+    container: Container | None = None
     tools: list[Tool] | None = None
     tool_choice: dict[str, Any] | None = None

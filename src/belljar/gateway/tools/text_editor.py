@@ -20,6 +20,9 @@ name = EDITOR
 _TEXTS = ("command", "path", "file_text", "old_str", "new_str")
 _ERRORS = frozenset({"invalid_tool_input", "unavailable", "file_not_found"})
 _MAX_LINES = 1_000_000
+_NUMBERS = ("num_lines", "start_line", "total_lines")
+_NO_NUMBERS = dict.fromkeys(_NUMBERS)
+"""What has no lines says so: clients find the fields in every view."""
 
 
 def definition(offer: Offer) -> dict[str, Any]:
@@ -88,7 +91,7 @@ def _edited(said: dict[str, Any]) -> Edited | Failed:
 def _viewed(said: dict[str, Any]) -> Edited:
     kind, content = said["file_type"], _plain(said["content"])
     if kind == "text":
-        numbers = {name: _number(said, name) for name in ("num_lines", "start_line", "total_lines")}
+        numbers = {name: _number(said, name) for name in _NUMBERS}
         return Edited("view", {"file_type": "text", "content": content, **numbers})
     try:
         body = base64.b64decode(content, validate=True)
@@ -96,10 +99,10 @@ def _viewed(said: dict[str, Any]) -> Edited:
         raise ValueError("no base64") from error
     found = media.media_type("", body[: media.HEAD_BYTES])
     if found == "application/pdf":
-        return Edited("view", {"file_type": "pdf", "content": content}, pdf=body)
+        return Edited("view", {"file_type": "pdf", "content": content, **_NO_NUMBERS}, pdf=body)
     if found not in media.IMAGES:
         raise ValueError("no picture")
-    return Edited("view", {"file_type": "image", "content": content}, Image(found, body))
+    return Edited("view", {"file_type": "image", "content": content, **_NO_NUMBERS}, Image(found, body))
 
 
 def _number(said: dict[str, Any], name: str) -> int:

@@ -153,7 +153,13 @@ def _error_event(event: Event) -> UpstreamError:
     kind = error.get("type")
     kind = kind if kind in KINDS else "api_error"
     message = str(error.get("message") or "The model server reported an error without a message.")
-    return UpstreamError(message, status=KIND_STATUS.get(kind, 502), kind=kind)
+    details = error.get("details")
+    return UpstreamError(
+        message,
+        status=KIND_STATUS.get(kind, 502),
+        kind=kind,
+        details=details if isinstance(details, dict) else None,
+    )
 
 
 @asynccontextmanager

@@ -172,7 +172,7 @@ class ModelServer:
         except UpstreamError as error:
             # Some servers repeat the key that they refuse.
             key = self._address.key_for(caller)
-            if key is None or len(key) < _KEY_CHARS or key not in str(error):
+            if key is None or len(key) < _KEY_CHARS or key not in f"{error} {error.details}":
                 raise
             hidden = str(error).replace(key, "[the key]")
             raise UpstreamError(
@@ -195,6 +195,7 @@ class ModelServer:
             status=status,
             kind=kind if kind is not None and is_known else by_status,
             retry_after=response.headers.get("retry-after"),
+            details=details_in(body),
         )
 
 
@@ -215,6 +216,15 @@ def error_in(body: str | bytes) -> tuple[str | None, str | None]:
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return None, None
     return str(error.get("type")), error["message"]
+
+
+def details_in(body: str | bytes) -> dict[str, Any] | None:
+    """What an error in the API's own form says for programs."""
+    try:
+        details = json.loads(body)["error"]["details"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return details if isinstance(details, dict) else None
 
 
 def models_in(page: dict[str, Any] | None) -> list[Model]:
