@@ -187,7 +187,8 @@ class Runtimes:
             directory = self.current_directory(name)
             if directory is None:
                 there = ", ".join([DEFAULT, *self.names()])
-                raise NotFound(f"runtime: there is no runtime {name!r}. Those that are there: {there}")
+                # No name has more characters, and what was asked for may have any number.
+                raise NotFound(f"runtime: there is no runtime {name[:64]!r}. Those that are there: {there}")
             try:
                 return self._read(directory)
             except RuntimeUnavailable:
@@ -205,8 +206,8 @@ class Runtimes:
         except (OSError, ValidationError) as error:
             name = directory.parent.parent.name
             raise RuntimeUnavailable(
-                f"the runtime {name} cannot be read at {directory}: {error}. "
-                f"Build it anew: belljar runtime rebuild {name}"
+                f"the runtime {name} cannot be read: {directory / FACTS}: {_in_a_line(error)}. Remove it by belljar "
+                f"runtime remove {name} and create it again, from the {REQUIREMENTS} beside that file or others"
             ) from error
         return known[1]
 
@@ -332,6 +333,13 @@ def check_name(name: str) -> None:
         raise InvalidRequest(
             f"{name!r} cannot be a runtime's name: up to 63 of a-z, 0-9, _ and -, beginning with a letter or digit"
         )
+
+
+def _in_a_line(error: OSError | ValidationError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return ": ".join([".".join(map(str, first["loc"])), first["msg"]]).lstrip(": ")
+    return error.strerror or type(error).__name__
 
 
 def write_facts(directory: Path, facts: Facts) -> None:

@@ -68,12 +68,14 @@ def create(
 
     What goes wrong leaves nothing. Modules that cannot be imported ahead are named, with the reason; they can be used.
     """
+    from belljar.client.requirements import read
+
     settings, runtimes = _opened(state_dir)
     if file is None:
         raise InvalidRequest(
             "--requirements FILE is needed: what to install, as for pip (an empty file for nothing)"
         )
-    requirements, folder = file.read_text("utf-8"), file.absolute().parent
+    requirements, folder = read(file), file.absolute().parent
     base: str = python or getattr(sys, "_base_executable", None) or sys.executable
 
     async def work(say: Say) -> Build:
@@ -112,8 +114,10 @@ def rebuild(
 
     Sessions that run keep the old build, which is deleted after the last of them; new ones get the new build.
     """
+    from belljar.client.requirements import read
+
     settings, runtimes = _opened(state_dir)
-    text = file.read_text("utf-8") if file is not None else None
+    text = read(file) if file is not None else None
     new_folder = file.absolute().parent if file is not None else None
 
     async def work(say: Say) -> Build:

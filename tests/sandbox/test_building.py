@@ -149,6 +149,8 @@ REFUSALS = {
     "no wheel": (["bell_source"], {}, ["bell-source", "each package needs a wheel"]),
     "no such package": (["bell_nowhere"], {}, ["bell-nowhere"]),
     "no requirement": (["a b c"], {}, ["Couldn't parse requirement"]),
+    "a directory": (["-e ."], {}, ["made of wheels", "uv build --wheel"]),
+    "a password": (["a @ https://b:c@d.invalid/a"], {}, ["line 1 has a user or password for d.invalid"]),
     "an include": (["-r other.txt"], {}, ["include another file (-r other.txt)"]),
     "another Python": (["bell_fine"], {"--python": "/nowhere/python"}, ["/nowhere/python", "uv says"]),
     "a name": (["bell_fine"], {"--preload": "not a name"}, ["'not a name' is no module's name"]),
@@ -165,6 +167,19 @@ def test_what_cannot_be_built_is_said_and_leaves_nothing(what: str, tmp_path: Pa
     for word in words:
         assert word in done.stderr
     assert left_of(tmp_path) == []
+
+
+def test_options_in_the_requirements_say_where_packages_are(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "r.txt").write_text(f"--find-links {folder}\n--no-index\nbell_fine\n")
+    for arguments in (("create", "one", "-r", str(tmp_path / "r.txt")), ("rebuild", "one")):
+        done = wheels.belljar_runtime(
+            tmp_path, folder, *arguments, "--json", UV_NO_INDEX="0", UV_FIND_LINKS=""
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["packages"] == {"bell_fine": "2.0"}
+    lock = Runtimes(tmp_path / "runtimes").find("one").lock
+    assert lock.startswith(f"--find-links {folder}\n--no-index\nbell-fine==2.0")
+    assert lock.count("--no-index") == 1
 
 
 def test_an_index_that_does_not_answer(tmp_path: Path, folder: Path) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
 from pathlib import Path
 
+import anyio
 import pytest
 
 from belljar import builds
 from belljar.builds import Build, Facts, ModuleReport, Problem, Runtimes
-from belljar.client import building, uv
+from belljar.client import building, requirements, uv
 from belljar.errors import InvalidRequest, NotFound, RuntimeUnavailable
 
 FACTS = Facts(
@@ -78,7 +81,7 @@ def test_what_is_not_whole_says_so(runtimes: Runtimes) -> None:
     with pytest.raises(RuntimeUnavailable, match="belljar runtime rebuild ml"):
         runtimes.use("ml")
     (made.directory / "runtime.json").write_text('{"name": 5}')
-    with pytest.raises(RuntimeUnavailable, match="belljar runtime rebuild ml"):
+    with pytest.raises(RuntimeUnavailable, match=r"runtime\.json: name: Input .* belljar runtime remove ml"):
         runtimes.find("ml")
 
 
@@ -213,6 +216,60 @@ def test_what_an_environment_has_is_held_against_its_lock() -> None:
     assert building.differences(LOCK, {}) == [
         f"{name} is locked and not installed" for name in ("certifi", "numpy", "scikit-learn", "scipy")
     ]
+
+
+def test_options_of_requirements_are_those_of_the_lock() -> None:
+    text = "--index-url https://a.invalid/simple\nnumpy \\\n  --hash=sha256:00\n  --pre\n# -r x\nscipy\n"
+    assert requirements.options_of(text) == "--index-url https://a.invalid/simple\n  --pre\n"
+    assert requirements.options_of("") == ""
+
+
+@pytest.mark.parametrize("line", ["-r a.txt", "-ra.txt", " -c a.txt", "--requirement=a", "--constraint a"])
+def test_requirements_that_include_others(line: str) -> None:
+    with pytest.raises(InvalidRequest, match="include another file"):
+        requirements.options_of(f"numpy\n{line}\n")
+
+
+@pytest.mark.parametrize("user", ["me:geheim", "geheim", "me:ge@heim", ":geheim", "me:geheim${"])
+def test_passwords_in_requirements_are_neither_kept_nor_repeated(user: str) -> None:
+    for line in (f"--index-url https://{user}@a.invalid/simple", f"own @ git+https://{user}@a.invalid/x"):
+        with pytest.raises(InvalidRequest, match=r"line 2 has a user or password for a\.invalid") as raised:
+            requirements.options_of(f"numpy\n{line}\n")
+        assert "heim" not in str(raised.value)
+    assert requirements.options_of("own @ https://me:${TOKEN}@a.invalid/own-1.0-py3-none-any.whl") == ""
+
+
+def test_requirements_that_are_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "r.txt"
+    file.write_bytes("\N{BOM}numpy  # größer".encode())
+    assert requirements.read(file) == "numpy  # größer"
+    file.write_bytes(b"\xff\xfen")
+    with pytest.raises(InvalidRequest, match="no text in UTF-8"):
+        requirements.read(file)
+
+
+@pytest.mark.anyio
+async def test_a_compiler_that_is_cancelled_takes_its_workers_along(tmp_path: Path) -> None:
+    (tmp_path / "0.py").write_text("x = 1 + 1 if True else [2]\n" * 20_000)
+    for number in range(1, 200):
+        os.link(tmp_path / "0.py", tmp_path / f"{number}.py")
+
+    def count() -> int:
+        found = 0
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                found += os.fsencode(tmp_path) in process.read_bytes()
+        return found
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(building.compile_all, Path(sys.executable), tmp_path)
+        with anyio.fail_after(60):
+            while count() < 2:
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    with anyio.fail_after(60):
+        while count():
+            await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize("text", ["numpy,", "a b", "1a", "a..b", "a;b", ".a"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import anyio.to_thread
 import belljar
 from belljar import builds, errors, interpreters, link
 from belljar.builds import Build, Facts, ModuleReport, Problem, Runtimes
-from belljar.client import uv
+from belljar.client import requirements, uv
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.execution import MIB, Limits
@@ -41,7 +42,6 @@ sys.exit(done.returncode and 9)
 """
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)\s*(?:==\s*([^\s;\\]+)|@)")
-_INCLUDE = re.compile(r"^\s*(-r|-c|--requirements?|--constraints?)\b.*$", re.MULTILINE)
 _MOST_CHARACTERS = 600
 _ADVICE = {
     "fails": "code that imports it will see the same: mend it, or take it out",
@@ -113,11 +113,7 @@ async def build(settings: Settings, runtimes: Runtimes, name: str, wanted: Wante
     await uv.run(tool, sync, "What was locked could not be installed", wanted.folder)
     site = _site(environment, about.version)
     say("compiling")
-    # Guests see the runtime read-only and could never keep the bytecode that they compile. What does not compile says
-    # so when it is imported.
-    await anyio.run_process(
-        [str(python), "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(site)], check=False, stderr=None
-    )
+    await compile_all(python, site)
     if closed := await anyio.to_thread.run_sync(unreadable, environment):
         raise InvalidRequest(_closed(closed, environment))
     about = await _about(python, site)
@@ -232,11 +228,7 @@ def _for_trying(settings: Settings, environment: Path, tiers: dict[str, tuple[st
 
 async def _resolved(tool: Path, directory: Path, python: Path, wanted: Wanted) -> Path:
     """Write requirements and lock. Returns the lock."""
-    if include := _INCLUDE.search(wanted.requirements):
-        raise InvalidRequest(
-            f"The requirements include another file ({include[0].strip()}), and one file is kept with a runtime: "
-            "write all of them into one"
-        )
+    options = requirements.options_of(wanted.requirements)
     kept, lock = directory / builds.REQUIREMENTS, directory / builds.LOCK
     kept.write_text(wanted.requirements, "utf-8")
     if wanted.pinned:
@@ -245,13 +237,34 @@ async def _resolved(tool: Path, directory: Path, python: Path, wanted: Wanted) -
     compiled += [
         "--no-emit-index-url",
         "--no-emit-find-links",
-        "--python",
-        str(python),
-        "--output-file",
-        str(lock),
-    ]
+    ]  # those of uv's environment are not for a file
+    compiled += ["--python", str(python), "--output-file", str(lock)]
     await uv.run(tool, [*compiled, str(kept)], "The requirements could not be resolved", wanted.folder)
+    lock.write_text(options + lock.read_text("utf-8"), "utf-8")
     return lock
+
+
+async def compile_all(python: Path, site: Path) -> None:
+    """Guests see the runtime read-only and could never keep the bytecode that they compile.
+
+    What does not compile says so when it is imported. Without site nothing of the packages is run.
+    """
+    nothing = subprocess.DEVNULL
+    process = await anyio.open_process(
+        [str(python), "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(site)],
+        stdin=nothing,
+        stdout=nothing,
+        stderr=nothing,
+        start_new_session=True,
+    )
+    try:
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            # With its workers, which would outlive it and wait for work for ever.
+            os.killpg(process.pid, signal.SIGKILL)
+            with anyio.CancelScope(shield=True):
+                await process.wait()
 
 
 def _site(environment: Path, version: str) -> Path:

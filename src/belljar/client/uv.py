@@ -42,6 +42,15 @@ _HINTS = (
         "one, choose another --python, or build the wheel yourself and name its folder in UV_FIND_LINKS.",
     ),
     (
+        ("all requirements must have a hash",),
+        "A runtime is made of wheels, and a directory or a repository is none. Build one (uv build --wheel), and name "
+        "its file, or its folder in UV_FIND_LINKS.",
+    ),
+    (
+        ("relative URL without a base",),
+        "Write the whole path of a folder in --find-links, or name it in UV_FIND_LINKS.",
+    ),
+    (
         ("was not found in the package registry",),
         "The package index has none of that name. UV_DEFAULT_INDEX names another index, UV_FIND_LINKS a folder.",
     ),

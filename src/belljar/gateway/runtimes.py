@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from belljar.builds import DEFAULT, FOLDER, Build, Runtimes
-from belljar.errors import BelljarError, InvalidRequest, NotFound
+from belljar.errors import BelljarError, InvalidRequest, NotFound, RuntimeUnavailable
 from belljar.gateway.placement import Container, Placement
 from belljar.gateway.tools import Installed
 from belljar.settings import Settings
@@ -42,14 +42,24 @@ class Choices:
         """The name of the runtime for a request that names the container, or is to have a new one. `ruled` is what its
         model has (`Traits`).
 
-        Raises NotFound where there is none of that name (any more), InvalidRequest where the container has another.
+        Raises InvalidRequest where there is none of the name that is asked for, or the container has another one;
+        NotFound where that of a container which sleeps is gone; RuntimeUnavailable where the server's own choice is
+        not there.
         """
         if container is not None:
             self._check(container, asked)
             return container.runtime
         name = asked if asked is not None else ruled or self._settings.default_runtime
         if name != DEFAULT:
-            self._built.find(name)
+            try:
+                self._built.find(name)
+            except NotFound as error:
+                if asked is not None:
+                    raise InvalidRequest(str(error)) from error
+                whose = "the table of models" if ruled else "BELLJAR_DEFAULT_RUNTIME"
+                raise RuntimeUnavailable(
+                    f"{error}. It is {whose} that names it; a request may name another one."
+                ) from error
         return name
 
     def _check(self, container: Container, asked: str | None) -> None:

@@ -52,7 +52,7 @@ def built_runtime(build: Build) -> Runtime:
     if not python.exists():
         raise JailUnavailable(
             f"its Python {python} leads nowhere: {facts.base_python} is gone. "
-            f"Build it anew: belljar runtime rebuild {facts.name}"
+            f"Build it anew, with another one: belljar runtime rebuild {facts.name} --python PATH"
         )
     known = (facts.owners, facts.requires)
     return Runtime(build.environment, python, facts.python, Path(facts.base_prefix), facts.packages, known)
