@@ -149,7 +149,7 @@ REFUSALS = {
     "no wheel": (["bell_source"], {}, ["bell-source", "each package needs a wheel"]),
     "no such package": (["bell_nowhere"], {}, ["bell-nowhere"]),
     "no requirement": (["a b c"], {}, ["Couldn't parse requirement"]),
-    "a directory": (["-e ."], {}, ["made of wheels", "uv build --wheel"]),
+    "a directory": (["-e ./own"], {}, ["made of wheels", "uv build --wheel"]),
     "a password": (["a @ https://b:c@d.invalid/a"], {}, ["line 1 has a user or password for d.invalid"]),
     "an include": (["-r other.txt"], {}, ["include another file (-r other.txt)"]),
     "another Python": (["bell_fine"], {"--python": "/nowhere/python"}, ["/nowhere/python", "uv says"]),
@@ -161,6 +161,8 @@ REFUSALS = {
 def test_what_cannot_be_built_is_said_and_leaves_nothing(what: str, tmp_path: Path, folder: Path) -> None:
     requirements, options, words = REFUSALS[what]
     (tmp_path / "r.txt").write_text("\n".join(requirements))
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "pyproject.toml").write_text('[project]\nname = "own"\nversion = "1"\n')
     given = [word for option in options.items() for word in option]
     done = wheels.belljar_runtime(tmp_path, folder, "create", "one", "-r", str(tmp_path / "r.txt"), *given)
     assert done.returncode == 125, done.stderr
