@@ -87,12 +87,12 @@ def test_an_execution_says_which(
 def test_runtimes_that_are_not_there_are_refused_with_those_that_are(client: httpx2.Client) -> None:
     there = "Those that are there: default, one, two"
     for name in ("three", "", "../one", "ONE", "é", "one/current"):
-        assert there in refused(client.post("/v1/executions", json={"code": "1", "runtime": name}), 400)
-        assert there in refused(client.post("/v1/containers", json={"runtime": name}), 400)
-    assert there in refused(messages(client, ask("Go.", tools=[ALL], container={"runtime": "three"})), 400)
-    assert there in refused(messages(client, ask("Go."), "three"), 400)
+        assert there in refused(client.post("/v1/executions", json={"code": "1", "runtime": name}), 404)
+        assert there in refused(client.post("/v1/containers", json={"runtime": name}), 404)
+    assert there in refused(messages(client, ask("Go.", tools=[ALL], container={"runtime": "three"})), 404)
+    assert there in refused(messages(client, ask("Go."), "three"), 404)
     assert there in refused(client.get("/v1/runtimes/three"), 404)
-    said = refused(client.post("/v1/executions", json={"code": "1", "runtime": "n" * 100_000}), 400)
+    said = refused(client.post("/v1/executions", json={"code": "1", "runtime": "n" * 100_000}), 404)
     assert there in said
     assert len(said) < 200
     assert "runtime" in refused(client.post("/v1/executions", json={"code": "1", "runtime": 1}), 400)
@@ -109,7 +109,7 @@ def test_lines_of_a_batch_say_which(client: httpx2.Client) -> None:
     answer = client.post("/v1/executions/batch?at_once=2", content=body, headers={"belljar-runtime": "two"})
     told = {line["index"]: line for line in map(json.loads, filter(str.strip, answer.text.splitlines()))}
     assert [told[n]["execution"]["stdout"] for n in range(3)] == ["fine one\n", "fine two\n", "none\n"]
-    assert told[3]["error"]["type"] == "invalid_request_error"
+    assert told[3]["error"]["type"] == "not_found_error"
 
 
 def test_a_container_keeps_its_runtime(client: httpx2.Client) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from belljar import document, link
 from belljar.batch import item_of
 from belljar.builds import DEFAULT, FOLDER, Runtimes, link_name
-from belljar.errors import BelljarError, InvalidRequest, NotFound
+from belljar.errors import BelljarError, InvalidRequest
 from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
 from belljar.settings import Settings
@@ -93,10 +93,7 @@ async def _executed(
         raise InvalidRequest(f"limits: {error.errors()[0]['msg']}") from error
     runtime = item.runtime or settings.default_runtime
     if runtime != DEFAULT:
-        try:
-            runtimes.find(runtime)
-        except NotFound as error:
-            raise InvalidRequest(str(error)) from error
+        runtimes.find(runtime)
     opening = link.Opening(limits, imported(item.code, files), link_name(runtime))
     try:
         result = await keeper.execute(session, program, opening=opening, files=files, closes=True)

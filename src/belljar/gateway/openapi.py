@@ -204,7 +204,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             _json(ContainerRequest),
             is_body_needed=False,
             parameters=(_RUNTIME,),
-            errors=(429, 503, 529),
+            errors=(404, 429, 503, 529),
         ),
         "GET /v1/containers/{id}": Operation("A container", _json(ContainerDocument), errors=(404,)),
         "DELETE /v1/containers/{id}": Operation("End a container", _json(ContainerDeleted), errors=(404,)),

@@ -42,9 +42,8 @@ class Choices:
         """The name of the runtime for a request that names the container, or is to have a new one. `ruled` is what its
         model has (`Traits`).
 
-        Raises InvalidRequest where there is none of the name that is asked for, or the container has another one;
-        NotFound where that of a container which sleeps is gone; RuntimeUnavailable where the server's own choice is
-        not there.
+        Raises NotFound where there is none of the name that is asked for (any more), InvalidRequest where the container
+        has another one, RuntimeUnavailable where the server's own choice is not there.
         """
         if container is not None:
             self._check(container, asked)
@@ -55,7 +54,7 @@ class Choices:
                 self._built.find(name)
             except NotFound as error:
                 if asked is not None:
-                    raise InvalidRequest(str(error)) from error
+                    raise
                 whose = "the table of models" if ruled else "BELLJAR_DEFAULT_RUNTIME"
                 raise RuntimeUnavailable(
                     f"{error}. It is {whose} that names it; a request may name another one."
