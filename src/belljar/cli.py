@@ -18,6 +18,7 @@ from pydantic_settings import SettingsError
 
 from belljar import __version__, link, results
 from belljar.batch import lines_of
+from belljar.chart import CHART_DPI, CHART_FORMAT, chart
 from belljar.client import embedded, shell_tools, trial
 from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
@@ -27,6 +28,7 @@ from belljar.models import models
 from belljar.runtimes import runtime as runtimes
 from belljar.settings import Settings
 from belljar.usage import usage
+from belljar.wire.charts import ChartFormat, ChartsRequest
 from belljar.wire.execution import MIB, BatchLine, Layer, Level, LimitsRequest, json_of
 
 ENGINE_ERROR = 125
@@ -108,6 +110,14 @@ def main() -> None:
 @click.option(
     "--stdin", "pass_stdin", is_flag=True, help="Give the program what this command reads on its stdin."
 )
+@click.option(
+    "--chart-format",
+    "chart_formats",
+    multiple=True,
+    type=CHART_FORMAT,
+    help="Save charts in this format (default: png). May be repeated.",
+)
+@click.option("--chart-dpi", type=CHART_DPI, metavar="N", help="Dots per inch of charts.")
 def run(
     source: str | None,
     code: str | None,
@@ -118,6 +128,8 @@ def run(
     memory: int | None,
     runtime: str | None,
     pass_stdin: bool,
+    chart_formats: tuple[ChartFormat, ...],
+    chart_dpi: float | None,
 ) -> None:
     """Run a Python program in the jail: print what it prints, save what it makes, end with its exit code.
 
@@ -128,7 +140,11 @@ def run(
         raise InvalidRequest("`-` reads the program from standard input, so --stdin has nothing left to read")
     settings = _settings(timeout_seconds=timeout, memory_bytes=memory * MIB if memory is not None else None)
     stdin = sys.stdin.read() if pass_stdin else ""
-    asked = link.Run(program, settings.timeout_seconds, stdin=stdin, is_last=True)
+    charts = None
+    if chart_formats or chart_dpi is not None:
+        formats = list(dict.fromkeys(chart_formats)) or ["png"]
+        charts = ChartsRequest(formats=formats, dpi=chart_dpi)
+    asked = link.Run(program, settings.timeout_seconds, stdin=stdin, is_last=True, charts=charts)
 
     async def embedded_run() -> int:
         answer, saved = await embedded.run(
@@ -239,6 +255,7 @@ def _progress() -> Any:
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
+main.add_command(chart)
 main.add_command(keys)
 main.add_command(models)
 main.add_command(runtimes)

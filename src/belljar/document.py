@@ -17,7 +17,8 @@ from belljar.wire.execution import (
 )
 from belljar.wire.ids import new_id
 
-_TEXT_TYPES = ("text/", "application/json", "application/javascript", "image/svg+xml")
+_TEXT_TYPES = ("text/", "application/json", "application/javascript")
+_TEXT_SUFFIXES = ("+json", "+xml")
 
 
 def execution(
@@ -60,6 +61,6 @@ def _output(event: results.Event) -> Output:
 
 
 def _text(kind: str, body: bytes) -> str:
-    if kind.startswith(_TEXT_TYPES):
+    if kind.startswith(_TEXT_TYPES) or kind.endswith(_TEXT_SUFFIXES):
         return body.decode("utf-8", "replace")
     return base64.b64encode(body).decode()

@@ -46,6 +46,13 @@ class NotFound(BelljarError):
     kind = "not_found_error"
 
 
+class Conflict(BelljarError):
+    """What the caller asks for does not fit the state that a thing of its is in; the same request will not succeed."""
+
+    status = 409
+    kind = "conflict_error"
+
+
 class RequestTooLarge(BelljarError):
     """The body is over the limit; nothing was run."""
 

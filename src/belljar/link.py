@@ -21,7 +21,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ from belljar.frames import Message
 from belljar.line import Line, open_line
 from belljar.logged import REQUEST_ID
 from belljar.settings import Settings
+from belljar.wire.charts import ChartFormat, ChartsRequest
 from belljar.wire.execution import IdleMemory, Isolation, Layer, Limits
 
 CHUNK_BYTES = 1024 * 1024
@@ -72,9 +73,20 @@ class Tool:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A chart of an earlier run in the session, to be drawn again; pixels are of width and height."""
+
+    chart_id: str
+    format: ChartFormat
+    dpi: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True)
 class Run:
-    """What to run: Python code, or calls that run side by side. Each run has a new, empty $OUTPUT_DIR beside the
-    working directory."""
+    """What to run: Python code, calls that run side by side, or the drawing of a chart. Each run has a new, empty
+    $OUTPUT_DIR beside the working directory."""
 
     code: str | None
     timeout_seconds: float
@@ -86,6 +98,10 @@ class Run:
     """Where there is no code."""
     tools: Sequence[Tool] = ()
     """Where there is code, and somebody who hears of what it asks."""
+    charts: ChartsRequest | None = None
+    """How the code's charts are drawn, where it is not as usual."""
+    drawing: Drawing | None = None
+    """Where there is neither code nor calls."""
 
 
 @dataclass(frozen=True)
@@ -259,6 +275,8 @@ class Keeper:
             "output_dir": secrets.token_hex(8),
             "calls": [_call(call) for call in run.calls],
             "tools": [{"name": tool.name, "description": tool.description} for tool in run.tools],
+            "charts": run.charts.model_dump() if run.charts is not None else None,
+            "chart": asdict(run.drawing) if run.drawing is not None else None,
             "files": [[name, len(body)] for name, body in files.items()],
         }
         if opening is not None:

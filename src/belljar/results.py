@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from belljar.frames import Message
+from belljar.wire import charts
+from belljar.wire.charts import Chart
 from belljar.wire.execution import Outcome, Truncated, Usage
 
 
@@ -26,6 +28,8 @@ class Display:
     type: Literal["display_data", "execute_result"]
     data: dict[str, bytes]
     """By media type; text types are UTF-8."""
+    chart: Chart | None = None
+    """What a figure shows: as `data` has it, and held against its shape."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class WorkFile:
     """For `Keeper.read`; good until the next run in the session, or its end."""
     call: int | None = None
     """Which of the run's calls has made it; None where it was code."""
+    chart: Chart | None = None
+    """What it shows, where code has saved a figure in it."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ class Outputs:
             for mime, size in message.head["parts"]:
                 data[mime] = message.body[at : at + size]
                 at += size
-            self._add(Display(message.head["type"], data))
+            self._add(_display(message.head["type"], data))
 
     def _stream(self, name: Literal["stdout", "stderr"], text: str) -> None:
         self._texts[name].append(text)
@@ -186,7 +192,7 @@ class Outputs:
             stderr=stderr,
             truncated=Truncated.model_validate(facts["truncated"]),
             outputs=self._outputs,
-            files=[WorkFile(**file) for file in facts["files"]],
+            files=[WorkFile(**{**file, "chart": charts.read(file.get("chart"))}) for file in facts["files"]],
             files_left_out=facts["files_left_out"],
             displays_left_out=facts["displays_left_out"],
             usage=Usage.model_validate(facts["usage"]),
@@ -203,6 +209,14 @@ class Outputs:
                 for texts, body, call in zip(self._calls, self._bodies, facts["calls"], strict=True)
             ],
         )
+
+
+def _display(kind: Literal["display_data", "execute_result"], data: dict[str, bytes]) -> Display:
+    """A rich value, with what the guest says of a chart only where that is of the right shape."""
+    if (said := data.pop(charts.CHART, None)) is None:
+        return Display(kind, data)
+    chart = charts.read(said)
+    return Display(kind, data if chart is None else {**data, charts.CHART: charts.written(chart)}, chart)
 
 
 def _left_out(files: int, displays: int) -> str:

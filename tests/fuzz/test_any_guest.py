@@ -54,6 +54,13 @@ _bad_displays = st.builds(
     lambda kind: Message("display", {"type": kind, "parts": [], "number": 1}),
     hostile.json_values.filter(lambda kind: kind not in ("display_data", "execute_result")),
 )
+_charts = st.builds(
+    lambda inode, body: Message("chart", {"inode": inode}, body), st.integers(0, 3), st.binary(max_size=20)
+)
+_bad_charts = st.builds(
+    lambda inode: Message("chart", {"inode": inode}),
+    hostile.json_values.filter(lambda inode: type(inode) is not int or inode < 0),
+)
 _ends = st.builds(lambda head, body: Message("finished", head, body), hostile.finished, hostile.descriptions)
 _own_end = st.builds(
     lambda head, body: Message("finished", {**head, "run": _RUN}, body),
@@ -75,7 +82,7 @@ _broken = st.sampled_from(
 
 @dataclass
 class Says:
-    """Something on the control socket; `is_shown` where it is a display and in order."""
+    """Something on the control socket; `is_shown` where it is a display, or a chart in a file, and in order."""
 
     message: Message | bytes
     is_shown: bool = False
@@ -93,12 +100,15 @@ Act = Says | Writes
 _acts: st.SearchStrategy[Act] = st.one_of(
     _good_displays.map(lambda message: Says(message, is_shown=True)),
     _started.map(Says),
+    _charts.map(lambda message: Says(message, is_shown=True)),
     _ends.map(Says),
     st.builds(
         Writes, st.sampled_from(["stdout", "stderr"]), st.binary(max_size=600) | st.text().map(str.encode)
     ),
 )
-_last_acts: st.SearchStrategy[Act] = st.one_of(_own_end, _bad_displays, _foreign, _broken).map(Says)
+_last_acts: st.SearchStrategy[Act] = st.one_of(_own_end, _bad_displays, _bad_charts, _foreign, _broken).map(
+    Says
+)
 
 
 @dataclass
@@ -106,6 +116,7 @@ class Expected:
     """The model: what follows from a list of acts, the last of which ends the run in any case."""
 
     displays: list[Message] = field(default_factory=list)
+    charts: dict[int, bytes] = field(default_factory=dict)
     finished: Message | None = None
     text: dict[str, bytes] = field(default_factory=lambda: {"stdout": b"", "stderr": b""})
     has_started: bool = False
@@ -120,6 +131,8 @@ class Expected:
             return True
         if message.kind == "started":
             self.has_started |= message.head["run"] == _RUN
+        elif act.is_shown and message.kind == "chart":
+            self.charts[message.head["inode"]] = message.body
         elif act.is_shown:
             self.displays.append(Message("display", _only(message.head, "type", "parts"), message.body))
         elif message.kind != "finished" or message.head.get("run") == _RUN:
@@ -220,6 +233,7 @@ async def _compare(acts: list[Act]) -> None:
             for name, data in expected.text.items():
                 assert run.captures[name].total_bytes == len(data)
         assert [message for message in here.emitted if message.kind == "display"] == expected.displays
+        assert run.charts == expected.charts
         shown = "".join(
             m.body.decode() for m in here.emitted if m.kind == "stream" and m.head["name"] == "stdout"
         )

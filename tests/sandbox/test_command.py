@@ -170,6 +170,15 @@ def test_a_chart_is_saved(belljar: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "figure-1.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_chart_in_other_formats(belljar: Run, tmp_path: Path) -> None:
+    code = "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.savefig('mine.png'); plt.close()"
+    asked = ("--chart-format", "svg", "--chart-format", "pdf", "--chart-dpi", "50")
+    seen = belljar("run", "-o", "out", *asked, "-c", code)
+    assert seen.returncode == 0, seen.stderr
+    made = {path.name: path.read_bytes()[:5] for path in (tmp_path / "out").iterdir()}
+    assert made == {"mine.png": b"\x89PNG\r", "figure-1.svg": b"<?xml", "figure-1.pdf": b"%PDF-"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -181,6 +190,8 @@ def test_a_chart_is_saved(belljar: Run, tmp_path: Path) -> None:
         (["run", "--timeout", "-1", "-c", "1"], "--timeout"),
         (["run", "--timeout", "nan", "-c", "1"], "TIMEOUT"),
         (["run", "--memory", "1", "-c", "1"], "--memory"),
+        (["run", "--chart-format", "gif", "-c", "1"], "--chart-format"),
+        (["run", "--chart-dpi", "5", "-c", "1"], "--chart-dpi"),
         (["run", "--memory", "-5", "-c", "1"], "--memory"),
         (["run", "-o", "/dev/null/x", "-c", "1"], "Not a directory"),
     ],

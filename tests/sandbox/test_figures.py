@@ -10,6 +10,7 @@ import pytest
 from jail import Session
 
 from belljar import results
+from belljar.wire.charts import CHART, Chart
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,9 @@ def pictures(result: results.Result) -> list[bytes]:
         if isinstance(event, results.Display) and event.type == "display_data"
     ]
     for event in shown:
-        assert set(event.data) == {"image/png", "text/plain"}
+        assert set(event.data) == {"image/png", "text/plain", CHART}
+        assert event.chart is not None
+        assert event.chart.id
         assert event.data["image/png"].startswith(b"\x89PNG\r\n\x1a\n")
         width, height = struct.unpack(">II", event.data["image/png"][16:24])
         assert width > 100
@@ -66,6 +69,86 @@ async def test_charts(session: Session) -> None:
     )
     assert await made("plt.plot([1])\nplt.savefig('/tmp/away.png')") == (1, [])
     assert await made("plt.plot([1])\nplt.savefig('no_suffix')") == (0, ["no_suffix.png"])
+    assert await made("plt.plot([1])\nwith open('e.png', 'wb') as f:\n  plt.savefig(f)") == (0, ["e.png"])
+    assert await made("plt.figure()") == (0, [])  # nothing is on it
+    assert await made("f = plt.figure(); f.text(0, 0, 'one'); f.text(1, 1, 'two')") == (1, [])
+    assert await made(
+        "from matplotlib.animation import FuncAnimation as A\nf, ax = plt.subplots()\nl, = ax.plot([0, 1])\n"
+        "A(f, lambda n: l.set_ydata([0, n]), frames=2).save('f.gif', writer='pillow')"
+    ) == (0, ["f.gif"])
+
+
+FIGURE = "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\n_ = ax.plot([1, 2])\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "states"),
+    [
+        (FIGURE + "fig", ["execute_result 1"]),
+        (FIGURE + "fig.show()", ["display_data 1"]),
+        (FIGURE + "fig.show(); plt.show(); fig.show()", ["display_data 1"]),
+        (FIGURE + "plt.show()\nfig", ["display_data 1", "execute_result"]),
+        (FIGURE + "fig.savefig('a.png')\nfig", ["execute_result", "a.png 1"]),
+        (FIGURE + "fig.savefig('a.png'); fig.savefig('b.png', dpi=30)", ["a.png 1", "b.png 1"]),
+        (FIGURE + "fig.show(); fig.savefig('a.png', facecolor='red')", ["display_data 1", "a.png 1"]),
+        (FIGURE + "fig.savefig('a.pdf')", ["display_data 1", "a.pdf 1"]),
+        (FIGURE + "fig.show(); _ = ax.set_title('more'); fig.show()", ["display_data 1", "display_data 2"]),
+        (FIGURE + "fig.savefig('a.png'); _ = ax.plot([3])", ["display_data 2", "a.png 1"]),
+        (FIGURE + "fig.show(); _ = plt.subplots()[1].plot([3])", ["display_data 1", "display_data 2"]),
+        (FIGURE + "import io; fig.savefig(io.BytesIO(), format='svg')", ["display_data 1"]),
+        (
+            "from matplotlib.figure import Figure\nf = Figure()\n_ = f.subplots().plot([1])\nf.savefig('o.svg')\nf",
+            ["execute_result 1", "o.svg 1"],
+        ),
+        (FIGURE + "fig.savefig('a.png')\nimport os; os.rename('a.png', 'z.png')", ["z.png 1"]),
+    ],
+)
+async def test_each_state_of_a_figure_once(session: Session, code: str, states: list[str]) -> None:
+    result = await session.run(code, timeout=60)
+    assert result.outcome.status == "completed", result.stderr
+    ids: dict[str, int] = {}
+
+    def named(what: str, chart: Chart | None) -> str:
+        if chart is None or chart.id is None:
+            return what
+        return f"{what} {ids.setdefault(chart.id, len(ids) + 1)}"
+
+    # In the order in which they were made, so that the first state is the first number.
+    for chart in [*(e.chart for e in displays(result)), *(f.chart for f in result.files)]:
+        if chart is not None and chart.id is not None:
+            ids[chart.id] = int(chart.id.rpartition("_")[2])
+    ids = {name: rank for rank, name in enumerate(sorted(ids, key=ids.__getitem__), start=1)}
+    assert [named(e.type, e.chart) for e in displays(result)] + [
+        named(f.path, f.chart) for f in result.files
+    ] == states
+
+
+async def test_a_figure_again_in_the_next_run(session: Session) -> None:
+    (first,) = displays(await session.run(FIGURE + "fig", timeout=60))
+    (again,) = displays(await session.run("fig"))
+    assert again.chart == first.chart  # nothing has changed, and it was asked for
+    assert again.data["image/png"] == first.data["image/png"]
+
+
+async def test_one_that_cannot_be_drawn_takes_no_other_along(session: Session) -> None:
+    bad = "class Bad(plt.Line2D):\n    def draw(self, _): raise ValueError('not me')\n"
+    draw = "plt.subplots()[1].add_line(Bad([0], [0]))\nplt.subplots()[1].plot([1])\n"
+    code = f"import matplotlib.pyplot as plt\n{bad}{draw}"
+    result = await session.run(code + "pass", timeout=60)
+    assert (result.outcome.status, result.outcome.reason) == ("raised", "ValueError")
+    assert [event.type for event in displays(result)] == ["display_data"]
+
+
+async def test_more_figures_than_are_given_back(session: Session) -> None:
+    code = """
+        import warnings, matplotlib.pyplot as plt
+        warnings.simplefilter("ignore")
+        for n in range(270):
+            _ = plt.figure(figsize=(1, 1)).text(0, 0, str(n))
+    """
+    result = await session.run(code, timeout=60)
+    assert len(displays(result)) == 256
+    assert result.displays_left_out == 14
 
 
 def displays(result: results.Result) -> list[results.Display]:

@@ -39,6 +39,10 @@ async def forged(session: Session, code: str, timeout: float = 30) -> results.Re
         "say(message('display', b'x', type='execute_result', parts=[['text/plain', 2], ['text/html', -1]]))\nwait()",
         "say(message('display', b'x', type='stream', parts=[['text/plain', 1]]))\nwait()",
         "say(message('display', b'x', type=['display_data'], parts={}))\nwait()",
+        "say(message('chart', b'{}'))\nwait()",
+        "say(message('chart', b'{}', inode='7'))\nwait()",
+        "say(message('chart', b'{}', inode=True))\nwait()",
+        "say(message('chart', b'{}', inode=-1))\nwait()",
     ],
 )
 async def test_what_is_no_message_ends_the_run_as_a_crash(

@@ -71,6 +71,7 @@ def test_a_result_as_a_document() -> None:
                 "path": "d/a.csv",
                 "mime_type": "text/csv",
                 "size_bytes": 3,
+                "chart": None,
             }
         ],
         "usage": {"wall_seconds": 1.5, "cpu_seconds": 0.5, "peak_memory_bytes": 10},

@@ -85,6 +85,7 @@ async def _executed(
         item.stdin or "",
         item.env,
         is_last=True,
+        charts=item.charts,
     )
     session = f"batch-{next(_names)}"
     try:
@@ -108,6 +109,7 @@ async def _executed(
             path=file.path,
             mime_type=media_type(file.path, b""),
             size_bytes=file.size_bytes,
+            chart=file.chart,
         )
         for file in result.files
     ]

@@ -17,11 +17,13 @@ from belljar import document, link, results
 from belljar.builds import DEFAULT, FOLDER, Runtimes
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
+from belljar.wire.charts import MEDIA_TYPES
 from belljar.wire.execution import Execution, ExecutionFile, LimitsRequest
-from belljar.wire.media import HEAD_BYTES, extension_of, media_type
+from belljar.wire.media import HEAD_BYTES, IMAGES, extension_of, media_type
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SESSION = "run"
+_SAVED_TYPES = IMAGES | set(MEDIA_TYPES.values())
 
 
 async def run(
@@ -137,6 +139,7 @@ async def _keep(
         path=file.path,
         mime_type=media_type(file.path, head),
         size_bytes=file.size_bytes,
+        chart=file.chart,
     )
 
 
@@ -189,9 +192,10 @@ def _harmless(part: str) -> str:
 def _save_figures(result: results.Result, directory: Path, saved: list[Path]) -> None:
     count = 0
     for event in result.outputs:
-        if isinstance(event, results.Display) and event.type == "display_data":
-            for kind, body in event.data.items():
-                if kind.startswith("image/"):
-                    count += 1
-                    with _create(directory, f"figure-{count}.{extension_of(kind)}", saved) as file:
-                        file.write(body)
+        if not isinstance(event, results.Display):
+            continue
+        pictures = {kind: body for kind, body in event.data.items() if kind in _SAVED_TYPES}
+        count += bool(pictures)
+        for kind, body in pictures.items():
+            with _create(directory, f"figure-{count}.{extension_of(kind)}", saved) as file:
+                file.write(body)

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from belljar.errors import BelljarError, BudgetSpent, InvalidRequest, RequestTooLarge
+from belljar.errors import BelljarError, BudgetSpent, Conflict, InvalidRequest, RequestTooLarge
 from belljar.gateway.access import Access, Client
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.frame import frame, json_bytes
@@ -392,7 +392,7 @@ class _Answer:
                 headers["retry-after"] = retry_after
             if self.is_last:
                 headers["connection"] = "close"
-            if isinstance(error, BudgetSpent):
+            if isinstance(error, BudgetSpent | Conflict):
                 headers["x-should-retry"] = "false"
             await self._whole(error.status, json_bytes(document), headers)
         elif self._is_stream and not self.is_complete:

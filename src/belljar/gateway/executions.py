@@ -21,6 +21,7 @@ from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
 from belljar.logged import clipped
 from belljar.wire import media
+from belljar.wire.charts import Chart
 from belljar.wire.execution import (
     Execution,
     ExecutionFile,
@@ -75,7 +76,7 @@ async def run(
         container=container.id if asked.container is not None else None,
         runtime=runtime,
         restored=restored,
-        files=[_file(file) for file in ran.files],
+        files=[_file(file, ran.charts.get(file.id)) for file in ran.files],
         isolation=parts.placement.description.isolation,
     )
 
@@ -98,6 +99,7 @@ async def _run_in(
         asked.stdin or "",
         asked.env,
         is_last=is_fresh,
+        charts=asked.charts,
     )
     activity.container_id = container.id
     async with parts.placement.use(container.id, imports) as session:
@@ -194,11 +196,12 @@ async def _inputs(files: TenantFiles, asked: ExecutionRequest) -> Inputs:
     return found
 
 
-def _file(file: File) -> ExecutionFile:
+def _file(file: File, chart: Chart | None) -> ExecutionFile:
     return ExecutionFile(
         file_id=file.id,
         filename=file.filename,
         path=file.path,
         mime_type=file.mime_type,
         size_bytes=file.size_bytes,
+        chart=chart,
     )

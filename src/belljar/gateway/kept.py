@@ -11,6 +11,7 @@ from belljar.gateway.placement import Session
 from belljar.gateway.store import File
 from belljar.gateway.tools import Image, Ran
 from belljar.wire import media
+from belljar.wire.charts import Chart
 
 INLINE_IMAGE_BYTES = 32 * 1024 * 1024
 """Of all images of one run; a larger one is a file to be fetched."""
@@ -23,6 +24,10 @@ class _Kept:
     images: list[Image] = field(default_factory=list)
     digests: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
+    charts: dict[str, Chart] = field(default_factory=dict)
+    """By the id of the file."""
+    seen: set[str] = field(default_factory=set)
+    """The ids of charts that are among the images."""
     image_bytes_left: int = INLINE_IMAGE_BYTES
     not_kept: list[str] = field(default_factory=list)
     """Names of what there was no room for."""
@@ -30,7 +35,8 @@ class _Kept:
     def ran(self, result: results.Result, call: int | None = None) -> Ran:
         if self.not_kept:
             result = _with_word(result, call, f"Not kept, for want of room: {', '.join(self.not_kept)}")
-        return Ran(result, self.files, self.figures, self.images, frozenset(self.shown), call)
+        shown = frozenset(self.shown)
+        return Ran(result, self.files, self.figures, self.images, shown, call, charts=self.charts)
 
 
 async def run_code(
@@ -86,12 +92,14 @@ async def _keep_figure(output: results.Display, kept: _Kept, files: TenantFiles,
             saved = await files.keep(name, body, container_id=container_id)
         except StorageQuotaExceeded:
             kept.not_kept.append(name)
-            kept.images.append(Image(kind, body, name))  # it can be looked at all the same
+            kept.images.append(Image(kind, body, name, output.chart))  # it can be looked at all the same
             continue
         kept.figures.append(saved.file)
         if saved.digest not in kept.digests:
-            kept.images.append(Image(kind, body, name))
+            kept.images.append(Image(kind, body, name, output.chart))
         kept.digests.add(saved.digest)
+        if output.chart is not None and output.chart.id:
+            kept.seen.add(output.chart.id)
 
 
 async def _keep_file(file: results.WorkFile, kept: _Kept, files: TenantFiles, session: Session) -> None:
@@ -106,10 +114,17 @@ async def _keep_file(file: results.WorkFile, kept: _Kept, files: TenantFiles, se
     except errors.InvalidRequest:
         return  # a process that the code left behind removed it meanwhile
     kept.files.append(saved.file)
+    chart = file.chart
+    if chart is not None:
+        kept.charts[saved.file.id] = chart
     if saved.image is None:
         return
+    if chart is not None and chart.id in kept.seen:
+        return  # a file to have of a chart that can be looked at already
     kept.shown.add(saved.file.id)
     kept.image_bytes_left -= len(saved.image)
     if saved.digest not in kept.digests:
-        kept.images.append(Image(saved.file.mime_type, saved.image, saved.file.path))
+        kept.images.append(Image(saved.file.mime_type, saved.image, saved.file.path, chart))
     kept.digests.add(saved.digest)
+    if chart is not None and chart.id:
+        kept.seen.add(chart.id)

@@ -8,6 +8,7 @@ messages, the shape is written out by hand (`shapes`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,7 @@ from belljar.gateway.access import OPEN_PATHS
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
 from belljar.gateway.store import GroupBy
+from belljar.wire.charts import MEDIA_TYPES, DrawingRequest
 from belljar.wire.execution import BatchItem, BatchLine, Execution, ExecutionRequest
 from belljar.wire.messages import Message
 from belljar.wire.resources import (
@@ -208,6 +210,13 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         ),
         "GET /v1/containers/{id}": Operation("A container", _json(ContainerDocument), errors=(404,)),
         "DELETE /v1/containers/{id}": Operation("End a container", _json(ContainerDeleted), errors=(404,)),
+        "POST /v1/containers/{id}/charts/{chart_id}": Operation(
+            "A chart of an earlier run, drawn again",
+            {media: _BYTES if media != MEDIA_TYPES["svg"] else TEXT for media in MEDIA_TYPES.values()},
+            _json(DrawingRequest),
+            is_body_needed=False,
+            errors=(404, 409, 410, *_RUNS),
+        ),
         "GET /v1/runtimes": Operation("What code can run in", _json(RuntimeList)),
         "GET /v1/runtimes/{name}": Operation("A runtime", _json(RuntimeDocument), errors=(404, 503)),
         "POST /v1/files": Operation("Send a file", _json(FileDocument), _FILE_FORM),
@@ -293,10 +302,9 @@ def _schemas(table: Mapping[str, Operation]) -> dict[str, Schema]:
 
 def _described(name: str, operation: Operation) -> Schema:
     parameters = list(operation.parameters)
-    for place in ("id", "name"):
-        if f"{{{place}}}" in name:
-            schema = {**TEXT, "minLength": 1}
-            parameters.insert(0, {"name": place, "in": "path", "required": True, "schema": schema})
+    for at, parameter in enumerate(re.findall(r"\{(\w+)\}", name)):
+        schema = {**TEXT, "minLength": 1}
+        parameters.insert(at, {"name": parameter, "in": "path", "required": True, "schema": schema})
     errors = {500, *operation.errors, *((400, 413) if operation.body is not None else ())}
     if name.partition(" ")[2] not in OPEN_PATHS:
         errors |= {401, 429}  # the API key

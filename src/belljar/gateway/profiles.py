@@ -19,6 +19,7 @@ from belljar.gateway.search.sealed import seal
 from belljar.gateway.store import File
 from belljar.gateway.told import edit_text
 from belljar.gateway.tools import EDITOR, Edited, Failed, Outcome, Ran, Searched
+from belljar.wire.charts import Chart
 
 Block = dict[str, Any]
 Profile = Literal["anthropic", "inline"]
@@ -115,7 +116,7 @@ def _inline(use_id: str, outcome: Outcome) -> list[Block]:
     text = _inline_text(use_id, _printed(outcome), is_error=outcome.is_error)
     if others := [file for file in outcome.files if file.id not in outcome.shown]:
         text["files"] = [file_entry(file) for file in others]
-    return [text, *(_inline_image(use_id, image_source(image)) for image in outcome.images)]
+    return [text, *(_inline_image(use_id, image_source(i), i.chart) for i in outcome.images)]
 
 
 def _printed(ran: Ran) -> str:
@@ -137,11 +138,14 @@ def _inline_text(use_id: str, text: str, *, is_error: bool) -> Block:
     }
 
 
-def _inline_image(use_id: str, source: dict[str, str]) -> Block:
+def _inline_image(use_id: str, source: dict[str, str], chart: Chart | None = None) -> Block:
+    output = {"type": "image", "media_type": source["media_type"], "data": source["data"]}
+    if chart is not None:
+        output |= {"alt": chart.alt, "chart_id": chart.id or ""}
     return {
         "type": "code_execution_result",
         "tool_use_id": use_id,
-        "output": {"type": "image", "media_type": source["media_type"], "data": source["data"]},
+        "output": output,
         "is_error": False,
         "text": "[Chart generated]",
     }

@@ -23,6 +23,7 @@ from belljar.batch import lines_of
 from belljar.errors import InvalidRequest, NotFound
 from belljar.gateway import (
     batch,
+    charts,
     executions,
     listing,
     loop,
@@ -44,6 +45,7 @@ from belljar.gateway.tracing import passed_on
 from belljar.gateway.turn import MessageFold
 from belljar.gateway.upstream import Caller
 from belljar.settings import BY_UPSTREAM, Settings
+from belljar.wire.charts import DrawingRequest
 from belljar.wire.execution import ExecutionRequest, json_of
 from belljar.wire.messages import ContainerParameter, MessageRequest
 from belljar.wire.resources import (
@@ -59,6 +61,11 @@ from belljar.wire.resources import (
 )
 
 M = TypeVar("M", bound=BaseModel)
+# What a run made is hostile: no browser may take it for a page of ours.
+_HOSTILE = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "sandbox; default-src 'none'",
+}
 
 
 class FileNotDownloadable(InvalidRequest):
@@ -190,6 +197,16 @@ async def delete_container(request: Request) -> Response:
     return _json(json_of(ContainerDeleted(id=container_id)))
 
 
+async def draw_chart(request: Request) -> Response:
+    parts, activity = _parts(request), activity_of(request.scope)
+    asked = _validated(DrawingRequest, await _document(request, may_be_empty=True))
+    ids = request.path_params
+    await parts.ledger.admit(activity.client, activity.meter)
+    with activity.client.execution():
+        body, media_type = await charts.draw(parts, ids["id"], ids["chart_id"], asked, activity)
+    return Response(body, headers=_HOSTILE, media_type=media_type)
+
+
 async def list_runtimes(request: Request) -> Response:
     return _json(json_of(_parts(request).runtimes.all()))
 
@@ -226,9 +243,7 @@ async def read_file_content(request: Request) -> Response:
     headers = {
         "content-disposition": _disposition(file.filename),
         "content-length": str(file.size_bytes),
-        # What a run wrote is hostile: no browser may take it for a page of ours.
-        "x-content-type-options": "nosniff",
-        "content-security-policy": "sandbox; default-src 'none'",
+        **_HOSTILE,
     }
     return StreamingResponse(pieces, headers=headers, media_type=file.mime_type)
 
@@ -299,6 +314,7 @@ def routes() -> list[Route]:
         Route("/v1/containers", create_container, methods=["POST"]),
         Route("/v1/containers/{id}", read_container, methods=["GET"]),
         Route("/v1/containers/{id}", delete_container, methods=["DELETE"]),
+        Route("/v1/containers/{id}/charts/{chart_id}", draw_chart, methods=["POST"]),
         Route("/v1/runtimes", list_runtimes, methods=["GET"]),
         Route("/v1/runtimes/{name}", read_runtime, methods=["GET"]),
         Route("/v1/files", create_file, methods=["POST"]),

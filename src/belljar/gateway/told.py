@@ -9,10 +9,11 @@ from belljar.gateway.history import tool_result
 from belljar.gateway.placement import Container
 from belljar.gateway.search import citing
 from belljar.gateway.tokens import cut
-from belljar.gateway.tools import Edited, Failed, Outcome, Ran, Searched
+from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran, Searched
 
 _LISTED_FILES = 50
 _NOTED_FILES = 30
+_TOLD_CHARTS = 8
 
 Block = dict[str, Any]
 
@@ -36,8 +37,9 @@ def tell(
         case Ran():
             text = cut(printed(outcome), most_tokens, whole)
             content = [_text(text if text.strip() else "(no output)")]
-            if notes := _notes(outcome):
-                content.append(_text(notes))
+            notes = [note for note in (_notes(outcome), _in_words(outcome.images)) if note]
+            if notes:
+                content.append(_text(cut("\n".join(notes), most_tokens)))
             content += pictures
             return tool_result(use_id, content, is_error=outcome.is_error)
 
@@ -92,6 +94,14 @@ def _edited(edited: Edited, most_tokens: int) -> list[Block]:
         source = {"type": "base64", "media_type": "application/pdf", "data": edited.fields["content"]}
         content.append({"type": "document", "source": source})
     return content
+
+
+def _in_words(images: Sequence[Image]) -> str:
+    """What the charts among the pictures show: for models that cannot see, and for those that read a value wrong."""
+    alts = [image.chart.alt for image in images[:_TOLD_CHARTS] if image.chart is not None]
+    if len(alts) == 1:
+        return f"The chart, by its data: {alts[0]}"
+    return "\n".join(f"Chart {number}, by its data: {alt}" for number, alt in enumerate(alts, start=1))
 
 
 def printed(ran: Ran) -> str:

@@ -72,7 +72,7 @@ class Guest:
         sys.dont_write_bytecode = True
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
-        display.set_emit(self._display)
+        display.set_emit(self._display, self._tell_of_file)
 
     def serve(self, control: int, laps: dict[str, float]) -> None:
         """Run what comes by the socket `control`. SIGINT is ignored until there is code."""
@@ -156,6 +156,11 @@ class Guest:
                 if answer.kind == "shown" and answer.head["number"] == self._displays:
                     return
 
+    def _tell_of_file(self, inode: int, facts: bytes) -> None:
+        if os.getpid() == self._pid:
+            with self._displaying:
+                self._send(Message("chart", {"inode": inode}, facts))
+
     def _flush(self) -> None:
         for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):
             try:
@@ -176,8 +181,13 @@ class Guest:
             _set_handler(signal.SIGINT, signal.default_int_handler)
             try:
                 self._send(Message("started", {"run": request["run"]}))  # from here on SIGINT is heard
+                files = os.path.dirname(os.path.dirname(env["OUTPUT_DIR"]))
+                is_last, asked = request.get("is_last", True), request.get("charts")
+                display.begin(request["run"], files, keeps=not is_last, asked=asked)
                 if calls := request.get("calls"):
                     return self._with_calls(calls)
+                if chart := request.get("chart"):
+                    return self._draw_again(chart)
                 return self._cell(request)
             finally:
                 _set_handler(signal.SIGINT, signal.SIG_IGN)
@@ -201,6 +211,13 @@ class Guest:
             return self._raised(error)
         finally:
             calls.close()
+        return Message("finished", {"status": "completed", "return_code": 0})
+
+    def _draw_again(self, asked: dict[str, Any]) -> Message:
+        """Draw a chart of an earlier run. Raises LookupError where there is none."""
+        from belljar.guest import figures
+
+        self._display("display_data", figures.draw_again(asked))
         return Message("finished", {"status": "completed", "return_code": 0})
 
     def _cell(self, request: dict[str, Any]) -> Message:
@@ -262,7 +279,8 @@ class Guest:
             result = self._evaluate(value)
             if result is not None:
                 namespace["_"] = result
-                self._display("execute_result", {"text/plain": _clip(repr(result))})
+                shown = display.bundle(result)
+                self._display("execute_result", shown or {"text/plain": _clip(repr(result))})
         else:
             self._evaluate(_compile(tree, filename))
 

@@ -1,90 +1,124 @@
-"""Rich values: matplotlib figures as PNG, each exactly once. Knows matplotlib only once the code imports it."""
+"""Rich values that libraries show by themselves: figures of matplotlib and plotly, and pictures of Pillow.
+
+Knows a library only once the code imports it: then a few of its functions are made to show what they show here.
+"""
 
 from __future__ import annotations
 
 import importlib.abc
 import importlib.util
-import io
-import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 from belljar.layout import FILES
 
-Emit = Callable[[str, dict[str, bytes]], None]
+Emit = Callable[..., None]
+Tell = Callable[[int, bytes], None]
 _emit: list[Emit] = []
-"""Where `plt.show()` sends figures while a cell runs; empty in the zygote."""
-
-_SAVED = "_belljar_saved"
-_PICTURES = {"png", "jpg", "jpeg", "gif", "webp"}
+"""Where figures go that are shown while a cell runs; empty in the zygote."""
+_tell: list[Tell] = []
 
 
-def set_emit(emit: Emit) -> None:
-    """Direct what is displayed from now on to `emit(type, data by media type)`."""
-    _emit[:] = [emit]
+@dataclass
+class Run:
+    """The run under way, as far as charts go."""
+
+    number: int = -1
+    files: str = FILES
+    """Below it lie the results."""
+    keeps: bool = False
+    """The session lives on, so that its charts may be asked for again."""
+    asked: dict[str, Any] | None = None
+    """Formats, dpi, width and height of all charts, where the caller has said so."""
+    shown: int = 0
+    told: int = 0
 
 
-class _PyplotFinder(importlib.abc.MetaPathFinder):
-    """Patches pyplot when it is first imported, whether that is in the zygote or in a guest."""
+run = Run()
+
+
+def set_emit(emit: Emit, tell: Tell) -> None:
+    """Direct what is displayed from now on to `emit(type, data by media type)`, and what is known of the chart in a
+    file to `tell(inode, facts)`."""
+    _emit[:], _tell[:] = [emit], [tell]
+
+
+def begin(number: int, files: str, *, keeps: bool, asked: dict[str, Any] | None) -> None:
+    """A run begins: what it shows is counted anew."""
+    run.number, run.files, run.keeps, run.asked = number, files, keeps, asked
+    run.shown = run.told = 0
+
+
+def can_emit() -> bool:
+    """Whether there is anybody to show something to."""
+    return bool(_emit)
+
+
+def emit(kind: str, *shown: Any) -> None:
+    """Display it, where a cell runs."""
+    if _emit:
+        _emit[0](kind, *shown)
+
+
+def tell_of_file(inode: int, facts: bytes) -> None:
+    """Say what the chart in a file of the results shows."""
+    if _tell:
+        _tell[0](inode, facts)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Patches modules when they are first imported, whether that is in the zygote or in a guest."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "matplotlib.pyplot":
+        patch = _PATCHES.pop(name, None)
+        if patch is None:
             return None
-        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is None or spec.loader is None:
             return spec
         loader: Any = spec.loader
-        run = loader.exec_module
+        execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            run(module)
-            _patch(module)
+            execute(module)
+            patch(module)
 
         loader.exec_module = exec_module
         return spec
 
 
-def hook_pyplot() -> None:
-    """Have `matplotlib.pyplot` show figures here, from its import on."""
-    sys.meta_path.insert(0, _PyplotFinder())
+def hook_libraries() -> None:
+    """Have libraries show what they show here, from their import on."""
+    sys.meta_path.insert(0, _Finder())
 
 
-def _patch(pyplot: Any) -> None:
-    from belljar.guest import fonts  # only where there are charts
+def bundle(value: Any) -> dict[str, bytes] | None:
+    """A figure or a picture by media type, its text alone where this run has shown it already; None for any other."""
+    if _is_a(value, "matplotlib.figure", "Figure"):
+        from belljar.guest import figures
 
-    fonts.hook_fonts()
+        return figures.bundle(value) or {"text/plain": repr(value).encode("utf-8", "backslashreplace")}
+    if _is_a(value, "plotly.basedatatypes", "BaseFigure"):
+        from belljar.guest import plotly_charts
 
-    def show(*_: Any, **__: Any) -> None:
-        """Display all open figures and close them."""
-        show_figures()
+        return plotly_charts.bundle(value) or {"text/plain": plotly_charts.summary(value)}
+    if _is_a(value, "PIL.Image", "Image"):
+        from belljar.guest import pictures
 
-    pyplot.show = show
-    figure_class = pyplot.Figure
-    save = figure_class.savefig
-
-    def savefig(self: Any, fname: Any, *args: Any, **kwargs: Any) -> Any:
-        result = save(self, fname, *args, **kwargs)
-        if _comes_back(fname, kwargs.get("format") or pyplot.rcParams["savefig.format"]):
-            setattr(self, _SAVED, True)  # as that file, and so not a second time as a display
-        return result
-
-    savefig.__doc__, savefig.__wrapped__ = save.__doc__, save  # type: ignore[attr-defined]
-    figure_class.savefig = savefig
+        return pictures.bundle(value)
+    return None
 
 
-def _comes_back(fname: Any, default: str) -> bool:
-    """Whether a saved figure is an image file that is handed out with the run's results."""
-    if not isinstance(fname, str | os.PathLike):
-        return False
-    path = os.path.realpath(fname)
-    kind = os.path.splitext(path)[1].lstrip(".") or default
-    return path.startswith(f"{FILES}/") and kind.lower() in _PICTURES
+def _is_a(value: Any, module: str, name: str) -> bool:
+    """Whether it is of a class of a library, if that is loaded."""
+    owner = getattr(sys.modules.get(module), name, None)
+    return isinstance(owner, type) and isinstance(value, owner)
 
 
 def drop_figures() -> None:
@@ -95,24 +129,73 @@ def drop_figures() -> None:
 
 
 def show_figures() -> None:
-    """Emit the open figures that were not saved to a file, in order, and close all of them."""
+    """Show the open figures that this run has not given out yet, in order, and close all of them."""
     pyplot: Any = sys.modules.get("matplotlib.pyplot")
-    if pyplot is None or not hasattr(pyplot, "get_fignums"):
-        return
-    try:
-        for number in pyplot.get_fignums():
-            figure = pyplot.figure(number)
-            if getattr(figure, _SAVED, False) or not _emit:
-                continue
-            _emit[0]("display_data", {"image/png": _png(figure), "text/plain": repr(figure).encode()})
-    finally:
-        pyplot.close("all")
+    if pyplot is not None and hasattr(pyplot, "get_fignums"):
+        from belljar.guest import figures
+
+        figures.emit_open(pyplot)
 
 
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    # The class's own savefig, so that this picture does not count as one that the code saved.
-    save = getattr(type(figure).savefig, "__wrapped__", type(figure).savefig)
-    # A tenth of the time for a picture goes into the last tenth of its size.
-    save(figure, buffer, format="png", bbox_inches="tight", pil_kwargs={"compress_level": 2})
-    return buffer.getvalue()
+# -- by the name of the module that is patched ---------------------------------------------------------------
+
+
+def _patch_figure(module: Any) -> None:
+    from belljar.guest import figures, fonts  # only where there are charts
+
+    fonts.hook_fonts()
+    figures.watch_figures(module)
+
+
+def _patch_canvases(module: Any) -> None:
+    from belljar.guest import figures
+
+    figures.watch_canvases(module)
+
+
+def _patch_animations(module: Any) -> None:
+    from belljar.guest import figures
+
+    figures.watch_animations(module)
+
+
+def _patch_pyplot(module: Any) -> None:
+    from belljar.guest import figures
+
+    figures.watch_pyplot(module)
+
+
+def _patch_axes(module: Any) -> None:
+    from belljar.guest import remembered
+
+    remembered.watch_axes(module)
+
+
+def _patch_plotly(module: Any) -> None:
+    from belljar.guest import plotly_charts
+
+    plotly_charts.watch_figures(module)
+
+
+def _patch_renderers(module: Any) -> None:
+    from belljar.guest import plotly_charts
+
+    plotly_charts.watch_renderers(module)
+
+
+def _patch_pictures(module: Any) -> None:
+    from belljar.guest import pictures
+
+    pictures.watch_pictures(module)
+
+
+_PATCHES: dict[str, Callable[[Any], None]] = {
+    "matplotlib.figure": _patch_figure,
+    "matplotlib.backend_bases": _patch_canvases,
+    "matplotlib.animation": _patch_animations,
+    "matplotlib.pyplot": _patch_pyplot,
+    "matplotlib.axes._axes": _patch_axes,
+    "plotly.basedatatypes": _patch_plotly,
+    "plotly.io._renderers": _patch_renderers,
+    "PIL.Image": _patch_pictures,
+}

@@ -55,7 +55,7 @@ _RELIED_ON = (
 
 
 def hook_fonts() -> None:
-    """Give matplotlib, whose pyplot is imported, these fonts; the stand-ins also where the runtime has none.
+    """Give matplotlib, whose figures are imported, these fonts; the stand-ins also where the runtime has none.
 
     Does nothing for one that is made otherwise than 3.11: before, it neither shaped text nor knew the faces of a
     collection, and another runtime may have a later one.

@@ -284,6 +284,9 @@ class Guest:
                 (run.said if message.kind == "said" else run.called)(message)
                 if run.has_untold:
                     return run, message
+            elif message.kind == "chart":
+                run.budget.count()
+                run.chart(message)
             elif message.kind == "finished":
                 self._hear_of_end(run, message)
             else:

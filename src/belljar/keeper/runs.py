@@ -14,6 +14,7 @@ import anyio
 from belljar.frames import Message, ProtocolError
 from belljar.keeper.capture import Capture
 from belljar.keeper.waiting import Flag
+from belljar.wire.charts import MOST_BYTES
 from belljar.wire.execution import Limits
 
 MAX_RUN_DISPLAY_BYTES = 32 * 1024 * 1024
@@ -30,6 +31,10 @@ MAX_ASK_BYTES = 1024 * 1024
 _ASK_DEPTH = 64
 MAX_CALL_BYTES = 8 * 1024 * 1024
 """Of what a call says of itself when it is over: a file that was viewed."""
+MAX_CHARTS = 1000
+"""Whose facts come with files, in one run."""
+MAX_CHARTS_BYTES = 1024 * 1024
+"""Of these facts, in all."""
 _CALL_MESSAGES_PER_SECOND = 100
 RUNAWAY_FACTOR = 64
 """A program that has written this many times its output limit is stopped."""
@@ -114,6 +119,9 @@ class Run:
         self._asks_left = 0
         self._tools: frozenset[str] = frozenset()
         self._seconds_left = 0.0
+        self.charts: dict[int, bytes] = {}
+        """What the guest says that files show, by inode."""
+        self._chart_bytes = 0
         self._displays = 0
         self._display_bytes = 0
         self._text_bytes = 0
@@ -190,6 +198,22 @@ class Run:
         self.heard()
         if self.stop is None:  # else it was ended, and how says nothing of the call
             call.return_code, call.body = code, message.body
+
+    def chart(self, message: Message) -> None:
+        """The guest's word on the chart in a file. Raises ProtocolError where it is of none."""
+        inode = message.head.get("inode")
+        if type(inode) is not int or inode < 0:
+            raise ProtocolError("a chart in no file")
+        self._chart_bytes += len(message.body)  # also what is said again
+        is_within = self._chart_bytes <= MAX_CHARTS_BYTES and len(self.charts) < MAX_CHARTS
+        if is_within and len(message.body) <= MOST_BYTES:
+            self.charts[inode] = message.body
+
+    def chart_in(self, inode: int) -> str | None:
+        """The guest's word on the chart in a file, which is for the owner to judge. Of several names of one file the
+        first has it: each with its own copy, a thousand would make an answer that nobody bounds."""
+        body = self.charts.pop(inode, None)
+        return None if body is None else body.decode("utf-8", "replace")
 
     def _call(self, message: Message) -> tuple[int, Call]:
         number = message.head.get("call")

@@ -233,8 +233,9 @@ class Session:
     # -- runs ----------------------------------------------------------------------------------------------
 
     async def execute(self, request: dict[str, Any], emit: Emit) -> dict[str, Any]:
-        """Run `request` = {code, timeout_seconds, stdin, env, output_dir, is_last, calls, tools, request_id}; events go
-        to `emit` while it runs. `calls`, shell commands and edits, come instead of `code`."""
+        """Run `request` = {code, timeout_seconds, stdin, env, output_dir, is_last, calls, tools, charts, chart,
+        request_id}; events go to `emit` while it runs. `calls`, shell commands and edits, come instead of `code`, and
+        so does `chart`, one of an earlier run that is to be drawn again; `charts` says how code has its own drawn."""
         if self._run is not None:
             raise InvalidRequest("the session is running code already; one run at a time")
         # Taken before anything is awaited: the second of two callers is refused above.
@@ -450,6 +451,8 @@ class Session:
     ) -> dict[str, Any]:
         await run.tell_rest()
         kept = collector.within(files, self.limits.disk_bytes)
+        for file in kept:
+            file["chart"] = run.chart_in(file.pop("inode"))
         return {
             "outcome": decided.outcome.model_dump(),
             "return_code": decided.return_code,
@@ -485,8 +488,9 @@ class Session:
                 {**call, "output_dir": f"{self._box.places.output}/{call['output_dir']}"}
                 for call in request["calls"]
             ]
-        if request["tools"]:
-            asked["tools"] = request["tools"]
+        for more in ("tools", "charts", "chart"):
+            if request[more]:
+                asked[more] = request[more]
         body = json.dumps(asked).encode()
         with anyio.move_on_after(request["timeout_seconds"]) as run.clock:
             if self._is_alone:

@@ -86,7 +86,7 @@ class Workspace:
         return all(collector.is_directory(self._files_fd, name) for name in (_WORK, top))
 
     async def changes(self, before: Listing, output_dir: str) -> list[dict[str, Any]]:
-        """The files that are new or different since `before`, as {path, size_bytes, handle}."""
+        """The files that are new or different since `before`, as {path, size_bytes, handle, inode}."""
         self._listing = await self.look(output_dir)
         if len(self._listing) < _FEW:
             return _described(before, self._listing, _output(output_dir))
@@ -94,8 +94,8 @@ class Workspace:
         return await anyio.to_thread.run_sync(_described, before, self._listing, _output(output_dir))
 
     async def outputs(self, output_dirs: list[str | None]) -> list[dict[str, Any]]:
-        """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, call}: `call` is its place
-        in the list."""
+        """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, inode, call}: `call` is
+        its place in the list."""
         self._is_untouched = False  # commands may have written anywhere
         tops = [_output(name) if name is not None else None for name in output_dirs]
         some = [top for top in tops if top is not None]
@@ -268,4 +268,4 @@ def _described(before: Listing, after: Listing, output_top: bytes) -> list[dict[
 
 def _file(path: bytes, top: bytes, seen: Seen) -> dict[str, Any]:
     shown = path[len(top) + 1 :].decode("utf-8", "backslashreplace")
-    return {"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex()}
+    return {"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex(), "inode": seen.inode}

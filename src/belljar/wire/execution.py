@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from belljar.wire.charts import Chart, ChartsRequest
 from belljar.wire.numbers import WHOLE
 
 Level = Literal["full", "limited", "reduced"]
@@ -149,6 +150,8 @@ class ExecutionFile(BaseModel):
     """Relative to the working directory; differs from `filename` for files in sub-folders."""
     mime_type: str
     size_bytes: int
+    chart: Chart | None = None
+    """What it shows, where the code has saved a figure in it."""
 
 
 # What `belljar.inputs` asks of names and contents, as far as a pattern can say it: for the API's description. They
@@ -222,6 +225,8 @@ class ExecutionRequest(BaseModel):
     limits: LimitsRequest | None = None
     stdin: str | None = None
     env: Env = {}
+    charts: ChartsRequest | None = None
+    """How the code's charts are drawn: each of them, also those that it saves, comes among `outputs` then."""
 
 
 class Execution(BaseModel):

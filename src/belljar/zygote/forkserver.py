@@ -50,7 +50,7 @@ def main(control: socket.socket) -> Birth:
     kernel.set_title("belljar zygote")
     kernel.capabilities()
     kernel.Landlock.abi()
-    display.hook_pyplot()
+    display.hook_libraries()
     # All of ours is loaded; what looks for packages is not to find, and to hold open, the archive that it came in.
     sys.path[:] = [entry for entry in sys.path if not entry.endswith("inside.zip")]
     config, _ = packets.receive(control)

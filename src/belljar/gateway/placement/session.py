@@ -132,7 +132,8 @@ class LocalSession:
                 closes=run.is_last,
             )
         self._entry.restored = ""
-        self._entry.container.last_word = result.outcome.message
+        if run.drawing is None or result.outcome.status not in {"completed", "raised"}:
+            self._entry.container.last_word = result.outcome.message
         self._owner.telemetry.execution(result)
         self._given.update({name: digest for name, (digest, _) in held.items()})
         if result.is_closed:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from belljar import link, results
 from belljar.gateway.search import Found, declared
 from belljar.gateway.store import File
+from belljar.wire.charts import Chart
 from belljar.wire.execution import Limits
 
 CODE, BASH, EDITOR = "code_execution", "bash_code_execution", "text_editor_code_execution"
@@ -29,6 +30,8 @@ class Image:
     body: bytes
     name: str = ""
     """Of its file, where it has one."""
+    chart: Chart | None = None
+    """What it shows, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Ran:
     """Its place among the result's calls; None where it was code."""
     note: str = ""
     """What is said besides, at the end of stderr."""
+    charts: Mapping[str, Chart] = field(default_factory=dict)
+    """What those of `files` show that are charts, by id."""
 
     @property
     def size(self) -> int:
