@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -172,7 +173,9 @@ async def test_a_runtime_that_is_not_there(here: Started) -> None:
         await here.keeper.open("nowhere", Limits(), runtime="../one")
 
 
-async def test_it_is_let_go_when_nobody_uses_it(state: Path) -> None:
+async def test_it_is_let_go_when_nobody_uses_it(tmp_path: Path, folder: Path) -> None:
+    state = tmp_path  # of its own: another keeper of these tests may hold what they share
+    wheels.build(state, folder, "two", ["bell_fine==2.0"])
     async with jail.started(state_dir=state, runtime_idle_seconds=0.5, parked=1) as here:
         assert len(zygotes(here)) == 1
         session = await opened(here.keeper, "s", "two")
@@ -304,10 +307,14 @@ async def test_a_zygote_of_its_own_that_dies_is_replaced(state: Path) -> None:
         own = set(zygotes(here)) - set(before)
         assert own
         for pid in own:
-            os.kill(pid, signal.SIGKILL)
-        result = await session.run("print(1)")
-        assert result.outcome.status in ("crashed", "completed")
-        assert await session.says(ANSWER) == "fine one"  # in a guest of the next one
+            with contextlib.suppress(ProcessLookupError):  # one dies with another
+                os.kill(pid, signal.SIGKILL)
+        await until(lambda: not own & set(zygotes(here)), DEADLINE_SECONDS)
+        # Its guest dies with it, perhaps in a run that the keeper has begun before it knew.
+        result = await session.run(ANSWER)
+        if result.outcome.status == "crashed":
+            result = await session.run(ANSWER)
+        assert result.stdout == "fine one\n"  # in a guest of the next one
 
 
 async def test_a_site_that_dies_is_made_again(state: Path) -> None:
