@@ -27,13 +27,16 @@ def execution(
     container: str | None,
     runtime: str = "default",
     restored: str = "",
+    also: str = "",
     files: Sequence[ExecutionFile],
     isolation: Isolation,
 ) -> Execution:
-    """The document of `result`; `restored` is what is to be said of a container that was asleep before."""
+    """The document of `result`; `restored` is what is to be said of a container that was asleep before, `also` what is
+    to be said of its files."""
     outcome = result.outcome
-    if restored:
-        outcome = outcome.model_copy(update={"message": f"{outcome.message} {restored}"})
+    if restored or also:
+        message = " ".join(filter(None, (outcome.message, also, restored)))
+        outcome = outcome.model_copy(update={"message": message})
     return Execution(
         id=new_id("exec"),
         container=container,
@@ -46,6 +49,7 @@ def execution(
         truncated=result.truncated,
         outputs=[_output(event) for event in result.outputs],
         files=list(files),
+        deleted=result.deleted,
         usage=result.usage,
         isolation=isolation,
         laps=result.laps,
@@ -56,7 +60,7 @@ def _output(event: results.Event) -> Output:
     if isinstance(event, results.Stream):
         return StreamOutput(name=event.name, text=event.text)
     if isinstance(event, results.Raised):
-        return ErrorOutput(ename=event.ename, evalue=event.evalue, traceback=event.traceback)
+        return ErrorOutput(**vars(event))
     return DisplayOutput(type=event.type, data={kind: _text(kind, body) for kind, body in event.data.items()})
 
 

@@ -19,6 +19,8 @@ from belljar.wire.execution import BatchItem, BatchLine, Execution, ExecutionFil
 from belljar.wire.media import media_type
 
 _names = itertools.count(1)
+_NAMED = 1000
+"""Files in one answer."""
 
 
 async def run(
@@ -109,13 +111,16 @@ async def _executed(
             path=file.path,
             mime_type=media_type(file.path, b""),
             size_bytes=file.size_bytes,
+            change=file.change,
             chart=file.chart,
         )
-        for file in result.files
+        for file in result.files[:_NAMED]
     ]
+    more = len(result.files) - len(made)
     return document.execution(
         result,
         container=None,
+        also=f"It made {more:,} more files." if more else "",
         runtime=runtime,
         files=made,
         isolation=keeper.description.isolation,

@@ -21,7 +21,6 @@ from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
 from belljar.logged import clipped
 from belljar.wire import media
-from belljar.wire.charts import Chart
 from belljar.wire.execution import (
     Execution,
     ExecutionFile,
@@ -76,7 +75,8 @@ async def run(
         container=container.id if asked.container is not None else None,
         runtime=runtime,
         restored=restored,
-        files=[_file(file, ran.charts.get(file.id)) for file in ran.files],
+        also=ran.archive.word if ran.archive is not None else "",
+        files=[_file(file, ran) for file in ran.files],
         isolation=parts.placement.description.isolation,
     )
 
@@ -196,12 +196,15 @@ async def _inputs(files: TenantFiles, asked: ExecutionRequest) -> Inputs:
     return found
 
 
-def _file(file: File, chart: Chart | None) -> ExecutionFile:
+def _file(file: File, ran: Ran) -> ExecutionFile:
+    is_archive = ran.archive is not None and file.id == ran.archive.file_id
     return ExecutionFile(
         file_id=file.id,
         filename=file.filename,
         path=file.path,
         mime_type=file.mime_type,
         size_bytes=file.size_bytes,
-        chart=chart,
+        change="modified" if file.id in ran.modified else "created",
+        holds=len(ran.archive.paths) if ran.archive is not None and is_archive else 0,
+        chart=ran.charts.get(file.id),
     )

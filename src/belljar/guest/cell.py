@@ -303,11 +303,18 @@ class Guest:
         return 1
 
     def _raised(self, error: BaseException) -> Message:
+        more: dict[str, Any] = {}
         try:
-            lines = _traceback(error)
+            described = _described(error)
+            lines = "".join(described.format()).rstrip("\n").splitlines()
             value = str(error)
         except BaseException as second:  # an exception whose own methods raise
             lines, value = [f"{type(error).__name__} (and describing it raised {type(second).__name__})"], ""
+        else:
+            with contextlib.suppress(Exception):  # the plain traceback is told in any case
+                from belljar.guest import faults  # which code that does not raise does without
+
+                more = faults.described(error, described)
         text = "\n".join(lines)
         if len(text) > _MAX_TRACEBACK:
             half = _MAX_TRACEBACK // 2
@@ -316,8 +323,10 @@ class Guest:
             "ename": type(error).__name__,
             "evalue": value[:_MAX_TRACEBACK],
             "traceback": text.splitlines(),
+            **more,
         }
-        return Message("finished", {"status": "raised", "return_code": 1}, json.dumps(body).encode())
+        told = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        return Message("finished", {"status": "raised", "return_code": 1}, told)
 
 
 def _compile(tree: ast.Module | ast.Expression, filename: str) -> CodeType:
@@ -327,8 +336,8 @@ def _compile(tree: ast.Module | ast.Expression, filename: str) -> CodeType:
     return code
 
 
-def _traceback(error: BaseException) -> list[str]:
-    """The lines of the traceback, from the user's first frame on."""
+def _described(error: BaseException) -> traceback.TracebackException:
+    """The traceback from the user's first frame on."""
     described = traceback.TracebackException.from_exception(error)
     seen: set[int] = set()
     part: traceback.TracebackException | None = described
@@ -343,7 +352,7 @@ def _traceback(error: BaseException) -> list[str]:
         while part.stack and "inside.zip" in part.stack[-1].filename:
             part.stack.pop()
         part = part.__cause__ or part.__context__
-    return "".join(described.format()).rstrip("\n").splitlines()
+    return described
 
 
 def _clip(text: str) -> bytes:

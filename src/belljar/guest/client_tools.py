@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -65,7 +66,7 @@ class ClientTools:
             loop.call_soon(self._ask_soon, loop, 0, _STEPS)
         self._asked.append({"ask": number, "name": name, "input": given})
         if self._reading is not loop:
-            loop.add_reader(self._control, self._listen)
+            loop.add_reader(self._control, self._hear)
             self._reading = loop
         try:
             return await future
@@ -74,6 +75,13 @@ class ClientTools:
             if not self._waiting and self._reading is loop:
                 loop.remove_reader(self._control)
                 self._reading = None
+
+    def _hear(self) -> None:
+        """There was something to read when the loop looked; what it did first may have read that, to show a value."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        if poll.poll(0):
+            self._listen()
 
     def _ask_soon(self, loop: asyncio.AbstractEventLoop, known: int, steps: int) -> None:
         """Send what was asked, unless more has been asked since the last step."""

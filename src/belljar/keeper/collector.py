@@ -16,10 +16,8 @@ from typing import Any
 
 from belljar import kernel
 
-MAX_FILES = 1000
-"""How many files one run gives back."""
 MAX_ENTRIES = 20_000
-"""How many directory entries one look takes in."""
+"""How many directory entries one look takes in, and so the most files that one run gives back."""
 _FEW_ENTRIES = 48
 MAX_PATHS_BYTES = 2 * 1024 * 1024
 """Of all paths that one look keeps, which is some hundred for each entry: they could have 4,096."""
@@ -40,8 +38,11 @@ class Seen:
     changed_ns: int
 
 
-Listing = dict[bytes, Seen]
-"""By path relative to the files directory."""
+class Listing(dict[bytes, Seen]):
+    """What was seen, by path relative to the files directory."""
+
+    is_whole = True
+    """Nothing was left out for being too much: what is not in it is not there."""
 
 
 def look(files_fd: int, *tops: bytes, max_depth: int = MAX_DEPTH) -> Listing:
@@ -71,7 +72,7 @@ def _look(
     files_fd: int, tops: Sequence[bytes], budget: int, max_depth: int = MAX_DEPTH
 ) -> tuple[Listing, int]:
     """What was found, and what is left of the budget: nothing of it where not all was seen."""
-    found: Listing = {}
+    found = Listing()
     room = MAX_PATHS_BYTES
     pending = [(top, 0) for top in reversed(tops)]
     while pending and budget > 0 and room > 0:
@@ -85,7 +86,10 @@ def _look(
             budget -= len(names)
             for name in names:
                 whole = path + b"/" + name
-                if name in _SKIPPED or is_ours(name) or len(whole) > min(room, _PATH_BYTES):
+                if name in _SKIPPED or is_ours(name):
+                    continue
+                if len(whole) > min(room, _PATH_BYTES):
+                    found.is_whole = False
                     continue
                 with contextlib.suppress(OSError):
                     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -97,7 +101,9 @@ def _look(
                         room -= len(whole)
         finally:
             os.close(directory)
-    return dict(sorted(found.items())), budget
+    in_order = Listing(sorted(found.items()))
+    in_order.is_whole = found.is_whole and not pending and budget > 0
+    return in_order, budget
 
 
 def _names(directory_fd: int, limit: int) -> Iterator[bytes]:
@@ -113,14 +119,18 @@ def changed(before: Listing, after: Listing) -> list[tuple[bytes, Seen]]:
     return [(path, seen) for path, seen in after.items() if before.get(path) != seen]
 
 
-def within(files: list[dict[str, Any]], most_bytes: int) -> list[dict[str, Any]]:
-    """As many of the files, {size_bytes, …}, as one run gives back.
+def deleted(before: Listing, after: Listing) -> list[bytes]:
+    """What is not there any more; nothing where that cannot be told."""
+    return [path for path in before if path not in after] if after.is_whole else []
 
-    Together they are no larger than the session's disk: several names of one file, and files with holes, could be.
+
+def within(files: list[dict[str, Any]], most_bytes: int) -> list[dict[str, Any]]:
+    """As many of the files, {size_bytes, …}, as are together no larger than the session's disk: several names of one
+    file, and files with holes, could be.
     """
     kept: list[dict[str, Any]] = []
     for file in files:
-        if len(kept) < MAX_FILES and file["size_bytes"] <= most_bytes:
+        if file["size_bytes"] <= most_bytes:
             most_bytes -= file["size_bytes"]
             kept.append(file)
     return kept

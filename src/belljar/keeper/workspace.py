@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import anyio
@@ -25,6 +26,18 @@ _FEW = 100
 _FEW_BYTES = 1024 * 1024
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What a run has done to the files."""
+
+    files: list[dict[str, Any]] = field(default_factory=list)
+    """New or different ones, as {path, size_bytes, handle, inode, change}, or with `call` in place of `change`."""
+    deleted: list[str] = field(default_factory=list)
+    """Paths in the working directory."""
+    is_whole: bool = True
+    """All files have been looked at."""
+
+
 class Workspace:
     """Made with a descriptor of the box's files directory, which it owns, and the guest's uid on this machine.
 
@@ -40,7 +53,7 @@ class Workspace:
         """Nobody has written into the directories yet."""
         self._bare = _inodes(files_fd) if has_disk else None
         """How many there are without a file."""
-        self._listing: Listing = {}
+        self._listing = Listing()
         self._temporary_fd = -1
         self._packer: Packer | None = None
         self._unpacker: Unpacker | None = None
@@ -64,14 +77,14 @@ class Workspace:
         self.at_once(self._give_up_archive)
         if self._is_untouched:
             self._is_untouched = False
-            return {}
+            return Listing()
         return await self.look(output_dir)
 
     async def look(self, output_dir: str) -> Listing:
         """What lies in the run's $OUTPUT_DIR, and in the working directory."""
         top = _output(output_dir)
         if self.at_once(lambda: self._is_bare(top)):
-            return {}
+            return Listing()
         # Results first: where there is more than we take in, that is the litter of the working directory.
         seen = self.at_once(lambda: collector.look_quickly(self._files_fd, top, _WORK))
         if seen is None:
@@ -85,29 +98,31 @@ class Workspace:
             return False
         return all(collector.is_directory(self._files_fd, name) for name in (_WORK, top))
 
-    async def changes(self, before: Listing, output_dir: str) -> list[dict[str, Any]]:
-        """The files that are new or different since `before`, as {path, size_bytes, handle, inode}."""
+    async def changes(self, before: Listing, output_dir: str) -> Changes:
+        """The files that are new or different since `before`, and those that are gone."""
         self._listing = await self.look(output_dir)
-        if len(self._listing) < _FEW:
+        if len(self._listing) + len(before) < _FEW:
             return _described(before, self._listing, _output(output_dir))
         # In a thread as well: tens of thousands of entries take a while, and the other sessions go on.
         return await anyio.to_thread.run_sync(_described, before, self._listing, _output(output_dir))
 
-    async def outputs(self, output_dirs: list[str | None]) -> list[dict[str, Any]]:
+    async def outputs(self, output_dirs: list[str | None]) -> Changes:
         """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, inode, call}: `call` is
         its place in the list."""
         self._is_untouched = False  # commands may have written anywhere
         tops = [_output(name) if name is not None else None for name in output_dirs]
         some = [top for top in tops if top is not None]
         self._listing = (
-            await self.in_thread(lambda: collector.look(self._files_fd, *some, max_depth=0)) if some else {}
+            await self.in_thread(lambda: collector.look(self._files_fd, *some, max_depth=0))
+            if some
+            else Listing()
         )
         described = []
         for number, top in enumerate(tops):
             for path, seen in self._listing.items():
                 if top is not None and path.startswith(top + b"/"):
                     described.append(_file(path, top, seen) | {"call": number})
-        return described
+        return Changes(described, is_whole=self._listing.is_whole)
 
     async def put(self, name: str, data: bytes, *, is_first: bool, is_last: bool) -> None:
         """Take in a piece of a file for the working directory, which gets it when it is complete.
@@ -255,17 +270,26 @@ def _output(output_dir: str) -> bytes:
     return f"output/{output_dir}".encode()
 
 
-def _described(before: Listing, after: Listing, output_top: bytes) -> list[dict[str, Any]]:
+def _described(before: Listing, after: Listing, output_top: bytes) -> Changes:
     """What has changed: first what lies in the working directory."""
     changed = collector.changed(before, after)
     changed.sort(key=lambda item: item[0].startswith(output_top + b"/"))
     described = []
     for path, seen in changed:
         top = output_top if path.startswith(output_top + b"/") else _WORK
-        described.append(_file(path, top, seen))
-    return described
+        described.append(_file(path, top, seen) | {"change": "modified" if path in before else "created"})
+    gone = [_shown(path, _WORK) for path in collector.deleted(before, after) if path.startswith(_WORK + b"/")]
+    return Changes(described, gone, is_whole=after.is_whole)
 
 
 def _file(path: bytes, top: bytes, seen: Seen) -> dict[str, Any]:
-    shown = path[len(top) + 1 :].decode("utf-8", "backslashreplace")
-    return {"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex(), "inode": seen.inode}
+    return {
+        "path": _shown(path, top),
+        "size_bytes": seen.size_bytes,
+        "handle": path.hex(),
+        "inode": seen.inode,
+    }
+
+
+def _shown(path: bytes, top: bytes) -> str:
+    return path[len(top) + 1 :].decode("utf-8", "backslashreplace")
