@@ -97,6 +97,18 @@ class WorkFile:
 
 
 @dataclass(frozen=True)
+class Lying:
+    """A regular file that lies in the working directory."""
+
+    path: str
+    """As of a `WorkFile`."""
+    size_bytes: int
+    handle: str
+    changed_at: int
+    """By the machine's clock, in microseconds since 1970."""
+
+
+@dataclass(frozen=True)
 class CallResult:
     """How a shell command or an edit ended."""
 

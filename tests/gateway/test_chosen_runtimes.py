@@ -254,6 +254,9 @@ def test_a_container_comes_back_in_its_runtime_or_says_that_it_is_gone(tmp_path:
         said = refused(answer, 404)
         assert "is asleep, and its runtime 'one' was removed" in said
         assert "belljar runtime create one" in said
+        files = f"/v1/containers/{kept['id']}/files"
+        for asked in (client.get(files), client.get(f"{files}/kept"), client.put(f"{files}/a", content=b"")):
+            assert "its runtime 'one' was removed" in refused(asked, 404)
         assert client.get(f"/v1/containers/{kept['id']}").json()["state"] == "asleep"
         wheels.build(tmp_path, folder, "one", ["bell_fine==2.0"])
         back = ran(client, f"{ANSWER}; print(open('kept').read())", container=kept["id"])

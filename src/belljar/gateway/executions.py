@@ -1,4 +1,4 @@
-"""Code without a model: one execution, and containers by name."""
+"""Code without a model: one execution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from belljar import document, errors, link, results
 from belljar.gateway import attachments, tokens
-from belljar.gateway.access import Client
 from belljar.gateway.envelope import Activity, from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.kept import run_code
@@ -28,7 +27,6 @@ from belljar.wire.execution import (
     Limits,
     LimitsRequest,
 )
-from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
 
 log = structlog.get_logger("belljar.gateway")
 
@@ -49,7 +47,7 @@ async def run(
     """
     if asked.runtime is not None:
         runtime = asked.runtime
-    limits = _limits(parts, asked.limits)
+    limits = limits_of(parts, asked.limits)
     client = activity.client
     files = parts.files.of(client.tenant, client.most_stored_bytes)
     inputs = await _inputs(files, asked)
@@ -124,33 +122,8 @@ async def _run_in(
     return ran, session.restored
 
 
-async def create_container(
-    parts: Parts, asked: ContainerRequest, client: Client, runtime: str | None = None
-) -> ContainerDocument:
-    limits = _limits(parts, asked.limits)
-    runtime = parts.runtimes.chosen(runtime if asked.runtime is None else asked.runtime, None)
-    container = await parts.placement.create(limits, client.tenant, client.most_containers, runtime=runtime)
-    return _document(parts, container)
-
-
-def container_document(parts: Parts, container_id: str, client: Client) -> ContainerDocument:
-    return _document(parts, parts.placement.find(container_id, client.tenant))
-
-
-def _document(parts: Parts, container: Container) -> ContainerDocument:
-    return ContainerDocument(
-        id=container.id,
-        created_at=rfc3339(container.created_at),
-        last_used_at=rfc3339(container.last_used_at),
-        expires_at=rfc3339(container.expires_at),
-        limits=container.limits,
-        runtime=container.runtime,
-        isolation=parts.placement.description.isolation,
-        state=container.state,
-    )
-
-
-def _limits(parts: Parts, asked: LimitsRequest | None) -> Limits:
+def limits_of(parts: Parts, asked: LimitsRequest | None) -> Limits:
+    """The settings' limits, but for those that are asked for. Raises InvalidRequest."""
     try:
         return parts.settings.limits(asked)
     except ValidationError as error:

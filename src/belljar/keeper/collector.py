@@ -8,6 +8,7 @@ the session's own.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,6 +61,20 @@ def is_directory(files_fd: int, path: bytes) -> bool:
     except OSError:
         return False
     return True
+
+
+def find(files_fd: int, path: bytes) -> Seen:
+    """A regular file, with no link on the way. Raises OSError where there is none."""
+    fd = kernel.openat2(files_fd, path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(fd)
+    finally:
+        os.close(fd)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(errno.ENOENT, "it is no regular file")
+    return Seen(status.st_ino, status.st_size, status.st_ctime_ns)
 
 
 def look_quickly(files_fd: int, *tops: bytes) -> Listing | None:
@@ -170,21 +185,28 @@ def mend(files_fd: int, directories: Iterable[bytes], *, owner: int) -> None:
 
 
 def rename(files_fd: int, directory: bytes, old: bytes, new: bytes, *, owner: int) -> None:
-    """Give a file in `directory` another name, replacing what has it. Runs in a thread of its own, like `write`."""
-    with acting_as(owner):
-        fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.rename(old, new, src_dir_fd=fd, dst_dir_fd=fd)
-        finally:
-            os.close(fd)
+    """Give a file in `directory` another path there, replacing what has it; directories above it are made. Runs in a
+    thread of its own, like `write`."""
+    with acting_as(owner), contextlib.ExitStack() as stack:
+        from_fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
+        stack.callback(os.close, from_fd)
+        above, fd = directory, from_fd
+        *parents, last = new.split(b"/")
+        for name in parents:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=fd)
+            above += b"/" + name
+            fd = kernel.openat2(files_fd, above, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            stack.callback(os.close, fd)
+        os.rename(old, last, src_dir_fd=from_fd, dst_dir_fd=fd)
 
 
-def remove(files_fd: int, directory: bytes, name: bytes) -> None:
-    """Delete a file in `directory`, if it is there."""
+def remove(files_fd: int, path: bytes) -> None:
+    """Delete a file, or a link. Raises OSError where there is none."""
+    directory, _, name = path.rpartition(b"/")
     fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=fd)
+        os.unlink(name, dir_fd=fd)
     finally:
         os.close(fd)
 
@@ -211,7 +233,8 @@ def write(files_fd: int, path: bytes, data: bytes, *, append: bool, owner: int) 
     with acting_as(owner):
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         if not append:
-            remove(files_fd, os.path.dirname(path), os.path.basename(path))
+            with contextlib.suppress(FileNotFoundError):
+                remove(files_fd, path)
             flags |= os.O_CREAT | os.O_EXCL
         fd = kernel.openat2(files_fd, path, flags | (os.O_APPEND if append else 0), 0 if append else 0o644)
         try:

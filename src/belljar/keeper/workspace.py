@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from belljar.errors import InvalidRequest, NotKept, SessionLost
+from belljar.errors import InvalidRequest, NoSuchFile, NotKept, SessionLost
 from belljar.keeper import boxes, collector
 from belljar.keeper.archive import Packer, Tops, Unpacker
 from belljar.keeper.collector import Listing, Seen
@@ -22,6 +22,11 @@ T = TypeVar("T")
 _WORK = b"work"
 """What of the directory is archived; and the temporary directory."""
 _TEMPORARY = b"tmp"
+_MOST_PATH_BYTES = 4000
+_FOUND = "found/"
+"""Handles of files that were found by their paths begin so."""
+_MOST_FOUND = 64
+"""Of them, that can be read."""
 _FEW = 100
 _FEW_BYTES = 1024 * 1024
 
@@ -54,6 +59,7 @@ class Workspace:
         self._bare = _inodes(files_fd) if has_disk else None
         """How many there are without a file."""
         self._listing = Listing()
+        self._found: dict[bytes, Seen] = {}
         self._temporary_fd = -1
         self._packer: Packer | None = None
         self._unpacker: Unpacker | None = None
@@ -124,54 +130,91 @@ class Workspace:
                     described.append(_file(path, top, seen) | {"call": number})
         return Changes(described, is_whole=self._listing.is_whole)
 
-    async def put(self, name: str, data: bytes, *, is_first: bool, is_last: bool) -> None:
-        """Take in a piece of a file for the working directory, which gets it when it is complete.
+    async def put(self, path: str, data: bytes, *, is_first: bool, is_last: bool) -> None:
+        """Take in a piece of a file for the working directory, which gets it when it is complete; `give_up` ends one
+        that will not be.
 
-        Raises InvalidRequest, and then what had the name has it still.
+        Raises InvalidRequest, and then what had the path has it still.
         """
-        try:
-            raw = os.fsencode(name)
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(f"{name!r} is no file name: it is no text") from error
-        if not raw or b"/" in raw or b"\0" in raw or raw in (b".", b"..") or len(raw) > 255:
-            raise InvalidRequest(
-                f"{name!r} is no file name: one component of at most 255 bytes, without / and NUL"
-            )
+        raw = _raw(path)
         self._is_untouched = False
-        incoming = collector.INCOMING + hashlib.sha256(raw).hexdigest()[:32].encode()
+        incoming = _incoming(raw)
 
         def write() -> None:
             try:
-                path = _WORK + b"/" + incoming
-                collector.write(self._files_fd, path, data, append=not is_first, owner=self._owner)
+                collector.write(
+                    self._files_fd, _WORK + b"/" + incoming, data, append=not is_first, owner=self._owner
+                )
                 if is_last:
                     collector.rename(self._files_fd, _WORK, incoming, raw, owner=self._owner)
             except OSError:
                 with contextlib.suppress(OSError):  # the first error is the one to tell
-                    collector.remove(self._files_fd, _WORK, incoming)
+                    collector.remove(self._files_fd, _WORK + b"/" + incoming)
                 raise
 
         try:
             await self.in_thread(write)
         except OSError as error:
             raise InvalidRequest(
-                f"{name!r} could not be written into the session: {error.strerror}"
+                f"{path!r} could not be written into the session: {error.strerror}"
             ) from error
 
+    async def give_up(self, path: str) -> None:
+        """Delete what has come in of a file whose rest will not come."""
+        incoming = _incoming(_raw(path))
+        with contextlib.suppress(OSError):  # it was complete, or has not begun
+            await self.in_thread(lambda: collector.remove(self._files_fd, _WORK + b"/" + incoming))
+
+    async def files(self) -> tuple[list[dict[str, Any]], bool]:
+        """What lies in the working directory, as {path, size_bytes, changed_ns, handle}; and whether that is all."""
+        listing = await self.in_thread(lambda: collector.look(self._files_fd, _WORK))
+        return [_lying(path, seen) for path, seen in listing.items()], listing.is_whole
+
+    async def find(self, path: str) -> dict[str, Any]:
+        """One of these files, whose handle is good for `read` until it is written to. Raises NoSuchFile."""
+        raw = _WORK + b"/" + _raw(path)
+        try:
+            seen = await self.in_thread(lambda: collector.find(self._files_fd, raw))
+        except OSError as error:
+            raise _not_there(path, error) from error
+        self._found.pop(raw, None)
+        self._found[raw] = seen
+        while len(self._found) > _MOST_FOUND:
+            self._found.pop(next(iter(self._found)))
+        return _lying(raw, seen)
+
+    async def remove(self, path: str) -> None:
+        """Delete one of these files. Raises NoSuchFile."""
+        raw = _WORK + b"/" + _raw(path)
+
+        def remove() -> None:
+            collector.find(self._files_fd, raw)
+            collector.remove(self._files_fd, raw)
+
+        try:
+            await self.in_thread(remove)
+        except OSError as error:
+            raise _not_there(path, error) from error
+
     async def read(self, handle: str, offset: int, length: int) -> bytes:
-        """Part of a file of the last result. Raises InvalidRequest when it is not there any more."""
-        path = bytes.fromhex(handle)
-        seen = self._listing.get(path)
+        """Part of a file of the last result, or of one that was found. Raises InvalidRequest when it is not there any
+        more."""
+        is_found = handle.startswith(_FOUND)
+        path = bytes.fromhex(handle.removeprefix(_FOUND))
+        seen = (self._found if is_found else self._listing).get(path)
         if seen is None:
             raise InvalidRequest("the last run gave back no such file")
 
         def look() -> bytes:
+            # What a run has made is given back as far as it reached then; what was found has to be the same still.
+            if is_found and collector.find(self._files_fd, path) != seen:
+                raise FileNotFoundError(path)
             return collector.read(self._files_fd, path, seen, offset, length)
 
         try:
             return await self.in_thread(look)
         except OSError as error:
-            raise InvalidRequest("the file has been removed since the run") from error
+            raise InvalidRequest("the file has been removed or changed since") from error
 
     async def pack(self, open_temporary: Callable[[], int], disk_bytes: int, *, is_first: bool) -> bytes:
         """The next piece of an archive of the files; nothing after the last. A run in between gives it up.
@@ -289,6 +332,44 @@ def _file(path: bytes, top: bytes, seen: Seen) -> dict[str, Any]:
         "handle": path.hex(),
         "inode": seen.inode,
     }
+
+
+def _lying(path: bytes, seen: Seen) -> dict[str, Any]:
+    return {
+        "path": _shown(path, _WORK),
+        "size_bytes": seen.size_bytes,
+        "changed_ns": seen.changed_ns,
+        "handle": _FOUND + path.hex(),
+    }
+
+
+def _raw(path: str) -> bytes:
+    """A path in the working directory. Raises InvalidRequest."""
+    try:
+        raw = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{path!r} is no file name: it is no text") from error
+    parts = raw.split(b"/")
+    is_deep = len(parts) > collector.MAX_DEPTH + 1 or len(raw) > _MOST_PATH_BYTES
+    if is_deep or b"\0" in raw or any(part in (b"", b".", b"..") or len(part) > 255 for part in parts):
+        raise InvalidRequest(
+            f"{path!r} is no path of a file: at most {collector.MAX_DEPTH + 1} components of at most 255 bytes, which "
+            "are not empty, `.` or `..`, and have no NUL"
+        )
+    if any(map(collector.is_ours, parts)):
+        raise InvalidRequest(
+            f"{path!r} is no path of a file: names that begin with .belljar- are Belljar's own"
+        )
+    return raw
+
+
+def _incoming(raw: bytes) -> bytes:
+    return collector.INCOMING + hashlib.sha256(raw).hexdigest()[:32].encode()
+
+
+def _not_there(path: str, error: OSError) -> NoSuchFile:
+    why = "it is a directory" if isinstance(error, IsADirectoryError) else "there is no such file"
+    return NoSuchFile(f"{path!r}: {why} in the working directory.")
 
 
 def _shown(path: bytes, top: bytes) -> str:
