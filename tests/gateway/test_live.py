@@ -101,6 +101,13 @@ print("left")
     assert finished["execution"]["outputs"] == [{"type": "stream", "name": "stdout", "text": "left\n"}]
 
 
+def test_the_runtime_of_the_header_counts(http: httpx2.Client) -> None:
+    answer = http.post(
+        "/v1/executions", json={"code": "1", "stream": True}, headers={"belljar-runtime": "none"}
+    )
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error")
+
+
 @pytest.mark.parametrize(
     ("more", "status"),
     [({"container": "container_none"}, 404), ({"stream": "yes"}, 400), ({"timeout_seconds": -1}, 400)],
