@@ -34,6 +34,10 @@ ENGINE_ERROR = 125
 """Exit code when the program did not run or its end is not known, as `docker run` has it."""
 
 
+_SAID = 100
+"""Names of files that are said."""
+
+
 class _Command(click.Group):
     """Reports what went wrong outside of the user's program in one sentence."""
 
@@ -155,8 +159,10 @@ def run(
             click.echo(json.dumps(json_of(answer), ensure_ascii=False, indent=2))
         elif answer.outcome.status not in ("completed", "raised", "exited"):
             click.echo(f"belljar: {answer.outcome.message}", err=True)
-        for path in saved:
+        for path in saved[:_SAID]:
             click.echo(f"belljar: saved {path}", err=True)
+        if len(saved) > _SAID:
+            click.echo(f"belljar: saved {len(saved) - _SAID:,} more below {output_dir}", err=True)
         return answer.return_code
 
     sys.exit(anyio.run(embedded_run))
@@ -191,6 +197,8 @@ def _print_event(event: results.Event) -> None:
             click.echo(event.text, nl=False, err=event.name == "stderr")
         elif isinstance(event, results.Raised):
             click.echo("\n".join(event.traceback), err=True)
+            if event.notes and sys.stderr.isatty():
+                click.echo("\n".join(event.notes), err=True)
         elif isinstance(event, results.Display) and event.type != "execute_result":
             click.echo(results.text_of(event), nl=bool(results.text_of(event)))
     except BrokenPipeError:

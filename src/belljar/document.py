@@ -27,16 +27,18 @@ def execution(
     execution_id: str | None = None,
     container: str | None,
     restored: str = "",
+    also: str = "",
     files: Sequence[ExecutionFile],
     isolation: Isolation,
 ) -> Execution:
     """The document of `result`, with a new id where it has none.
 
-    `restored` is what is to be said of a container that was asleep before.
+    `restored` is what is to be said of a container that was asleep before, `also` what is to be said of its files.
     """
     outcome = result.outcome
-    if restored:
-        outcome = outcome.model_copy(update={"message": f"{outcome.message} {restored}"})
+    if restored or also:
+        message = " ".join(filter(None, (outcome.message, also, restored)))
+        outcome = outcome.model_copy(update={"message": message})
     return Execution(
         id=execution_id or new_id("exec"),
         container=container,
@@ -48,6 +50,7 @@ def execution(
         truncated=result.truncated,
         outputs=[output_of(event) for event in result.outputs],
         files=list(files),
+        deleted=result.deleted,
         usage=result.usage,
         isolation=isolation,
         laps=result.laps,
@@ -59,7 +62,7 @@ def output_of(event: results.Output) -> Output:
     if isinstance(event, results.Stream):
         return StreamOutput(name=event.name, text=event.text)
     if isinstance(event, results.Raised):
-        return ErrorOutput(ename=event.ename, evalue=event.evalue, traceback=event.traceback)
+        return ErrorOutput(**vars(event))
     data = {kind: _text(kind, body) for kind, body in event.data.items()}
     return DisplayOutput(type=event.type, data=data, metadata=event.metadata, display_id=event.display_id)
 

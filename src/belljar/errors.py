@@ -46,6 +46,14 @@ class NotFound(BelljarError):
     kind = "not_found_error"
 
 
+class NoSuchFile(BelljarError):
+    """There is no file of that path in the working directory; its container is there."""
+
+    status = 404
+    kind = "not_found_error"
+    details = {"error_code": "no_such_file"}  # noqa: RUF012 - read only
+
+
 class Conflict(BelljarError):
     """What the caller asks for does not fit the state that a thing of its is in; the same request will not succeed."""
 

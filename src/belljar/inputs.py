@@ -42,6 +42,13 @@ def checked_name(name: object, path: str) -> str:
     return name
 
 
+def checked_path(path: str, name: str) -> str:
+    """`path`, where it can be a file's in the working directory. Raises InvalidRequest, naming `name`."""
+    for part in path.split("/"):
+        checked_name(part, name)
+    return path
+
+
 def decoded(data: object, path: str) -> bytes:
     """Strict base64, but for white space. Raises InvalidRequest, naming `path`."""
     if not isinstance(data, str):

@@ -89,6 +89,9 @@ MOUNT_ATTR_RDONLY = 1
 MOUNT_ATTR_NOSUID = 2
 MOUNT_ATTR_NODEV = 4
 
+STACK_SIGNAL = signal.SIGRTMIN + 16
+"""To an interpreter of ours: write where you are. One that nothing else uses; programs that were exec'd end by it."""
+
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15

@@ -104,6 +104,15 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Files:
+    """What lies in a working directory."""
+
+    files: list[results.Lying]
+    is_whole: bool
+    """Else there are more than one look takes in."""
+
+
+@dataclass(frozen=True)
 class Opening:
     """A session that is to be made: see `Keeper.open`."""
 
@@ -203,19 +212,42 @@ class Keeper:
         laps: dict[str, float] = answer.head["laps"]
         return laps
 
-    async def put(self, session: str, name: str, body: bytes | AsyncIterator[bytes]) -> None:
-        """Write a file into the session's working directory, replacing one of that name when it is complete.
+    async def put(self, session: str, path: str, body: bytes | AsyncIterator[bytes]) -> None:
+        """Write a file into the session's working directory, replacing one of that path when it is complete.
 
-        `name` is one component: no `/`, no NUL, not `.` or `..`, at most 255 bytes. Raises InvalidRequest.
+        `path` is relative, with `/`, and directories on the way are made. Raises InvalidRequest for one that is none,
+        or where there is no room; where `body` raises or this is cancelled, nothing is changed.
         """
         # One piece behind, so as to know which is the last; an empty file is one empty piece.
         is_first, held = True, b""
-        async for piece in _pieces(body):
-            if held:
-                await self._ask(_put(session, name, held, is_first=is_first, is_last=False))
-                is_first = False
-            held = piece
-        await self._ask(_put(session, name, held, is_first=is_first, is_last=True))
+        try:
+            async for piece in _pieces(body):
+                if held:
+                    await self._ask(_put(session, path, held, is_first=is_first, is_last=False))
+                    is_first = False
+                held = piece
+            await self._ask(_put(session, path, held, is_first=is_first, is_last=True))
+        except BaseException:
+            if not is_first:
+                with anyio.CancelScope(shield=True):
+                    await self._answer_to(
+                        Message("put", {"session": session, "path": path, "is_given_up": True})
+                    )
+            raise
+
+    async def files(self, session: str) -> Files:
+        """What lies in the session's working directory. No code may run there meanwhile."""
+        answer = await self._ask(Message("files", {"session": session}))
+        return Files([_lying(file) for file in json.loads(answer.body)], answer.head["is_whole"])
+
+    async def find(self, session: str, path: str) -> results.Lying:
+        """One of these files. Raises NoSuchFile where there is none, InvalidRequest for what is no path."""
+        answer = await self._ask(Message("find", {"session": session, "path": path}))
+        return _lying(json.loads(answer.body))
+
+    async def remove(self, session: str, path: str) -> None:
+        """Delete one of these files. Raises NoSuchFile, InvalidRequest."""
+        await self._ask(Message("remove", {"session": session, "path": path}))
 
     async def execute(
         self,
@@ -262,9 +294,13 @@ class Keeper:
         )
         return outputs.result(json.loads(answer.body), is_closed=answer.head["is_closed"])
 
-    async def read(self, session: str, file: results.WorkFile) -> AsyncIterator[bytes]:
-        """The content of a file of the last result, in pieces; at most `file.size_bytes`."""
-        offset = 0
+    async def read(
+        self, session: str, file: results.WorkFile | results.Lying, offset: int = 0
+    ) -> AsyncIterator[bytes]:
+        """The content of a file of the last result, or of one that was found, in pieces; at most `file.size_bytes`.
+
+        Raises InvalidRequest where it is not there any more, or was changed.
+        """
         while offset < file.size_bytes:
             head = {"session": session, "handle": file.handle, "offset": offset, "length": CHUNK_BYTES}
             answer = await self._ask(Message("read", head))
@@ -440,8 +476,14 @@ def _call(call: Command | Edit) -> dict[str, Any]:
     return {"kind": "edit", "input": call.input, "output_dir": output_dir}
 
 
-def _put(session: str, name: str, piece: bytes, *, is_first: bool, is_last: bool) -> Message:
-    return Message("put", {"session": session, "name": name, "is_first": is_first, "is_last": is_last}, piece)
+def _put(session: str, path: str, piece: bytes, *, is_first: bool, is_last: bool) -> Message:
+    head = {"session": session, "path": path, "is_first": is_first, "is_last": is_last, "is_given_up": False}
+    return Message("put", head, piece)
+
+
+def _lying(file: dict[str, Any]) -> results.Lying:
+    changed_at = file.pop("changed_ns") // 1000
+    return results.Lying(**file, changed_at=changed_at)
 
 
 async def _pieces(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:

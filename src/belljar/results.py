@@ -11,7 +11,7 @@ from typing import Any, Literal
 from belljar.frames import Message
 from belljar.wire import charts
 from belljar.wire.charts import Chart
-from belljar.wire.execution import Outcome, Truncated, Usage
+from belljar.wire.execution import Change, ErrorFrame, ErrorValue, Outcome, Truncated, Usage
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,25 @@ class Raised:
     ename: str
     evalue: str
     traceback: list[str]
+    brief: list[str] = field(default_factory=list)
+    """The same with the calls of libraries in a line each; empty where there is none."""
+    frames: list[ErrorFrame] = field(default_factory=list)
+    values: list[ErrorValue] = field(default_factory=list)
+    """Of the names at hand in the innermost frame of the code's own."""
+    hint: str | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines for who is to mend the code: what its names stood for, and the hint."""
+        lines = []
+        if self.values:
+            own = [frame for frame in self.frames if frame.is_own]
+            where = f"In {own[-1].function or own[-1].file}, line {own[-1].line}" if own else "At hand"
+            lines.append(f"{where}:")
+            lines += [f"  {value.name}: {value.type}, {value.text}" for value in self.values]
+        if self.hint:
+            lines.append(f"Hint: {self.hint}")
+        return lines
 
 
 @dataclass(frozen=True)
@@ -85,8 +104,22 @@ class WorkFile:
     """For `Keeper.read`; good until the next run in the session, or its end."""
     call: int | None = None
     """Which of the run's calls has made it; None where it was code."""
+    change: Change = "created"
+    """`modified` where there was a file of that path before. In the directory of a call all are new."""
     chart: Chart | None = None
     """What it shows, where code has saved a figure in it."""
+
+
+@dataclass(frozen=True)
+class Lying:
+    """A regular file that lies in the working directory."""
+
+    path: str
+    """As of a `WorkFile`."""
+    size_bytes: int
+    handle: str
+    changed_at: int
+    """By the machine's clock, in microseconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +150,7 @@ class Result:
     outputs: list[Output]
     files: list[WorkFile]
     files_left_out: int
-    """Files beyond the limit on how many one run gives back."""
+    """Files that are together larger than the session's disk."""
     displays_left_out: int
     """Rich values beyond the limits on how many and how large one run may give back."""
     usage: Usage
@@ -126,6 +159,9 @@ class Result:
     is_closed: bool = False
     """The session has been closed, as was asked for."""
     calls: list[CallResult] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    """Paths in the working directory at which there was a file before the run; at most 1,000."""
+    deleted_left_out: int = 0
 
 
 _OBJECT = re.compile(r"<[^<>]*>")
@@ -252,10 +288,10 @@ class Outputs:
     def result(self, facts: dict[str, Any], *, is_closed: bool) -> Result:
         stderr = "".join(self._texts["stderr"])
         if facts["raised"] is not None:
-            raised = Raised(**facts["raised"])
+            raised = _raised(facts["raised"])
             self._add(raised)
             stderr += "".join(f"{line}\n" for line in raised.traceback)
-        if left_out := _left_out(facts["files_left_out"], facts["displays_left_out"]):
+        if left_out := _left_out(facts):
             facts["outcome"]["message"] += f" {left_out}"
             stderr += f"{left_out}\n"
         self._close()
@@ -272,6 +308,8 @@ class Outputs:
             usage=Usage.model_validate(facts["usage"]),
             laps=facts["laps"],
             is_closed=is_closed,
+            deleted=facts["deleted"],
+            deleted_left_out=facts["deleted_left_out"],
             calls=[
                 CallResult(
                     "".join(texts["stdout"]),
@@ -283,6 +321,12 @@ class Outputs:
                 for texts, body, call in zip(self._calls, self._bodies, facts["calls"], strict=True)
             ],
         )
+
+
+def _raised(facts: dict[str, Any]) -> Raised:
+    frames = [ErrorFrame.model_validate(frame) for frame in facts.get("frames", ())]
+    values = [ErrorValue.model_validate(value) for value in facts.get("values", ())]
+    return Raised(**{**facts, "frames": frames, "values": values})
 
 
 def _display(
@@ -298,7 +342,25 @@ def _display(
     return Display(kind, data, metadata, display_id, chart)
 
 
-def _left_out(files: int, displays: int) -> str:
+def _left_out(facts: dict[str, Any]) -> str:
     """What the caller would otherwise not know to be missing."""
-    what = [f"{count} {name}" for count, name in ((files, "files"), (displays, "figures or values")) if count]
-    return f"Left out, over the limits on what one run gives back: {' and '.join(what)}." if what else ""
+    counted = (
+        (facts["files_left_out"], "files"),
+        (facts["displays_left_out"], "figures or values"),
+        (facts["deleted_left_out"], "names of deleted files"),
+    )
+    what = [f"{count} {name}" for count, name in counted if count]
+    said = [f"Left out, over the limits on what one run gives back: {' and '.join(what)}."] if what else []
+    if not facts["are_files_whole"]:
+        said.append(
+            "There are more files than one look takes in: some that the run has made are perhaps left out."
+        )
+    return " ".join(said)
+
+
+_ODD = frozenset('\\:*?"<>|\x7f')
+
+
+def harmless(part: str) -> str:
+    """A component of a result's path without what a terminal or another system takes for something else."""
+    return "".join("_" if ord(c) < 32 or c in _ODD else c for c in part)

@@ -106,6 +106,11 @@ finished: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 """The head of an end, as a guest may forge it."""
 
+_texts = st.text(max_size=20) | json_values
+_frames = st.fixed_dictionaries(
+    dict.fromkeys(("file", "line", "function", "code", "is_own", "left_out"), _texts)
+)
+_values = st.fixed_dictionaries(dict.fromkeys(("name", "type", "text"), _texts))
 descriptions = (
     st.binary(max_size=60)
     | _broken_json
@@ -116,6 +121,10 @@ descriptions = (
             "ename": st.text(max_size=300) | json_values,
             "evalue": st.text() | json_values,
             "traceback": st.lists(st.text() | json_values, max_size=5) | json_values,
+            "brief": st.lists(st.text() | json_values, max_size=5) | json_values,
+            "frames": st.lists(_frames | json_values, max_size=3) | json_values,
+            "values": st.lists(_values | json_values, max_size=3) | json_values,
+            "hint": st.text() | json_values,
         },
     ).map(lambda body: json.dumps(body).encode())
     | st.just(json.dumps({"ename": "E" * 300, "evalue": "\ud800", "traceback": ["x"] * 3000}).encode())

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from belljar.keeper.outcomes import Ending, decide
-from belljar.wire.execution import Limits
+from belljar.wire.execution import ErrorOutput, Limits
 
 VALUES = {**Limits().model_dump(), "timeout_seconds": 30.0, "disk_inodes": 1024.0}
 _OF_STOPS = {
@@ -45,7 +45,10 @@ def test_any_forged_end_can_be_told(ending: Ending, forged: dict[str, Any], is_l
     assert len(told.outcome.reason) <= 200
     assert len(told.outcome.message) <= 1000
     if told.raised is not None:
-        assert set(told.raised) == {"ename", "evalue", "traceback"}
+        ErrorOutput(**told.raised)
+        assert told.raised.keys() >= {"ename", "evalue", "traceback"}
+        assert len(told.raised.get("frames", ())) <= 32
+        assert len(told.raised.get("hint") or "") <= 1100  # with the limit on memory before it
         assert len(told.raised["traceback"]) <= 2000
         assert all(isinstance(line, str) for line in told.raised["traceback"])
 

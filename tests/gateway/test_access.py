@@ -115,6 +115,27 @@ def test_a_body_of_whoever_gets_not_in(keyed: Keyed) -> None:
     assert not list((keyed.state / "blobs").glob("*#*"))
 
 
+def test_files_of_containers_belong_to_a_tenant(keyed: Keyed) -> None:
+    container = keyed.http.post("/v1/containers", headers=by(keyed.a)).json()["id"]
+    files = f"/v1/containers/{container}/files"
+    assert keyed.http.put(f"{files}/a", content=b"secret", headers=by(keyed.a)).status_code == 200
+    unknown = keyed.http.get("/v1/containers/container_1", headers=by(keyed.b)).json()["error"]["message"]
+    for method, path in (
+        ("GET", files),
+        ("GET", f"{files}/a"),
+        ("PUT", f"{files}/a"),
+        ("DELETE", f"{files}/a"),
+        ("GET", f"{files}/none"),
+    ):
+        answer = keyed.http.request(method, path, headers=by(keyed.b))
+        assert answer.status_code == 404
+        assert answer.json()["error"]["message"] == unknown.replace("container_1", container)
+    assert keyed.http.get("/v1/containers", headers=by(keyed.b)).json()["data"] == []
+    listed = keyed.http.get("/v1/containers", headers=by(keyed.also_a)).json()["data"]
+    assert container in [one["id"] for one in listed]
+    assert keyed.http.get(f"{files}/a", headers=by(keyed.also_a)).content == b"secret"
+
+
 def test_files_belong_to_a_tenant(keyed: Keyed) -> None:
     file_id = keyed.http.post("/v1/files", files={"file": ("a", b"x")}, headers=by(keyed.a)).json()["id"]
     path = f"/v1/files/{file_id}"

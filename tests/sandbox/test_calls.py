@@ -298,7 +298,7 @@ asyncio.run(main())
 """
     async with anyio.create_task_group() as tasks:
         result = await Client(session, long).run(code)
-    assert [type(output).__name__ for output in result.outputs] == ["Display", "Stream"], result
+    assert [type(output).__name__ for output in result.outputs] == ["Display", "Stream"], result.stderr
     assert result.stdout == "[3000000, 2000000]\n"
 
 

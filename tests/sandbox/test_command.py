@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -153,7 +154,7 @@ def test_the_document(belljar: Run, tmp_path: Path) -> None:
             "outputs",
             "files",
         ),
-        *("usage", "isolation", "laps", "restored"),
+        *("usage", "isolation", "laps", "restored", "deleted"),
     }
     assert document["outcome"]["status"] == "completed"
     assert document["stdout"] == "out\n"
@@ -346,3 +347,40 @@ def test_a_command_that_is_interrupted_ends_with_all_that_it_started(
         process.kill()
     assert process.returncode == 130
     assert "interrupted" in stderr
+
+
+def test_an_exception_on_a_terminal_comes_with_values_and_a_hint(belljar: Run, tmp_path: Path) -> None:
+    code = "rows = {'price': 3}\nrows['prise']"
+    plain = belljar("run", "-c", code)
+    assert plain.stderr.endswith("KeyError: 'prise'\n")
+    ours, theirs = os.openpty()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLJAR_")}
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        process = subprocess.Popen(
+            [str(BELLJAR), "run", "-c", code],
+            stderr=theirs,
+            cwd=tmp_path,
+            env=environment | {"BELLJAR_STATE_DIR": str(tmp_path / ".state")},
+        )
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # that is how a terminal says that its other end is closed
+            while piece := terminal.read(4096):
+                shown += piece
+        assert process.wait(120) == 1
+    lines = shown.decode().splitlines()
+    assert lines[-3:] == [
+        "In <module>, line 2:",
+        "  rows: dict, 1 item: {'price': 3}",
+        "Hint: There is 'price'. The keys are: 'price'.",
+    ]
+    assert "KeyError: 'prise'" in lines
+
+
+def test_hundreds_of_files_are_saved_and_some_are_said(belljar: Run, tmp_path: Path) -> None:
+    seen = belljar("run", "-o", "made", "-c", "for n in range(1200): open(f'{n:04}.txt', 'w').write(str(n))")
+    assert seen.returncode == 0
+    assert len(list((tmp_path / "made").iterdir())) == 1200
+    assert (tmp_path / "made" / "1199.txt").read_text() == "1199"
+    assert "saved 1,100 more below made" in seen.stderr
+    assert seen.stderr.count("\n") == 101

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -58,7 +60,22 @@ async def test_names(session: Session, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "a/b", "/etc/passwd", "../x", "a\0b", "a" * 256, "é" * 128, "x/", "\0"]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "a//b",
+        "/etc/passwd",
+        "../x",
+        "a/../b",
+        "a\0b",
+        "a" * 256,
+        "é" * 128,
+        "x/",
+        "\0",
+        "/".join("d" * 18),
+    ],
 )
 async def test_names_that_are_none_are_refused(session: Session, name: str) -> None:
     with pytest.raises(InvalidRequest):
@@ -85,10 +102,14 @@ async def test_any_name_is_a_file_or_refused(keeper: link.Keeper, name: str, dat
             await session.put(name, data)
         except InvalidRequest:
             return
-        code = "import json, os; print(json.dumps([[n, open(n, 'rb').read().hex()] for n in os.listdir()]))"
+        code = """
+            import glob, json, os
+            files = [name for name in glob.glob("**", recursive=True, include_hidden=True) if os.path.isfile(name)]
+            print(json.dumps([[name, open(name, "rb").read().hex()] for name in files]))
+        """
         ((seen, content),) = await session.value(code)
         assert content == data.hex()
-        assert "/" not in seen
+        assert seen.encode("utf-8", "surrogateescape") == os.fsencode(name)
 
 
 async def test_a_file_does_not_go_where_the_code_points_it(session: Session) -> None:
@@ -188,14 +209,54 @@ async def test_a_forged_handle_reads_nothing(session: Session) -> None:
             await session.content(results.WorkFile("a", 10, path.encode().hex()))
 
 
-async def test_many_files_come_back_as_a_bounded_list(session: Session) -> None:
+async def test_thousands_of_files_come_back(session: Session) -> None:
     result = await session.run("for i in range(5000): open(f'{i:05}', 'w').close()")
+    assert (result.outcome.status, result.stderr) == ("completed", "")
+    assert [file.path for file in result.files] == [f"{number:05}" for number in range(5000)]
+    assert result.files_left_out == 0
+
+
+async def test_more_files_than_one_look_takes_in_are_said_to_be_left_out(session: Session) -> None:
+    result = await session.run("for i in range(20_500): open(f'{i:05}', 'w').close()", timeout=60)
     assert result.outcome.status == "completed"
-    assert len(result.files) == 1000
-    assert result.files_left_out == 4000
-    assert "4000 files" in result.outcome.message
-    assert "4000 files" in result.stderr
-    assert result.files[0].path == "00000"
+    assert 19_000 < len(result.files) <= 20_000
+    assert "more files than one look takes in" in result.outcome.message
+    assert "more files than one look takes in" in result.stderr
+    result = await session.run("import os\nos.unlink('00003')")
+    assert result.deleted == []  # what is not seen is perhaps only not looked at
+
+
+async def test_what_was_there_is_told_from_what_is_new(session: Session) -> None:
+    await session.put("input.csv", b"a,b\n")
+    result = await session.run("import os\nfor name in 'abc': open(name, 'w').write(name)\nos.mkdir('d')")
+    assert [(file.path, file.change) for file in result.files] == [(name, "created") for name in "abc"]
+    assert result.deleted == []
+    result = await session.run(
+        """
+        open("input.csv", "a").write("1,2\\n")
+        os.remove("a"); os.rename("b", "d/b"); open("e", "w").write("e"); os.replace("e", "c")
+        open(os.environ["OUTPUT_DIR"] + "/c", "w").write("another")
+        open(os.environ["OUTPUT_DIR"] + "/gone", "w").close(); os.remove(os.environ["OUTPUT_DIR"] + "/gone")
+        """
+    )
+    assert [(file.path, file.change) for file in result.files] == [
+        ("c", "modified"),
+        ("d/b", "created"),
+        ("input.csv", "modified"),
+        ("c", "created"),
+    ]
+    assert result.deleted == ["a", "b"]
+    result = await session.run("import shutil; shutil.rmtree('d'); os.mkdir('c2'); os.unlink('c')")
+    assert result.deleted == ["c", "d/b"]
+    assert (await session.run("pass")).deleted == []
+
+
+async def test_what_is_deleted_is_told_within_bounds(session: Session) -> None:
+    await session.run("for n in range(3000): open(f'{n:04}', 'w').close()")
+    result = await session.run("import os\nfor n in range(3000): os.unlink(f'{n:04}')")
+    assert result.deleted == [f"{number:04}" for number in range(1000)]
+    assert result.deleted_left_out == 2000
+    assert "2000 names of deleted files" in result.outcome.message
 
 
 async def test_a_tree_without_an_end_is_bounded(session: Session) -> None:
@@ -335,7 +396,7 @@ async def test_many_files_and_imports_in_the_message_that_makes_the_session(keep
     await keeper.close("many")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "\ud800"])
+@pytest.mark.parametrize("name", ["", "a//b", "\ud800"])
 async def test_a_name_that_is_none_in_the_message_that_makes_the_session(
     keeper: link.Keeper, name: str
 ) -> None:

@@ -62,7 +62,16 @@ def test_a_result_as_a_document() -> None:
                     "text/html": "\N{REPLACEMENT CHARACTER}",
                 },
             },
-            {"type": "error", "ename": "ValueError", "evalue": "no", "traceback": ["Traceback"]},
+            {
+                "type": "error",
+                "ename": "ValueError",
+                "evalue": "no",
+                "traceback": ["Traceback"],
+                "brief": [],
+                "frames": [],
+                "values": [],
+                "hint": None,
+            },
         ],
         "files": [
             {
@@ -71,9 +80,12 @@ def test_a_result_as_a_document() -> None:
                 "path": "d/a.csv",
                 "mime_type": "text/csv",
                 "size_bytes": 3,
+                "change": "created",
+                "holds": 0,
                 "chart": None,
             }
         ],
+        "deleted": [],
         "usage": {"wall_seconds": 1.5, "cpu_seconds": 0.5, "peak_memory_bytes": 10},
         "isolation": {"level": "limited", "missing": []},
         "laps": {"run": 1500.0},

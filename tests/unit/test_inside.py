@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from belljar import layout
 from belljar.errors import JailUnavailable
 from belljar.keeper import inside
 
@@ -18,10 +19,11 @@ import importlib, json, sys, zipfile
 archive = sys.argv[1]
 sys.path.insert(0, archive)
 for name in zipfile.ZipFile(archive).namelist():
-    if name != "__main__.py":
+    if name != "__main__.py" and name.endswith(".py"):
         importlib.import_module(name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
 files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
-print(json.dumps(files))
+import belljar.guest.cell as cell
+print(json.dumps([files, cell.Guest.serve.__code__.co_filename]))
 """
 
 
@@ -35,7 +37,8 @@ def archive(tmp_path: Path) -> Path:
 
 def test_it_holds_the_inside_and_nothing_else_of_belljar(archive: Path) -> None:
     names = zipfile.ZipFile(archive).namelist()
-    assert {name.split("/")[1] for name in names if name.startswith("belljar/")} == {
+    sources = [name for name in names if name.endswith(".py")]
+    assert {name.split("/")[1] for name in sources if name.startswith("belljar/")} == {
         "__init__.py",
         "frames.py",
         "kernel.py",
@@ -44,14 +47,16 @@ def test_it_holds_the_inside_and_nothing_else_of_belljar(archive: Path) -> None:
         "zygote",
         "guest",
     }
-    assert all(name.endswith(".py") for name in names)
+    assert set(names) - set(sources) == {f"{name}c" for name in sources if name != "__main__.py"}
 
 
 def test_it_imports_without_any_package(archive: Path) -> None:
     asked = [sys.executable, "-I", "-S", "-c", _IMPORT_ALL, str(archive)]
     answer = subprocess.run(asked, capture_output=True, text=True, env={}, timeout=60)
     assert answer.returncode == 0, answer.stderr
-    loaded: dict[str, str | None] = json.loads(answer.stdout)
+    loaded: dict[str, str | None]
+    loaded, place = json.loads(answer.stdout)
+    assert place == f"{layout.INSIDE}/belljar/guest/cell.py"  # compiled, and with no path of this machine
     assert "belljar.zygote.forkserver" in loaded
     assert "belljar.guest.cell" in loaded
     for name, file in loaded.items():
@@ -89,3 +94,16 @@ def test_a_runtime_is_described() -> None:
     assert runtime.version == sys.version.split()[0]
     assert str(runtime.base_prefix) == sys.base_prefix
     assert "pytest" in runtime.packages
+
+
+def test_a_python_of_another_version_takes_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inside, "MAGIC_NUMBER", b"\1\2\r\n")
+    path = tmp_path / "inside.zip"
+    with path.open("wb") as file:
+        inside.write_zip(file)
+    asked = [sys.executable, "-I", "-S", "-c", _IMPORT_ALL, str(path)]
+    answer = subprocess.run(asked, capture_output=True, text=True, env={}, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)[1] == f"{path}/belljar/guest/cell.py"

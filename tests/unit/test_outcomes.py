@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from belljar.keeper.outcomes import Decided, Ending, decide
-from belljar.wire.execution import MIB, Limits
+from belljar.wire.execution import MIB, ErrorOutput, Limits
 
 LIMITS = Limits(memory_bytes=100 * MIB)
 VALUES = {**LIMITS.model_dump(), "timeout_seconds": 30.0, "disk_inodes": 1024.0}
@@ -112,6 +112,16 @@ def test_out_of_memory_names_limit_and_peak() -> None:
     assert "peak 77 MiB" in message
 
 
+def test_out_of_memory_tells_where_it_was_that_near() -> None:
+    near = {"ename": "MemoryError", "evalue": "", "traceback": ["a"], "brief": ["a"], "frames": []}
+    seen = decided(oom_kills=1, exit_status=-9, near=near)
+    assert seen.raised is not None
+    assert seen.raised["traceback"] == ["a"]
+    assert seen.raised["hint"].startswith("The session has ")
+    for other in ({"exit_status": -9}, {"stop": "timed_out"}, {}):
+        assert decided(near=near, **other).raised is None
+
+
 def test_the_limit_is_named_with_its_value_and_the_peak() -> None:
     reached = decided(stop="pids", was_killed=True).outcome
     assert reached.limit is not None
@@ -135,6 +145,10 @@ def test_what_the_code_raised_when_it_was_stopped_is_shown() -> None:
             "ename": "OSError",
             "evalue": "[Errno 28]",
             "traceback": ["a", "b"],
+            "brief": [],
+            "frames": [],
+            "values": [],
+            "hint": None,
         }
 
 
@@ -165,6 +179,43 @@ _words = st.fixed_dictionaries(
         "body": st.binary(max_size=60) | _values.map(lambda value: json.dumps(value).encode()),
     },
 )
+
+
+_FRAME = {"file": "<cell 1>", "line": 3, "function": "f", "code": "f()", "is_own": True, "left_out": 2}
+
+
+def _told(**more: Any) -> dict[str, Any]:
+    body = {"ename": "OSError", "evalue": "", "traceback": ["a"]} | more
+    found = decided(finished={"status": "raised", "return_code": 1, "body": json.dumps(body).encode()}).raised
+    assert found is not None
+    return found
+
+
+def test_what_helps_to_mend_code_is_told_within_bounds() -> None:
+    value = {"name": "x", "type": "int", "text": "3"}
+    told = _told(brief=["b"], frames=[_FRAME], values=[value], hint="h")
+    assert (told["brief"], told["frames"], told["values"], told["hint"]) == (["b"], [_FRAME], [value], "h")
+    told = _told(
+        brief=["b"] * 9000,
+        frames=[_FRAME | {"code": "c" * 9000, "line": -1, "left_out": 1e300, "is_own": 1}] * 900,
+        values=[{"name": "x", "type": "int", "text": "3" * 9000}] * 900,
+        hint="h" * 9000,
+    )
+    assert len(told["brief"]) == 2000
+    assert len(told["frames"]) == 32
+    assert told["frames"][0] == _FRAME | {"code": "c" * 1000, "line": None, "left_out": 0, "is_own": False}
+    assert len(told["values"]) == 16
+    assert len(told["values"][0]["text"]) == len(told["hint"]) == 1000
+
+
+_KEYS = ("brief", "frames", "values", "hint")
+
+
+@given(st.fixed_dictionaries({}, optional={name: _values | st.lists(_values, max_size=3) for name in _KEYS}))
+def test_forged_help_has_a_right_shape_or_is_left_out(more: dict[str, Any]) -> None:
+    told = _told(**more)
+    assert told["ename"] == "OSError"
+    ErrorOutput(**told)
 
 
 @given(_words)

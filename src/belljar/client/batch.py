@@ -18,6 +18,8 @@ from belljar.wire.execution import BatchItem, BatchLine, Execution, ExecutionFil
 from belljar.wire.media import media_type
 
 _names = itertools.count(1)
+_NAMED = 1000
+"""Files in one answer."""
 
 
 async def run(
@@ -99,8 +101,16 @@ async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) ->
             path=file.path,
             mime_type=media_type(file.path, b""),
             size_bytes=file.size_bytes,
+            change=file.change,
             chart=file.chart,
         )
-        for file in result.files
+        for file in result.files[:_NAMED]
     ]
-    return document.execution(result, container=None, files=made, isolation=keeper.description.isolation)
+    more = len(result.files) - len(made)
+    return document.execution(
+        result,
+        container=None,
+        also=f"It made {more:,} more files." if more else "",
+        files=made,
+        isolation=keeper.description.isolation,
+    )

@@ -126,6 +126,7 @@ async def _keep(
         path=file.path,
         mime_type=media_type(file.path, head),
         size_bytes=file.size_bytes,
+        change=file.change,
         chart=file.chart,
     )
 
@@ -172,7 +173,7 @@ def _enter(name: str, fd: int) -> int:
 
 def _harmless(part: str) -> str:
     """Without what a terminal, a shell or another program would take for something else than a result."""
-    clean = "".join("_" if ord(c) < 32 or c in '\\:*?"<>|\x7f' else c for c in part)
+    clean = results.harmless(part)
     return f"_{clean}" if clean.startswith((".", "-")) or not clean else clean
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -130,9 +130,13 @@ def from_validation(error: ValidationError, prefix: str = "") -> InvalidRequest:
     return InvalidRequest(f"{path}: {first['msg']}" if path else str(first["msg"]))
 
 
+Streamed = Callable[[str, str], int | None]
+"""The largest body of a method and path that is read as it comes in; None where it is read whole."""
+
+
 class Envelope:
     """ASGI middleware around everything else. It alone answers errors, and reads bodies: but for those of the methods
-    and paths that are `streamed`, each with its own limit, which the application reads as they come in.
+    and paths that are `streamed`, which have limits of their own and are read by the application as they come in.
     """
 
     def __init__(
@@ -140,7 +144,7 @@ class Envelope:
         app: ASGIApp,
         access: Access,
         max_body_bytes: int,
-        streamed: Mapping[tuple[str, str], int],
+        streamed: Streamed,
         under_way: UnderWay,
         telemetry: Telemetry,
         ledger: Ledger,
@@ -169,7 +173,7 @@ class Envelope:
             parent = passed_on(Headers(scope=scope))
             activity.trace = self._tracing.begin(scope["method"], parent, activity.request_id)
         answer = _Answer(send, activity)
-        streamed_limit = self._streamed.get((scope["method"], scope["path"]))
+        streamed_limit = self._streamed(scope["method"], scope["path"])
         body = _Body(scope, receive, streamed_limit or self._max_body_bytes, self._silence_seconds)
         with self._under_way.track(activity):
             try:

@@ -1,4 +1,4 @@
-"""Code without a model: one execution, and containers by name."""
+"""Code without a model: one execution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from belljar import document, errors, link, results
 from belljar.gateway import attachments, tokens
-from belljar.gateway.access import Client
 from belljar.gateway.envelope import Activity, from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.kept import run_code
@@ -22,7 +21,6 @@ from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
 from belljar.logged import clipped
 from belljar.wire import media
-from belljar.wire.charts import Chart
 from belljar.wire.execution import (
     Execution,
     ExecutionFile,
@@ -31,7 +29,6 @@ from belljar.wire.execution import (
     LimitsRequest,
 )
 from belljar.wire.ids import new_id
-from belljar.wire.resources import ContainerDocument, ContainerRequest, rfc3339
 
 log = structlog.get_logger("belljar.gateway")
 
@@ -57,7 +54,7 @@ async def run(
 ) -> Execution:
     """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards."""
     execution_id = new_id("exec")
-    limits = _limits(parts, asked.limits)
+    limits = limits_of(parts, asked.limits)
     client = activity.client
     files = parts.files.of(client.tenant, client.most_stored_bytes)
     inputs = await _inputs(files, asked)
@@ -83,7 +80,8 @@ async def run(
         execution_id=execution_id,
         container=container.id if asked.container is not None else None,
         restored=restored,
-        files=[_file(file, ran.charts.get(file.id)) for file in ran.files],
+        also=ran.archive.word if ran.archive is not None else "",
+        files=[_file(file, ran) for file in ran.files],
         isolation=parts.placement.description.isolation,
     )
 
@@ -136,29 +134,8 @@ async def _run_in(
     return ran, session.restored
 
 
-async def create_container(parts: Parts, asked: ContainerRequest, client: Client) -> ContainerDocument:
-    limits = _limits(parts, asked.limits)
-    container = await parts.placement.create(limits, client.tenant, client.most_containers)
-    return _document(parts, container)
-
-
-def container_document(parts: Parts, container_id: str, client: Client) -> ContainerDocument:
-    return _document(parts, parts.placement.find(container_id, client.tenant))
-
-
-def _document(parts: Parts, container: Container) -> ContainerDocument:
-    return ContainerDocument(
-        id=container.id,
-        created_at=rfc3339(container.created_at),
-        last_used_at=rfc3339(container.last_used_at),
-        expires_at=rfc3339(container.expires_at),
-        limits=container.limits,
-        isolation=parts.placement.description.isolation,
-        state=container.state,
-    )
-
-
-def _limits(parts: Parts, asked: LimitsRequest | None) -> Limits:
+def limits_of(parts: Parts, asked: LimitsRequest | None) -> Limits:
+    """The settings' limits, but for those that are asked for. Raises InvalidRequest."""
     try:
         return parts.settings.limits(asked)
     except ValidationError as error:
@@ -204,12 +181,15 @@ async def _inputs(files: TenantFiles, asked: ExecutionRequest) -> Inputs:
     return found
 
 
-def _file(file: File, chart: Chart | None) -> ExecutionFile:
+def _file(file: File, ran: Ran) -> ExecutionFile:
+    is_archive = ran.archive is not None and file.id == ran.archive.file_id
     return ExecutionFile(
         file_id=file.id,
         filename=file.filename,
         path=file.path,
         mime_type=file.mime_type,
         size_bytes=file.size_bytes,
-        chart=chart,
+        change="modified" if file.id in ran.modified else "created",
+        holds=len(ran.archive.paths) if ran.archive is not None and is_archive else 0,
+        chart=ran.charts.get(file.id),
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from belljar import errors, link, results
+from belljar.gateway.bundle import split
 from belljar.gateway.files import StorageQuotaExceeded, TenantFiles
 from belljar.gateway.placement import Session
 from belljar.gateway.store import File
-from belljar.gateway.tools import Image, Ran
+from belljar.gateway.tools import Archive, Image, Ran
 from belljar.wire import media
 from belljar.wire.charts import Chart
 
@@ -29,14 +30,25 @@ class _Kept:
     seen: set[str] = field(default_factory=set)
     """The ids of charts that are among the images."""
     image_bytes_left: int = INLINE_IMAGE_BYTES
+    modified: set[str] = field(default_factory=set)
+    archive: Archive | None = None
     not_kept: list[str] = field(default_factory=list)
     """Names of what there was no room for."""
 
     def ran(self, result: results.Result, call: int | None = None) -> Ran:
         if self.not_kept:
             result = _with_word(result, call, f"Not kept, for want of room: {', '.join(self.not_kept)}")
-        shown = frozenset(self.shown)
-        return Ran(result, self.files, self.figures, self.images, shown, call, charts=self.charts)
+        return Ran(
+            result,
+            self.files,
+            self.figures,
+            self.images,
+            frozenset(self.shown),
+            call,
+            modified=frozenset(self.modified),
+            archive=self.archive,
+            charts=self.charts,
+        )
 
 
 async def run_code(
@@ -57,8 +69,7 @@ async def run_code(
     for output in result.outputs:
         if isinstance(output, results.Display) and keep_figures:
             await _keep_figure(output, kept, files, session.container_id)
-    for file in result.files:
-        await _keep_file(file, kept, files, session)
+    await _keep_files(result.files, kept, files, session)
     return kept.ran(result)
 
 
@@ -66,9 +77,8 @@ async def run_calls(session: Session, what: link.Run, files: TenantFiles) -> lis
     """Run shell commands and edits side by side, and keep the files of each. Raises as `run_code` does."""
     result = await session.execute(what)
     kept = [_Kept() for _ in what.calls]
-    for file in result.files:
-        assert file.call is not None
-        await _keep_file(file, kept[file.call], files, session)
+    for call, own in enumerate(kept):
+        await _keep_files([file for file in result.files if file.call == call], own, files, session)
     return [own.ran(result, call) for call, own in enumerate(kept)]
 
 
@@ -103,6 +113,27 @@ async def _keep_figure(output: results.Display, kept: _Kept, files: TenantFiles,
             kept.seen.add(output.chart.id)
 
 
+async def _keep_files(
+    made: Sequence[results.WorkFile], kept: _Kept, files: TenantFiles, session: Session
+) -> None:
+    """Keep files one by one, and where there are many the rest as one archive."""
+    separate, bundle = split(made)
+    for file in separate:
+        await _keep_file(file, kept, files, session)
+    if bundle is None:
+        return
+    body = bundle.pieces(session.read)
+    try:
+        saved = await files.keep(bundle.name, body, container_id=session.container_id)
+    except StorageQuotaExceeded:
+        kept.not_kept.append(f"{bundle.name}, with {len(bundle.files):,} files")
+        return
+    finally:
+        await body.aclose()
+    kept.files.append(saved.file)
+    kept.archive = Archive(saved.file.id, bundle.name, bundle.packed)
+
+
 async def _keep_file(file: results.WorkFile, kept: _Kept, files: TenantFiles, session: Session) -> None:
     most = kept.image_bytes_left
     try:
@@ -115,6 +146,8 @@ async def _keep_file(file: results.WorkFile, kept: _Kept, files: TenantFiles, se
     except errors.InvalidRequest:
         return  # a process that the code left behind removed it meanwhile
     kept.files.append(saved.file)
+    if file.change == "modified":
+        kept.modified.add(saved.file.id)
     chart = file.chart
     if chart is not None:
         kept.charts[saved.file.id] = chart

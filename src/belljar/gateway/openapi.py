@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.gateway import form, listing, models, profiles, tokens, totals
+from belljar.gateway import containers, form, listing, models, profiles, tokens, totals
 from belljar.gateway.access import OPEN_PATHS
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
@@ -30,6 +30,10 @@ from belljar.wire.messages import Message
 from belljar.wire.resources import (
     ContainerDeleted,
     ContainerDocument,
+    ContainerFileDeleted,
+    ContainerFileDocument,
+    ContainerFileList,
+    ContainerList,
     ContainerRequest,
     ErrorDocument,
     FileDeleted,
@@ -97,6 +101,11 @@ _FILE_FORM: Content = {
         "required": ["file"],
     }
 }
+_NAME = r"(?!\.{1,2}(/|$))(?!\.belljar-)[^/\u0000-\u001f\u007f]{1,60}"
+_PARTS: dict[str, Schema] = {
+    # Names may be longer where they are in ASCII: the limit is one of bytes.
+    "path": {**TEXT, "pattern": f"^{_NAME}(/{_NAME}){{0,16}}$"},
+}
 _ID: Schema = {**TEXT, "pattern": f"^{listing.ID_PATTERN}$"}
 _TIME: Schema = {**TEXT, "pattern": f"^{totals.TIME}$"}
 _BETAS = _header(
@@ -117,6 +126,7 @@ _KEYS: Schema = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The same key, in `authorization`."},
 }
 _RUNS = (402, 429, 503, 529)
+_PLACES = (429, 503, 529)
 _ASKS = (502, 503, 504)
 _HEADERS = {
     "request-id": {"description": "The id of this request, as in errors.", "required": True, "schema": TEXT},
@@ -201,8 +211,37 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             is_body_needed=False,
             errors=(429, 503, 529),
         ),
+        "GET /v1/containers": Operation(
+            "The containers of the tenant, the newest first",
+            _json(ContainerList),
+            parameters=(
+                _query(
+                    "limit",
+                    {"type": "integer", "minimum": 1, "maximum": containers.MOST},
+                    "Containers on a page; else 20.",
+                ),
+                _query("after_id", TEXT, "Older than this container."),
+            ),
+            errors=(400,),
+        ),
         "GET /v1/containers/{id}": Operation("A container", _json(ContainerDocument), errors=(404,)),
         "DELETE /v1/containers/{id}": Operation("End a container", _json(ContainerDeleted), errors=(404,)),
+        "GET /v1/containers/{id}/files": Operation(
+            "What lies in a container's working directory", _json(ContainerFileList), errors=(404, *_PLACES)
+        ),
+        "GET /v1/containers/{id}/files/{path}": Operation(
+            "The bytes of a file there", {"*/*": _BYTES}, errors=(400, 404, *_PLACES)
+        ),
+        "PUT /v1/containers/{id}/files/{path}": Operation(
+            "Write a file there",
+            _json(ContainerFileDocument),
+            {"*/*": _BYTES},
+            is_body_needed=False,
+            errors=(404, *_PLACES),
+        ),
+        "DELETE /v1/containers/{id}/files/{path}": Operation(
+            "Delete a file there", _json(ContainerFileDeleted), errors=(400, 404, *_PLACES)
+        ),
         "POST /v1/containers/{id}/charts/{chart_id}": Operation(
             "A chart of an earlier run, drawn again",
             {media: _BYTES if media != MEDIA_TYPES["svg"] else TEXT for media in MEDIA_TYPES.values()},
@@ -293,9 +332,9 @@ def _schemas(table: Mapping[str, Operation]) -> dict[str, Schema]:
 
 def _described(name: str, operation: Operation) -> Schema:
     parameters = list(operation.parameters)
-    for at, parameter in enumerate(re.findall(r"\{(\w+)\}", name)):
-        schema = {**TEXT, "minLength": 1}
-        parameters.insert(at, {"name": parameter, "in": "path", "required": True, "schema": schema})
+    for at, part in enumerate(re.findall(r"\{(\w+)\}", name)):
+        schema = _PARTS.get(part, {**TEXT, "minLength": 1})
+        parameters.insert(at, {"name": part, "in": "path", "required": True, "schema": schema})
     errors = {500, *operation.errors, *((400, 413) if operation.body is not None else ())}
     if name.partition(" ")[2] not in OPEN_PATHS:
         errors |= {401, 429}  # the API key

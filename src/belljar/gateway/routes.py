@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
@@ -24,6 +24,7 @@ from belljar.errors import InvalidRequest, NotFound
 from belljar.gateway import (
     batch,
     charts,
+    containers,
     executions,
     listing,
     live,
@@ -36,7 +37,7 @@ from belljar.gateway import (
     totals,
 )
 from belljar.gateway.access import Client, shown_key
-from belljar.gateway.envelope import ThreadUnsupported, activity_of, from_validation
+from belljar.gateway.envelope import Streamed, ThreadUnsupported, activity_of, from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.form import FORM_BYTES, Form
 from belljar.gateway.frame import json_bytes
@@ -58,6 +59,8 @@ from belljar.wire.resources import (
     TierHealth,
     TokenCount,
 )
+
+_CONTAINER_FILE = re.compile("/v1/containers/[^/]+/files/")
 
 M = TypeVar("M", bound=BaseModel)
 # What a run made is hostile: no browser may take it for a page of ours.
@@ -176,11 +179,16 @@ def _at_once(asked: str | None, most: int) -> int:
 
 async def create_container(request: Request) -> Response:
     asked = _validated(ContainerRequest, await _document(request, may_be_empty=True))
-    return _json(json_of(await executions.create_container(_parts(request), asked, _client(request))))
+    return _json(json_of(await containers.create(_parts(request), asked, _client(request))))
+
+
+async def list_containers(request: Request) -> Response:
+    query = request.query_params.multi_items()
+    return _json(json_of(containers.page(_parts(request), query, _client(request))))
 
 
 async def read_container(request: Request) -> Response:
-    found = executions.container_document(_parts(request), request.path_params["id"], _client(request))
+    found = containers.read(_parts(request), request.path_params["id"], _client(request))
     return _json(json_of(found))
 
 
@@ -190,6 +198,35 @@ async def delete_container(request: Request) -> Response:
     placement.find(container_id, _client(request).tenant)
     await placement.delete(container_id, "it was deleted")
     return _json(json_of(ContainerDeleted(id=container_id)))
+
+
+async def list_container_files(request: Request) -> Response:
+    return _json(json_of(await containers.list_files(_parts(request), *_container(request))))
+
+
+async def put_container_file(request: Request) -> Response:
+    container_id, client = _container(request)
+    path, body = request.path_params["path"], request.stream()
+    return _json(json_of(await containers.put_file(_parts(request), container_id, path, body, client)))
+
+
+async def read_container_file(request: Request) -> Response:
+    container_id, client = _container(request)
+    path = request.path_params["path"]
+    file, mime_type, pieces = await containers.open_file(_parts(request), container_id, path, client)
+    return _download(path.rpartition("/")[2], file.size_bytes, mime_type, pieces)
+
+
+async def delete_container_file(request: Request) -> Response:
+    container_id, client = _container(request)
+    path = request.path_params["path"]
+    return _json(json_of(await containers.delete_file(_parts(request), container_id, path, client)))
+
+
+def _container(request: Request) -> tuple[str, Client]:
+    """The container that a path names, and who asks."""
+    container_id = activity_of(request.scope).container_id = request.path_params["id"]
+    return container_id, _client(request)
 
 
 async def draw_chart(request: Request) -> Response:
@@ -227,12 +264,16 @@ async def read_file_content(request: Request) -> Response:
         raise FileNotDownloadable(
             f"The file {file.id} was uploaded, and only files that code has made can be downloaded. Use your own copy."
         )
+    return _download(file.filename, file.size_bytes, file.mime_type, pieces)
+
+
+def _download(filename: str, size_bytes: int, mime_type: str, pieces: AsyncIterator[bytes]) -> Response:
     headers = {
-        "content-disposition": _disposition(file.filename),
-        "content-length": str(file.size_bytes),
+        "content-disposition": _disposition(filename),
+        "content-length": str(size_bytes),
         **_HOSTILE,
     }
-    return StreamingResponse(pieces, headers=headers, media_type=file.mime_type)
+    return StreamingResponse(pieces, headers=headers, media_type=mime_type)
 
 
 async def delete_file(request: Request) -> Response:
@@ -290,8 +331,13 @@ def routes() -> list[Route]:
         Route("/v1/executions", create_execution, methods=["POST"]),
         Route("/v1/executions/batch", create_batch, methods=["POST"]),
         Route("/v1/containers", create_container, methods=["POST"]),
+        Route("/v1/containers", list_containers, methods=["GET"]),
         Route("/v1/containers/{id}", read_container, methods=["GET"]),
         Route("/v1/containers/{id}", delete_container, methods=["DELETE"]),
+        Route("/v1/containers/{id}/files", list_container_files, methods=["GET"]),
+        Route("/v1/containers/{id}/files/{path:path}", read_container_file, methods=["GET"]),
+        Route("/v1/containers/{id}/files/{path:path}", put_container_file, methods=["PUT"]),
+        Route("/v1/containers/{id}/files/{path:path}", delete_container_file, methods=["DELETE"]),
         Route("/v1/containers/{id}/charts/{chart_id}", draw_chart, methods=["POST"]),
         Route("/v1/files", create_file, methods=["POST"]),
         Route("/v1/files", list_files, methods=["GET"]),
@@ -305,9 +351,17 @@ def routes() -> list[Route]:
     ]
 
 
-def streamed(settings: Settings) -> Mapping[tuple[str, str], int]:
-    """Requests whose bodies are read as they come in, and the largest body of each."""
-    return {("POST", "/v1/files"): settings.max_file_bytes + FORM_BYTES}
+def streamed(settings: Settings) -> Streamed:
+    """Of requests whose bodies are read as they come in, the largest body; None of all others."""
+
+    def limit(method: str, path: str) -> int | None:
+        if (method, path) == ("POST", "/v1/files"):
+            return settings.max_file_bytes + FORM_BYTES
+        if method == "PUT" and _CONTAINER_FILE.match(path):
+            return settings.max_file_bytes
+        return None
+
+    return limit
 
 
 def route_names(endpoints: list[Route]) -> dict[Any, str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from belljar import results
 from belljar.gateway.history import tool_result
 from belljar.gateway.placement import Container
 from belljar.gateway.search import citing
+from belljar.gateway.store import File
 from belljar.gateway.tokens import cut
 from belljar.gateway.tools import Edited, Failed, Image, Outcome, Ran, Searched
 
@@ -105,10 +107,22 @@ def _in_words(images: Sequence[Image]) -> str:
 
 
 def printed(ran: Ran) -> str:
-    """What a run wrote, and the value of its last expression, as one text."""
+    """What a run wrote, and the value of its last expression, as one text; an exception with what helps to mend it."""
     values = ran.values if ran.call is None else []
-    parts = [ran.stdout.rstrip("\n"), *values, ran.stderr.rstrip("\n")]
+    parts = [ran.stdout.rstrip("\n"), *values, _with_help(ran).rstrip("\n")]
     return "\n".join(part for part in parts if part)
+
+
+def _with_help(ran: Ran) -> str:
+    """stderr, in which the traceback is the one in brief, with the values and the hint behind it."""
+    raised = next((o for o in ran.result.outputs if isinstance(o, results.Raised)), None)
+    if raised is None or ran.call is not None:
+        return ran.stderr
+    plain = "\n".join(raised.traceback)
+    if not plain:  # the guest has said nothing that we understood
+        return "\n".join([ran.stderr.rstrip("\n"), *raised.notes])
+    before, _, behind = ran.stderr.rpartition(plain)
+    return before + "\n".join([*(raised.brief or [plain]), *raised.notes]) + behind
 
 
 def _notes(ran: Ran) -> str:
@@ -116,17 +130,29 @@ def _notes(ran: Ran) -> str:
     if ran.figures:
         notes.append(f"{len(ran.figures)} figure(s) were shown to the user.")
     if ran.files:
-        listed = [
-            f"{file.path} ({file.mime_type}, {file.size_bytes} bytes)" for file in ran.files[:_LISTED_FILES]
-        ]
+        listed = [_listed(file, ran) for file in ran.files[:_LISTED_FILES]]
         left_out = ran.result.files_left_out if ran.call is None else 0
         more = len(ran.files) + left_out - len(listed)
         notes.append(
             f"Files handed to the user: {', '.join(listed)}{f' and {more} more' if more > 0 else ''}."
         )
+    if ran.archive is not None:
+        notes.append(ran.archive.word)
+    if ran.result.deleted and ran.call is None:
+        gone = ran.result.deleted[:_LISTED_FILES]
+        more = len(ran.result.deleted) + ran.result.deleted_left_out - len(gone)
+        notes.append(f"Deleted: {', '.join(gone)}{f' and {more} more' if more > 0 else ''}.")
+    outcome = ran.result.outcome
+    if outcome.limit is not None and ran.call is None and outcome.status in {"completed", "raised", "exited"}:
+        notes.append(outcome.message)  # of a limit that the kernel has held a part of it to
     if ran.return_code not in {0, 1} or (ran.call is not None and ran.return_code == 1):
         notes.append(f"Return code: {ran.return_code}.")
     return " ".join(notes)
+
+
+def _listed(file: File, ran: Ran) -> str:
+    was_there = ", changed" if file.id in ran.modified else ""
+    return f"{file.path} ({file.mime_type}, {file.size_bytes} bytes{was_there})"
 
 
 def _text(text: str) -> Block:

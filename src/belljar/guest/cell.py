@@ -365,11 +365,18 @@ class Guest:
         return 1
 
     def _raised(self, error: BaseException) -> Message:
+        more: dict[str, Any] = {}
         try:
-            lines = _traceback(error)
+            described = _described(error)
+            lines = "".join(described.format()).rstrip("\n").splitlines()
             value = str(error)
         except BaseException as second:  # an exception whose own methods raise
             lines, value = [f"{type(error).__name__} (and describing it raised {type(second).__name__})"], ""
+        else:
+            with contextlib.suppress(Exception):  # the plain traceback is told in any case
+                from belljar.guest import faults  # which code that does not raise does without
+
+                more = faults.described(error, described)
         text = "\n".join(lines)
         if len(text) > _MAX_TRACEBACK:
             half = _MAX_TRACEBACK // 2
@@ -378,8 +385,10 @@ class Guest:
             "ename": type(error).__name__,
             "evalue": value[:_MAX_TRACEBACK],
             "traceback": text.splitlines(),
+            **more,
         }
-        return Message("finished", {"status": "raised", "return_code": 1}, json.dumps(body).encode())
+        told = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        return Message("finished", {"status": "raised", "return_code": 1}, told)
 
 
 def _compile(tree: ast.Module | ast.Expression, filename: str) -> CodeType:
@@ -398,8 +407,8 @@ def _is_quiet(code: str, last: Any) -> bool:
     return any(";" in line.partition("#")[0] for line in behind)
 
 
-def _traceback(error: BaseException) -> list[str]:
-    """The lines of the traceback, from the user's first frame on."""
+def _described(error: BaseException) -> traceback.TracebackException:
+    """The traceback from the user's first frame on."""
     described = traceback.TracebackException.from_exception(error)
     seen: set[int] = set()
     part: traceback.TracebackException | None = described
@@ -411,4 +420,4 @@ def _traceback(error: BaseException) -> list[str]:
                 part.stack.pop(0)
         part.stack[:] = [frame for frame in part.stack if "inside.zip" not in frame.filename]
         part = part.__cause__ or part.__context__
-    return "".join(described.format()).rstrip("\n").splitlines()
+    return described

@@ -8,6 +8,7 @@ the session's own.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,10 +17,8 @@ from typing import Any
 
 from belljar import kernel
 
-MAX_FILES = 1000
-"""How many files one run gives back."""
 MAX_ENTRIES = 20_000
-"""How many directory entries one look takes in."""
+"""How many directory entries one look takes in, and so the most files that one run gives back."""
 _FEW_ENTRIES = 48
 MAX_PATHS_BYTES = 2 * 1024 * 1024
 """Of all paths that one look keeps, which is some hundred for each entry: they could have 4,096."""
@@ -40,8 +39,11 @@ class Seen:
     changed_ns: int
 
 
-Listing = dict[bytes, Seen]
-"""By path relative to the files directory."""
+class Listing(dict[bytes, Seen]):
+    """What was seen, by path relative to the files directory."""
+
+    is_whole = True
+    """Nothing was left out for being too much: what is not in it is not there."""
 
 
 def look(files_fd: int, *tops: bytes, max_depth: int = MAX_DEPTH) -> Listing:
@@ -61,6 +63,20 @@ def is_directory(files_fd: int, path: bytes) -> bool:
     return True
 
 
+def find(files_fd: int, path: bytes) -> Seen:
+    """A regular file, with no link on the way. Raises OSError where there is none."""
+    fd = kernel.openat2(files_fd, path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(fd)
+    finally:
+        os.close(fd)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(errno.ENOENT, "it is no regular file")
+    return Seen(status.st_ino, status.st_size, status.st_ctime_ns)
+
+
 def look_quickly(files_fd: int, *tops: bytes) -> Listing | None:
     """The same where it takes microseconds; None where there is more to be seen."""
     found, budget = _look(files_fd, tops, _FEW_ENTRIES)
@@ -71,7 +87,7 @@ def _look(
     files_fd: int, tops: Sequence[bytes], budget: int, max_depth: int = MAX_DEPTH
 ) -> tuple[Listing, int]:
     """What was found, and what is left of the budget: nothing of it where not all was seen."""
-    found: Listing = {}
+    found = Listing()
     room = MAX_PATHS_BYTES
     pending = [(top, 0) for top in reversed(tops)]
     while pending and budget > 0 and room > 0:
@@ -85,7 +101,10 @@ def _look(
             budget -= len(names)
             for name in names:
                 whole = path + b"/" + name
-                if name in _SKIPPED or is_ours(name) or len(whole) > min(room, _PATH_BYTES):
+                if name in _SKIPPED or is_ours(name):
+                    continue
+                if len(whole) > min(room, _PATH_BYTES):
+                    found.is_whole = False
                     continue
                 with contextlib.suppress(OSError):
                     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -97,7 +116,9 @@ def _look(
                         room -= len(whole)
         finally:
             os.close(directory)
-    return dict(sorted(found.items())), budget
+    in_order = Listing(sorted(found.items()))
+    in_order.is_whole = found.is_whole and not pending and budget > 0
+    return in_order, budget
 
 
 def _names(directory_fd: int, limit: int) -> Iterator[bytes]:
@@ -113,14 +134,18 @@ def changed(before: Listing, after: Listing) -> list[tuple[bytes, Seen]]:
     return [(path, seen) for path, seen in after.items() if before.get(path) != seen]
 
 
-def within(files: list[dict[str, Any]], most_bytes: int) -> list[dict[str, Any]]:
-    """As many of the files, {size_bytes, …}, as one run gives back.
+def deleted(before: Listing, after: Listing) -> list[bytes]:
+    """What is not there any more; nothing where that cannot be told."""
+    return [path for path in before if path not in after] if after.is_whole else []
 
-    Together they are no larger than the session's disk: several names of one file, and files with holes, could be.
+
+def within(files: list[dict[str, Any]], most_bytes: int) -> list[dict[str, Any]]:
+    """As many of the files, {size_bytes, …}, as are together no larger than the session's disk: several names of one
+    file, and files with holes, could be.
     """
     kept: list[dict[str, Any]] = []
     for file in files:
-        if len(kept) < MAX_FILES and file["size_bytes"] <= most_bytes:
+        if file["size_bytes"] <= most_bytes:
             most_bytes -= file["size_bytes"]
             kept.append(file)
     return kept
@@ -160,21 +185,28 @@ def mend(files_fd: int, directories: Iterable[bytes], *, owner: int) -> None:
 
 
 def rename(files_fd: int, directory: bytes, old: bytes, new: bytes, *, owner: int) -> None:
-    """Give a file in `directory` another name, replacing what has it. Runs in a thread of its own, like `write`."""
-    with acting_as(owner):
-        fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.rename(old, new, src_dir_fd=fd, dst_dir_fd=fd)
-        finally:
-            os.close(fd)
+    """Give a file in `directory` another path there, replacing what has it; directories above it are made. Runs in a
+    thread of its own, like `write`."""
+    with acting_as(owner), contextlib.ExitStack() as stack:
+        from_fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
+        stack.callback(os.close, from_fd)
+        above, fd = directory, from_fd
+        *parents, last = new.split(b"/")
+        for name in parents:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=fd)
+            above += b"/" + name
+            fd = kernel.openat2(files_fd, above, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            stack.callback(os.close, fd)
+        os.rename(old, last, src_dir_fd=from_fd, dst_dir_fd=fd)
 
 
-def remove(files_fd: int, directory: bytes, name: bytes) -> None:
-    """Delete a file in `directory`, if it is there."""
+def remove(files_fd: int, path: bytes) -> None:
+    """Delete a file, or a link. Raises OSError where there is none."""
+    directory, _, name = path.rpartition(b"/")
     fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=fd)
+        os.unlink(name, dir_fd=fd)
     finally:
         os.close(fd)
 
@@ -201,7 +233,8 @@ def write(files_fd: int, path: bytes, data: bytes, *, append: bool, owner: int) 
     with acting_as(owner):
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         if not append:
-            remove(files_fd, os.path.dirname(path), os.path.basename(path))
+            with contextlib.suppress(FileNotFoundError):
+                remove(files_fd, path)
             flags |= os.O_CREAT | os.O_EXCL
         fd = kernel.openat2(files_fd, path, flags | (os.O_APPEND if append else 0), 0 if append else 0o644)
         try:

@@ -26,14 +26,16 @@ from typing import Any
 import anyio
 
 from belljar.frames import Decoder, Message, ProtocolError, encode
-from belljar.keeper import outside
+from belljar.keeper import outside, stuck
 from belljar.keeper.runs import Budget, Run
 from belljar.keeper.waiting import Flag
+from belljar.kernel import STACK_SIGNAL
 
 MAX_DISPLAY_BYTES = 16 * 1024 * 1024
 """Of one display, and so of what the keeper holds of it."""
 PIPE_BYTES = 262144
-MAX_FINISHED_BYTES = 256 * 1024
+MAX_FINISHED_BYTES = 1024 * 1024
+"""An exception and what there is to know about it; six bytes a character, as JSON has some."""
 _MAX_FLUSH_BYTES = 4 * 1024 * 1024
 """More than was in a pipe when it began, which the machine bounds; a child may go on writing for ever."""
 _GATHER_SECONDS = 0.005
@@ -46,6 +48,8 @@ _PATIENT_LOOKS = 50
 _PATIENT_LOOK_SECONDS = 0.001
 _CRUMB_BYTES = 4096
 _INT = struct.Struct("i")
+_STACK_LOOKS = 40
+"""At whether it has written where it is, one in each `_GATHER_SECONDS`."""
 
 
 class Guest:
@@ -69,6 +73,10 @@ class Guest:
         self._is_sending = False
         """It has not read at once all that we had for it: perhaps somebody waits for that."""
         self._sending = anyio.Lock(fast_acquire=True)
+        self._aside: bytearray | None = None
+        """What comes on stderr, while it is asked where it is."""
+        self._place = ""
+        """Where it was when it was asked last in its run, in its own words."""
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
@@ -97,6 +105,7 @@ class Guest:
     def begin(self, run: Run) -> None:
         """What comes from now on is of `run`, until `leave`."""
         self.run = run
+        self._place = ""
         # What a run of a moment writes is read once, at its end.
         self._first_look = self._loop.call_later(_MOMENT_SECONDS, self._drain_all)
 
@@ -145,6 +154,42 @@ class Guest:
         """Let it go on, where `stop_alone` has stopped it."""
         with contextlib.suppress(OSError):  # it has ended: its run will say so
             signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+
+    async def stack(self) -> str:
+        """Where its interpreter is at the moment, in its own words; nothing where it does not say so soon."""
+        self.place()
+        self._place = ""
+        if not outside.hears(self.pid, STACK_SIGNAL):
+            return ""  # it has become another program, which would end by it, or does not want to hear now
+        self.flush()
+        self._aside = aside = bytearray()
+        with contextlib.suppress(OSError):  # it has ended
+            signal.pidfd_send_signal(self._pidfd, STACK_SIGNAL)
+        try:
+            seen = 0
+            for _ in range(_STACK_LOOKS):
+                await asyncio.sleep(_GATHER_SECONDS)
+                if self._aside is not aside:
+                    break  # its run has ended
+                self._take("stderr")
+                if self.exited.is_set() or len(aside) > stuck.MAX_BYTES:
+                    break
+                if b"(most recent call first):\n" in aside and len(aside) == seen:
+                    break  # and nothing has come since
+                seen = len(aside)
+        finally:
+            if self._aside is aside:
+                self.place()
+        return self._place
+
+    def place(self) -> str:
+        """Where its interpreter was when it was asked last; what it wrote besides meanwhile is the run's."""
+        if self._aside is not None:
+            self._place, rest = stuck.apart(bytes(self._aside))
+            self._aside = None
+            if rest and self.run is not None:
+                self.run.text("stderr", rest)
+        return self._place
 
     def end(self, status: int, cpu_seconds: float) -> None:
         """The zygote has reaped it."""
@@ -306,6 +351,7 @@ class Guest:
             raise ProtocolError("an end that is too long")
         run.heard()
         self.flush()
+        self.place()
         run.finished = {**message.head, "body": message.body}
         run.end()
 
@@ -379,7 +425,9 @@ class Guest:
             data = os.read(self._pipes[name], most)
         except BlockingIOError:
             return 0
-        if self.run is not None and data:
+        if self._aside is not None and name == "stderr":
+            self._aside += data
+        elif self.run is not None and data:
             self.run.text(name, data)
         elif not self.ready.is_set():
             self.complaint += data[:1000].decode("utf-8", "replace")  # no code of the user's has run yet

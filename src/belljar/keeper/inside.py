@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import marshal
 import subprocess
 import zipfile
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
+from types import CodeType
 from typing import IO, Any
 
 import belljar
+from belljar import layout
 from belljar.errors import JailUnavailable
 
 _MODULES = (
@@ -25,14 +30,37 @@ _MODULES = (
 _MAIN = "from belljar.zygote.start import main\nmain()\n"
 
 
+_UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
+"""In the head of compiled code: it has no source to be older than (PEP 552)."""
+
+
 def write_zip(file: IO[bytes]) -> None:
-    """Everything that runs inside the outer box, and nothing else of Belljar."""
+    """Everything that runs inside the outer box, and nothing else of Belljar.
+
+    Each module is there as source and compiled, since some are imported while somebody waits. A Python of another
+    version than ours does not know the compiled ones, and takes the source.
+    """
     root = Path(belljar.__file__).parent
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("__main__.py", _MAIN)
         for pattern in _MODULES:
             for path in sorted(root.glob(pattern)):
-                archive.write(path, Path("belljar") / path.relative_to(root))
+                name = Path("belljar") / path.relative_to(root)
+                archive.write(path, name)
+                archive.writestr(str(name.with_suffix(".pyc")), _compiled(path, f"{layout.INSIDE}/{name}"))
+
+
+def _compiled(path: Path, place: str) -> bytes:
+    """A module's code, as it is when it is imported from `place`."""
+    # By the loader, which keeps it beside the source where it may: only the first start compiles.
+    code = SourceFileLoader(path.stem, str(path)).get_code(path.stem)
+    assert code is not None
+    return MAGIC_NUMBER + _UNCHECKED + marshal.dumps(_placed(code, place))
+
+
+def _placed(code: CodeType, place: str) -> CodeType:
+    parts = [_placed(part, place) if isinstance(part, CodeType) else part for part in code.co_consts]
+    return code.replace(co_filename=place, co_consts=tuple(parts))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,12 @@ from belljar.wire.execution import MIB, LimitReached, Outcome, Status
 
 TIMED_OUT_CODE = 124  # as timeout(1) has it
 _MAX_LINES = 2000
+_MAX_FRAMES = 32
+_MAX_VALUES = 16
+_MAX_HELP = 1000
+"""Characters of each text that helps to mend code."""
+_MAX_NUMBER = 2**31
+_LESS = "Work in pieces, or with smaller types, and `del` what is not needed."
 _KEPT = "The session's variables and files are kept."
 _LOST = "The session's variables are lost with the interpreter, its files are kept."
 
@@ -35,6 +41,10 @@ class Ending:
     """`disk_bytes` or `disk_inodes`, where there is no more of it after the run."""
     peaks: dict[str, float]
     """The most that was seen of each limit, by the limit's name."""
+    stuck: dict[str, Any] | None = None
+    """Where the code was that did not heed the interrupt, as an exception is told. In the guest's own words, too."""
+    near: dict[str, Any] | None = None
+    """Where it was when memory was nearly used up."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +108,16 @@ def _decide(ending: Ending, values: dict[str, float]) -> Decided:
     """The first cause wins: the keeper's own stop, the kernel's kill, the exit, then the guest's word."""
     has_gone = ending.was_killed or ending.exit_status is not None
     after = _LOST if has_gone else _KEPT
-    raised = _raised(ending.finished)
     stop = ending.stop
     # The channel that breaks is a sign of the death; a caller or a limit that ended the run is no such sign.
     if ending.oom_kills and (
         (stop is None and ending.exit_status == -signal.SIGKILL) or (stop == "protocol" and has_gone)
     ):
         stop = "out_of_memory"
+    raised = _raised(ending.finished) or (ending.near if stop == "out_of_memory" else ending.stuck)
+    if raised is not None and raised["ename"].endswith("MemoryError"):
+        has = _said("The session has {value} of memory{peak}.", _limit("memory_bytes", values, ending))
+        raised["hint"] = f"{has} {raised.get('hint') or _LESS}"
     if stop is not None:
         status, name, said, code = _STOPS[stop]
         limit = _limit(name, values, ending) if name else None
@@ -218,6 +231,36 @@ def _raised(finished: dict[str, Any] | None) -> dict[str, Any] | None:
     try:
         body = json.loads(finished.get("body") or b"")
         lines = [_plain(line) for line in body["traceback"][:_MAX_LINES]]
-        return {"ename": _plain(body["ename"])[:200], "evalue": _plain(body["evalue"]), "traceback": lines}
+        told = {"ename": _plain(body["ename"])[:200], "evalue": _plain(body["evalue"]), "traceback": lines}
     except (ValueError, KeyError, TypeError, RecursionError):
         return {"ename": "unknown", "evalue": "", "traceback": []}
+    return told | _helpful(body)
+
+
+def _helpful(body: dict[str, Any]) -> dict[str, Any]:
+    """What else the guest says of the exception, for who is to mend the code; nothing where it has no right shape."""
+    try:
+        hint = body.get("hint")
+        return {
+            "brief": [_plain(line) for line in body.get("brief", ())[:_MAX_LINES]],
+            "frames": [_frame(frame) for frame in body.get("frames", ())[:_MAX_FRAMES]],
+            "values": [
+                {name: _plain(value[name])[:_MAX_HELP] for name in ("name", "type", "text")}
+                for value in body.get("values", ())[:_MAX_VALUES]
+            ],
+            "hint": _plain(hint)[:_MAX_HELP] if hint else None,
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _frame(frame: dict[str, Any]) -> dict[str, Any]:
+    line, left_out = frame["line"], frame["left_out"]
+    return {
+        "file": _plain(frame["file"])[:_MAX_HELP],
+        "line": line if type(line) is int and 0 <= line < _MAX_NUMBER else None,
+        "function": _plain(frame["function"])[:_MAX_HELP],
+        "code": _plain(frame["code"])[:_MAX_HELP],
+        "is_own": frame["is_own"] is True,
+        "left_out": left_out if type(left_out) is int and 0 <= left_out < _MAX_NUMBER else 0,
+    }

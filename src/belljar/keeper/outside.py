@@ -241,6 +241,17 @@ def deleted_files(pid: int, device: int) -> dict[int, int]:
     return found
 
 
+def hears(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal, and its first thread does not keep it waiting."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            lines = dict(line.split(b":", 1) for line in file if line.startswith((b"SigCgt:", b"SigBlk:")))
+    except OSError:
+        return False  # it is gone
+    caught, blocked = (int(lines.get(name, b"0"), 16) for name in (b"SigCgt", b"SigBlk"))
+    return bool((caught & ~blocked) >> (number - 1) & 1)
+
+
 class Stat:
     """/proc/PID/stat of a process, opened once; it says nothing of another that gets the pid."""
 

@@ -33,6 +33,10 @@ MAX_ASK_BYTES = 1024 * 1024
 _ASK_DEPTH = 64
 MAX_CALL_BYTES = 8 * 1024 * 1024
 """Of what a call says of itself when it is over: a file that was viewed."""
+_NEAR = 0.75
+"""The share of its memory from which on a run is asked where it is,"""
+_NEARER = 0.06
+"""and how much more it has taken when it is asked again."""
 MAX_CHARTS = 1000
 """Whose facts come with files, in one run."""
 MAX_CHARTS_BYTES = 1024 * 1024
@@ -102,6 +106,8 @@ class Run:
         self._untold: deque[Message] = deque()
         """What was read and not emitted yet: no more than `captures` let through, and of that what one look reads."""
         self.stop: str | None = None
+        self.stuck: dict[str, Any] | None = None
+        """Where the code was that did not heed the interrupt at its time-out, as an exception is told."""
         self.finished: dict[str, Any] | None = None
         self.attention = Flag()
         """Something has to be done about the run: it is over, or it has to be stopped."""
@@ -129,10 +135,18 @@ class Run:
         self._text_bytes = 0
         self.displays_left_out = 0
         self.peak_bytes = 0
+        self._near_bytes = 0
         self.peak_pids = 0
         self.peak_locks = 0
         self.first_result_at: float | None = None
         """On the clock of time.perf_counter: when the run first gave something back."""
+
+    def comes_near(self, used_bytes: int, limit_bytes: int) -> bool:
+        """Whether its memory is nearly used up, and more so than when this was said last."""
+        if used_bytes < max(_NEAR * limit_bytes, self._near_bytes + _NEARER * limit_bytes):
+            return False
+        self._near_bytes = used_bytes
+        return True
 
     def ask_to_stop(self, reason: str) -> None:
         """Have the run ended for `reason`, unless something else ended it first."""

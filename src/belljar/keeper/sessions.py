@@ -17,20 +17,23 @@ from anyio.abc import TaskGroup
 
 from belljar.errors import InvalidRequest, SessionLost
 from belljar.frames import Message, encode
-from belljar.keeper import birth, boxes, channel, collector, idle, outside, watch
+from belljar.keeper import birth, boxes, channel, collector, idle, outside, stuck, watch
 from belljar.keeper.boxes import Box, Site
 from belljar.keeper.cgroups import Cgroup
+from belljar.keeper.collector import Listing
 from belljar.keeper.guests import Guest
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
 from belljar.keeper.runs import Emit, Run
 from belljar.keeper.waiting import Hand
-from belljar.keeper.workspace import Workspace
+from belljar.keeper.workspace import Changes, Workspace
 from belljar.keeper.zygotes import Zygote, Zygotes
 from belljar.wire.execution import Limits
 
 DEATH_SECONDS = 10
 """For the kernel to take a killed process apart."""
+_MAX_DELETED = 1000
+"""Paths that are told."""
 _GUEST_FDS = 4  # stdin, stdout, stderr, control
 _ATTACHED = b"a"
 
@@ -299,7 +302,7 @@ class Session:
                 guest.leave()
         except (SessionLost, OSError) as error:
             self.kill()
-            return await self._report(run, lost(str(error)), [], 0.0, laps)
+            return await self._report(run, lost(str(error)), Changes(), 0.0, laps)
 
     async def _observe(
         self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
@@ -313,6 +316,7 @@ class Session:
             has_namespaces=self._site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
+            ask_place=guest.stack if request["code"] is not None else None,
         )
         # Most runs are over before it is time for the first look.
         watcher = asyncio.get_running_loop().call_later(
@@ -328,7 +332,7 @@ class Session:
         self, run: Run, guest: Guest, request: dict[str, Any], watched: watch.Watched, laps: dict[str, float]
     ) -> dict[str, Any]:
         has_code = request["code"] is not None
-        before = await self.workspace.before(request["output_dir"]) if has_code else {}
+        before = await self.workspace.before(request["output_dir"]) if has_code else Listing()
         if not self._is_counting:
             self._begin_count()
         self._is_counting = False
@@ -372,6 +376,8 @@ class Session:
                 "pids": max(run.peak_pids, self.limits.pids if refused > self._pids_refused else 0),
                 "file_locks": run.peak_locks,
             },
+            stuck=run.stuck,
+            near=stuck.described(guest.place(), request["code"] or "", "MemoryError"),
         )
         self._pids_refused = refused
         if not killed and guest.exited.is_set():
@@ -385,12 +391,12 @@ class Session:
         }
         decided = decide(ending, values, is_last=request["is_last"])
         if has_code:
-            files = await self.workspace.changes(before, request["output_dir"])
+            changes = await self.workspace.changes(before, request["output_dir"])
         else:
-            files = await self.workspace.outputs(
+            changes = await self.workspace.outputs(
                 [None if call["kind"] == "edit" else call["output_dir"] for call in request["calls"]]
             )
-        return await self._report(run, decided, files, cpu, laps)
+        return await self._report(run, decided, changes, cpu, laps)
 
     def _others(self, guest: Guest) -> list[int]:
         """What an earlier run has left, as the guest has its numbers."""
@@ -443,14 +449,15 @@ class Session:
         self,
         run: Run,
         decided: Decided,
-        files: list[dict[str, Any]],
+        changes: Changes,
         cpu_seconds: float,
         laps: dict[str, float],
     ) -> dict[str, Any]:
         await run.tell_rest()
-        kept = collector.within(files, self.limits.disk_bytes)
+        kept = collector.within(changes.files, self.limits.disk_bytes)
         for file in kept:
             file["chart"] = run.chart_in(file.pop("inode"))
+        deleted = changes.deleted
         return {
             "outcome": decided.outcome.model_dump(),
             "return_code": decided.return_code,
@@ -465,7 +472,10 @@ class Session:
                 for call in run.calls
             ],
             "files": kept,
-            "files_left_out": len(files) - len(kept),
+            "files_left_out": len(changes.files) - len(kept),
+            "are_files_whole": changes.is_whole,
+            "deleted": deleted[:_MAX_DELETED],
+            "deleted_left_out": max(0, len(deleted) - _MAX_DELETED),
             "usage": {
                 "wall_seconds": laps.get("run", 0.0),
                 "cpu_seconds": max(0.0, cpu_seconds),
@@ -511,6 +521,8 @@ class Session:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
                 await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid)])
                 return False
+        if run.stop == "timed_out" and request["code"] is not None and not guest.exited.is_set():
+            run.stuck = stuck.described(await guest.stack(), request["code"])
         await self._kill_guest()
         return True
 

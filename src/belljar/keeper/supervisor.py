@@ -270,12 +270,28 @@ class Supervisor:
         return await self._maker.make(self._parked_limits, tier, rehearsal=rehearsal)
 
     async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
-        await self._session(message).workspace.put(
-            message.head["name"],
+        head, workspace = message.head, self._session(message).workspace
+        if head["is_given_up"]:
+            await workspace.give_up(head["path"])
+            return {}, b""
+        await workspace.put(
+            head["path"],
             message.body,
             is_first=message.head["is_first"],
             is_last=message.head["is_last"],
         )
+        return {}, b""
+
+    async def _files(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        files, is_whole = await self._session(message).workspace.files()
+        return {"is_whole": is_whole}, json.dumps(files).encode()
+
+    async def _find(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        file = await self._session(message).workspace.find(message.head["path"])
+        return {}, json.dumps(file).encode()
+
+    async def _remove(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        await self._session(message).workspace.remove(message.head["path"])
         return {}, b""
 
     async def _read(self, message: Message) -> tuple[dict[str, Any], bytes]:
@@ -382,7 +398,10 @@ class Supervisor:
     _OPERATIONS: ClassVar[dict[str, Operation]] = {
         "open": _open,
         "put": _put,
+        "files": _files,
+        "find": _find,
         "read": _read,
+        "remove": _remove,
         "pack": _pack,
         "unpack": _unpack,
         "execute": _execute,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import anyio.to_thread
@@ -65,6 +65,8 @@ class Watched:
     zygote_pid: int
     """It shares memory with its guests, which is not theirs: where no cgroup counts, its own share tells how much."""
     locks: Locks
+    ask_place: Callable[[], Awaitable[object]] | None
+    """Have the code's interpreter say where it is: None where it runs no code."""
 
     def processes(self) -> list[int]:
         return list(self.box.processes(self.guest_pid))
@@ -94,6 +96,11 @@ async def _look(run: Run, watched: Watched) -> float:
     if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
         run.exceeded("file_locks")
     share = await look_at_memory(run, watched)
+    if watched.cgroup is not None and watched.ask_place is not None:
+        near = run.comes_near(watched.cgroup.memory_bytes(), watched.limits.memory_bytes)
+        if near and not run.done.is_set():
+            # The kernel kills at the limit, and who is killed cannot say any more where it was.
+            await watched.ask_place()
     if not watched.has_namespaces:
         await _look_at_disk(run, watched)
     return share

@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from belljar.errors import InvalidRequest, NotKept, SessionLost
+from belljar.errors import InvalidRequest, NoSuchFile, NotKept, SessionLost
 from belljar.keeper import boxes, collector
 from belljar.keeper.archive import Packer, Tops, Unpacker
 from belljar.keeper.collector import Listing, Seen
@@ -21,8 +22,25 @@ T = TypeVar("T")
 _WORK = b"work"
 """What of the directory is archived; and the temporary directory."""
 _TEMPORARY = b"tmp"
+_MOST_PATH_BYTES = 4000
+_FOUND = "found/"
+"""Handles of files that were found by their paths begin so."""
+_MOST_FOUND = 64
+"""Of them, that can be read."""
 _FEW = 100
 _FEW_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a run has done to the files."""
+
+    files: list[dict[str, Any]] = field(default_factory=list)
+    """New or different ones, as {path, size_bytes, handle, inode, change}, or with `call` in place of `change`."""
+    deleted: list[str] = field(default_factory=list)
+    """Paths in the working directory."""
+    is_whole: bool = True
+    """All files have been looked at."""
 
 
 class Workspace:
@@ -40,7 +58,8 @@ class Workspace:
         """Nobody has written into the directories yet."""
         self._bare = _inodes(files_fd) if has_disk else None
         """How many there are without a file."""
-        self._listing: Listing = {}
+        self._listing = Listing()
+        self._found: dict[bytes, Seen] = {}
         self._temporary_fd = -1
         self._packer: Packer | None = None
         self._unpacker: Unpacker | None = None
@@ -64,14 +83,14 @@ class Workspace:
         self.at_once(self._give_up_archive)
         if self._is_untouched:
             self._is_untouched = False
-            return {}
+            return Listing()
         return await self.look(output_dir)
 
     async def look(self, output_dir: str) -> Listing:
         """What lies in the run's $OUTPUT_DIR, and in the working directory."""
         top = _output(output_dir)
         if self.at_once(lambda: self._is_bare(top)):
-            return {}
+            return Listing()
         # Results first: where there is more than we take in, that is the litter of the working directory.
         seen = self.at_once(lambda: collector.look_quickly(self._files_fd, top, _WORK))
         if seen is None:
@@ -85,78 +104,117 @@ class Workspace:
             return False
         return all(collector.is_directory(self._files_fd, name) for name in (_WORK, top))
 
-    async def changes(self, before: Listing, output_dir: str) -> list[dict[str, Any]]:
-        """The files that are new or different since `before`, as {path, size_bytes, handle, inode}."""
+    async def changes(self, before: Listing, output_dir: str) -> Changes:
+        """The files that are new or different since `before`, and those that are gone."""
         self._listing = await self.look(output_dir)
-        if len(self._listing) < _FEW:
+        if len(self._listing) + len(before) < _FEW:
             return _described(before, self._listing, _output(output_dir))
         # In a thread as well: tens of thousands of entries take a while, and the other sessions go on.
         return await anyio.to_thread.run_sync(_described, before, self._listing, _output(output_dir))
 
-    async def outputs(self, output_dirs: list[str | None]) -> list[dict[str, Any]]:
+    async def outputs(self, output_dirs: list[str | None]) -> Changes:
         """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, inode, call}: `call` is
         its place in the list."""
         self._is_untouched = False  # commands may have written anywhere
         tops = [_output(name) if name is not None else None for name in output_dirs]
         some = [top for top in tops if top is not None]
         self._listing = (
-            await self.in_thread(lambda: collector.look(self._files_fd, *some, max_depth=0)) if some else {}
+            await self.in_thread(lambda: collector.look(self._files_fd, *some, max_depth=0))
+            if some
+            else Listing()
         )
         described = []
         for number, top in enumerate(tops):
             for path, seen in self._listing.items():
                 if top is not None and path.startswith(top + b"/"):
                     described.append(_file(path, top, seen) | {"call": number})
-        return described
+        return Changes(described, is_whole=self._listing.is_whole)
 
-    async def put(self, name: str, data: bytes, *, is_first: bool, is_last: bool) -> None:
-        """Take in a piece of a file for the working directory, which gets it when it is complete.
+    async def put(self, path: str, data: bytes, *, is_first: bool, is_last: bool) -> None:
+        """Take in a piece of a file for the working directory, which gets it when it is complete; `give_up` ends one
+        that will not be.
 
-        Raises InvalidRequest, and then what had the name has it still.
+        Raises InvalidRequest, and then what had the path has it still.
         """
-        try:
-            raw = os.fsencode(name)
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(f"{name!r} is no file name: it is no text") from error
-        if not raw or b"/" in raw or b"\0" in raw or raw in (b".", b"..") or len(raw) > 255:
-            raise InvalidRequest(
-                f"{name!r} is no file name: one component of at most 255 bytes, without / and NUL"
-            )
+        raw = _raw(path)
         self._is_untouched = False
-        incoming = collector.INCOMING + hashlib.sha256(raw).hexdigest()[:32].encode()
+        incoming = _incoming(raw)
 
         def write() -> None:
             try:
-                path = _WORK + b"/" + incoming
-                collector.write(self._files_fd, path, data, append=not is_first, owner=self._owner)
+                collector.write(
+                    self._files_fd, _WORK + b"/" + incoming, data, append=not is_first, owner=self._owner
+                )
                 if is_last:
                     collector.rename(self._files_fd, _WORK, incoming, raw, owner=self._owner)
             except OSError:
                 with contextlib.suppress(OSError):  # the first error is the one to tell
-                    collector.remove(self._files_fd, _WORK, incoming)
+                    collector.remove(self._files_fd, _WORK + b"/" + incoming)
                 raise
 
         try:
             await self.in_thread(write)
         except OSError as error:
             raise InvalidRequest(
-                f"{name!r} could not be written into the session: {error.strerror}"
+                f"{path!r} could not be written into the session: {error.strerror}"
             ) from error
 
+    async def give_up(self, path: str) -> None:
+        """Delete what has come in of a file whose rest will not come."""
+        incoming = _incoming(_raw(path))
+        with contextlib.suppress(OSError):  # it was complete, or has not begun
+            await self.in_thread(lambda: collector.remove(self._files_fd, _WORK + b"/" + incoming))
+
+    async def files(self) -> tuple[list[dict[str, Any]], bool]:
+        """What lies in the working directory, as {path, size_bytes, changed_ns, handle}; and whether that is all."""
+        listing = await self.in_thread(lambda: collector.look(self._files_fd, _WORK))
+        return [_lying(path, seen) for path, seen in listing.items()], listing.is_whole
+
+    async def find(self, path: str) -> dict[str, Any]:
+        """One of these files, whose handle is good for `read` until it is written to. Raises NoSuchFile."""
+        raw = _WORK + b"/" + _raw(path)
+        try:
+            seen = await self.in_thread(lambda: collector.find(self._files_fd, raw))
+        except OSError as error:
+            raise _not_there(path, error) from error
+        self._found.pop(raw, None)
+        self._found[raw] = seen
+        while len(self._found) > _MOST_FOUND:
+            self._found.pop(next(iter(self._found)))
+        return _lying(raw, seen)
+
+    async def remove(self, path: str) -> None:
+        """Delete one of these files. Raises NoSuchFile."""
+        raw = _WORK + b"/" + _raw(path)
+
+        def remove() -> None:
+            collector.find(self._files_fd, raw)
+            collector.remove(self._files_fd, raw)
+
+        try:
+            await self.in_thread(remove)
+        except OSError as error:
+            raise _not_there(path, error) from error
+
     async def read(self, handle: str, offset: int, length: int) -> bytes:
-        """Part of a file of the last result. Raises InvalidRequest when it is not there any more."""
-        path = bytes.fromhex(handle)
-        seen = self._listing.get(path)
+        """Part of a file of the last result, or of one that was found. Raises InvalidRequest when it is not there any
+        more."""
+        is_found = handle.startswith(_FOUND)
+        path = bytes.fromhex(handle.removeprefix(_FOUND))
+        seen = (self._found if is_found else self._listing).get(path)
         if seen is None:
             raise InvalidRequest("the last run gave back no such file")
 
         def look() -> bytes:
+            # What a run has made is given back as far as it reached then; what was found has to be the same still.
+            if is_found and collector.find(self._files_fd, path) != seen:
+                raise FileNotFoundError(path)
             return collector.read(self._files_fd, path, seen, offset, length)
 
         try:
             return await self.in_thread(look)
         except OSError as error:
-            raise InvalidRequest("the file has been removed since the run") from error
+            raise InvalidRequest("the file has been removed or changed since") from error
 
     async def pack(self, open_temporary: Callable[[], int], disk_bytes: int, *, is_first: bool) -> bytes:
         """The next piece of an archive of the files; nothing after the last. A run in between gives it up.
@@ -255,17 +313,64 @@ def _output(output_dir: str) -> bytes:
     return f"output/{output_dir}".encode()
 
 
-def _described(before: Listing, after: Listing, output_top: bytes) -> list[dict[str, Any]]:
+def _described(before: Listing, after: Listing, output_top: bytes) -> Changes:
     """What has changed: first what lies in the working directory."""
     changed = collector.changed(before, after)
     changed.sort(key=lambda item: item[0].startswith(output_top + b"/"))
     described = []
     for path, seen in changed:
         top = output_top if path.startswith(output_top + b"/") else _WORK
-        described.append(_file(path, top, seen))
-    return described
+        described.append(_file(path, top, seen) | {"change": "modified" if path in before else "created"})
+    gone = [_shown(path, _WORK) for path in collector.deleted(before, after) if path.startswith(_WORK + b"/")]
+    return Changes(described, gone, is_whole=after.is_whole)
 
 
 def _file(path: bytes, top: bytes, seen: Seen) -> dict[str, Any]:
-    shown = path[len(top) + 1 :].decode("utf-8", "backslashreplace")
-    return {"path": shown, "size_bytes": seen.size_bytes, "handle": path.hex(), "inode": seen.inode}
+    return {
+        "path": _shown(path, top),
+        "size_bytes": seen.size_bytes,
+        "handle": path.hex(),
+        "inode": seen.inode,
+    }
+
+
+def _lying(path: bytes, seen: Seen) -> dict[str, Any]:
+    return {
+        "path": _shown(path, _WORK),
+        "size_bytes": seen.size_bytes,
+        "changed_ns": seen.changed_ns,
+        "handle": _FOUND + path.hex(),
+    }
+
+
+def _raw(path: str) -> bytes:
+    """A path in the working directory. Raises InvalidRequest."""
+    try:
+        raw = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{path!r} is no file name: it is no text") from error
+    parts = raw.split(b"/")
+    is_deep = len(parts) > collector.MAX_DEPTH + 1 or len(raw) > _MOST_PATH_BYTES
+    if is_deep or b"\0" in raw or any(part in (b"", b".", b"..") or len(part) > 255 for part in parts):
+        raise InvalidRequest(
+            f"{path!r} is no path of a file: at most {collector.MAX_DEPTH + 1} components of at most 255 bytes, which "
+            "are not empty, `.` or `..`, and have no NUL"
+        )
+    if any(map(collector.is_ours, parts)):
+        raise InvalidRequest(
+            f"{path!r} is no path of a file: names that begin with .belljar- are Belljar's own"
+        )
+    return raw
+
+
+def _incoming(raw: bytes) -> bytes:
+    return collector.INCOMING + hashlib.sha256(raw).hexdigest()[:32].encode()
+
+
+def _not_there(path: str, error: OSError) -> NoSuchFile:
+    why = "it is a directory" if isinstance(error, IsADirectoryError) else "there is no such file"
+    return NoSuchFile(f"{path!r}: {why} in the working directory.")
+
+
+def _shown(path: bytes, top: bytes) -> str:
+    return path[len(top) + 1 :].decode("utf-8", "backslashreplace")

@@ -141,14 +141,50 @@ class DisplayOutput(BaseModel):
     """By which the code may replace it; left out where there is none."""
 
 
+class ErrorFrame(BaseModel):
+    """A call that was under way when the code raised, the outermost first."""
+
+    file: str
+    """`<cell N>`, the path of a module in the working directory, or a library's file."""
+    line: int | None
+    function: str
+    """Empty for a SyntaxError."""
+    code: str
+    """The line's text, where it is known."""
+    is_own: bool
+    """Of the code itself; else of a library, of which the last one alone is here."""
+    left_out: int = 0
+    """Calls before this one that are left out: of libraries, or the same ones again and again."""
+
+
+class ErrorValue(BaseModel):
+    """What a name stood for in the innermost call of the code's own."""
+
+    name: str
+    type: str
+    text: str
+    """Its value, or its size, shape and types."""
+
+
 class ErrorOutput(BaseModel):
+    """The exception that ended the code. All but the first three is empty where it could not be told."""
+
     type: Literal["error"] = "error"
     ename: str
     evalue: str
     traceback: list[str]
+    brief: list[str] = []
+    """The traceback with the calls of libraries in a line each."""
+    frames: list[ErrorFrame] = []
+    values: list[ErrorValue] = []
+    hint: str | None = None
+    """What there is instead of what was asked for, where that is known."""
 
 
 Output = Annotated[StreamOutput | DisplayOutput | ErrorOutput, Field(discriminator="type")]
+
+
+Change = Literal["created", "modified"]
 
 
 class ExecutionFile(BaseModel):
@@ -159,6 +195,10 @@ class ExecutionFile(BaseModel):
     """Relative to the working directory; differs from `filename` for files in sub-folders."""
     mime_type: str
     size_bytes: int
+    change: Change = "created"
+    """`modified` where there was a file at this path before."""
+    holds: int = 0
+    """How many files, where it is the archive of those that do not come one by one."""
     chart: Chart | None = None
     """What it shows, where the code has saved a figure in it."""
 
@@ -253,6 +293,8 @@ class Execution(BaseModel):
     truncated: Truncated
     outputs: list[Output]
     files: list[ExecutionFile]
+    deleted: list[str] = []
+    """Paths in the working directory at which there was a file before the run; at most 1,000."""
     usage: Usage
     isolation: Isolation
     laps: dict[str, float] = {}

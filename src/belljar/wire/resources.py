@@ -77,6 +77,40 @@ class ContainerDocument(BaseModel):
     state: Literal["running", "idle", "asleep"]
 
 
+class ContainerList(BaseModel):
+    """The answer of GET /v1/containers."""
+
+    data: list[ContainerDocument]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class ContainerFileDocument(BaseModel):
+    """The answer of PUT /v1/containers/{id}/files/{path}."""
+
+    path: str
+    """Relative to the working directory."""
+    type: Literal["container_file"] = "container_file"
+    size_bytes: int
+    changed_at: str
+
+
+class ContainerFileList(BaseModel):
+    """The answer of GET /v1/containers/{id}/files."""
+
+    data: list[ContainerFileDocument]
+    is_whole: bool
+    """Else there are more than one look takes in."""
+
+
+class ContainerFileDeleted(BaseModel):
+    """The answer of DELETE /v1/containers/{id}/files/{path}."""
+
+    path: str
+    type: Literal["container_file_deleted"] = "container_file_deleted"
+
+
 class ContainerDeleted(BaseModel):
     """The answer of DELETE /v1/containers/{id}."""
 

@@ -7,6 +7,7 @@ they share memory, and imports more.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import os
@@ -50,6 +51,8 @@ def main(control: socket.socket) -> Birth:
     kernel.set_title("belljar zygote")
     kernel.capabilities()
     kernel.Landlock.abi()
+    # A handler in C: it answers while a library keeps the interpreter, too. Guests inherit it.
+    faulthandler.register(kernel.STACK_SIGNAL, file=2, all_threads=False, chain=False)
     hooks.install()
     # All of ours is loaded; what looks for packages is not to find, and to hold open, the archive that it came in.
     sys.path[:] = [entry for entry in sys.path if not entry.endswith("inside.zip")]

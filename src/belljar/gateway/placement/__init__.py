@@ -54,8 +54,8 @@ class Session(Protocol):
     restored: str
     """The same as a sentence for whoever reads the result, with what else was lost; empty where nothing was."""
 
-    async def put(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
-        """Write a file into the working directory, in place of one of that name; a large one by a way to read it."""
+    async def put(self, path: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
+        """Write a file into the working directory, in place of one of that path; a large one by a way to read it."""
 
     async def give(self, name: str, digest: str, body: bytes | Callable[[], AsyncIterator[bytes]]) -> None:
         """The same, unless it was given before."""
@@ -71,8 +71,18 @@ class Session(Protocol):
     async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
         """Answer what the run under way has asked."""
 
-    def read(self, file: results.WorkFile) -> AsyncIterator[bytes]:
-        """A file of the last result."""
+    def read(self, file: results.WorkFile | results.Lying, offset: int = 0) -> AsyncIterator[bytes]:
+        """A file of the last result, or one that was found. Raises InvalidRequest where it is not there any more, or
+        was changed."""
+
+    async def files(self) -> link.Files:
+        """What lies in the working directory."""
+
+    async def find(self, path: str) -> results.Lying:
+        """One of these files. Raises InvalidRequest for what is no path, and NoSuchFile."""
+
+    async def remove(self, path: str) -> None:
+        """Delete one of these files. Raises as `find` does."""
 
 
 class Placement(Protocol):
@@ -104,6 +114,9 @@ class Placement(Protocol):
 
     def find(self, container_id: str, tenant: str) -> Container:
         """The container, unused by this. One of another tenant is not there."""
+
+    def all(self, tenant: str) -> list[Container]:
+        """The tenant's containers that outlive a run, the newest first."""
 
     def named(self, container_id: str, tenant: str) -> Container | None:
         """The container that a request names; None where there is none, and the request is to have a new one."""

@@ -107,6 +107,13 @@ class LocalPlacement:
             raise self._never_made(container_id)
         return self._live_entry(container_id).container
 
+    def all(self, tenant: str) -> list[Container]:
+        self.notice_loss()
+        now = now_microseconds()
+        kept = (entry.container for entry in self._entries.values() if entry.is_kept)
+        mine = [one for one in kept if one.tenant == tenant and one.expires_at > now]
+        return sorted(mine, key=lambda container: (container.created_at, container.id), reverse=True)
+
     def named(self, container_id: str, tenant: str) -> Container | None:
         try:
             return self.find(container_id, tenant)

@@ -148,10 +148,29 @@ class LocalSession:
         with self._owner.watching(self.container_id):
             await self._keeper.reply(self.container_id, ask, status, text)
 
-    async def read(self, file: results.WorkFile) -> AsyncIterator[bytes]:
+    async def read(self, file: results.WorkFile | results.Lying, offset: int = 0) -> AsyncIterator[bytes]:
         with self._owner.watching(self.container_id):
-            async for piece in self._keeper.read(self.container_id, file):
+            async for piece in self._keeper.read(self.container_id, file, offset):
                 yield piece
+
+    async def files(self) -> link.Files:
+        await self.put_held()
+        await self._open()
+        with self._owner.watching(self.container_id):
+            return await self._keeper.files(self.container_id)
+
+    async def find(self, path: str) -> results.Lying:
+        await self.put_held()
+        await self._open()
+        with self._owner.watching(self.container_id):
+            return await self._keeper.find(self.container_id, path)
+
+    async def remove(self, path: str) -> None:
+        await self.put_held()
+        await self._open()
+        with self._owner.watching(self.container_id):
+            await self._keeper.remove(self.container_id, path)
+        self._given.pop(path, None)
 
     def _check(self) -> None:
         """A session that was lost is not made again without the files: the next use brings them back."""

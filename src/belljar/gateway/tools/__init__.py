@@ -30,6 +30,28 @@ class Image:
     """What it shows, where that is known."""
 
 
+_LISTED_PATHS = 10
+_PATH_CHARACTERS = 120
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The file that holds those which do not come one by one."""
+
+    file_id: str
+    name: str
+    paths: list[str]
+    """Of what is in it."""
+
+    @property
+    def word(self) -> str:
+        """What is said of it."""
+        shown = self.paths[:_LISTED_PATHS]
+        some = ", ".join(p if len(p) <= _PATH_CHARACTERS else f"…{p[1 - _PATH_CHARACTERS :]}" for p in shown)
+        more = ", …" if len(self.paths) > _LISTED_PATHS else ""
+        return f"{len(self.paths):,} more files are in {self.name}: {some}{more}."
+
+
 @dataclass(frozen=True)
 class Ran:
     """Code or a command that ran, however it ended, and what of it is kept."""
@@ -44,6 +66,10 @@ class Ran:
     """Its place among the result's calls; None where it was code."""
     note: str = ""
     """What is said besides, at the end of stderr."""
+    modified: frozenset[str] = frozenset()
+    """The ids of those of `files` that were there before."""
+    archive: Archive | None = None
+    """Which of `files` holds others."""
     charts: Mapping[str, Chart] = field(default_factory=dict)
     """What those of `files` show that are charts, by id."""
 

@@ -26,9 +26,10 @@ def call(number, *arguments):
 
 
 def attempt(what, number, *arguments):
-    """Says so where the kernel did it, or looked at the arguments: a shut door answers EPERM or ENOSYS."""
+    """Says so where the kernel did it, or looked at the arguments: a shut door answers EPERM or ENOSYS, or ENOTTY, as
+    where there is no such question."""
     result = call(number, *arguments)
-    if result not in (-errno.EPERM, -errno.ENOSYS):
+    if result not in (-errno.EPERM, -errno.ENOSYS, -errno.ENOTTY):
         print("ESCAPED:", what, result)
     return result
 

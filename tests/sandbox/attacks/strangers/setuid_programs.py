@@ -40,7 +40,8 @@ if output(own, "-I", "-S", "-c", code).split()[:1] == ["0"]:
     print("ESCAPED: a setuid program of its own")
 for program in glob.glob("/usr/*bin/*"):
     if os.stat(program, follow_symlinks=False).st_mode & (stat.S_ISUID | stat.S_ISGID):
-        child = subprocess.Popen([program], stdin=subprocess.DEVNULL, stdout=-3, stderr=-3)
+        # With an argument that it does not want: some would go on in the background.
+        child = subprocess.Popen([program, "--help"], stdin=subprocess.DEVNULL, stdout=-3, stderr=-3)
         try:
             with open(f"/proc/{child.pid}/status") as file:
                 if any(line.startswith(("Uid:", "Gid:")) and "0" in line.split()[1:] for line in file):
