@@ -67,8 +67,6 @@ def _hint(error: Any, frame: FrameType | None) -> str | None:
         from belljar.guest import databases
 
         return databases.hint(error, frame)
-    if kind is EOFError and _says(error, "EOF when reading a line"):
-        return "Nobody answers input() here, and the standard input is at its end. Write the values into the code."
     if issubclass(kind, MemoryError):
         return _of_memory(error, frame)
     return None

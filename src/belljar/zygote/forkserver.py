@@ -51,9 +51,9 @@ def main(control: socket.socket) -> Birth:
     kernel.set_title("belljar zygote")
     kernel.capabilities()
     kernel.Landlock.abi()
+    hooks.install()
     # A handler in C: it answers while a library keeps the interpreter, too. Guests inherit it.
     faulthandler.register(kernel.STACK_SIGNAL, file=2, all_threads=False, chain=False)
-    hooks.install()
     # All of ours is loaded; what looks for packages is not to find, and to hold open, the archive that it came in.
     sys.path[:] = [entry for entry in sys.path if not entry.endswith("inside.zip")]
     config, _ = packets.receive(control)
