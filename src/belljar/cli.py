@@ -25,6 +25,7 @@ from belljar.client.attack import find as find_attacks
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.keys import keys
 from belljar.models import models
+from belljar.runtimes import runtime as runtimes
 from belljar.settings import Settings
 from belljar.usage import usage
 from belljar.wire.charts import ChartFormat, ChartsRequest
@@ -108,6 +109,9 @@ def main() -> None:
     help="Memory for the program and all that it starts.",
 )
 @click.option(
+    "--runtime", metavar="NAME", help="What it runs in: one that `belljar runtime create` has made."
+)
+@click.option(
     "--stdin", "pass_stdin", is_flag=True, help="Give the program what this command reads on its stdin."
 )
 @click.option(
@@ -126,6 +130,7 @@ def run(
     as_json: bool,
     timeout: float | None,
     memory: int | None,
+    runtime: str | None,
     pass_stdin: bool,
     chart_formats: tuple[ChartFormat, ...],
     chart_dpi: float | None,
@@ -151,6 +156,7 @@ def run(
             asked,
             inputs=inputs,
             output_dir=output_dir,
+            runtime=runtime or settings.default_runtime,
             limits=LimitsRequest(),
             on_event=None if as_json else _print_event,
             until=_signalled,
@@ -262,6 +268,7 @@ def _progress() -> Any:
 main.add_command(chart)
 main.add_command(keys)
 main.add_command(models)
+main.add_command(runtimes)
 main.add_command(usage)
 
 

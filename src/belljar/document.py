@@ -26,6 +26,7 @@ def execution(
     *,
     execution_id: str | None = None,
     container: str | None,
+    runtime: str = "default",
     restored: str = "",
     also: str = "",
     files: Sequence[ExecutionFile],
@@ -42,6 +43,7 @@ def execution(
     return Execution(
         id=execution_id or new_id("exec"),
         container=container,
+        runtime=runtime,
         restored=bool(restored),
         outcome=outcome,
         return_code=result.return_code,

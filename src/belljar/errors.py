@@ -102,6 +102,10 @@ class SessionLost(BelljarError):
     status = 503
 
 
+class RuntimeUnavailable(SessionLost):
+    """The runtime that a session was to have does not come up; other runtimes go on."""
+
+
 class NotKept(BelljarError):
     """A session's files could not be put away, or not be brought back."""
 

@@ -29,6 +29,7 @@ import anyio
 import anyio.to_thread
 
 from belljar import errors, results
+from belljar.builds import FOLDER
 from belljar.frames import Message
 from belljar.line import Line, open_line
 from belljar.logged import REQUEST_ID
@@ -118,6 +119,12 @@ class Opening:
 
     limits: Limits
     imports: Sequence[str] | None = None
+    runtime: str | None = None
+    """The name of one that was built (see `builds`); None for the default one."""
+
+    def asked(self) -> dict[str, Any]:
+        """As the keeper is told."""
+        return {"limits": self.limits.model_dump(), "imports": self.imports, "runtime": self.runtime}
 
 
 ReplyStatus = Literal["answered", "failed", "timed_out"]
@@ -137,15 +144,27 @@ class Tier:
 
 
 @dataclass(frozen=True)
+class RuntimeState:
+    """A runtime that was built, and that the keeper has in memory or has tried to."""
+
+    state: TierState
+    why: str
+    """Why it failed."""
+    tiers: list[Tier]
+    sessions: int
+    """Those that are in use; those that are parked are not among them."""
+
+
+@dataclass(frozen=True)
 class Description:
     """The keeper's word on this machine."""
 
     isolation: Isolation
     layers: list[Layer]
     python: str
-    """The runtime's version, as `3.11.7`."""
+    """The default runtime's version, as `3.11.7`."""
     packages: dict[str, str]
-    """What the runtime has installed, by distribution name."""
+    """What the default runtime has installed, by distribution name."""
     laps: dict[str, float]
     idle_memory: IdleMemory
     """How memory of idle sessions is given back."""
@@ -169,6 +188,8 @@ class State:
     """Idle sessions whose memory was offered to the kernel, each once for each time that it is idle."""
     idle_given_back_bytes: int
     idle_failed: int
+    runtimes: dict[str, RuntimeState]
+    """By name. One that is not there is at rest: it comes up when a session asks for it."""
 
 
 class Keeper:
@@ -184,7 +205,9 @@ class Keeper:
         """Of the keeper's process."""
         self.lost = anyio.Event()
         self.tiers: list[Tier] = []
-        """What is there to fork sessions from, as the keeper has last said."""
+        """What is there to fork sessions of the default runtime from, as the keeper has last said."""
+        self.runtimes: dict[str, RuntimeState] = {}
+        """Those that were built and are up, by name; their sessions as they were then."""
         self._told = anyio.Event()
 
     @property
@@ -200,14 +223,19 @@ class Keeper:
             await self._told.wait()
 
     async def open(
-        self, session: str, limits: Limits, imports: Sequence[str] | None = None
+        self,
+        session: str,
+        limits: Limits,
+        imports: Sequence[str] | None = None,
+        runtime: str | None = None,
     ) -> dict[str, float]:
         """Make a session named `session` (any new id). Returns its laps in milliseconds.
 
         `imports` are the names that its code will import, as far as is known, or None where nothing is known: they
-        choose the tier, and so what is imported already when the code begins.
+        choose the tier, and so what is imported already when the code begins. `runtime` is as in `Opening`; raises
+        RuntimeUnavailable where that does not come up.
         """
-        asked = {"limits": limits.model_dump(), "imports": imports}
+        asked = Opening(limits, imports, runtime).asked()
         answer = await self._ask(Message("open", {"session": session}, json.dumps(asked).encode()))
         laps: dict[str, float] = answer.head["laps"]
         return laps
@@ -284,7 +312,7 @@ class Keeper:
             "files": [[name, len(body)] for name, body in files.items()],
         }
         if opening is not None:
-            asked["open"] = {"limits": opening.limits.model_dump(), "imports": opening.imports}
+            asked["open"] = opening.asked()
         request = json.dumps(asked).encode()
         head = {"session": session, "size": len(request), "closes": closes}
         answer = await self._ask(
@@ -336,7 +364,8 @@ class Keeper:
 
     async def state(self) -> State:
         """What it has at the moment."""
-        return State(self.pid, **json.loads((await self._ask(Message("state", {}))).body))
+        told = json.loads((await self._ask(Message("state", {}))).body)
+        return State(self.pid, **told | {"runtimes": _runtimes(told["runtimes"])})
 
     async def close(self, session: str) -> None:
         """End the session and everything in it. Closing one that is gone does nothing."""
@@ -387,7 +416,8 @@ class Keeper:
 
     def _take(self, message: Message) -> None:
         if message.kind == "tiers":
-            self.tiers = [Tier(**tier) for tier in json.loads(message.body)]
+            told = json.loads(message.body)
+            self.tiers, self.runtimes = _tiers(told["tiers"]), _runtimes(told["runtimes"])
             self._tell()
             return
         # What is said of the keeper itself, at its start, answers the first request.
@@ -410,6 +440,8 @@ class Keeper:
         self._line = line
         config = {
             "runtime": str(settings.runtime),
+            "runtimes": str(settings.state_dir / FOLDER),
+            "runtime_idle_seconds": settings.runtime_idle_seconds,
             "preload": settings.preload,
             "zygote_sessions": settings.zygote_sessions,
             "zygote_seconds": settings.zygote_seconds,
@@ -540,6 +572,17 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _tiers(told: list[dict[str, Any]]) -> list[Tier]:
+    return [Tier(**tier) for tier in told]
+
+
+def _runtimes(told: dict[str, dict[str, Any]]) -> dict[str, RuntimeState]:
+    return {
+        name: RuntimeState(facts["state"], facts["why"], _tiers(facts["tiers"]), facts["sessions"])
+        for name, facts in told.items()
+    }
 
 
 def _described(facts: dict[str, Any]) -> Description:

@@ -134,7 +134,11 @@ class Settings(BaseSettings):
 
     # the jail
     runtime: Path = Field(default_factory=_default_runtime)
-    """The Python environment in which code runs: a directory with `bin/python`."""
+    """The Python environment of the runtime `default`: a directory with `bin/python`."""
+    default_runtime: str = "default"
+    """What code runs in where nothing else says so: `default`, or a runtime made by `belljar runtime create`."""
+    runtime_idle_seconds: float = Field(600, gt=0)
+    """A runtime that was made so is held in memory from its first session until it had none for so long."""
     preload: dict[str, tuple[str, ...]] = DATA_TIERS
     """Modules that zygotes import ahead: a tier each, by name, which has those of the tiers before it as well."""
     zygote_sessions: int = Field(10_000, gt=0)

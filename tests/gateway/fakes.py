@@ -60,6 +60,8 @@ class FakeKeeper:
     def __init__(self) -> None:
         self.description = ABOUT
         self.tiers = [link.Tier("bare", "ready", "")]
+        self.runtimes: dict[str, link.RuntimeState] = {}
+        self.runtime_of: dict[str, str | None] = {}
         self.lost = anyio.Event()
         self.sessions: dict[str, list[str]] = {}
         self.replies: list[str] = []
@@ -79,9 +81,14 @@ class FakeKeeper:
             raise errors.NotFound(f"no session {session}")
 
     async def open(
-        self, session: str, limits: Limits, imports: Sequence[str] | None = None
+        self,
+        session: str,
+        limits: Limits,
+        imports: Sequence[str] | None = None,
+        runtime: str | None = None,
     ) -> dict[str, float]:
         self.sessions[session] = []
+        self.runtime_of[session] = runtime
         self._check(session)
         return {"fork": 1.0}
 
@@ -104,7 +111,7 @@ class FakeKeeper:
         closes: bool = False,
     ) -> results.Result:
         if opening is not None:
-            await self.open(session, opening.limits, opening.imports)
+            await self.open(session, opening.limits, opening.imports, opening.runtime)
         for name, body in files.items():
             await self.put(session, name, body)
         self._check(session)
@@ -162,7 +169,7 @@ class FakeKeeper:
     async def state(self) -> link.State:
         if self.is_lost:
             raise errors.KeeperLost("the keeper has ended")
-        return link.State(os.getpid(), len(self.sessions), {"bare": 0}, 1, 1, 0, 0, 0)
+        return link.State(os.getpid(), len(self.sessions), {"bare": 0}, 1, 1, 0, 0, 0, self.runtimes)
 
     async def close(self, session: str) -> None:
         if self.is_lost:

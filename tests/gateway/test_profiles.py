@@ -6,7 +6,7 @@ import base64
 from dataclasses import replace
 
 import pytest
-from fakes import ABOUT, result
+from fakes import result
 
 from belljar import results
 from belljar.errors import InvalidRequest
@@ -14,7 +14,7 @@ from belljar.gateway import offered
 from belljar.gateway.profiles import choose, result_blocks
 from belljar.gateway.store import File
 from belljar.gateway.told import tell
-from belljar.gateway.tools import CODE, Failed, Image, Offer, Ran
+from belljar.gateway.tools import CODE, Failed, Image, Installed, Offer, Ran
 from belljar.wire.execution import Limits, Outcome
 
 PNG = Image("image/png", b"\x89PNG")
@@ -130,14 +130,14 @@ def test_what_the_model_is_told_is_bounded() -> None:
 
 
 def test_the_tool_as_the_model_sees_it() -> None:
-    about = replace(ABOUT, packages={"pandas": "3.0", "obscure": "1"})
+    about = Installed("3.11.7", {"pandas": "3.0", "obscure": "1", "wanted": "7"}, ("wanted",))
     limits = Limits(memory_bytes=2**30, pids=128, disk_bytes=2**29, output_bytes=2**20, cpus=1)
     cached = {"type": TOOL, "name": "code_execution", "cache_control": {"type": "ephemeral"}}
     offer = Offer(about, limits, 30, is_beside_shell=False)
     (tool,) = offered.read([cached], None).for_upstream(offer)
     assert "type" not in tool
     assert tool["cache_control"] == {"type": "ephemeral"}
-    for words in ("Python 3.11.7", "pandas 3.0", "30 seconds", "1024 MiB", "512 MiB", "no network"):
+    for words in ("Python 3.11.7", "pandas 3.0, wanted 7", "30 seconds", "1024 MiB", "512 MiB", "no network"):
         assert words in tool["description"]
     assert "and 1 more (importlib.metadata lists them)" in tool["description"]
     assert "obscure" not in tool["description"]

@@ -23,7 +23,9 @@ FACTS = {
     "idle_memory": {"way": "none", "detail": "none here"},
 }
 READY = encode(Message("ready", {}, json.dumps(FACTS).encode()))
-TIERS = encode(Message("tiers", {}, json.dumps([{"name": "bare", "state": "ready", "why": ""}]).encode()))
+BARE = {"name": "bare", "state": "ready", "why": ""}
+OWN = {"ml": {"state": "ready", "why": "", "tiers": [BARE], "sessions": 2}}
+TIERS = encode(Message("tiers", {}, json.dumps({"tiers": [BARE], "runtimes": OWN}).encode()))
 
 
 @pytest.mark.parametrize("pieces", [(READY, TIERS), (READY + TIERS,), (TIERS + READY,)])
@@ -44,3 +46,4 @@ def test_the_first_words_of_a_keeper_may_come_together(pieces: tuple[bytes, ...]
     keeper = anyio.run(hear)
     assert keeper.description.python == "3.11.0"
     assert [tier.name for tier in keeper.tiers] == ["bare"]
+    assert keeper.runtimes == {"ml": link.RuntimeState("ready", "", keeper.tiers, 2)}

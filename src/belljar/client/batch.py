@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from belljar import document, link
 from belljar.batch import item_of
+from belljar.builds import DEFAULT, FOLDER, Runtimes, link_name
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
@@ -29,6 +30,7 @@ async def run(
 
     Files that programs make are named in the answers, and not kept. Raises JailUnavailable.
     """
+    runtimes = Runtimes(settings.state_dir / FOLDER)
     async with link.start(settings) as keeper:
         numbered = iter(enumerate(lines))
 
@@ -37,7 +39,7 @@ async def run(
         async def work() -> None:
             try:
                 for index, line in numbered:
-                    on_answer(await _answered(keeper, settings, index, line))
+                    on_answer(await _answered(keeper, settings, runtimes, index, line))
             except BelljarError as error:
                 # With the keeper's end all that is under way fails, each for the same reason.
                 failures.append(error)
@@ -50,12 +52,15 @@ async def run(
             raise failures[0]
 
 
-async def _answered(keeper: link.Keeper, settings: Settings, index: int, line: bytes) -> BatchLine:
+async def _answered(
+    keeper: link.Keeper, settings: Settings, runtimes: Runtimes, index: int, line: bytes
+) -> BatchLine:
     custom_id: str | None = None
     try:
         item = item_of(line)
         custom_id = item.custom_id
-        return BatchLine(index=index, custom_id=custom_id, execution=await _executed(keeper, settings, item))
+        done = await _executed(keeper, settings, runtimes, item)
+        return BatchLine(index=index, custom_id=custom_id, execution=done)
     except BelljarError as error:
         if keeper.is_lost:
             raise
@@ -63,7 +68,9 @@ async def _answered(keeper: link.Keeper, settings: Settings, index: int, line: b
         return BatchLine(index=index, custom_id=custom_id, error=failed)
 
 
-async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) -> Execution:
+async def _executed(
+    keeper: link.Keeper, settings: Settings, runtimes: Runtimes, item: BatchItem
+) -> Execution:
     if item.container is not None:
         raise InvalidRequest(
             "container: there are none here: each program of a batch has a session of its own"
@@ -87,7 +94,10 @@ async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) ->
         limits = settings.limits(item.limits)
     except ValidationError as error:
         raise InvalidRequest(f"limits: {error.errors()[0]['msg']}") from error
-    opening = link.Opening(limits, imported(item.code, files))
+    runtime = item.runtime or settings.default_runtime
+    if runtime != DEFAULT:
+        runtimes.find(runtime)
+    opening = link.Opening(limits, imported(item.code, files), link_name(runtime))
     try:
         result = await keeper.execute(session, program, opening=opening, files=files, closes=True)
     finally:
@@ -111,6 +121,7 @@ async def _executed(keeper: link.Keeper, settings: Settings, item: BatchItem) ->
         result,
         container=None,
         also=f"It made {more:,} more files." if more else "",
+        runtime=runtime,
         files=made,
         isolation=keeper.description.isolation,
     )

@@ -9,11 +9,12 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import anyio
 
 from belljar import document, link, results
+from belljar.builds import DEFAULT, FOLDER, Runtimes
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.charts import MEDIA_TYPES
@@ -31,6 +32,7 @@ async def run(
     *,
     inputs: Sequence[Path] = (),
     output_dir: Path | None = None,
+    runtime: str = DEFAULT,
     limits: LimitsRequest | None = None,
     on_event: Callable[[results.Event], None] | None = None,
     until: Callable[[], Awaitable[None]] = anyio.sleep_forever,
@@ -39,11 +41,18 @@ async def run(
 
     What it made is saved below `output_dir` (nothing is, for None), and never over a file that is there. When
     `until` returns before the program has ended, the program is interrupted. Returns the document and the paths
-    saved. Raises InvalidRequest, JailUnavailable, and OSError for a directory that cannot be made.
+    saved. Raises InvalidRequest, NotFound for the runtime, JailUnavailable, and OSError for a directory that cannot be
+    made.
     """
     _check(inputs, output_dir)
     # One program does not pay back the import of libraries that it may not use: the guest imports them itself.
-    async with link.start(settings.model_copy(update={"preload": {}, "parked": 0})) as keeper:
+    own: dict[str, Any] = {"preload": {}, "parked": 0}
+    async with contextlib.AsyncExitStack() as stack:
+        if runtime != DEFAULT:
+            use = Runtimes(settings.state_dir / FOLDER).use(runtime)
+            stack.callback(use.release)
+            own["runtime"] = use.build.environment
+        keeper = await stack.enter_async_context(link.start(settings.model_copy(update=own)))
         laps = await keeper.open(_SESSION, settings.limits(limits))
         for path in inputs:
             await keeper.put(_SESSION, path.name, _pieces(path))
@@ -56,7 +65,11 @@ async def run(
             _save_figures(result, output_dir, saved)
         result = replace(result, laps=laps | result.laps)
         answer = document.execution(
-            result, container=None, files=files, isolation=keeper.description.isolation
+            result,
+            container=None,
+            runtime=runtime,
+            files=files,
+            isolation=keeper.description.isolation,
         )
     return answer, saved
 

@@ -24,6 +24,7 @@ from belljar.gateway.placement import Placement
 from belljar.gateway.placement.local import KeeperStart, open_placement
 from belljar.gateway.placement.sleeping import Shelf
 from belljar.gateway.routes import route_names, routes, streamed
+from belljar.gateway.runtimes import Choices
 from belljar.gateway.search.opening import open_search
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
@@ -98,6 +99,7 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
                 placement,
                 pending,
                 files,
+                Choices(settings, placement),
                 upstream,
                 telemetry,
                 access,

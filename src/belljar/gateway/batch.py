@@ -21,8 +21,11 @@ log = structlog.get_logger("belljar.gateway")
 Emit = Callable[[BatchLine], Awaitable[None]]
 
 
-async def answer(parts: Parts, lines: list[bytes], at_once: int, activity: Activity, emit: Emit) -> None:
-    """Run each line in a session of its own, `at_once` at a time; `emit` gets the answers as they finish.
+async def answer(
+    parts: Parts, lines: list[bytes], at_once: int, activity: Activity, runtime: str | None, emit: Emit
+) -> None:
+    """Run each line in a session of its own, `at_once` at a time; `emit` gets the answers as they finish. `runtime` is
+    for lines that do not name one.
 
     A slow reader holds up what has not begun: no more than `at_once` answers wait for it. Cancelling interrupts all.
     """
@@ -30,7 +33,7 @@ async def answer(parts: Parts, lines: list[bytes], at_once: int, activity: Activ
 
     async def work() -> None:
         for index, line in numbered:
-            await emit(await _answered(parts, index, line, activity))
+            await emit(await _answered(parts, index, line, activity, runtime))
 
     with parts.telemetry.batches.track_inprogress():
         async with anyio.create_task_group() as tasks:
@@ -38,7 +41,9 @@ async def answer(parts: Parts, lines: list[bytes], at_once: int, activity: Activ
                 tasks.start_soon(work)
 
 
-async def _answered(parts: Parts, index: int, line: bytes, activity: Activity) -> BatchLine:
+async def _answered(
+    parts: Parts, index: int, line: bytes, activity: Activity, runtime: str | None
+) -> BatchLine:
     custom_id: str | None = None
     try:
         item = item_of(line)
@@ -48,7 +53,7 @@ async def _answered(parts: Parts, index: int, line: bytes, activity: Activity) -
             activity.request_id, activity.what, activity.client, meter=activity.meter, trace=activity.trace
         )
         async with activity.client.execution_in_turn():
-            done = await executions.run(parts, asked, own)
+            done = await executions.run(parts, asked, own, runtime)
         activity.has_run_code = True
         parts.telemetry.batch_executions.inc()
         return BatchLine(index=index, custom_id=custom_id, execution=done)

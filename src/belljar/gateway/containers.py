@@ -32,9 +32,13 @@ MOST = 1000
 _DEFAULT_LIMIT = 20
 
 
-async def create(parts: Parts, asked: ContainerRequest, client: Client) -> ContainerDocument:
+async def create(
+    parts: Parts, asked: ContainerRequest, client: Client, runtime: str | None = None
+) -> ContainerDocument:
+    """A new one. `runtime` is that of the header, for a request whose body names none."""
     limits = limits_of(parts, asked.limits)
-    container = await parts.placement.create(limits, client.tenant, client.most_containers)
+    runtime = parts.runtimes.chosen(runtime if asked.runtime is None else asked.runtime, None)
+    container = await parts.placement.create(limits, client.tenant, client.most_containers, runtime=runtime)
     return _document(parts, container)
 
 
@@ -68,13 +72,21 @@ def _document(parts: Parts, container: Container) -> ContainerDocument:
         last_used_at=rfc3339(container.last_used_at),
         expires_at=rfc3339(container.expires_at),
         limits=container.limits,
+        runtime=container.runtime,
         isolation=parts.placement.description.isolation,
         state=container.state,
     )
 
 
-async def list_files(parts: Parts, container_id: str, client: Client) -> ContainerFileList:
+def _found(parts: Parts, container_id: str, client: Client) -> Container:
+    """One that can be used, and woken for it. Raises NotFound."""
     container = parts.placement.find(container_id, client.tenant)
+    parts.runtimes.chosen(None, container)
+    return container
+
+
+async def list_files(parts: Parts, container_id: str, client: Client) -> ContainerFileList:
+    container = _found(parts, container_id, client)
     async with parts.placement.use(container.id) as session:
         lying = await session.files()
     return ContainerFileList(data=[_file(file) for file in lying.files], is_whole=lying.is_whole)
@@ -84,7 +96,7 @@ async def put_file(
     parts: Parts, container_id: str, path: str, body: AsyncIterator[bytes], client: Client
 ) -> ContainerFileDocument:
     """Write a file as its bytes come in. Where they do not all come, what had the path has it still."""
-    container = parts.placement.find(container_id, client.tenant)
+    container = _found(parts, container_id, client)
     checked_path(path, "path")
     async with parts.placement.use(container.id) as session:
         await session.put(path, "", lambda: body)
@@ -95,7 +107,7 @@ async def open_file(
     parts: Parts, container_id: str, path: str, client: Client
 ) -> tuple[results.Lying, str, AsyncIterator[bytes]]:
     """A file, its media type, and its content, which raises InvalidRequest where the file is changed meanwhile."""
-    container = parts.placement.find(container_id, client.tenant)
+    container = _found(parts, container_id, client)
     checked_path(path, "path")
     async with parts.placement.use(container.id) as session:
         file = await session.find(path)
@@ -120,7 +132,7 @@ async def _piece(session: Session, file: results.Lying, offset: int) -> bytes:
 
 
 async def delete_file(parts: Parts, container_id: str, path: str, client: Client) -> ContainerFileDeleted:
-    container = parts.placement.find(container_id, client.tenant)
+    container = _found(parts, container_id, client)
     checked_path(path, "path")
     async with parts.placement.use(container.id) as session:
         await session.remove(path)

@@ -50,25 +50,38 @@ class Watching:
 
 
 async def run(
-    parts: Parts, asked: ExecutionRequest, activity: Activity, watching: Watching | None = None
+    parts: Parts,
+    asked: ExecutionRequest,
+    activity: Activity,
+    runtime: str | None = None,
+    watching: Watching | None = None,
 ) -> Execution:
-    """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards."""
+    """Run code as asked: in the container that is named, else in a fresh session that is gone afterwards.
+
+    `runtime` is that of the header, for a request whose body names none.
+    """
     execution_id = new_id("exec")
+    if asked.runtime is not None:
+        runtime = asked.runtime
     limits = limits_of(parts, asked.limits)
     client = activity.client
     files = parts.files.of(client.tenant, client.most_stored_bytes)
     inputs = await _inputs(files, asked)
     if asked.container is not None:
         container = parts.placement.named(asked.container, client.tenant)
+        runtime = parts.runtimes.chosen(runtime, container)
         if container is None:
-            container = await parts.placement.create(limits, client.tenant, client.most_containers)
+            container = await parts.placement.create(
+                limits, client.tenant, client.most_containers, runtime=runtime
+            )
         else:
             _check_limits(container, asked.limits)
         ran, restored = await _run_in(
             parts, container, asked, inputs, files, activity, execution_id, watching
         )
     else:
-        container = await parts.placement.create(limits, client.tenant, is_kept=False)
+        runtime = parts.runtimes.chosen(runtime, None)
+        container = await parts.placement.create(limits, client.tenant, is_kept=False, runtime=runtime)
         try:
             ran, restored = await _run_in(
                 parts, container, asked, inputs, files, activity, execution_id, watching
@@ -79,6 +92,7 @@ async def run(
         ran.result,
         execution_id=execution_id,
         container=container.id if asked.container is not None else None,
+        runtime=runtime,
         restored=restored,
         also=ran.archive.word if ran.archive is not None else "",
         files=[_file(file, ran) for file in ran.files],

@@ -74,8 +74,13 @@ class Feed:
             await self._came.wait()
 
 
-async def answer(parts: Parts, asked: ExecutionRequest, activity: Activity, emit: Emit) -> None:
-    """Run code, and tell what it prints and shows while it does; the last event has the whole document."""
+async def answer(
+    parts: Parts, asked: ExecutionRequest, activity: Activity, runtime: str | None, emit: Emit
+) -> None:
+    """Run code, and tell what it prints and shows while it does; the last event has the whole document.
+
+    `runtime` is that of the header.
+    """
     feed = Feed()
     done: list[Execution] = []
     failure: BelljarError | None = None
@@ -89,7 +94,7 @@ async def answer(parts: Parts, asked: ExecutionRequest, activity: Activity, emit
         try:
             with activity.client.execution():
                 watching = executions.Watching(feed.begin, feed.add)
-                done.append(await executions.run(parts, asked, activity, watching))
+                done.append(await executions.run(parts, asked, activity, runtime, watching))
         except BelljarError as error:
             failure = error  # as it is, and not as a group of one
         finally:

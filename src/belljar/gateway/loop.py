@@ -16,6 +16,7 @@ import anyio
 import structlog
 
 from belljar import errors
+from belljar.builds import DEFAULT
 from belljar.gateway import attachments, history, profiles, running, sources, tokens, told
 from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
@@ -87,6 +88,8 @@ class Asked:
     """Block types that are streamed only once they are complete."""
     offered: Offered
     activity: Activity
+    runtime: str = DEFAULT
+    """What code runs in: that of the container which the request names, else of the one that it gets."""
 
 
 class ContainerNeeded(errors.InvalidRequest):
@@ -191,7 +194,9 @@ def _answer(parts: Parts, asked: Asked, emit: Emit) -> _Answer:
 def _running(now: _Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
     parts, offered = now.parts, now.asked.offered
     searches = Searches(parts.search, offered.search, parts.telemetry) if offered.search is not None else None
-    return Running(parts, offered, now.asked.activity, stack, is_told, searches, now.most_tokens)
+    return Running(
+        parts, offered, now.asked.activity, stack, is_told, searches, now.most_tokens, now.asked.runtime
+    )
 
 
 async def _unheard(event: Event) -> None:
@@ -354,7 +359,7 @@ def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> tuple[dic
 def _offer(now: _Answer) -> Offer:
     settings, offered = now.parts.settings, now.asked.offered
     limits = now.running.container.limits if now.running.container else settings.limits()
-    about = now.parts.placement.description
+    about = now.parts.runtimes.installed(now.asked.runtime)
     is_beside_shell = BASH in offered.names
     return Offer(
         about,

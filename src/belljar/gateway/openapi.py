@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.gateway import containers, form, listing, models, profiles, tokens, totals
+from belljar.gateway import containers, form, listing, models, profiles, runtimes, tokens, totals
 from belljar.gateway.access import OPEN_PATHS
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
@@ -43,6 +43,8 @@ from belljar.wire.resources import (
     Lifecycle,
     ModelDocument,
     ModelList,
+    RuntimeDocument,
+    RuntimeList,
     TokenCount,
     UsageTable,
 )
@@ -116,6 +118,7 @@ _PROFILE = _header(
     {"enum": list(get_args(Profile))},
     "The shape of results; else it is chosen by the request.",
 )
+_RUNTIME = _header(runtimes.HEADER, TEXT, "The runtime that code is to run in.")
 _KEYS: Schema = {
     "x-api-key": {
         "type": "apiKey",
@@ -134,6 +137,7 @@ _HEADERS = {
         "description": "The shape of results in this answer.",
         "schema": {"enum": list(get_args(Profile))},
     },
+    runtimes.HEADER: {"description": "The runtime that code runs in.", "schema": TEXT},
     "belljar-isolation": {"description": "The jail's isolation level.", "schema": TEXT},
     tokens.HEADER: {"description": "Who counted.", "schema": {"enum": ["upstream", "estimate"]}},
 }
@@ -146,15 +150,15 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             "A message of the model, with the code that it wants run, run",
             {"application/json": named("MessageAnswer"), "text/event-stream": named("MessageEvents")},
             _json(named("MessageRequest")),
-            parameters=(_BETAS, _PROFILE),
-            headers=(profiles.HEADER, "belljar-isolation"),
+            parameters=(_BETAS, _PROFILE, _RUNTIME),
+            headers=(profiles.HEADER, runtimes.HEADER, "belljar-isolation"),
             errors=(401, 403, 404, *sorted({*_RUNS, *_ASKS})),
         ),
         "POST /v1/messages/count_tokens": Operation(
             "How many tokens a request has for the model, before it is answered",
             _json(TokenCount),
             _json(named("CountRequest")),
-            parameters=(_BETAS,),
+            parameters=(_BETAS, _RUNTIME),
             headers=(tokens.HEADER,),
             errors=(401, 403, 404, 429, *_ASKS, 529),
         ),
@@ -184,6 +188,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             "Run code without a model",
             {**_json(Execution), "text/event-stream": named("ExecutionEvents")},
             _json(ExecutionRequest),
+            parameters=(_RUNTIME,),
             errors=(404, *_RUNS),
         ),
         "POST /v1/executions/batch": Operation(
@@ -196,6 +201,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             },
             {"application/x-ndjson": _LINES},
             parameters=(
+                _RUNTIME,
                 _query(
                     "at_once",
                     {"type": "integer", "minimum": 1, "maximum": max_sessions},
@@ -209,7 +215,8 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             _json(ContainerDocument),
             _json(ContainerRequest),
             is_body_needed=False,
-            errors=(429, 503, 529),
+            parameters=(_RUNTIME,),
+            errors=(404, 429, 503, 529),
         ),
         "GET /v1/containers": Operation(
             "The containers of the tenant, the newest first",
@@ -249,6 +256,8 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             is_body_needed=False,
             errors=(404, 409, 410, *_RUNS),
         ),
+        "GET /v1/runtimes": Operation("What code can run in", _json(RuntimeList)),
+        "GET /v1/runtimes/{name}": Operation("A runtime", _json(RuntimeDocument), errors=(404, 503)),
         "POST /v1/files": Operation("Send a file", _json(FileDocument), _FILE_FORM),
         "GET /v1/files": Operation(
             "The files of the tenant, the newest first",

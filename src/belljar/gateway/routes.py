@@ -33,6 +33,7 @@ from belljar.gateway import (
     offered,
     openapi,
     profiles,
+    runtimes,
     tokens,
     totals,
 )
@@ -50,6 +51,7 @@ from belljar.wire.charts import DrawingRequest
 from belljar.wire.execution import ExecutionRequest, json_of
 from belljar.wire.messages import ContainerParameter, MessageRequest
 from belljar.wire.resources import (
+    BuiltRuntimeHealth,
     ContainerDeleted,
     ContainerRequest,
     FileDeleted,
@@ -84,6 +86,7 @@ async def messages(request: Request) -> ASGIApp:
     meter.tools = tuple(tool.get("type") or "custom" for tool in asked.request.tools or ())
     await parts.ledger.admit(asked.activity.client, meter)
     asked.activity.headers[profiles.HEADER] = asked.profile
+    asked.activity.headers[runtimes.HEADER] = asked.runtime
     asked.activity.headers["belljar-isolation"] = parts.placement.description.isolation.level
     if asked.request.stream:
         return EventStream(lambda emit: loop.answer(parts, asked, emit), {})
@@ -110,13 +113,16 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
     caller = _caller(request)
     header = request.headers.get(profiles.HEADER)
     profile = profiles.choose(header, parts.settings.profile, tools.version, caller.betas)
-    if container_id is not None:
-        parts.placement.named(container_id, _client(request).tenant)
+    named = parts.placement.named(container_id, _client(request).tenant) if container_id is not None else None
+    field = asked_for.container.runtime if isinstance(asked_for.container, ContainerParameter) else None
+    said = field if field is not None else _runtime(request)
+    ruled = parts.upstream.traits(asked_for.model).runtime if tools.version and said is None else None
+    runtime = parts.runtimes.chosen(said, named, ruled)
     held = profiles.held_back(
         profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
     )
     activity = activity_of(request.scope)
-    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity)
+    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity, runtime)
 
 
 async def count_tokens(request: Request) -> Response:
@@ -150,10 +156,11 @@ async def create_execution(request: Request) -> ASGIApp:
     parts, activity = _parts(request), activity_of(request.scope)
     asked = _validated(ExecutionRequest, await _document(request))
     await parts.ledger.admit(activity.client, activity.meter)
+    runtime = _runtime(request)
     if asked.stream:
-        return EventStream(lambda emit: live.answer(parts, asked, activity, emit), {})
+        return EventStream(lambda emit: live.answer(parts, asked, activity, runtime, emit), {})
     with activity.client.execution():
-        done = await executions.run(parts, asked, activity)
+        done = await executions.run(parts, asked, activity, runtime)
     return _json(json_of(done))
 
 
@@ -161,10 +168,11 @@ async def create_batch(request: Request) -> ASGIApp:
     parts = _parts(request)
     lines = lines_of(await request.body())
     at_once = _at_once(request.query_params.get("at_once"), parts.settings.max_sessions)
-    activity = activity_of(request.scope)
+    activity, runtime = activity_of(request.scope), _runtime(request)
     await parts.ledger.admit(activity.client, activity.meter)
     return batch.LineStream(
-        lambda emit: batch.answer(parts, lines, at_once, activity, emit), parts.settings.batch_silence_seconds
+        lambda emit: batch.answer(parts, lines, at_once, activity, runtime, emit),
+        parts.settings.batch_silence_seconds,
     )
 
 
@@ -179,7 +187,8 @@ def _at_once(asked: str | None, most: int) -> int:
 
 async def create_container(request: Request) -> Response:
     asked = _validated(ContainerRequest, await _document(request, may_be_empty=True))
-    return _json(json_of(await containers.create(_parts(request), asked, _client(request))))
+    made = await containers.create(_parts(request), asked, _client(request), _runtime(request))
+    return _json(json_of(made))
 
 
 async def list_containers(request: Request) -> Response:
@@ -237,6 +246,14 @@ async def draw_chart(request: Request) -> Response:
     with activity.client.execution():
         body, media_type = await charts.draw(parts, ids["id"], ids["chart_id"], asked, activity)
     return Response(body, headers=_HOSTILE, media_type=media_type)
+
+
+async def list_runtimes(request: Request) -> Response:
+    return _json(json_of(_parts(request).runtimes.all()))
+
+
+async def read_runtime(request: Request) -> Response:
+    return _json(json_of(_parts(request).runtimes.one(request.path_params["name"])))
 
 
 async def create_file(request: Request) -> Response:
@@ -302,6 +319,15 @@ async def health(request: Request) -> Response:
             ready=parts.placement.is_ready,
             tiers=[TierHealth(**asdict(tier)) for tier in parts.placement.tiers],
         ),
+        runtimes=[
+            BuiltRuntimeHealth(
+                name=name,
+                state=now.state,
+                why=now.why,
+                tiers=[TierHealth(**asdict(tier)) for tier in now.tiers],
+            )
+            for name, now in parts.placement.runtimes.items()
+        ],
         sessions=SessionsHealth(live=load.live, max=load.most, waiting=load.waiting, asleep=load.asleep),
         idle_memory=about.idle_memory,
         upstream=parts.upstream.kind,
@@ -339,6 +365,8 @@ def routes() -> list[Route]:
         Route("/v1/containers/{id}/files/{path:path}", put_container_file, methods=["PUT"]),
         Route("/v1/containers/{id}/files/{path:path}", delete_container_file, methods=["DELETE"]),
         Route("/v1/containers/{id}/charts/{chart_id}", draw_chart, methods=["POST"]),
+        Route("/v1/runtimes", list_runtimes, methods=["GET"]),
+        Route("/v1/runtimes/{name}", read_runtime, methods=["GET"]),
         Route("/v1/files", create_file, methods=["POST"]),
         Route("/v1/files", list_files, methods=["GET"]),
         Route("/v1/files/{id}", read_file, methods=["GET"]),
@@ -437,7 +465,8 @@ def _container_id(given: str | ContainerParameter | None, version: str | None) -
     if not isinstance(given, ContainerParameter):
         return given
     if version == offered.FIRST_VERSION:
-        raise InvalidRequest("container: Input should be a valid string")
+        hint = f"; the runtime is named by the header {runtimes.HEADER}" if given.runtime is not None else ""
+        raise InvalidRequest(f"container: Input should be a valid string{hint}")
     if given.skills:
         raise InvalidRequest("container.skills: this server has no skills. Leave them out.")
     return given.id
@@ -447,6 +476,10 @@ def _betas(request: Request) -> tuple[str, ...]:
     """The values of `anthropic-beta`, which may be a list, and may be repeated."""
     values = ",".join(request.headers.getlist("anthropic-beta")).split(",")
     return tuple(value.strip() for value in values if value.strip())
+
+
+def _runtime(request: Request) -> str | None:
+    return request.headers.get(runtimes.HEADER)
 
 
 def _caller(request: Request) -> Caller:

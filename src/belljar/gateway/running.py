@@ -25,6 +25,7 @@ from belljar.gateway.kept import run_calls, run_code
 from belljar.gateway.offered import Offered
 from belljar.gateway.pending import Own, PendingCode, PendingRuns
 from belljar.gateway.placement import Container, Placement, Session
+from belljar.gateway.runtimes import Choices
 from belljar.gateway.searching import Searches
 from belljar.gateway.tokens import cut
 from belljar.gateway.told import printed
@@ -57,6 +58,7 @@ class Parts:
     placement: Placement
     pending: PendingRuns
     files: Files
+    runtimes: Choices
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,11 @@ class Running:
         is_told: Callable[[], bool],
         searches: Searches | None,
         most_tokens: int,
+        runtime: str,
     ) -> None:
         self._parts = parts
+        self._runtime = runtime
+        """Of a container that is to be made."""
         self._activity = activity
         self._stack = stack
         self._client = activity.client
@@ -193,7 +198,10 @@ class Running:
     async def _make(self) -> Container:
         """A new container. Its id is told when the answer is finished: where that does not come, nobody can use it."""
         container = await self._parts.placement.create(
-            self._parts.settings.limits(), self._client.tenant, self._client.most_containers
+            self._parts.settings.limits(),
+            self._client.tenant,
+            self._client.most_containers,
+            runtime=self._runtime,
         )
 
         async def end_unless_told() -> None:

@@ -111,10 +111,15 @@ _COUNTED: Schema = {
         "anyOf": [
             {"type": ["string", "null"]},
             _object(
-                {"id": {"type": ["string", "null"]}, "skills": {"type": ["array", "null"], "maxItems": 0}}
+                {
+                    "id": {"type": ["string", "null"]},
+                    "skills": {"type": ["array", "null"], "maxItems": 0},
+                    "runtime": {"type": ["string", "null"]},
+                }
             ),
         ],
-        "description": f"An earlier answer's: its id, or {{id}} with a tool newer than {offered.FIRST_VERSION}.",
+        "description": f"An earlier answer's: its id, or {{id}} with a tool newer than {offered.FIRST_VERSION}; "
+        "or {runtime}, for a new one that has it.",
     },
 }
 _TOGETHER: list[Schema] = [

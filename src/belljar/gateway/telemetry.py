@@ -250,7 +250,7 @@ class _Now(Collector):
 
     def look(self, placement: Placement, state: link.State | None) -> None:
         self.keeper_pid = state.pid if state is not None else 0
-        self._families = [*_of_gateway(placement), *_of_keeper(placement.tiers, state)]
+        self._families = [*_of_gateway(placement), *_of_keeper(placement.tiers, state), *_of_runtimes(state)]
 
 
 def _of_gateway(placement: Placement) -> Iterator[Metric]:
@@ -272,6 +272,24 @@ def _of_gateway(placement: Placement) -> Iterator[Metric]:
         ("belljar_queue_waiting", "Requests that wait for a place for a session.", load.waiting),
     ):
         yield GaugeMetricFamily(name, what, value)
+
+
+def _of_runtimes(state: link.State | None) -> Iterator[Metric]:
+    built = state.runtimes if state is not None else {}
+    states = GaugeMetricFamily(
+        "belljar_runtime_state",
+        "1 for the state of a runtime that was built and is in memory, 0 for the others.",
+        labels=("runtime", "state"),
+    )
+    sessions = GaugeMetricFamily(
+        "belljar_runtime_sessions", "Sessions of a runtime that was built, by its name.", labels=("runtime",)
+    )
+    for name, now in built.items():
+        sessions.add_metric((name,), now.sessions)
+        for possible in _STATES:
+            states.add_metric((name, possible), now.state == possible)
+    yield states
+    yield sessions
 
 
 def _of_keeper(tiers: list[link.Tier], state: link.State | None) -> Iterator[Metric]:

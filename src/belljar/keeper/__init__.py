@@ -4,7 +4,8 @@ Theory of operation
 ===================
 
 The keeper is started by its owner (the gateway, `belljar run`, the library) with one end of a socket pair and
-serves that owner only. It starts the outer box (see `belljar.zygote`), and for each session
+serves that owner only. It starts the outer box (see `belljar.zygote`) of the default runtime, and that of another one
+when a session asks for it (`workshops`). For each session it
 
 1. makes a cgroup with the session's limits, where the machine lets it,
 2. asks the boxer for a box, and keeps a pidfd of its pid 1,

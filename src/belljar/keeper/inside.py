@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import marshal
 import subprocess
 import zipfile
@@ -11,10 +10,11 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import CodeType
-from typing import IO, Any
+from typing import IO
 
 import belljar
-from belljar import layout
+from belljar import interpreters, layout
+from belljar.builds import Build
 from belljar.errors import JailUnavailable
 
 _MODULES = (
@@ -72,37 +72,26 @@ class Runtime:
     version: str
     base_prefix: Path
     packages: dict[str, str]
+    known: tuple[dict[str, list[str]], dict[str, list[str]]] | None = None
+    """What `ask_for_packages` returns, where it is known already."""
 
     def ask_for_packages(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """For each name that can be imported the distributions it comes from; for each of these, what it requires."""
-        owners, requires = _asked(self.python, _PACKAGES)
-        return owners, requires
+        if self.known is not None:
+            return self.known
+        return interpreters.packages(self.python, interpreters.packages_of(self.path))
 
 
-_PACKAGES = """
-import importlib.metadata as metadata, json, re
-def plain(name):
-    return re.sub("[-_.]+", "-", name).lower()
-owners = {name: [plain(owner) for owner in own] for name, own in metadata.packages_distributions().items()}
-requires = {
-    plain(dist.name): [
-        plain(re.match(r"[\\w.-]+", line)[0]) for line in dist.requires or () if "extra ==" not in line
-    ]
-    for dist in metadata.distributions() if dist.name
-}
-print(json.dumps([owners, requires]))
-"""
-
-_QUESTION = """
-import importlib.metadata, json, platform, sys
-own = [entry for entry in sys.path if entry.startswith(sys.prefix)]
-print(json.dumps({
-    "version": platform.python_version(),
-    "implementation": sys.implementation.name,
-    "base_prefix": sys.base_prefix,
-    "packages": {d.name: d.version for d in importlib.metadata.distributions(path=own)},
-}))
-"""
+def built_runtime(build: Build) -> Runtime:
+    """One that `belljar runtime` has made: nothing of it is run for this. Raises JailUnavailable."""
+    facts, python = build.facts, build.environment / "bin" / "python"
+    if not python.exists():
+        raise JailUnavailable(
+            f"its Python {python} leads nowhere: {facts.base_python} is gone. "
+            f"Build it anew, with another one: belljar runtime rebuild {facts.name} --python PATH"
+        )
+    known = (facts.owners, facts.requires)
+    return Runtime(build.environment, python, facts.python, Path(facts.base_prefix), facts.packages, known)
 
 
 def inspect_runtime(path: Path) -> Runtime:
@@ -114,16 +103,10 @@ def inspect_runtime(path: Path) -> Runtime:
             "and BELLJAR_RUNTIME names another Python environment"
         )
     try:
-        facts = _asked(python, _QUESTION)
+        found = interpreters.about(python, interpreters.packages_of(path))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or error
         raise JailUnavailable(f"the runtime's Python at {python} does not run: {detail}") from error
-    if facts["implementation"] != "cpython" or tuple(map(int, facts["version"].split(".")[:2])) < (3, 11):
-        raise JailUnavailable(f"the runtime at {path} is {facts['version']}; CPython 3.11 or newer is needed")
-    return Runtime(path, python, facts["version"], Path(facts["base_prefix"]), facts["packages"])
-
-
-def _asked(python: Path, question: str) -> Any:
-    asked = [str(python), "-I", "-c", question]
-    answer = subprocess.run(asked, capture_output=True, check=True, timeout=60, text=True, env={})
-    return json.loads(answer.stdout)
+    if found.is_old:
+        raise JailUnavailable(f"the runtime at {path} is {found.version}; CPython 3.11 or newer is needed")
+    return Runtime(path, python, found.version, Path(found.base_prefix), found.packages)

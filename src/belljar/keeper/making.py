@@ -1,4 +1,4 @@
-"""Makes sessions and ends them: each has a uid, a cgroup and a box of its own."""
+"""Makes sessions and ends them: each has a uid, a cgroup and a box of its own, in the site of its runtime."""
 
 from __future__ import annotations
 
@@ -24,11 +24,7 @@ from belljar.wire.execution import Limits
 class Maker:
     """Of all sessions of a keeper; what they have looked at runs in `tasks`."""
 
-    def __init__(
-        self, site: Site, zygotes: Zygotes, tree: Tree | None, grace_seconds: float, tasks: TaskGroup
-    ) -> None:
-        self._site = site
-        self._zygotes = zygotes
+    def __init__(self, tree: Tree | None, grace_seconds: float, tasks: TaskGroup) -> None:
         self._tree = tree
         self._grace_seconds = grace_seconds
         self._tasks = tasks
@@ -42,7 +38,7 @@ class Maker:
         self._next_index = 0
 
     async def make(
-        self, limits: Limits, tier: int, *, rehearsal: Sequence[str] = ()
+        self, site: Site, zygotes: Zygotes, limits: Limits, tier: int, *, rehearsal: Sequence[str] = ()
     ) -> tuple[Session, dict[str, float]]:
         """A session whose guest is locked in and waits for code; its laps in seconds. Raises SessionLost, OSError."""
         index = self._take_index()
@@ -52,7 +48,7 @@ class Maker:
             making = self._hand.begin(functools.partial(self._tree.make, f"{next(self._names):x}", limits))
         box = None
         try:
-            box = await self._site.make_box(index, limits.disk_bytes)
+            box = await site.make_box(index, limits.disk_bytes)
             boxed = time.perf_counter()
             cgroup = await making.outcome() if making is not None else None
             laps = {"cgroup": time.perf_counter() - boxed}
@@ -61,8 +57,8 @@ class Maker:
                 await self._unmake(index, box, making)
             raise
         session = Session(
-            self._site,
-            self._zygotes,
+            site,
+            zygotes,
             tier,
             box,
             index,
@@ -92,12 +88,17 @@ class Maker:
         if is_gone:
             self._used_indexes.discard(session.index)  # else its uid is not to be given to another
 
-    async def end_all(self) -> None:
-        """Kill every session at once, and wait for their ends."""
-        for session in self.living:
+    def living_at(self, site: Site) -> list[Session]:
+        """Those of one runtime."""
+        return [session for session in self.living if session.site is site]
+
+    async def end_all(self, site: Site) -> None:
+        """Kill every session of a site at once, and wait for their ends."""
+        sessions = self.living_at(site)
+        for session in sessions:
             session.kill()
         async with anyio.create_task_group() as deaths:
-            for session in list(self.living):
+            for session in sessions:
                 deaths.start_soon(self.end, session)
 
     async def _unmake(self, index: int, box: Box | None, making: Job[Cgroup] | None) -> None:

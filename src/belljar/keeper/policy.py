@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyseccomp
 
-from belljar import layout
+from belljar import builds, layout
 from belljar.keeper import syscalls
 from belljar.keeper.boxes import Places
 from belljar.wire.execution import Limits
@@ -269,9 +269,4 @@ def environment(cpus: float, places: Places) -> dict[str, str]:
 
 def zygote_environment(places: Places) -> dict[str, str]:
     """The environment in which libraries are imported."""
-    # One thread each before the fork: a pool's threads do not survive it, and setns refuses to run beside them.
-    single = dict.fromkeys(
-        ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-    )
-    single["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # begun at import, used or not
-    return environment(1, places) | single | {"MPLCONFIGDIR": f"{places.temporary}/matplotlib"}
+    return environment(1, places) | builds.ONE_THREAD | {"MPLCONFIGDIR": f"{places.temporary}/matplotlib"}

@@ -59,7 +59,7 @@ class Session:
     ) -> None:
         self.index = index
         self.limits = limits
-        self._site = site
+        self.site = site
         self._zygotes = zygotes
         self._tier = tier
         self._box = box
@@ -89,6 +89,8 @@ class Session:
         self._is_closed = False
         self._is_forking = False
         self._idle_since = time.monotonic()
+        self.is_given = False
+        """To somebody; else it waits parked, or is being made to."""
         self.is_offered = False
         """Its memory, to the kernel, since it is idle."""
         self.zygote: Zygote | None = None
@@ -105,8 +107,8 @@ class Session:
         if self._guest.is_spent:  # its number was perhaps another's by then
             os.close(files_fd)
             raise SessionLost("a guest has ended before it was given code")
-        has_disk = self._site.has_namespaces
-        self.workspace = Workspace(files_fd, self._site.identity(self.index)[0], has_disk=has_disk)
+        has_disk = self.site.has_namespaces
+        self.workspace = Workspace(files_fd, self.site.identity(self.index)[0], has_disk=has_disk)
         self._has_files = True
         self._begin_count()
         self._is_counting = True
@@ -119,7 +121,7 @@ class Session:
     async def _fork(self, *, rehearsal: Sequence[str] = ()) -> dict[str, float]:
         """Fork a guest, and wait until it is locked in. Returns the laps in seconds; raises SessionLost."""
         started = time.perf_counter()
-        uid, gid = self._site.identity(self.index)
+        uid, gid = self.site.identity(self.index)
         if self._runs > 1:
             await self.workspace.mend()
         self._early.clear()
@@ -148,14 +150,14 @@ class Session:
                 why = guest.complaint.strip() or f"it ended with {guest.exit_status}"
                 raise SessionLost(f"a guest could not lock itself in: {why}")
             # From outside, and before it is given a line of code: is it what it has to be?
-            has_namespaces = self._site.has_namespaces
+            has_namespaces = self.site.has_namespaces
             if wrong := outside.unlocked(
                 guest.pid,
                 uid,
                 gid,
                 _GUEST_FDS,
                 has_namespaces=has_namespaces,
-                has_bounding_set=not (has_namespaces or self._site.has_own_uids),
+                has_bounding_set=not (has_namespaces or self.site.has_own_uids),
             ):
                 raise SessionLost(f"a guest is not locked in: {'; '.join(wrong)}")
             if self._cgroup is None:
@@ -179,7 +181,7 @@ class Session:
         has_cgroup = self._cgroup is not None
         return await birth.fork(
             zygote,
-            self._site,
+            self.site,
             self._box,
             self.index,
             self.limits,
@@ -313,7 +315,7 @@ class Session:
             guest.pid,
             self.limits,
             self._cgroup,
-            has_namespaces=self._site.has_namespaces,
+            has_namespaces=self.site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
             ask_place=guest.stack if request["code"] is not None else None,
@@ -354,7 +356,7 @@ class Session:
         refused = self._cgroup.pids_refused() if self._cgroup else 0
         use = (
             self.workspace.at_once(self._box.use)
-            if self._site.has_namespaces
+            if self.site.has_namespaces
             else await self.workspace.in_thread(self._box.use)
         )
         wall = laps["run"]

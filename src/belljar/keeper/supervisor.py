@@ -9,31 +9,29 @@ import platform
 import resource
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
-import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from belljar import kernel
+from belljar.builds import Build, Runtimes
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Message
-from belljar.keeper import cgroups, idle, layers
-from belljar.keeper.boxes import NoNamespaces, Site, bare, outer
+from belljar.keeper import cgroups, idle, layers, workshop
 from belljar.keeper.idle import Idle
-from belljar.keeper.inside import Runtime, inspect_runtime
+from belljar.keeper.inside import Runtime, built_runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.making import Maker
-from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
 from belljar.keeper.waiting import Flag
-from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
+from belljar.keeper.workshop import Workshop
+from belljar.keeper.workshops import Workshops
 from belljar.line import Line, open_line
 from belljar.logged import words_of
 from belljar.wire.execution import IdleMemory, Layer, Level, Limits
@@ -48,7 +46,7 @@ Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], by
 
 class Supervisor:
     """One keeper's life. `config` is the owner's: runtime, preload, parked and their limits, uid_base,
-    grace_seconds, require."""
+    grace_seconds, require, runtimes (where those that were built lie) and how long one is held that is not used."""
 
     def __init__(self, line: Line, gone: anyio.Event, config: dict[str, Any], tasks: TaskGroup) -> None:
         self._line = line
@@ -57,7 +55,6 @@ class Supervisor:
         self._config = config
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
-        self._lot: Lot
         self._afterwards: dict[int, Callable[[], None]] = {}
         """What is to be done when a request has been answered, by its number."""
         self._begun_for: set[str] = set()
@@ -69,12 +66,11 @@ class Supervisor:
         """Runs under way."""
         self._work: TaskGroup
         """Requests, parking and ends of sessions. The readers of guests live in `tasks`, and longer."""
-        self._tree: cgroups.Tree | None = None
-        self._site: Site
-        self._zygotes: Zygotes
         self._maker: Maker
-        self._needs = needs_of(config["preload"], {}, {})
-        """The tier that has ready what code with an import wants."""
+        self._shared: workshop.Shared
+        self._workshop: Workshop
+        """Of the default runtime."""
+        self._others: Workshops
 
     async def serve(self) -> None:
         """Make a place for sessions, tell the owner what this machine gives, and answer until the owner is gone."""
@@ -83,14 +79,27 @@ class Supervisor:
             raise JailUnavailable(
                 f"this kernel ({platform.release()}) has no Landlock: boot with lsm=landlock,… (Linux 5.13 or newer)"
             )
-        self._tree, no_cgroups = cgroups.find()
+        tree, no_cgroups = cgroups.find()
         try:
-            async with self._site_of(runtime) as (site, no_namespaces):
-                self._site = site
+            self._maker = Maker(tree, self._config["grace_seconds"], self._tasks)
+            self._shared = workshop.Shared(
+                self._config,
+                self._maker,
+                tree,
+                self._tasks,
+                self._parked_limits,
+                lambda: self._running == 0,
+                self._tiers_changed,
+            )
+            async with workshop.opened(self._shared, runtime, self._config["preload"]) as (
+                first,
+                no_namespaces,
+            ):
+                self._workshop = first
                 facts = layers.Facts(
                     no_namespaces,
-                    site.has_own_uids,
-                    "" if self._tree is not None else "; ".join(no_cgroups),
+                    first.site.has_own_uids,
+                    "" if tree is not None else "; ".join(no_cgroups),
                     kernel.Landlock.abi(),
                     platform.machine(),
                 )
@@ -100,69 +109,49 @@ class Supervisor:
                         f"this machine reaches the level {level}; missing: {'; '.join(layers.missing(found))}. "
                         "`belljar doctor` says what would mend it"
                     )
-                self._zygotes = Zygotes(
-                    site,
-                    self._config["preload"],
-                    self._tasks,
-                    most_sessions=self._config["zygote_sessions"],
-                    most_seconds=self._config["zygote_seconds"],
-                    on_exit=self._guest_exited,
-                    on_loss=self._zygote_lost,
-                    on_change=self._tiers_changed,
-                )
-                self._maker = Maker(
-                    site, self._zygotes, self._tree, self._config["grace_seconds"], self._tasks
-                )
-                self._lot = Lot(
-                    self._zygotes,
-                    self._config["parked"],
-                    self._park,
-                    lambda session: self._work.start_soon(self._maker.end, session),
-                    lambda: self._running == 0,
-                )
                 try:
-                    laps = site.laps | await self._zygotes.start()
+                    laps = await first.start()
                     # What is under way ends in here, half-made sessions included: before their cgroups' parent.
                     async with anyio.create_task_group() as self._work:
+                        self._others = Workshops(
+                            Runtimes(Path(self._config["runtimes"])),
+                            self._built_workshop,
+                            self._work,
+                            self._config["runtime_idle_seconds"],
+                            self._tiers_changed,
+                        )
                         self._line.take = self._take
-                        idle_memory = idle.found(self._config["idle_memory_seconds"], self._tree)
+                        idle_memory = idle.found(self._config["idle_memory_seconds"], tree)
                         description = _description(runtime, laps, level, found, idle_memory)
                         await self._line.send(Message("ready", {}, description))
                         if idle_memory.way != "none":
                             self._work.start_soon(self._idle.run)
-                        self._work.start_soon(self._zygotes.run)
-                        self._work.start_soon(self._lot.run)
-                        self._work.start_soon(self._learn, runtime)
+                        self._work.start_soon(first.run)
                         self._work.start_soon(self._tell_of_tiers)
                         await self._gone.wait()
                         self._work.cancel_scope.cancel()
                 finally:
                     self._line.take = _ignore
                     with anyio.CancelScope(shield=True):
-                        await self._maker.end_all()
-                        self._zygotes.close()
+                        await first.close()
         finally:
-            if self._tree is not None:
-                self._tree.close()
+            if tree is not None:
+                tree.close()
 
     @asynccontextmanager
-    async def _site_of(self, runtime: Runtime) -> AsyncIterator[tuple[Site, str]]:
-        """The best that this machine gives, found by trying, and why it has no namespaces where it has none."""
-        arguments = (runtime, self._config["uid_base"], self._tasks, self._tree)
-        async with AsyncExitStack() as stack:
-            site: Site
-            reason = ""
+    async def _built_workshop(self, build: Build) -> AsyncIterator[Workshop]:
+        """See `workshops.Open`."""
+        runtime = built_runtime(build)
+        async with workshop.opened(self._shared, runtime, build.facts.tiers) as (opened, _):
             try:
-                site = await stack.enter_async_context(outer.start(*arguments))
-            except NoNamespaces as error:
-                reason = str(error)
-                if self._config["require"] != "reduced":
-                    raise JailUnavailable(
-                        f"this machine gives no boxes of namespaces ({reason}). Allow them: {layers.ALLOW_NAMESPACES}. "
-                        "Or accept a weaker jail without them, for one tenant: BELLJAR_REQUIRE=reduced"
-                    ) from error
-                site = await stack.enter_async_context(bare.start(*arguments, self._guest_exited))
-            yield site, reason
+                await opened.start()
+                async with anyio.create_task_group() as work:
+                    work.start_soon(opened.run)
+                    yield opened
+                    work.cancel_scope.cancel()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await opened.close()
 
     def _take(self, message: Message) -> None:
         self._work.start_soon(self._handle, message)
@@ -183,34 +172,18 @@ class Supervisor:
         if afterwards := self._afterwards.pop(number, None):
             asyncio.get_running_loop().call_later(_AFTER_SECONDS, afterwards)
 
-    def _guest_exited(self, packet: dict[str, Any]) -> None:
-        for session in self._maker.living:
-            session.guest_exited(packet["pid"], packet["status"], packet["cpu_seconds"])
-
-    def _zygote_lost(self, zygote: Zygote) -> None:
-        for session in self._maker.living:
-            session.zygote_lost(zygote)
-
     def _tiers_changed(self) -> None:
         self._changed.set()
-        self._lot.wake()
 
     async def _tell_of_tiers(self) -> None:
         while True:
             self._changed = Flag()
-            tiers = [asdict(tier) for tier in self._zygotes.tiers]
-            await self._line.send(Message("tiers", {}, json.dumps(tiers).encode()))
+            told = {
+                "tiers": [asdict(tier) for tier in self._workshop.zygotes.tiers],
+                "runtimes": self._others.states(),
+            }
+            await self._line.send(Message("tiers", {}, json.dumps(told).encode()))
             await self._changed.wait()
-
-    async def _learn(self, runtime: Runtime) -> None:
-        """Find out what builds on what is imported ahead."""
-        if len(self._config["preload"]) > 1:
-            try:
-                owners, requires = await anyio.to_thread.run_sync(runtime.ask_for_packages)
-            except (OSError, ValueError, subprocess.SubprocessError) as error:
-                log("what the runtime's packages build on", error)  # the tiers' own names still choose
-                return
-            self._needs = needs_of(self._config["preload"], owners, requires)
 
     def _session(self, message: Message) -> Session:
         name = message.head["session"]
@@ -248,16 +221,12 @@ class Supervisor:
         if name in self._sessions:
             raise InvalidRequest(f"there is a session {name} already")
         started = time.perf_counter()
-        top = self._zygotes.top()
-        # Where it is not known what will run, anything may.
-        tier = top if imports is None else min(top, tier_of(imports, self._needs))
-        parked = self._lot.take(tier) if limits is self._parked_limits else None
-        if parked is not None:
-            # It has waited outside of any request, locked in and checked; it serves this session and no other.
-            self._sessions[name] = parked.session
-            laps = {f"parked.{lap}": seconds for lap, seconds in parked.laps.items()}
+        if runtime := asked.get("runtime"):
+            async with self._others.using(runtime) as other:
+                session, laps = await other.make(limits, imports)
+                self._sessions[name] = session
         else:
-            session, laps = await self._maker.make(limits, tier)
+            session, laps = await self._workshop.make(limits, imports)
             self._sessions[name] = session
         laps["session"] = time.perf_counter() - started
         return laps
@@ -265,9 +234,6 @@ class Supervisor:
     def _limits(self, asked: dict[str, Any]) -> Limits:
         """Nearly all ask for the default: that is one object."""
         return self._parked_limits if asked == self._config["limits"] else Limits.model_validate(asked)
-
-    async def _park(self, tier: int, rehearsal: Sequence[str]) -> tuple[Session, dict[str, float]]:
-        return await self._maker.make(self._parked_limits, tier, rehearsal=rehearsal)
 
     async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
         head, workspace = message.head, self._session(message).workspace
@@ -322,7 +288,9 @@ class Supervisor:
             for session in closed:
                 self._end(session)
             if self._running == 0:
-                self._lot.wake()
+                self._workshop.lot.wake()
+                for other in self._others:
+                    other.lot.wake()
 
         self._running += 1
         self._afterwards[number] = afterwards
@@ -371,13 +339,16 @@ class Supervisor:
         return {}, b""
 
     async def _state(self, _: Message) -> tuple[dict[str, Any], bytes]:
+        zygotes = self._workshop.zygotes
         state = {
             "sessions": len(self._maker.living),
             "parked": {
-                tier.name: count for tier, count in zip(self._zygotes.tiers, self._lot.counts(), strict=True)
+                tier.name: count
+                for tier, count in zip(zygotes.tiers, self._workshop.lot.counts(), strict=True)
             },
-            "generations": self._zygotes.generations,
-            "begun": self._zygotes.begun,
+            "generations": zygotes.generations,
+            "begun": zygotes.begun,
+            "runtimes": self._others.states(),
             "idle_offered": self._idle.offered,
             "idle_given_back_bytes": self._idle.given_back_bytes,
             "idle_failed": self._idle.failed,

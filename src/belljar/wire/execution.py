@@ -267,6 +267,8 @@ class ExecutionRequest(BaseModel):
     code: str
     language: Literal["python"] = "python"
     container: str | None = None
+    runtime: str | None = None
+    """The name of what it runs in; else the server's rules say so."""
     files: list[InputFile] = []
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
     limits: LimitsRequest | None = None
@@ -284,6 +286,8 @@ class Execution(BaseModel):
     id: str
     type: Literal["execution"] = "execution"
     container: str | None
+    runtime: str = "default"
+    """The name of what it ran in."""
     restored: bool = False
     """The container had been asleep: its files were brought back, and its variables are gone."""
     outcome: Outcome

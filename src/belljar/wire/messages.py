@@ -80,6 +80,8 @@ class ContainerParameter(BaseModel):
 
     id: Annotated[str, Field(strict=True)] | None = None
     skills: list[dict[str, Any]] | None = None
+    runtime: Annotated[str, Field(strict=True)] | None = None
+    """What a new container runs code in; an extension of ours."""
 
 
 def _container_form(container: object) -> str | None:

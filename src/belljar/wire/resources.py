@@ -62,6 +62,8 @@ class ContainerRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     limits: LimitsRequest | None = None
+    runtime: str | None = None
+    """The name of what code in it runs in; else the server's own."""
 
 
 class ContainerDocument(BaseModel):
@@ -73,6 +75,7 @@ class ContainerDocument(BaseModel):
     last_used_at: str
     expires_at: str
     limits: Limits
+    runtime: str
     isolation: Isolation
     state: Literal["running", "idle", "asleep"]
 
@@ -163,6 +166,53 @@ class RuntimeHealth(BaseModel):
     """What sessions are forked from: each has imported more than the one before."""
 
 
+RuntimeState = Literal["resting", "warming", "ready", "failed"]
+"""Resting: it is not in memory, and comes up when a session asks for it."""
+
+
+class BuiltRuntimeHealth(BaseModel):
+    name: str
+    state: RuntimeState
+    why: str
+    tiers: list[TierHealth]
+
+
+class NotPreloaded(BaseModel):
+    """Why a module is not imported ahead."""
+
+    module: str
+    kind: Literal["fails", "hangs", "threads", "opens", "forks", "writes"]
+    detail: str
+
+
+class RuntimeDocument(BaseModel):
+    """The answer of GET /v1/runtimes/{name}."""
+
+    name: str
+    type: Literal["runtime"] = "runtime"
+    is_default: bool
+    """Code runs in it where nothing says otherwise."""
+    python: str
+    packages: dict[str, str]
+    """Versions by name."""
+    preload: dict[str, list[str]]
+    """Modules that are imported ahead, by tier; each tier has those of the ones before it as well."""
+    not_preloaded: list[NotPreloaded]
+    state: RuntimeState
+    why: str
+    tiers: list[TierHealth]
+    """What sessions are forked from now; none while it rests."""
+    programs: list[str]
+    """For a shell: what packages have brought, and the better known ones of the machine."""
+    built_at: str | None
+
+
+class RuntimeList(BaseModel):
+    """The answer of GET /v1/runtimes."""
+
+    data: list[RuntimeDocument]
+
+
 class SessionsHealth(BaseModel):
     live: int
     max: int
@@ -179,6 +229,9 @@ class Health(BaseModel):
     version: str
     isolation: Isolation
     runtime: RuntimeHealth
+    """The default one."""
+    runtimes: list[BuiltRuntimeHealth]
+    """Those that were built and are in memory, or did not come up."""
     sessions: SessionsHealth
     idle_memory: IdleMemory
     upstream: str

@@ -151,8 +151,8 @@ class _Server:
                     continue
                 try:
                     packet, fds = packets.receive(self._control)
-                except EOFError:
-                    os._exit(0)
+                except (EOFError, ConnectionResetError):
+                    os._exit(0)  # the keeper is gone
                 came = self._grow(packet, fds[0]) if packet["op"] == "grow" else self._fork(packet, fds)
                 if came:
                     return came

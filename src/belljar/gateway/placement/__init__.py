@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from belljar import link, results
+from belljar.builds import DEFAULT
 from belljar.wire.execution import Limits
 
 
@@ -21,6 +22,8 @@ class Container:
     created_at: int
     last_used_at: int
     expires_at: int
+    runtime: str = DEFAULT
+    """What its code runs in, for life."""
     state: Literal["running", "idle", "asleep"] = "idle"
     """Asleep: without a session, and its files are kept in an archive."""
     given: dict[str, str] = field(default_factory=dict)
@@ -97,7 +100,11 @@ class Placement(Protocol):
 
     @property
     def tiers(self) -> list[link.Tier]:
-        """What there is to fork sessions from."""
+        """What there is to fork sessions of the default runtime from."""
+
+    @property
+    def runtimes(self) -> dict[str, link.RuntimeState]:
+        """Those that were built and are in memory, by name."""
 
     @property
     def is_ready(self) -> bool:
@@ -122,7 +129,13 @@ class Placement(Protocol):
         """The container that a request names; None where there is none, and the request is to have a new one."""
 
     async def create(
-        self, limits: Limits, tenant: str, most: int | None = None, *, is_kept: bool = True
+        self,
+        limits: Limits,
+        tenant: str,
+        most: int | None = None,
+        *,
+        is_kept: bool = True,
+        runtime: str = DEFAULT,
     ) -> Container:
         """A new container. Waits in turn while every place is taken by one that is in use.
 

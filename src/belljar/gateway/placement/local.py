@@ -11,6 +11,7 @@ import anyio
 import structlog
 
 from belljar import errors, link
+from belljar.builds import DEFAULT
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container, Load
 from belljar.gateway.placement.queue import FairQueue
@@ -81,6 +82,10 @@ class LocalPlacement:
         return self._keeper.tiers if self._keeper is not None else []
 
     @property
+    def runtimes(self) -> dict[str, link.RuntimeState]:
+        return self._keeper.runtimes if self._keeper is not None else {}
+
+    @property
     def is_ready(self) -> bool:
         return self._keeper is not None and not self._keeper.is_lost
 
@@ -123,11 +128,18 @@ class LocalPlacement:
             return None
 
     async def create(
-        self, limits: Limits, tenant: str, most: int | None = None, *, is_kept: bool = True
+        self,
+        limits: Limits,
+        tenant: str,
+        most: int | None = None,
+        *,
+        is_kept: bool = True,
+        runtime: str = DEFAULT,
     ) -> Container:
         self._check_count(tenant, most, is_kept=is_kept)
         now = now_microseconds()
-        entry = Entry(Container(new_id("container"), tenant, limits, now, now, now), is_kept=is_kept)
+        container = Container(new_id("container"), tenant, limits, now, now, now, runtime)
+        entry = Entry(container, is_kept=is_kept)
         await self._take_place(entry)
         try:
             self._check_count(tenant, most, is_kept=is_kept)  # others may have been made while it waited
@@ -549,7 +561,9 @@ class _Watching:
             ):  # with a keeper whose end was seen before this began
                 self._placement.lose(self._container_id, _KEEPER_ENDED)
         elif isinstance(error, errors.SessionLost):
-            self._placement.lose(self._container_id, "its session broke")
+            came_up = not isinstance(error, errors.RuntimeUnavailable)
+            why = "its session broke" if came_up else "its runtime did not come up"
+            self._placement.lose(self._container_id, why)
         elif isinstance(error, errors.NotFound):
             self._placement.lose(self._container_id, "its session ended")
             if self._placement.is_asleep(self._container_id):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from belljar import errors, link, results
+from belljar.builds import link_name
 from belljar.gateway.placement import Container
 from belljar.gateway.placement.sleeping import Archive
 
@@ -178,7 +179,8 @@ class LocalSession:
             raise errors.SessionLost(f"The session of {self.container_id} has ended: {self._entry.lost}.")
 
     def _opening(self) -> link.Opening:
-        return link.Opening(self._entry.container.limits, self._imports)
+        container = self._entry.container
+        return link.Opening(container.limits, self._imports, link_name(container.runtime))
 
     async def _open(self) -> None:
         if not self._entry.is_open:
@@ -186,7 +188,7 @@ class LocalSession:
             # Shielded: given up half-way, it would be open there and not here. It takes milliseconds.
             with self._owner.watching(self.container_id), anyio.CancelScope(shield=True):
                 self._entry.is_open = True
-                await self._keeper.open(self.container_id, opening.limits, opening.imports)
+                await self._keeper.open(self.container_id, opening.limits, opening.imports, opening.runtime)
 
     async def put_held(self) -> None:
         """Put what no run has taken along."""

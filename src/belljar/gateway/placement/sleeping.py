@@ -12,6 +12,7 @@ import anyio
 import obstore.exceptions
 
 from belljar import link
+from belljar.builds import link_name
 from belljar.errors import NotKept
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.files import now_microseconds
@@ -70,6 +71,7 @@ class Shelf:
                 archive=archive.key if archive else None,
                 archived_at=archive.made_at if archive else None,
                 given=json.dumps(archive.given if archive else {}),
+                runtime=container.runtime,
             )
         )
 
@@ -92,7 +94,7 @@ class Shelf:
         The archive stays: it is what is left should the session come to harm.
         """
         pieces = await self._blobs.open(archive.key)
-        await keeper.open(container.id, container.limits)
+        await keeper.open(container.id, container.limits, runtime=link_name(container.runtime))
         await keeper.unpack(container.id, pieces)
         await self.remember(container, archive, is_asleep=False)
 
@@ -126,6 +128,7 @@ def _shelved(known: KnownContainer) -> Shelved:
         known.created_at,
         known.last_used_at,
         known.expires_at,
+        known.runtime,
         given=dict(given),
     )
     return Shelved(container, archive, known.state == "asleep")

@@ -134,6 +134,7 @@ class KnownContainer:
     archived_at: int | None
     given: str
     """`Container.given` as JSON, as it was when the archive was made."""
+    runtime: str = "default"
 
 
 class Store(Protocol):

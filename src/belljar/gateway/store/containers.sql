@@ -13,14 +13,18 @@ CREATE TABLE IF NOT EXISTS containers (
     given        TEXT NOT NULL
 );
 
+-- column_containers.runtime
+-- The name of what its code runs in, for life.
+ALTER TABLE containers ADD COLUMN runtime TEXT NOT NULL DEFAULT 'default';
+
 -- index_containers_by_expiry
 -- The sweeper asks for what has expired, every minute.
 CREATE INDEX IF NOT EXISTS containers_by_expiry ON containers (expires_at);
 
 -- save_container
 -- Keep a record, in place of one of the same id.
-INSERT INTO containers (id, tenant, limits, created_at, last_used_at, expires_at, state, archive, archived_at, given)
-VALUES (:id, :tenant, :limits, :created_at, :last_used_at, :expires_at, :state, :archive, :archived_at, :given)
+INSERT INTO containers (id, tenant, limits, created_at, last_used_at, expires_at, state, archive, archived_at, given, runtime)
+VALUES (:id, :tenant, :limits, :created_at, :last_used_at, :expires_at, :state, :archive, :archived_at, :given, :runtime)
 ON CONFLICT (id) DO UPDATE
 SET last_used_at = :last_used_at, expires_at = :expires_at, state = :state, archive = :archive,
     archived_at = :archived_at, given = :given;
@@ -33,13 +37,13 @@ WHERE id = :id;
 
 -- all_containers
 -- Of every tenant, for a server that starts.
-SELECT id, tenant, limits, created_at, last_used_at, expires_at, state, archive, archived_at, given
+SELECT id, tenant, limits, created_at, last_used_at, expires_at, state, archive, archived_at, given, runtime
 FROM containers
 ORDER BY created_at;
 
 -- expired_containers
 -- Records past their time, of every tenant, the oldest first.
-SELECT id, tenant, limits, created_at, last_used_at, expires_at, state, archive, archived_at, given
+SELECT id, tenant, limits, created_at, last_used_at, expires_at, state, archive, archived_at, given, runtime
 FROM containers
 WHERE expires_at <= :now
 ORDER BY expires_at

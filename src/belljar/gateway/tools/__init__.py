@@ -18,6 +18,10 @@ SEARCH = declared.NAME
 OUR_NAMES = frozenset({CODE, BASH, EDITOR, SEARCH})
 
 
+MOST_PACKAGES = 60
+"""That a description names."""
+
+
 @dataclass(frozen=True)
 class Image:
     """A picture to look at: a figure that was left open, or an image file that the run wrote."""
@@ -155,10 +159,27 @@ Outcome = Ran | Edited | Searched | Failed
 
 
 @dataclass(frozen=True)
+class Installed:
+    """What a runtime has."""
+
+    python: str
+    packages: Mapping[str, str]
+    """Versions by name."""
+    direct: Sequence[str]
+    """Packages that were asked for by name; none where that is not known."""
+    programs: Sequence[str] = ()
+    """Commands that packages have brought."""
+
+    def version(self, name: str) -> str | None:
+        """Of a package, by either form of its name: as it is locked, or as it calls itself."""
+        return self.packages.get(name) or self.packages.get(name.replace("-", "_"))
+
+
+@dataclass(frozen=True)
 class Offer:
     """What a request lets code do, for the descriptions of the tools."""
 
-    about: link.Description
+    about: Installed
     limits: Limits
     timeout_seconds: float
     is_beside_shell: bool
@@ -199,15 +220,15 @@ _MAIN_PACKAGES = (
 )
 
 
-def installed(about: link.Description) -> str:
+def installed(about: Installed) -> str:
     """What the runtime has, as a sentence: what code is likeliest to ask for by name, and how much more there is."""
-    named = [name for name in _MAIN_PACKAGES if name in about.packages]
+    wanted = dict.fromkeys((*_MAIN_PACKAGES, *about.direct))
+    named = [f"{name} {version}" for name in wanted if (version := about.version(name))][:MOST_PACKAGES]
     if not named:
         return ""
     more = len(about.packages) - len(named)
     others = f" and {more} more (importlib.metadata lists them)" if more else ""
-    packages = ", ".join(f"{name} {about.packages[name]}" for name in named)
-    return f" Installed, besides the standard library: {packages}{others}."
+    return f" Installed, besides the standard library: {', '.join(named)}{others}."
 
 
 def string_of(given: object, name: str) -> str | Failed:

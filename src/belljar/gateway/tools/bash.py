@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from belljar import link
-from belljar.gateway.tools import BASH, Failed, Offer, installed, string_of
+from belljar.gateway.tools import BASH, MOST_PACKAGES, Failed, Offer, installed, string_of
 
 name = BASH
 
@@ -22,6 +22,8 @@ def definition(offer: Offer) -> dict[str, Any]:
     )
     if not offer.has_code:
         text += installed(offer.about)
+    if offer.about.programs:
+        text += f" Commands of its packages: {', '.join(offer.about.programs[:MOST_PACKAGES])}."
     return {
         "name": BASH,
         "description": text,

@@ -42,6 +42,8 @@ class Traits:
     """It is told what its container has from the last time, and is given back what it writes that is no JSON."""
     result_tokens: int | None = None
     """In place of the setting."""
+    runtime: str | None = None
+    """What its code runs in, where the request does not say so."""
     images: bool = True
     """It can look at pictures."""
     image_edge: int = IMAGE_EDGE

@@ -23,6 +23,7 @@ fallback_name = "qwen3-coder-30b"        # what the model is called at the fallb
 id = "fast"
 upstream = "local"
 name = "qwen3-coder-30b"                 # what it is called there
+runtime = "ml"                           # what its code runs in: belljar runtime create ml
 fences = true                            # it writes code in Markdown instead of calling tools
 result_tokens = 4000                     # of one result; default: BELLJAR_RESULT_TOKENS
 image_edge = 1024                        # pictures are made smaller for it: pixels a side
@@ -113,6 +114,8 @@ class ModelEntry(BaseModel):
     upstream: str
     name: str | None = None
     fallback_name: str | None = None
+    runtime: Annotated[str, Field(min_length=1)] | None = None
+    """What its code runs in, where the request does not say so."""
     fences: bool = False
     """It writes code between Markdown fences instead of calling tools."""
     defaults: Defaults = {}
@@ -133,7 +136,7 @@ class ModelEntry(BaseModel):
     @property
     def traits(self) -> dict[str, Any]:
         """What is said here of the model's traits (`upstream.Traits`)."""
-        names = ("result_tokens", "images", "image_edge", "image_bytes")
+        names = ("runtime", "result_tokens", "images", "image_edge", "image_bytes")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @property

@@ -115,6 +115,10 @@ class Site(Protocol):
     program: bytes
     """The seccomp filter of its guests."""
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has ended by itself: no box can be made any more."""
+
     def identity(self, index: int) -> tuple[int, int]:
         """The uid and gid, on this machine, of the guest of session number `index` (1 to 65,535)."""
 

@@ -163,6 +163,7 @@ class BareSite:
     """A `Site` without namespaces. Made by `start`."""
 
     has_namespaces = False
+    is_lost = False
 
     def __init__(
         self,

@@ -130,6 +130,10 @@ class OuterBox:
         self.has_own_uids = uid_base is not None
         self.laps: dict[str, float] = {}
 
+    @property
+    def is_lost(self) -> bool:
+        return self._boxer.is_gone
+
     def identity(self, index: int) -> tuple[int, int]:
         """The uid and gid, on this machine, of the guest of session number `index` (1 to 65,535)."""
         return identity(self._uid_base, index)

@@ -1,0 +1,334 @@
+"""`belljar runtime`: Python environments of one's own, for code to run in beside the default one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import click
+
+from belljar import builds
+from belljar.errors import BelljarError, InvalidRequest
+from belljar.keys import AS_JSON, SERVER_STATE
+from belljar.settings import Settings
+
+if TYPE_CHECKING:
+    from belljar.builds import Build, Facts
+    from belljar.client.building import Say
+
+T = TypeVar("T")
+_NAME = click.argument("name")
+_REQUIREMENTS = click.option(
+    "--requirements",
+    "-r",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What to install, as for pip: a file.",
+)
+_PYTHON = click.option("--python", metavar="PATH", help="The Python to make it with, or a version: 3.12.")
+_PRELOAD = click.option(
+    "--preload",
+    multiple=True,
+    metavar="MODULES",
+    help="Modules to import ahead, with commas between them. May be repeated: each makes one more tier.",
+)
+
+
+@click.group()
+def runtime() -> None:
+    """Make, list, check and remove runtimes: environments that code runs in beside the default one.
+
+    They lie below the state directory; a server that runs gives them to new sessions at once.
+    """
+
+
+@runtime.command()
+@_NAME
+@_REQUIREMENTS
+@_PYTHON
+@_PRELOAD
+@SERVER_STATE
+@AS_JSON
+def create(
+    name: str,
+    file: Path | None,
+    python: str | None,
+    preload: tuple[str, ...],
+    state_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Build the runtime NAME from wheels, lock what is in it, and try it in the jail.
+
+    What goes wrong leaves nothing. Modules that cannot be imported ahead are named, with the reason; they can be used.
+    """
+    from belljar.client.requirements import read
+
+    settings, runtimes = _opened(state_dir)
+    if file is None:
+        raise InvalidRequest(
+            "--requirements FILE is needed: what to install, as for pip (an empty file for nothing)"
+        )
+    requirements, folder = read(file), file.absolute().parent
+    base: str = python or getattr(sys, "_base_executable", None) or sys.executable
+
+    async def work(say: Say) -> Build:
+        from belljar.client import building  # its imports are not for `run` to pay
+
+        with runtimes.builder(name, "create"):
+            if runtimes.current_directory(name) is not None:
+                raise InvalidRequest(
+                    f"there is a runtime {name} already: belljar runtime rebuild {name} changes it, "
+                    f"belljar runtime remove {name} removes it"
+                )
+            wanted = building.Wanted(requirements, folder, base, _tiers(preload))
+            return await building.build(settings, runtimes, name, wanted, say)
+
+    _told(_working(work), as_json)
+
+
+@runtime.command()
+@_NAME
+@_REQUIREMENTS
+@_PYTHON
+@_PRELOAD
+@click.option("--upgrade", is_flag=True, help="Take the newest of everything, instead of what was locked.")
+@SERVER_STATE
+@AS_JSON
+def rebuild(
+    name: str,
+    file: Path | None,
+    python: str | None,
+    preload: tuple[str, ...],
+    upgrade: bool,
+    state_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Build the runtime NAME anew, from what it was built from but for what is given.
+
+    Sessions that run keep the old build, which is deleted after the last of them; new ones get the new build.
+    """
+    from belljar.client.requirements import read
+
+    settings, runtimes = _opened(state_dir)
+    text = read(file) if file is not None else None
+    new_folder = file.absolute().parent if file is not None else None
+
+    async def work(say: Say) -> Build:
+        from belljar.client import building
+
+        with runtimes.builder(name, "rebuild"):
+            old = runtimes.find(name)
+            folder = new_folder or Path(old.facts.folder)
+            if not folder.is_dir():
+                folder = old.directory
+            wanted = building.Wanted(
+                text if text is not None else (old.directory / builds.REQUIREMENTS).read_text("utf-8"),
+                folder,
+                python or old.facts.base_python,
+                _tiers(preload) if preload else old.facts.preload,
+                "" if upgrade else old.lock,
+            )
+            return await building.build(settings, runtimes, name, wanted, say)
+
+    _told(_working(work), as_json)
+
+
+@runtime.command("list")
+@SERVER_STATE
+@AS_JSON
+def list_(state_dir: Path | None, as_json: bool) -> None:
+    """Print the runtimes that were built."""
+    _, runtimes = _opened(state_dir)
+    found, broken = [], []
+    for name in runtimes.names():
+        try:
+            found.append(runtimes.find(name))
+        except BelljarError as error:
+            broken.append(str(error))
+    if as_json:
+        click.echo(json.dumps([_document(build.facts) for build in found], indent=2))
+    else:
+        rows = [("NAME", "PYTHON", "PACKAGES", "PRELOAD", "BUILT")]
+        for build in found:
+            facts = build.facts
+            ahead = [module for name, tier in facts.tiers.items() if name != "bare" for module in tier]
+            count = str(len(facts.packages))
+            rows.append((facts.name, facts.python, count, ",".join(ahead) or "-", facts.built_at[:19]))
+        _print_table(rows)
+    for text in broken:
+        click.echo(f"belljar: {text}", err=True)
+    sys.exit(1 if broken else 0)
+
+
+@runtime.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@SERVER_STATE
+@AS_JSON
+def check(names: tuple[str, ...], state_dir: Path | None, as_json: bool) -> None:
+    """Look whether runtimes (all, without a NAME) are what they were built as, and try each in the jail.
+
+    Ends with exit code 1 where something is wrong, or a module that was to be imported ahead cannot be.
+    """
+    settings, runtimes = _opened(state_dir)
+    documents: list[dict[str, Any]] = []
+    for name in names or runtimes.names():
+
+        async def work(say: Say, name: str = name) -> Any:
+            from belljar.client import building
+
+            with runtimes.builder(name, "check"):
+                return await building.check(settings, runtimes.find(name), say)
+
+        checked = _working(work)
+        tiers = [{"name": tier.name, "state": tier.state, "why": tier.why} for tier in checked.tiers]
+        documents.append(_document(checked.facts) | {"wrong": checked.wrong, "tiers": tiers})
+        if not as_json:
+            _print_modules(checked.facts)
+            for tier in checked.tiers:
+                click.echo(f"{name}: tier {tier.name}: {tier.state} {tier.why}".rstrip())
+            for what in checked.wrong:
+                click.echo(f"{name}: {what}")
+            if not checked.wrong:
+                click.echo(f"{name}: {'usable' if checked.facts.reported else 'as it should be'}")
+    if as_json:
+        click.echo(json.dumps(documents, indent=2))
+    sys.exit(1 if any(one["wrong"] or one["not_preloaded"] for one in documents) else 0)
+
+
+@runtime.command()
+@_NAME
+@SERVER_STATE
+@AS_JSON
+def remove(name: str, state_dir: Path | None, as_json: bool) -> None:
+    """Remove the runtime NAME: no session gets it any more. Those that have it go on; its files go with the last."""
+    _, runtimes = _opened(state_dir)
+    with runtimes.builder(name, "remove"):
+        if runtimes.current_directory(name) is None:
+            runtimes.find(name)  # which says what there is
+        runtimes.forget(name)
+        left = runtimes.clear_all(name)
+    if as_json:
+        click.echo(json.dumps({"name": name, "still_in_use": bool(left)}, indent=2))
+    else:
+        still = "; sessions still use it, and its files go with the last" if left else ""
+        click.echo(f"belljar: the runtime {name} is removed{still}", err=True)
+
+
+def _opened(state_dir: Path | None) -> tuple[Settings, builds.Runtimes]:
+    os.umask(0o022)  # what is built is for guests, which have uids of their own
+    settings = Settings(state_dir=state_dir) if state_dir else Settings()
+    return settings, builds.Runtimes(settings.state_dir / builds.FOLDER)
+
+
+def _tiers(given: Sequence[str]) -> list[list[str]]:
+    from belljar.client.building import modules_of
+
+    return [modules_of(text) for text in given]
+
+
+def _working(work: Callable[[Say], Awaitable[T]]) -> T:
+    """Do it, telling each step; a signal ends it, and what it has begun is deleted."""
+    done: list[T] = []
+    failures: list[BelljarError | OSError] = []
+    signals: list[int] = []
+
+    async def until_signalled(scope: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            async for number in received:
+                signals.append(number)
+                scope.cancel()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(until_signalled, tasks.cancel_scope)
+            try:
+                with _steps() as say:
+                    done.append(await work(say))
+            except (BelljarError, OSError) as error:
+                failures.append(error)  # not in a group
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
+    if done:
+        return done[0]
+    if signals:
+        click.echo("belljar: interrupted; nothing was changed", err=True)
+        sys.exit(128 + signals[0])
+    raise failures[0]
+
+
+@contextmanager
+def _steps() -> Iterator[Say]:
+    """Steps on standard error: as they pass on a terminal, else a line each."""
+    if not sys.stderr.isatty():
+        yield lambda step: click.echo(f"belljar: {step}", err=True)
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda step: progress.update(task, description=step)
+
+
+def _told(build: Build, as_json: bool) -> None:
+    facts = build.facts
+    if as_json:
+        click.echo(json.dumps(_document(facts), indent=2))
+        return
+    _print_modules(facts)
+    click.echo(
+        f"belljar: the runtime {facts.name} is ready: Python {facts.python}, {len(facts.packages)} packages. "
+        f"Choose it with belljar run --runtime {facts.name}, or the header belljar-runtime: {facts.name}",
+        err=True,
+    )
+
+
+def _print_modules(facts: Facts) -> None:
+    from belljar.client.building import advice
+
+    if not facts.modules:
+        return
+    rows = [("MODULE", "MS", "MB", "")]
+    for report in facts.modules:
+        memory = f"{report.memory_bytes / 1e6:.0f}"
+        word = "not imported ahead" if report.problems else "imported ahead"
+        rows.append((report.module, f"{report.milliseconds:.0f}", memory, word))
+    _print_table(rows)
+    for report in facts.modules:
+        for problem in report.problems:
+            click.echo(f"{report.module}: {problem.kind}: {problem.detail}; {advice(problem)}")
+
+
+def _document(facts: Facts) -> dict[str, Any]:
+    from belljar.client.building import advice
+
+    return {
+        "name": facts.name,
+        "python": facts.python,
+        "packages": facts.packages,
+        "preload": {name: list(tier) for name, tier in facts.tiers.items()},
+        "modules": [report.model_dump(exclude={"problems"}) for report in facts.modules],
+        "not_preloaded": [
+            {"module": report.module, **problem.model_dump(), "advice": advice(problem)}
+            for report in facts.modules
+            for problem in report.problems
+        ],
+        "programs": facts.programs,
+        "built_at": facts.built_at,
+        "belljar": facts.belljar,
+    }
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
