@@ -47,7 +47,8 @@ def lines(ctx: object, value: object) -> object:
 
 @api.hook
 def filter_case(context: object, case: Case) -> bool:
-    """What no schema can say: things in a list have names of their own, and lines are text whatever is in them."""
+    """What no schema can say: things in a list have names of their own, the code that may call a tool is offered, and
+    lines are text whatever is in them."""
     if case.media_type == "application/x-ndjson" and not isinstance(case.body, str):
         return False
     listed = [case.body.get(name) for name in ("tools", "files")] if isinstance(case.body, dict) else []
@@ -58,6 +59,9 @@ def filter_case(context: object, case: Case) -> bool:
             else []
         )
         if any(name in names[:place] for place, name in enumerate(names)):
+            return False
+        callers = [thing.get("allowed_callers") for thing in things or () if isinstance(thing, dict)]
+        if any(isinstance(named, list) and named != ["direct"] for named in callers):
             return False
     return True
 

@@ -27,7 +27,7 @@ _CODE_CALLERS = frozenset(VERSIONS) - {FIRST_VERSION}
 _SHOWN_CALLERS = {"code_execution_20260521": "code_execution_20260120"}
 """A version whose code is shown to the client as another one's: the API's own answers, and the types of its SDKs, know
 no later caller than that."""
-_CALLERS = _CODE_CALLERS | {"direct"}
+CALLERS = _CODE_CALLERS | {"direct"}
 OTHERS_TOOLS = {
     "web_fetch_": "this server does not fetch pages",
     "tool_search_tool_": "this server does not search tools",
@@ -185,8 +185,8 @@ def _check_callers(tool: dict[str, Any], path: str) -> None:
     callers = tool.get("allowed_callers")
     if callers is None:
         return
-    if not isinstance(callers, list) or not callers or not _CALLERS.issuperset(map(str, callers)):
-        known = ", ".join(sorted(_CALLERS))
+    if not isinstance(callers, list) or not callers or not CALLERS.issuperset(map(str, callers)):
+        known = ", ".join(sorted(CALLERS))
         raise InvalidRequest(f"{path}.allowed_callers: a list of one or more of these is needed: {known}")
 
 

@@ -152,6 +152,13 @@ _SAID = {
         "input_tokens output_tokens",
     ),
 }
+_CALLERS: Schema = {
+    "oneOf": [
+        {"type": "null"},
+        {"type": "array", "minItems": 1, "items": {"enum": sorted(offered.CALLERS)}},
+    ],
+    "description": "Code may call it where the request offers code execution of the version that is named.",
+}
 BY_HAND: dict[str, Schema] = {
     "MessageRequest": _object(
         {
@@ -168,7 +175,11 @@ BY_HAND: dict[str, Schema] = {
     "Tool": {
         "oneOf": [
             _object(
-                {"type": {"enum": list(offered.VERSIONS)}, "name": {"const": CODE}},
+                {
+                    "type": {"enum": list(offered.VERSIONS)},
+                    "name": {"const": CODE},
+                    "allowed_callers": _CALLERS,
+                },
                 "type name",
                 title="code execution",
             ),
@@ -180,6 +191,7 @@ BY_HAND: dict[str, Schema] = {
                     "allowed_domains": _DOMAINS,
                     "blocked_domains": _DOMAINS,
                     "user_location": {"oneOf": [{"type": "null"}, _PLACE]},
+                    "allowed_callers": _CALLERS,
                 },
                 "type name",
                 title="web search",
@@ -192,6 +204,7 @@ BY_HAND: dict[str, Schema] = {
                     "name": {"type": "string", "minLength": 1},
                     "description": {"type": ["string", "null"]},
                     "input_schema": {"type": "object"},
+                    "allowed_callers": _CALLERS,
                 },
                 "name input_schema",
                 title="a tool of the client's",
