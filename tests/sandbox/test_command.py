@@ -154,7 +154,7 @@ def test_the_document(belljar: Run, tmp_path: Path) -> None:
             "outputs",
             "files",
         ),
-        *("usage", "isolation", "laps", "restored", "deleted"),
+        *("usage", "isolation", "laps", "restored", "deleted", "runtime"),
     }
     assert document["outcome"]["status"] == "completed"
     assert document["stdout"] == "out\n"

@@ -38,6 +38,7 @@ def test_a_result_as_a_document() -> None:
         "type": "execution",
         "container": None,
         "restored": False,
+        "runtime": "default",
         "outcome": {
             "status": "raised",
             "reason": "ValueError",
