@@ -22,12 +22,18 @@ from belljar.gateway.usage import open_ledger
 pytestmark = pytest.mark.anyio
 
 
+def _read_whole(method: str, path: str) -> None:
+    """Of no request the body is read as it comes in."""
+
+
 async def answered(produce: Any) -> httpx2.Response:
     async with open_store(Path(":memory:")) as store:
         access = await open_access(store, 1000)
         stream = sse.EventStream(produce, {})
         async with open_ledger(store, None) as ledger:
-            return await asked(Envelope(stream, access, 1000, {}, UnderWay(), Telemetry(), ledger, 60))
+            return await asked(
+                Envelope(stream, access, 1000, _read_whole, UnderWay(), Telemetry(), ledger, 60)
+            )
 
 
 async def asked(app: ASGIApp) -> httpx2.Response:
@@ -106,7 +112,7 @@ async def test_a_client_that_stops_in_the_middle_of_its_request() -> None:
     async with open_store(Path(":memory:")) as store:
         access = await open_access(store, 1000)
         async with open_ledger(store, None) as ledger:
-            envelope = Envelope(never, access, 1000, {}, UnderWay(), Telemetry(), ledger, 0.05)
+            envelope = Envelope(never, access, 1000, _read_whole, UnderWay(), Telemetry(), ledger, 0.05)
             with anyio.fail_after(20):
                 await envelope(scope, receive, send)
     assert answered[0]["status"] == 408
