@@ -118,6 +118,12 @@ class KeeperLost(BelljarError):
     status = 503
 
 
+class Unreachable(BelljarError):
+    """A Belljar server that the library was pointed at does not answer, or is none."""
+
+    status = 503
+
+
 class UpstreamError(BelljarError):
     """The model server refused, could not be reached, or broke off."""
 

@@ -45,14 +45,7 @@ async def run(
     made.
     """
     _check(inputs, output_dir)
-    # One program does not pay back the import of libraries that it may not use: the guest imports them itself.
-    own: dict[str, Any] = {"preload": {}, "parked": 0}
-    async with contextlib.AsyncExitStack() as stack:
-        if runtime != DEFAULT:
-            use = Runtimes(settings.state_dir / FOLDER).use(runtime)
-            stack.callback(use.release)
-            own["runtime"] = use.build.environment
-        keeper = await stack.enter_async_context(link.start(settings.model_copy(update=own)))
+    async with own_keeper(settings, runtime) as keeper:
         laps = await keeper.open(_SESSION, settings.limits(limits))
         for path in inputs:
             await keeper.put(_SESSION, path.name, _pieces(path))
@@ -72,6 +65,19 @@ async def run(
             isolation=keeper.description.isolation,
         )
     return answer, saved
+
+
+@contextlib.asynccontextmanager
+async def own_keeper(settings: Settings, runtime: str) -> AsyncIterator[link.Keeper]:
+    """A keeper for one session, which does not pay back the import of libraries that it may not use: the guest imports
+    them itself. Raises NotFound for the runtime, JailUnavailable."""
+    own: dict[str, Any] = {"preload": {}, "parked": 0}
+    async with contextlib.AsyncExitStack() as stack:
+        if runtime != DEFAULT:
+            use = Runtimes(settings.state_dir / FOLDER).use(runtime)
+            stack.callback(use.release)
+            own["runtime"] = use.build.environment
+        yield await stack.enter_async_context(link.start(settings.model_copy(update=own)))
 
 
 async def _execute(

@@ -1,0 +1,370 @@
+"""The library: a sandbox that code runs in, for programs with and without async."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Generic, TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from pydantic import ValidationError
+
+from belljar.client.places import File, Place, Program, Told
+from belljar.client.places.local import open_local
+from belljar.client.places.server import open_server
+from belljar.client.shown import Result
+from belljar.errors import InvalidRequest
+from belljar.settings import Settings
+from belljar.wire.execution import ExecutionFile, Isolation, LimitsRequest
+
+T = TypeVar("T")
+
+Content = bytes | str | Path | IO[bytes]
+"""Of a file: its bytes, its text (written as UTF-8), where it lies on this machine, or something to read it from."""
+_PIECE_BYTES = 1024 * 1024
+_END_SECONDS = 60
+"""For code that was interrupted to end, or to be killed."""
+
+
+class AsyncSandbox:
+    """A place where code runs that nobody trusts: variables and files live on from one run to the next.
+
+    >>> async def main():
+    ...     async with AsyncSandbox() as box:
+    ...         result = await box.run("print(6 * 7)")
+    ...         return result.text
+    >>> anyio.run(main)
+    '42\\n'
+
+    Without `base_url` it is a jail on this machine, made for this sandbox by the settings in the environment
+    (`BELLJAR_REQUIRE` and so on), and gone with it. With the address of a server it is a container there: a new one
+    that is deleted in the end, or the one named `container`, which stays. `api_key` is the server's ($BELLJAR_API_KEY).
+
+    `runtime` is the name of one that was built (`belljar runtime create`), None for the default one.
+    `memory_bytes`, `disk_bytes`, `pids` and `cpus` are limits of it all, `timeout_seconds` of each run; None is for the
+    settings' own.
+
+    Entering raises InvalidRequest for limits that are none, JailUnavailable where this machine lacks what the jail
+    needs, and Unreachable, NotFound or Unauthenticated by a server.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key: str | None = None,
+        container: str | None = None,
+        runtime: str | None = None,
+        timeout_seconds: float | None = None,
+        memory_bytes: int | None = None,
+        disk_bytes: int | None = None,
+        pids: int | None = None,
+        cpus: float | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        if container is not None and base_url is None:
+            raise InvalidRequest("container: only a server has containers by name; give its `base_url` too")
+        limits = {"memory_bytes": memory_bytes, "disk_bytes": disk_bytes, "pids": pids, "cpus": cpus}
+        try:
+            self._limits = LimitsRequest.model_validate(limits)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        self._base_url = base_url
+        self._api_key = api_key if api_key is not None else os.environ.get("BELLJAR_API_KEY")
+        self._container = container
+        self._runtime = runtime
+        self._timeout_seconds = timeout_seconds
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._place: Place | None = None
+
+    async def __aenter__(self) -> AsyncSandbox:
+        if self._base_url is not None:
+            opened: Any = open_server(
+                self._base_url, self._api_key, self._container, self._runtime, self._limits
+            )
+        else:
+            opened = open_local(self._settings or Settings(), self._runtime, self._limits)
+        self._place = await self._stack.enter_async_context(opened)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._place = None
+        await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def _open(self) -> Place:
+        if self._place is None:
+            raise InvalidRequest("the sandbox is not open: use it inside of `with Sandbox() as box:`")
+        return self._place
+
+    @property
+    def container(self) -> str | None:
+        """The id by which the server knows it; None where there is no server."""
+        return self._open.container
+
+    @property
+    def isolation(self) -> Isolation:
+        """The level of the jail, and which of its layers do not hold there."""
+        return self._open.isolation
+
+    async def run(
+        self,
+        code: str,
+        *,
+        on_output: Callable[[Told], object] | None = None,
+        timeout_seconds: float | None = None,
+        stdin: str = "",
+        env: dict[str, str] | None = None,
+    ) -> Result:
+        """Run Python code, and return how it ended, whatever the code did: an exception of it is none here.
+
+        `on_output` is called with what the code prints and shows, while it runs; what that raises ends the run and is
+        raised. Cancelling interrupts the code. Raises InvalidRequest, and BelljarError where the session breaks.
+        """
+        place = self._open
+        program = Program(code, timeout_seconds or self._timeout_seconds, stdin, env or {})
+        if on_output is None:
+            return Result(await place.run(program, lambda told: None))
+        send, receive = anyio.create_memory_object_stream[Told](float("inf"))
+        results: list[Result] = []
+
+        async def run() -> None:
+            with send:
+                results.append(Result(await place.run(program, send.send_nowait)))
+
+        with receive:
+            try:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(run)
+                    async for told in receive:
+                        on_output(told)
+            except BaseExceptionGroup as group:
+                raise _only(group) from None
+        return results[0]
+
+    async def put(self, path: str, content: Content) -> None:
+        """Write a file into the working directory, in place of one of that path; directories on the way are made.
+
+        Raises InvalidRequest for what is no path, or where there is no room, and OSError for a file of this machine.
+        """
+        await self._open.put(path, _pieces_of(content))
+
+    async def get(self, file: str | ExecutionFile) -> bytes:
+        """The bytes of a file of the working directory, by its path, or of one of a result's `files`.
+
+        Raises NoSuchFile, InvalidRequest. What a result names can be read until the next run, on a server until it
+        expires.
+        """
+        return b"".join([piece async for piece in self._pieces(file)])
+
+    async def save(self, file: str | ExecutionFile, path: str | Path) -> Path:
+        """The same into a file of this machine, of any size, or into a directory under the file's own name.
+
+        Raises as `get`, and FileExistsError where there is such a file.
+        """
+        target = Path(path)
+        name = file if isinstance(file, str) else file.path
+        if await anyio.Path(target).is_dir():
+            target /= name.rpartition("/")[2]
+        pieces = self._pieces(file)
+        first = await anext(pieces, b"")  # nothing is made for a file that is not there
+        async with await anyio.open_file(target, "xb") as written:
+            await written.write(first)
+            async for piece in pieces:
+                await written.write(piece)
+        return target
+
+    def _pieces(self, file: str | ExecutionFile) -> AsyncIterator[bytes]:
+        return self._open.get(file) if isinstance(file, str) else self._open.made(file)
+
+    async def files(self) -> list[File]:
+        """What lies in the working directory, by path."""
+        return await self._open.files()
+
+    async def remove(self, path: str) -> None:
+        """Delete a file of the working directory. Raises NoSuchFile, InvalidRequest."""
+        await self._open.remove(path)
+
+
+class Sandbox:
+    """The same for programs without async.
+
+    >>> with Sandbox() as box:
+    ...     box.put("sales.csv", "month,sales\\njan,3\\nfeb,4\\n")
+    ...     result = box.run("import csv; sum(int(row['sales']) for row in csv.DictReader(open('sales.csv')))")
+    >>> result.value
+    '7'
+
+    The arguments, methods and errors are those of `AsyncSandbox`. It lives in a thread of its own; callbacks are called
+    in the caller's, where Ctrl-C interrupts the code that runs.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key: str | None = None,
+        container: str | None = None,
+        runtime: str | None = None,
+        timeout_seconds: float | None = None,
+        memory_bytes: int | None = None,
+        disk_bytes: int | None = None,
+        pids: int | None = None,
+        cpus: float | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._box = AsyncSandbox(
+            base_url,
+            api_key=api_key,
+            container=container,
+            runtime=runtime,
+            timeout_seconds=timeout_seconds,
+            memory_bytes=memory_bytes,
+            disk_bytes=disk_bytes,
+            pids=pids,
+            cpus=cpus,
+            settings=settings,
+        )
+        self._stack = ExitStack()
+        self._portal: anyio.from_thread.BlockingPortal | None = None
+
+    def __enter__(self) -> Sandbox:
+        with ExitStack() as stack:
+            portal = stack.enter_context(anyio.from_thread.start_blocking_portal("asyncio"))
+            stack.enter_context(portal.wrap_async_context_manager(self._box))
+            self._portal = portal
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._portal = None
+        self._stack.__exit__(kind, error, trace)
+
+    def _start(self, work: Callable[[], Coroutine[Any, Any, T]]) -> _Started[T]:
+        if self._portal is None:
+            raise InvalidRequest("the sandbox is not open: use it inside of `with Sandbox() as box:`")
+        over = threading.Event()
+
+        async def watched() -> T:
+            try:
+                return await work()
+            finally:
+                over.set()
+
+        return _Started(self._portal.start_task_soon(watched), over)
+
+    def _wait(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        with self._start(work) as started:
+            return started.future.result()
+
+    @property
+    def container(self) -> str | None:
+        """The id by which the server knows it; None where there is no server."""
+        return self._box.container
+
+    @property
+    def isolation(self) -> Isolation:
+        """The level of the jail, and which of its layers do not hold there."""
+        return self._box.isolation
+
+    def run(
+        self,
+        code: str,
+        *,
+        on_output: Callable[[Told], object] | None = None,
+        timeout_seconds: float | None = None,
+        stdin: str = "",
+        env: dict[str, str] | None = None,
+    ) -> Result:
+        """Run Python code: see `AsyncSandbox.run`."""
+        heard: queue.SimpleQueue[Told | None] = queue.SimpleQueue()
+
+        async def run() -> Result:
+            try:
+                return await self._box.run(
+                    code,
+                    on_output=heard.put if on_output is not None else None,
+                    timeout_seconds=timeout_seconds,
+                    stdin=stdin,
+                    env=env,
+                )
+            finally:
+                heard.put(None)
+
+        with self._start(run) as started:
+            if on_output is not None:
+                while (told := heard.get()) is not None:
+                    on_output(told)
+            return started.future.result()
+
+    def put(self, path: str, content: Content) -> None:
+        """Write a file into the working directory: see `AsyncSandbox.put`."""
+        self._wait(lambda: self._box.put(path, content))
+
+    def get(self, file: str | ExecutionFile) -> bytes:
+        """The bytes of a file: see `AsyncSandbox.get`."""
+        return self._wait(lambda: self._box.get(file))
+
+    def save(self, file: str | ExecutionFile, path: str | Path) -> Path:
+        """A file onto this machine: see `AsyncSandbox.save`."""
+        return self._wait(lambda: self._box.save(file, path))
+
+    def files(self) -> list[File]:
+        """What lies in the working directory, by path."""
+        return self._wait(self._box.files)
+
+    def remove(self, path: str) -> None:
+        """Delete a file of the working directory. Raises NoSuchFile, InvalidRequest."""
+        self._wait(lambda: self._box.remove(path))
+
+
+@dataclass(frozen=True)
+class _Started(Generic[T]):
+    """What runs in the sandbox's thread. The block's end waits for it, and ends it where the block was left before."""
+
+    future: Future[T]
+    over: threading.Event
+
+    def __enter__(self) -> _Started[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.future.done():
+            self.future.cancel()
+            self.over.wait(_END_SECONDS)
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of a task group in which one task failed; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+async def _pieces_of(content: Content) -> AsyncIterator[bytes]:
+    if isinstance(content, str):
+        content = content.encode()
+    if isinstance(content, bytes):
+        for start in range(0, len(content), _PIECE_BYTES):
+            yield content[start : start + _PIECE_BYTES]
+        return
+    with content.open("rb") if isinstance(content, Path) else contextlib.nullcontext(content) as file:
+        while piece := await anyio.to_thread.run_sync(file.read, _PIECE_BYTES):
+            yield piece

@@ -1,0 +1,249 @@
+"""The library, with a jail of its own and with a server: the same code, the same answers."""
+
+from __future__ import annotations
+
+import doctest
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from serving import Server, serving
+
+import belljar
+from belljar import AsyncSandbox, Sandbox, errors
+from belljar.client import sandbox as library
+from belljar.client import showing
+from belljar.client.places import Cleared, Told
+from belljar.client.shown import Image
+from belljar.wire.execution import DisplayOutput, ErrorOutput, StreamOutput
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("library"), preload={}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["local", "server"])
+def place(request: pytest.FixtureRequest) -> dict[str, str]:
+    return {"base_url": request.getfixturevalue("server").url} if request.param == "server" else {}
+
+
+@pytest.fixture(scope="module")
+def shared(place: dict[str, str]) -> Iterator[Sandbox]:
+    with Sandbox(**place, memory_bytes=512 * 1024 * 1024) as box:
+        yield box
+
+
+@pytest.fixture
+def box(shared: Sandbox) -> Sandbox:
+    for file in shared.files():
+        shared.remove(file.path)
+    return shared
+
+
+def test_variables_and_files_live_on(box: Sandbox) -> None:
+    assert box.run("x = 41").text == ""
+    result = box.run("print(x); x + 1")
+    assert (result.text, result.stdout, result.value, result.ok) == ("41\n42\n", "41\n", "42", True)
+    box.put("data/a.txt", "Grüße")
+    assert box.run("open('data/a.txt', encoding='utf-8').read()").value == "'Grüße'"
+    assert [file.path for file in box.files()] == ["data/a.txt"]
+
+
+def test_what_a_file_can_be_made_of(box: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(3_000_000))
+    box.put("bytes", b"\x00\xff")
+    box.put("large", tmp_path / "large")
+    box.put("read", io.BytesIO(b"from a stream"))
+    box.put("empty", "")
+    assert {file.path: file.size_bytes for file in box.files()} == {
+        "bytes": 2,
+        "empty": 0,
+        "large": 3_000_000,
+        "read": 13,
+    }
+    assert box.get("bytes") == b"\x00\xff"
+    assert box.get("read") == b"from a stream"
+    assert box.save("large", tmp_path / "copy").read_bytes() == bytes(3_000_000)
+    with pytest.raises(FileExistsError):
+        box.save("large", tmp_path)
+    with pytest.raises(FileNotFoundError):
+        box.put("none", tmp_path / "none")
+
+
+def test_what_a_run_has_made(box: Sandbox, tmp_path: Path) -> None:
+    box.put("kept.txt", "old")
+    code = "import os\nopen('kept.txt', 'a').write('!')\nopen(os.environ['OUTPUT_DIR'] + '/new.json', 'w').write('{}');"
+    result = box.run(code)
+    made = {file.filename: file for file in result.files}
+    assert {name: file.change for name, file in made.items()} == {
+        "kept.txt": "modified",
+        "new.json": "created",
+    }
+    assert box.get(made["new.json"]) == b"{}"
+    assert box.save(made["kept.txt"], tmp_path).read_text() == "old!"
+
+
+def test_an_exception_is_a_result(box: Sandbox) -> None:
+    result = box.run("print('before')\n1/0")
+    assert not result.ok
+    assert result.outcome.status == "raised"
+    assert result.error is not None
+    assert result.error.ename == "ZeroDivisionError"
+    assert result.text.startswith("before\nTraceback")
+    assert str(result) == result.text
+
+
+def test_a_limit_is_in_the_text(box: Sandbox) -> None:
+    result = box.run("while True: pass", timeout_seconds=0.5)
+    assert result.outcome.status == "timed_out"
+    assert result.outcome.message in result.text
+
+
+def test_pictures(box: Sandbox, tmp_path: Path) -> None:
+    result = box.run("import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nprint('drawn')")
+    [image] = result.images
+    assert image.mime_type == "image/png"
+    assert image.save(tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert result.text == "drawn\n"
+
+
+def test_it_is_told_as_it_happens(box: Sandbox) -> None:
+    told: list[Told] = []
+    code = "from IPython.display import clear_output\nprint(1)\nclear_output()\nprint(2)\n'three'"
+    box.run(code, on_output=told.append)
+    assert [type(one) for one in told] == [StreamOutput, Cleared, StreamOutput, DisplayOutput]
+    told.clear()
+    box.run("1/0", on_output=told.append)
+    assert [type(one) for one in told] == [ErrorOutput]
+
+
+def test_a_callback_that_raises_ends_the_run(box: Sandbox) -> None:
+    def stop(told: Told) -> None:
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        box.run("import time\nprint(1, flush=True)\ntime.sleep(600)", on_output=stop)
+    assert box.run("2").value == "2"
+
+
+def test_stdin_and_environment(box: Sandbox) -> None:
+    code = "import os\nprint(input(), os.environ['COLOUR'])"
+    assert box.run(code, stdin="given\n", env={"COLOUR": "blue"}).stdout == "given blue\n"
+
+
+def test_what_is_not_there(box: Sandbox) -> None:
+    for ask in (box.get, box.remove):
+        with pytest.raises(errors.NoSuchFile, match=r"none\.txt"):
+            ask("none.txt")
+    for path in ("../a", "", "a//b"):
+        with pytest.raises(errors.InvalidRequest):
+            box.put(path, "x")
+    assert box.files() == []
+
+
+@pytest.mark.anyio
+async def test_cancelling_interrupts(place: dict[str, str]) -> None:
+    async with AsyncSandbox(**place) as box:
+        assert (await box.run("x = 1; x")).value == "1"
+        with anyio.move_on_after(1) as scope:
+            await box.run("import time\ntime.sleep(600)")
+        assert scope.cancelled_caught
+        assert (await box.run("x")).value == "1"  # the interpreter has survived it
+
+
+def test_it_is_open_inside_of_its_block_only(place: dict[str, str]) -> None:
+    box = Sandbox(**place)
+    for ask in (
+        box.files,
+        lambda: box.run("1"),
+        lambda: box.run("1", on_output=print),
+        lambda: box.container,
+    ):
+        with pytest.raises(errors.InvalidRequest, match="with Sandbox"):
+            ask()
+
+
+@pytest.mark.parametrize("limits", [{"memory_bytes": 1}, {"pids": 0}, {"cpus": -1.0}])
+def test_limits_that_are_none(limits: dict[str, float]) -> None:
+    with pytest.raises(errors.InvalidRequest, match=next(iter(limits))):
+        Sandbox(**limits)  # type: ignore[arg-type]
+
+
+def test_an_unknown_runtime(place: dict[str, str]) -> None:
+    with pytest.raises(errors.NotFound, match="nonesuch"), Sandbox(**place, runtime="nonesuch"):
+        pass
+
+
+def test_a_container_of_the_servers(server: Server) -> None:
+    with Sandbox(server.url) as box:
+        own = box.container
+        box.run("x = 5")
+        with Sandbox(server.url, container=own) as same:
+            assert same.run("x").value == "5"
+        assert box.run("x").value == "5"  # who comes to one that is there leaves it there
+        assert box.isolation.level in ("full", "limited", "reduced")
+    with pytest.raises(errors.NotFound, match="gone"), Sandbox(server.url, container=own):
+        pass
+    with pytest.raises(errors.InvalidRequest, match="base_url"):
+        Sandbox(container="container_1")
+
+
+def test_a_server_that_is_not_there() -> None:
+    with pytest.raises(errors.Unreachable, match="belljar serve"), Sandbox("http://127.0.0.1:9"):
+        pass
+
+
+def test_a_notebook_gets_nothing_that_runs(box: Sandbox) -> None:
+    code = (
+        "from IPython.display import HTML, SVG\ndisplay(HTML('<script>alert(1)</script>'))\nprint('<b>')\n1/0"
+    )
+    page = box.run(code)._repr_html_()
+    assert "<script" not in page
+    assert '<iframe sandbox="" srcdoc="&lt;script&gt;' in page
+    assert "<pre>&lt;b&gt;" in page
+    assert 'color: #b00020">Traceback' in page
+
+
+def test_pictures_in_terminals() -> None:
+    image = Image("image/png", bytes(5000))
+    kitty = showing.drawn_in(image, {"TERM": "xterm-kitty"})
+    assert kitty is not None
+    assert kitty.startswith("\x1b_Ga=T,f=100,m=1;")
+    assert kitty.count("\x1b_G") == 2
+    assert kitty.endswith("\x1b\\\n")
+    iterm = showing.drawn_in(image, {"TERM_PROGRAM": "iTerm.app"})
+    assert iterm is not None
+    assert iterm.startswith("\x1b]1337;File=inline=1;size=5000:")
+    assert showing.drawn_in(image, {"TERM": "xterm-256color"}) is None
+    assert showing.harmless("a\x1b[2Jb\n\tc\r\u202e") == "a�[2Jb\n\tc��"
+
+
+def test_show_prints(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    box.run("import matplotlib.pyplot as plt\nprint('text')\nplt.plot([1])").show()
+    printed = capsys.readouterr().out
+    assert printed.startswith("text\n[")
+    assert "[picture 1: image/png, " in printed
+
+
+@pytest.mark.parametrize("module", [belljar, library], ids=lambda module: module.__name__)
+def test_the_examples_of_the_documentation(module: object) -> None:
+    # Names of the library are there by its own import; nothing else is.
+    found = doctest.testmod(
+        module, extraglobs={"anyio": anyio, "Sandbox": Sandbox, "AsyncSandbox": AsyncSandbox}
+    )
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    code = "import sys, belljar; print('pydantic' in sys.modules, belljar.Sandbox.__name__, 'pydantic' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["False", "Sandbox", "True"]
