@@ -339,7 +339,6 @@ async def test_tables_and_arrays_by_shape_and_types(session: Session) -> None:
             "c.execute('select s.prize from Sales s')",
             "There is no column 'prize', but 'price'.",
         ),
-        ("input('Name? ')", "Write the values into the code"),
         ("import urllib.request\nurllib.request.urlopen('http://example.com')", "There is no network"),
         ("open('t', 'wb').write('東京タワーはきれい'.encode('shift_jis'))\nopen('t').read()", "'shift_jis'"),
         (
