@@ -16,6 +16,7 @@ from belljar.wire.execution import (
     StreamOutput,
 )
 from belljar.wire.ids import new_id
+from belljar.wire.media import media_type
 
 _TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml", "image/svg")
 _TEXT_SUFFIXES = ("+json", "+xml")
@@ -56,6 +57,19 @@ def execution(
         usage=result.usage,
         isolation=isolation,
         laps=result.laps,
+    )
+
+
+def local_file(file: results.WorkFile, head: bytes) -> ExecutionFile:
+    """A file of a run without a server, which would keep it; `head` is how it begins."""
+    return ExecutionFile(
+        file_id=None,
+        filename=file.path.rpartition("/")[2],
+        path=file.path,
+        mime_type=media_type(file.path, head),
+        size_bytes=file.size_bytes,
+        change=file.change,
+        chart=file.chart,
     )
 
 

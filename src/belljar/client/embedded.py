@@ -19,7 +19,7 @@ from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.charts import MEDIA_TYPES
 from belljar.wire.execution import Execution, ExecutionFile, LimitsRequest
-from belljar.wire.media import HEAD_BYTES, IMAGES, extension_of, media_type
+from belljar.wire.media import HEAD_BYTES, IMAGES, extension_of
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SESSION = "run"
@@ -97,11 +97,11 @@ async def _execute(
             ran.append(await keeper.execute(_SESSION, program, on_event))
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raise _only(group) from None
+        raise only(group) from None
     return ran[0]
 
 
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error of a task group in which one task failed; else the group."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
@@ -139,15 +139,7 @@ async def _keep(
                 break
             if target is not None:
                 target.write(piece)
-    return ExecutionFile(
-        file_id=None,
-        filename=Path(file.path).name,
-        path=file.path,
-        mime_type=media_type(file.path, head),
-        size_bytes=file.size_bytes,
-        change=file.change,
-        chart=file.chart,
-    )
+    return document.local_file(file, head)
 
 
 def _create(directory: Path, name: str, saved: list[Path]) -> IO[bytes]:

@@ -19,6 +19,7 @@ import anyio.from_thread
 import anyio.to_thread
 from pydantic import ValidationError
 
+from belljar.client.embedded import only
 from belljar.client.places import File, Place, Program, Told
 from belljar.client.places.local import open_local
 from belljar.client.places.server import open_server
@@ -153,7 +154,7 @@ class AsyncSandbox:
                     async for told in receive:
                         on_output(told)
             except BaseExceptionGroup as group:
-                raise _only(group) from None
+                raise only(group) from None
         return results[0]
 
     async def put(self, path: str, content: Content) -> None:
@@ -348,14 +349,6 @@ class _Started(Generic[T]):
         if not self.future.done():
             self.future.cancel()
             self.over.wait(_END_SECONDS)
-
-
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error of a task group in which one task failed; else the group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 async def _pieces_of(content: Content) -> AsyncIterator[bytes]:

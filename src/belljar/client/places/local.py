@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from belljar import document, errors, link, results
 from belljar.builds import DEFAULT
@@ -13,7 +12,7 @@ from belljar.client.embedded import own_keeper
 from belljar.client.places import Cleared, File, Program, Told
 from belljar.settings import Settings
 from belljar.wire.execution import Execution, ExecutionFile, Isolation, LimitsRequest
-from belljar.wire.media import HEAD_BYTES, media_type
+from belljar.wire.media import HEAD_BYTES
 
 _SESSION = "sandbox"
 
@@ -51,15 +50,7 @@ class LocalPlace:
             head = piece[:HEAD_BYTES]
             break
         self._made[file.path] = file
-        return ExecutionFile(
-            file_id=None,
-            filename=Path(file.path).name,
-            path=file.path,
-            mime_type=media_type(file.path, head),
-            size_bytes=file.size_bytes,
-            change=file.change,
-            chart=file.chart,
-        )
+        return document.local_file(file, head)
 
     async def put(self, path: str, pieces: AsyncIterator[bytes]) -> None:
         await self._keeper.put(_SESSION, path, pieces)
