@@ -6,11 +6,11 @@ it for one piece at a time: a client that reads slowly keeps nobody from running
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from belljar import errors, results
+from belljar import results
+from belljar.gateway import listing
 from belljar.gateway.access import Client
 from belljar.gateway.executions import limits_of
 from belljar.gateway.loop import Parts
@@ -26,10 +26,6 @@ from belljar.wire.resources import (
     ContainerRequest,
     rfc3339,
 )
-
-MOST = 1000
-"""On a page."""
-_DEFAULT_LIMIT = 20
 
 
 async def create(
@@ -49,14 +45,12 @@ def read(parts: Parts, container_id: str, client: Client) -> ContainerDocument:
 def page(parts: Parts, parameters: list[tuple[str, str]], client: Client) -> ContainerList:
     """The containers of the tenant, the newest first: of `limit` and `after_id`. Raises InvalidRequest."""
     given = dict(parameters)
-    limit = given.get("limit", str(_DEFAULT_LIMIT))
-    if not re.fullmatch("[0-9]{1,4}", limit, re.ASCII) or not 1 <= int(limit) <= MOST:
-        raise errors.InvalidRequest(f"limit: it has to be a number from 1 to {MOST}")
+    limit = listing.limit(given.get("limit"))
     containers = parts.placement.all(client.tenant)
     if "after_id" in given:
         # Also of one that is gone by now: ids sort by the time at which they were made.
         containers = [one for one in containers if one.id < given["after_id"]]
-    shown = containers[: int(limit)]
+    shown = containers[:limit]
     return ContainerList(
         data=[_document(parts, container) for container in shown],
         has_more=len(containers) > len(shown),

@@ -47,7 +47,7 @@ def query(parameters: list[tuple[str, str]]) -> Query:
             raise InvalidRequest(f"{name}: it is given twice")
         elif name in _NAMES:
             given[name] = value
-    limit = _limit(given.get("limit"))
+    most = limit(given.get("limit"))
     page = given.get("page")
     if page is not None and not page.startswith(_PAGE):
         raise InvalidRequest("page: it has to be the `next_page` of an earlier answer")
@@ -61,14 +61,15 @@ def query(parameters: list[tuple[str, str]]) -> Query:
         return Query(ids=unique)
     older_than = cursors.get("page") or cursors.get("after_id")
     return Query(
-        limit=limit,
+        limit=most,
         older_than=older_than,
         newer_than=cursors.get("before_id") if older_than is None else None,
         container_id=cursors.get("scope_id"),
     )
 
 
-def _limit(text: str | None) -> int:
+def limit(text: str | None) -> int:
+    """How many a page is to have, of what a URL says. Raises InvalidRequest."""
     if text is None:
         return _DEFAULT_LIMIT
     if not re.fullmatch("[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= MOST:

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.gateway import containers, form, listing, models, profiles, runtimes, tokens, totals
+from belljar.gateway import form, listing, models, profiles, runtimes, tokens, totals
 from belljar.gateway.access import OPEN_PATHS
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
@@ -224,7 +224,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             parameters=(
                 _query(
                     "limit",
-                    {"type": "integer", "minimum": 1, "maximum": containers.MOST},
+                    {"type": "integer", "minimum": 1, "maximum": listing.MOST},
                     "Containers on a page; else 20.",
                 ),
                 _query("after_id", TEXT, "Older than this container."),
