@@ -89,6 +89,13 @@ def test_what_a_run_has_made(box: Sandbox, tmp_path: Path) -> None:
     assert box.save(made["kept.txt"], tmp_path).read_text() == "old!"
 
 
+def test_two_files_of_one_path(box: Sandbox) -> None:
+    code = "import os\nfor top in ('.', os.environ['OUTPUT_DIR']):\n    open(f'{top}/a.txt', 'w').write(top);"
+    contents = [box.get(file) for file in box.run(code).files]
+    assert contents[0] == b"."
+    assert contents[1].startswith(b"/")
+
+
 def test_an_exception_is_a_result(box: Sandbox) -> None:
     result = box.run("print('before')\n1/0")
     assert not result.ok

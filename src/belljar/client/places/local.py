@@ -26,8 +26,8 @@ class LocalPlace:
         self._keeper = keeper
         self._runtime = runtime
         self._settings = settings
-        self._made: dict[str, results.WorkFile] = {}
-        """Of the last run."""
+        self._made: list[tuple[ExecutionFile, results.WorkFile]] = []
+        """Of the last run. Two may have one path: the working directory's, and $OUTPUT_DIR's."""
         self.isolation: Isolation = keeper.description.isolation
 
     async def run(self, program: Program, tell: Callable[[Told], None]) -> Execution:
@@ -49,8 +49,9 @@ class LocalPlace:
         async for piece in self._keeper.read(_SESSION, file):
             head = piece[:HEAD_BYTES]
             break
-        self._made[file.path] = file
-        return document.local_file(file, head)
+        described = document.local_file(file, head)
+        self._made.append((described, file))
+        return described
 
     async def put(self, path: str, pieces: AsyncIterator[bytes]) -> None:
         await self._keeper.put(_SESSION, path, pieces)
@@ -60,11 +61,12 @@ class LocalPlace:
             yield piece
 
     async def made(self, file: ExecutionFile) -> AsyncIterator[bytes]:
-        if file.path not in self._made:
+        kept = next((kept for described, kept in self._made if described is file), None)
+        if kept is None:
             raise errors.InvalidRequest(
                 f"{file.path!r} is not of the last run. What a run has made can be read until the next one begins."
             )
-        async for piece in self._keeper.read(_SESSION, self._made[file.path]):
+        async for piece in self._keeper.read(_SESSION, kept):
             yield piece
 
     async def files(self) -> list[File]:
