@@ -208,7 +208,8 @@ def title(pid: int) -> str:
 
 def lasting(keeper: int) -> dict[str, int]:
     """The pids of those that live as long as the keeper."""
-    found = {title(pid): pid for pid in descendants(keeper)}
+    # The first of each name, which comes before its children: a fork has its parent's name until it takes its own.
+    found = {title(pid): pid for pid in reversed(list(descendants(keeper)))}
     return {"keeper": keeper} | {name: found[name] for name in ("outer", "boxer", "zygote") if name in found}
 
 
