@@ -69,6 +69,8 @@ class Guest:
         self.count = 0
         self.displays = Displays(self)
         self._settles = 0
+        self._is_weighing = False
+        """The keeper may ask again before it has its answer."""
         self._values: deque[tuple[str, Any]] = deque()
         """Of last expressions, by the names that they have in the code's namespace."""
         self._shell: Any = None
@@ -163,11 +165,17 @@ class Guest:
             self._channel.send(Message("chart", {"inode": inode}, facts))
 
     def _tell_largest(self, _: int, frame: FrameType | None) -> None:
-        if os.getpid() != self.pid:
+        if os.getpid() != self.pid or self._is_weighing:
             return
-        from belljar.guest import largest  # which those do without who have enough
+        self._is_weighing = True
+        try:
+            from belljar.guest import largest  # which those do without who have enough
 
-        largest.tell(frame, lambda said: self._channel.interject(Message("largest", {}, said.encode())))
+            largest.tell(frame, lambda said: self._channel.interject(Message("largest", {}, said.encode())))
+        except Exception:
+            return  # it has no memory left for this, say: the code is not to notice
+        finally:
+            self._is_weighing = False
 
     def flush(self) -> None:
         for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):
