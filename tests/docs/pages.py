@@ -1,7 +1,7 @@
 """The pages of the documentation, the blocks of code in them, and a shell in which a page is followed word for word.
 
-The shell has a network of its own, so that the ports which a page names are free, and nothing is asked of others. What is
-not ours and not on this machine stands in `stand_ins/`, by its own name: servers of models, and `pip`.
+The shell has a network of its own, so that the ports which a page names are free, and nothing is asked of others. What
+is not ours and not on this machine stands in `stand_ins/`, by its own name: servers of models, and `pip`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).with_name("stand_ins")
+BELLJAR = Path(sys.executable).with_name("belljar")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_BLOCK = re.compile(r"^(?P<fence>```+)(?P<language>[a-z]*)\n(?P<text>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^(?P<fence>```+)(?P<language>[a-z]*)\n(?P<text>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL
+)
 _SAVED = re.compile(r"this as `([\w.-]+)`")
 _SERVER = re.compile(r"^(?:\w+=\S+ )*(belljar|vllm|ollama|llama)(?: serve|-server)\b")
 _READY_SECONDS = 60
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What programs are started with: nothing of the caller's settings and keys."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANTHROPIC_", "BELLJAR_", "OPENAI_", "UV_"))
+    }
+    return kept | {"NO_PROXY": "127.0.0.1"} | more
 
 
 @dataclass(frozen=True)
@@ -53,27 +66,21 @@ class Shell:
         self._folder = folder
         self._mark = secrets.token_hex(8)
         self._servers: list[str] = []
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("ANTHROPIC_", "BELLJAR_", "UV_", "OPENAI_"))
-        }
-        environment = kept | {
-            "PATH": f"{STAND_INS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "BELLJAR_STATE_DIR": str(folder / "state"),
-            "UV_OFFLINE": "1",
-            "UV_NO_INDEX": "1",
-            "UV_FIND_LINKS": str(folder / "wheels"),
-            "NO_PROXY": "*",
-            "CHECKOUT": str(ROOT),
-            "STAND_IN_PYTHON": sys.executable,
-        }
+        its_own = environment(
+            PATH=f"{STAND_INS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            BELLJAR_STATE_DIR=str(folder / "state"),
+            UV_OFFLINE="1",
+            UV_NO_INDEX="1",
+            UV_FIND_LINKS=str(folder / "wheels"),
+            CHECKOUT=str(ROOT),
+            STAND_IN_PYTHON=sys.executable,
+        )
         work = folder / "work"
         work.mkdir()
         self._bash = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("alone.py"), "bash"],
             cwd=work,
-            env=environment,
+            env=its_own,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -131,8 +138,8 @@ def _commands(block: str) -> Iterator[str]:
     command = ""
     for line in block.splitlines(keepends=True):
         command += line
-        is_open = line.endswith("\\\n") or len(re.findall(r"^\s*for ", command, re.M)) > len(
-            re.findall(r"^\s*done\b", command, re.M)
+        is_open = line.endswith("\\\n") or len(re.findall(r"^\s*for ", command, re.MULTILINE)) > len(
+            re.findall(r"^\s*done\b", command, re.MULTILINE)
         )
         if not is_open and command.strip():
             yield command

@@ -17,7 +17,9 @@ from pages import PAGES, Block, Shell, blocks
 FOLLOWED = [page for page in PAGES if page.name in {"tutorial.md", "models.md"}]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a network of its own, with the ports that pages name, takes root")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="a network of its own, with the ports that pages name, takes root"
+)
 @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.name)
 def test_the_page_can_be_followed(page: Path, tmp_path: Path) -> None:
     wheels(tmp_path / "wheels", "rich", "markdown-it-py", "mdurl", "pygments")
@@ -31,14 +33,19 @@ def test_the_page_can_be_followed(page: Path, tmp_path: Path) -> None:
                 printed = shell.run(block.text)
             else:
                 assert block.language == "text", block
-                assert re.fullmatch(pattern(block.text), printed.rstrip("\n") + "\n", re.DOTALL), (block, printed)
+                assert re.fullmatch(pattern(block.text), printed.rstrip("\n") + "\n", re.DOTALL), (
+                    block,
+                    printed,
+                )
     finally:
         shell.close()
 
 
 def pattern(promised: str) -> str:
     """What is printed, where a line of three dots stands for any lines."""
-    return "".join(".*" if line == "...\n" else re.escape(line) for line in promised.splitlines(keepends=True))
+    return "".join(
+        ".*" if line == "...\n" else re.escape(line) for line in promised.splitlines(keepends=True)
+    )
 
 
 def save(block: Block, folder: Path) -> None:

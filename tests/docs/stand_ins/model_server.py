@@ -1,5 +1,5 @@
-"""A server of chat completions that stands in for Ollama, vLLM and llama.cpp: its model has the Python in the last question
-run by the tool that takes code, and repeats what comes back."""
+"""A server of chat completions that stands in for Ollama, vLLM and llama.cpp: its model has the Python in the last
+question run by the tool that takes code, and repeats what comes back."""
 
 from __future__ import annotations
 
@@ -21,11 +21,18 @@ class Handler(BaseHTTPRequestHandler):
         delta = _delta(body)
         reason = "tool_calls" if "tool_calls" in delta else "stop"
         usage = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
-        pieces = [{"content": word} for word in re.findall(r"\S+\s*", delta["content"])] if "content" in delta else [delta]
+        pieces = (
+            [{"content": word} for word in re.findall(r"\S+\s*", delta["content"])]
+            if "content" in delta
+            else [delta]
+        )
         chunks: list[dict[str, Any]] = [
             {"choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces
         ]
-        chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}, {"choices": [], "usage": usage}]
+        chunks += [
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]},
+            {"choices": [], "usage": usage},
+        ]
         lines = [f"data: {json.dumps({'model': MODEL, **chunk})}\n\n" for chunk in chunks]
         self._answer("text/event-stream", "".join([*lines, "data: [DONE]\n\n"]).encode())
 
