@@ -102,6 +102,7 @@ class Shell:
         if name in self._servers:
             self._stop(name)  # the page starts it again in another way
         log = self._folder / f"{name}.log"
+        log.unlink(missing_ok=True)
         self._say(f"{command.strip()} >{log} 2>&1 & {name}=$!\n")
         self._servers.append(name)
         deadline = time.monotonic() + _READY_SECONDS
