@@ -92,6 +92,7 @@ def check(
     not use the result. Each costs a few requests at its upstream.
     """
     from belljar.gateway import log
+    from belljar.client.embedded import only
     from belljar.gateway.app import open_parts
     from belljar.gateway.checks import MAX_TURNS, Bounds
     from belljar.gateway.checks import check as check_model
@@ -111,7 +112,10 @@ def check(
         own: dict[str, Any] = {"state_dir": Path(state), "preload": {}, "parked": 0, "max_turns": MAX_TURNS}
         settings = _settings(upstream, table, **own)
         log.to_stderr("warning", with_content=settings.log_content)
-        anyio.run(try_all, settings)
+        try:
+            anyio.run(try_all, settings)
+        except BaseExceptionGroup as group:
+            raise only(group) from None
     if as_json:
         click.echo(json.dumps([asdict(one) | {"works": one.works} for one in done], indent=2))
     if not done:
