@@ -91,8 +91,8 @@ def check(
     Ends with exit code 1 where one cannot be used: it does not connect, takes no tools, does not call the tool, or does
     not use the result. Each costs a few requests at its upstream.
     """
-    from belljar.gateway import log
     from belljar.client.embedded import only
+    from belljar.gateway import log
     from belljar.gateway.app import open_parts
     from belljar.gateway.checks import MAX_TURNS, Bounds
     from belljar.gateway.checks import check as check_model
