@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-sdk demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
+.PHONY: help setup setup-otel setup-dev setup-tests demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
 export PYTHON
 
 help: ## this list
@@ -17,14 +17,14 @@ setup-otel: ## the same, with what sends spans to an OpenTelemetry collector
 setup-dev:
 	@scripts/setup dev
 
-setup-sdk:
-	@scripts/setup sdk
+setup-tests:
+	@scripts/setup tests
 
 # The demo speaks through the official SDK, which the server itself does without.
 demo: setup-dev ## set up, start a server and send it the requests of examples/
 	@.venv/bin/python examples/demo.py
 
-test: setup-sdk ## set up and run all tests (PYTEST_ARGS="-k name" for some)
+test: setup-tests ## set up and run all tests (PYTEST_ARGS="-k name" for some)
 	.venv/bin/pytest $(PYTEST_ARGS)
 
 fuzz: setup-dev ## run the tests of tests/fuzz, of which `make test` takes few examples, with many
@@ -59,4 +59,4 @@ lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade f
 	scripts/lock $(LOCK_ARGS)
 
 clean: ## remove the environments and caches
-	rm -rf .venv .venv-sdk tests/sdk/node_modules .tools demo-output dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-sdk .venv-adapters tests/sdk/node_modules .tools demo-output dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
