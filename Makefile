@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-tests demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
+.PHONY: help setup setup-otel setup-dev setup-tests demo test fuzz bench soak test-as-user test-other-kernel wheel test-install test-image check format lock clean
 export PYTHON
 
 help: ## this list
@@ -44,6 +44,13 @@ test-as-user: ## run the tests of the jail as an ordinary user, then without nam
 # Not part of `make test`: it needs QEMU and a kernel, says what to install where they lack, and takes some ten minutes.
 test-other-kernel: setup-dev ## run tests of the jail in a virtual machine with cgroup version 2 (KERNEL=linux-image-*.deb)
 	scripts/other-kernel "$(KERNEL)" $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
+
+# The page goes into it: `make page` builds that, in a checkout that has its source.
+wheel: $(if $(wildcard web/package.json),page) ## build dist/*.whl, which pip installs, and dist/*.tar.gz
+	@scripts/build-wheel
+
+test-install: setup-dev wheel ## install the wheel as a user would, and try it; check nginx and systemd files (some 4 minutes)
+	.venv/bin/pytest tests/install/check_*.py $(PYTEST_ARGS)
 
 check: setup-dev ## lint, formatting, types and the arrows between the folders
 	.venv/bin/ruff check

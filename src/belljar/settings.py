@@ -51,7 +51,9 @@ def _default_state_dir() -> Path:
 
 
 def _default_runtime() -> Path:
-    return Path(sys.prefix) / "share" / "belljar" / "runtimes" / "data"
+    """A checkout's, in its environment; else where `belljar setup` makes it."""
+    own = Path(sys.prefix) / "share" / "belljar" / "runtimes" / "data"
+    return own if own.exists() else _default_state_dir() / "default-runtime"
 
 
 class Settings(BaseSettings):
