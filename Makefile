@@ -49,8 +49,12 @@ test-other-kernel: setup-dev ## run tests of the jail in a virtual machine with 
 wheel: $(if $(wildcard web/package.json),page) ## build dist/*.whl, which pip installs, and dist/*.tar.gz
 	@scripts/build-wheel
 
-test-install: setup-dev wheel ## install the wheel as a user would, and try it; check nginx and systemd files (some 4 minutes)
-	.venv/bin/pytest tests/install/check_*.py $(PYTEST_ARGS)
+test-install: setup-dev wheel ## install the wheel as a user would, and try it; nginx and systemd read their files (some 4 minutes)
+	.venv/bin/pytest -o faulthandler_timeout=600 tests/install/check_*.py $(PYTEST_ARGS)
+
+# Docker itself is not needed: scripts/check-image says what it does instead, and what it leaves out.
+test-image: setup-dev wheel ## run the Dockerfile's lines in trees of Debian's, and the server in what they make (as root; some 5 minutes)
+	.venv/bin/python scripts/check-image $(IMAGE_ARGS)
 
 check: setup-dev ## lint, formatting, types and the arrows between the folders
 	.venv/bin/ruff check

@@ -41,7 +41,7 @@ def test_what_is_in_the_wheel() -> None:
     own = [path for path in (ROOT / "src" / "belljar").rglob("*.py") if "attacks" not in path.parts]
     for path in own:
         assert inside[str(path.relative_to(ROOT / "src"))] == path.read_bytes(), path
-    hostile = [path for path in (ROOT / "tests" / "sandbox" / "attacks").rglob("*.py")]
+    hostile = list((ROOT / "tests" / "sandbox" / "attacks").rglob("*.py"))
     assert hostile
     for path in hostile:
         name = f"belljar/attacks/{path.relative_to(ROOT / 'tests' / 'sandbox' / 'attacks')}"
