@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-tests demo test fuzz bench soak test-as-user test-other-kernel wheel test-install test-image check format lock clean
+.PHONY: help setup setup-otel setup-dev setup-tests demo test fuzz bench soak test-as-user test-other-kernel wheel test-install test-image check format reference lock clean
 export PYTHON
 
 help: ## this list
@@ -65,6 +65,9 @@ check: setup-dev ## lint, formatting, types and the arrows between the folders
 format: setup-dev ## bring the code into its form
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
+
+reference: setup-dev ## write the tables of docs/reference.md that are made from the code anew
+	.venv/bin/python scripts/make-reference
 
 lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade for the newest)
 	scripts/lock $(LOCK_ARGS)

@@ -31,7 +31,7 @@ def packaged(module: str) -> Path:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         sys.exit(
-            f"make-fonts: the runtime {sys.prefix} lacks the package of {module}: sync it with its lock first"
+            f"the runtime {sys.prefix} lacks the package of {module}: sync it with its lock first"
         )
     return Path(spec.origin).parent
 
