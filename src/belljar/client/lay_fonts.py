@@ -30,9 +30,7 @@ AS_THEY_ARE = {
 def packaged(module: str) -> Path:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        sys.exit(
-            f"the runtime {sys.prefix} lacks the package of {module}: sync it with its lock first"
-        )
+        sys.exit(f"the runtime {sys.prefix} lacks the package of {module}: sync it with its lock first")
     return Path(spec.origin).parent
 
 
