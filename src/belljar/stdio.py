@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import anyio
 import click
@@ -48,6 +49,9 @@ def mcp(
         sys.exit(anyio.run(serve_bridge, url, api_key, runtime))
     from belljar.client.mcp import serve
 
-    asked = {"timeout_seconds": timeout, "memory_bytes": memory * MIB if memory is not None else None}
+    asked: dict[str, Any] = {
+        "timeout_seconds": timeout,
+        "memory_bytes": memory * MIB if memory is not None else None,
+    }
     settings = Settings(**{name: value for name, value in asked.items() if value is not None})
     sys.exit(anyio.run(serve, settings, runtime or settings.default_runtime))

@@ -30,10 +30,9 @@ _SESSION = "mcp"
 class OwnSession:
     """See `mcp.Session`."""
 
-    container = None
-    has_to_be_named = False
-
     def __init__(self, keeper: link.Keeper, note: str) -> None:
+        self.container: str | None = None
+        self.has_to_be_named = False
         self._keeper = keeper
         self.note = note
         self.is_lost = False

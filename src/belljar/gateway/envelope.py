@@ -78,6 +78,22 @@ class Activity:
     headers: dict[str, str] = field(default_factory=dict)
     """Of the answer, whatever it will be."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _beside: list[anyio.CancelScope] = field(default_factory=list)
+
+    @contextmanager
+    def ending_with_it(self) -> Iterator[anyio.CancelScope]:
+        """A block of another task, which is cancelled where the request ends before it."""
+        with anyio.CancelScope() as scope:
+            self._beside.append(scope)
+            try:
+                yield scope
+            finally:
+                self._beside.remove(scope)
+
+    def ended(self) -> None:
+        """Nobody waits for an answer any more."""
+        for scope in self._beside:
+            scope.cancel()
 
 
 class UnderWay:
@@ -198,6 +214,7 @@ class Envelope:
                 log.exception("a request failed", what=activity.what, tenant=activity.client.tenant)
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))
             finally:
+                activity.ended()
                 await self._ended(scope, activity, answer.status, time.perf_counter() - started)
 
     async def _ended(self, scope: Scope, activity: Activity, status: int, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Belljar's tools for clients of the Model Context Protocol (MCP): written once, for both of its transports.
 
-`server` puts them together into a server of the official SDK's. Whoever serves says by `Sessions` where code runs: in the
-gateway that is a container of the caller's tenant, in `belljar mcp` a jail of its own.
+`server` puts them together into a server of the official SDK's. Whoever serves says by `Sessions` where code runs: in
+the gateway that is a container of the caller's tenant, in `belljar mcp` a jail of its own.
 
     tools      what there is to call: names, descriptions, schemas, and what each does
     asked      what the tools take            answered   what they give back, as data and as blocks
@@ -87,8 +87,8 @@ class Sessions(Protocol):
         """What there is at the moment."""
 
     def use(self, call: Call, *, runs: bool) -> AbstractAsyncContextManager[Session]:
-        """The session that the call means, alone: others wait in turn. It is made where the call names none and there is
-        none. `runs` says that code will be run, which callers pay for."""
+        """The session that the call means, alone: others wait in turn. It is made where the call names none and there
+        is none. `runs` says that code will be run, which callers pay for."""
 
     def is_there(self, call: Call) -> bool:
         """Whether there is such a session, without making one."""

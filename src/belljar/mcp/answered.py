@@ -213,8 +213,8 @@ def _alts(pictures: Sequence[Picture]) -> str:
         where = f" ({picture.path})" if picture.path else ""
         if picture.body is None:
             lines.append(
-                f"{what}{where} is left out: it is larger than {MOST_IMAGE_BYTES // 2**20} MiB, or one of too many. Save "
-                "it smaller, or in a file."
+                f"{what}{where} is left out: it is larger than {MOST_IMAGE_BYTES // 2**20} MiB, or one of too many. "
+                "Save it smaller, or in a file."
             )
         if picture.chart is not None:
             lines.append(f"{what}{where}, by its data: {picture.chart.alt}")

@@ -127,8 +127,8 @@ async def content(session: Session, file: results.WorkFile | results.Lying) -> b
     """All of a file. Raises InvalidRequest where it is too large for one message."""
     if file.size_bytes > MOST_BYTES:
         raise InvalidRequest(
-            f"{file.path!r} has {file.size_bytes:,} bytes, and {MOST_BYTES:,} are handed out at most. Let code read what "
-            "is needed of it, or split it (split -b 10M)."
+            f"{file.path!r} has {file.size_bytes:,} bytes, and {MOST_BYTES:,} are handed out at most. Let code read "
+            "what is needed of it, or split it (split -b 10M)."
         )
     return b"".join([piece async for piece in session.read(file)])
 

@@ -19,12 +19,13 @@ from mcp_types import (
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
+    Tool,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 import belljar
 from belljar.errors import BelljarError, InvalidRequest, NotFound
-from belljar.mcp import Call, Sessions, files, tools
+from belljar.mcp import Call, Offer, Sessions, files, tools
 
 Context = ServerRequestContext[Any, Any]
 
@@ -33,8 +34,8 @@ _INSTRUCTIONS = (
     "all tools share one working directory. Put data there with put_file, or in `files` of run_python."
 )
 _OF_CONTAINERS = (
-    " Where an answer names a `container`, pass it on in the next call: without it a client that keeps no session gets a "
-    "new, empty one each time."
+    " Where an answer names a `container`, pass it on in the next call: without it a client that keeps no session gets "
+    "a new, empty one each time."
 )
 
 
@@ -54,12 +55,31 @@ class BelljarServer(Server[Any]):
         )
 
 
+class Catalogue:
+    """The tools as clients are told of them, made anew where the offer is another one."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._made: tuple[Offer, dict[str, Tool]] | None = None
+
+    def tools(self) -> dict[str, Tool]:
+        offer = self._sessions.offer()
+        if self._made is None or self._made[0] != offer:
+            self._made = offer, {kind.name: kind.told(offer) for kind in tools.KINDS}
+        return self._made[1]
+
+    def input_schema(self, name: str) -> dict[str, Any] | None:
+        tool = self.tools().get(name)
+        return None if tool is None else tool.input_schema
+
+
 def server_of(sessions: Sessions) -> BelljarServer:
     """A server whose tools run code in `sessions`."""
 
+    catalogue = Catalogue(sessions)
+
     async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        offer = sessions.offer()
-        return ListToolsResult(tools=[kind.told(offer) for kind in tools.KINDS])
+        return ListToolsResult(tools=list(catalogue.tools().values()))
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
         return await tools.call(sessions, context, params.name, params.arguments or {})
@@ -92,6 +112,7 @@ def server_of(sessions: Sessions) -> BelljarServer:
         version=belljar.__version__,
         description="Runs Python and shell commands in a jail.",
         instructions=_INSTRUCTIONS + (_OF_CONTAINERS if has_containers else ""),
+        get_tool_input_schema=catalogue.input_schema,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=list_resources,

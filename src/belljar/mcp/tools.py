@@ -8,6 +8,7 @@ error: `grep` ends with 1 where it finds nothing.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -225,14 +226,15 @@ async def _made(
             work.append((file.path, file, file.change == "modified"))
         else:
             outside.append(file)
-    for path, one in lying.items() if before is not None else ():
-        was = before.get(path)
-        if was is None or (was.size_bytes, was.changed_at) != (one.size_bytes, one.changed_at):
-            work.append((path, one, was is not None))
+    if before is not None:
+        for path, one in lying.items():
+            was = before.get(path)
+            if was is None or (was.size_bytes, was.changed_at) != (one.size_bytes, one.changed_at):
+                work.append((path, one, was is not None))
     found = []
-    for path, file, is_modified in work[: answered.MOST_LINKS]:
-        chart = file.chart if isinstance(file, results.WorkFile) else None
-        found.append(await _one(session, path, file, is_modified=is_modified, chart=chart))
+    for path, its, is_modified in work[: answered.MOST_LINKS]:
+        chart = its.chart if isinstance(its, results.WorkFile) else None
+        found.append(await _one(session, path, its, is_modified=is_modified, chart=chart))
     for file in outside[: answered.MOST_LINKS - len(found)]:
         path = f"{_OUTPUT}/{file.path}"
         await session.put(path, session.read(file))
@@ -275,33 +277,23 @@ async def _pictures(
     seen: set[str] = set()
     left = answered.MOST_IMAGES_BYTES
 
-    def add(kind: str, body: bytes | None, size: int, path: str | None, chart: Any) -> None:
-        nonlocal left
-        fits = size <= min(left, answered.MOST_IMAGE_BYTES) and len(pictures) < answered.MOST_IMAGES
-        if fits:
-            left -= size
-        if chart is not None and chart.id:
-            seen.add(chart.id)
-        pictures.append(Picture(kind, body if fits else None, path, chart))
+    def fits(size: int) -> bool:
+        return size <= min(left, answered.MOST_IMAGE_BYTES) and len(pictures) < answered.MOST_IMAGES
 
     for output in shown:
         for kind in sorted(IMAGES & output.data.keys()):
-            body = output.data[kind]
-            add(kind, body, len(body), None, output.chart)
+            body = output.data[kind] if fits(len(output.data[kind])) else None
+            left -= len(body or b"")
+            pictures.append(Picture(kind, body, None, output.chart))
+            if output.chart is not None and output.chart.id:
+                seen.add(output.chart.id)
     for one in made:
-        if one.facts.media_type not in IMAGES or (one.chart is not None and one.chart.id in seen):
+        facts = one.facts
+        if facts.media_type not in IMAGES or (one.chart is not None and one.chart.id in seen):
             continue
-        size = one.facts.size_bytes
-        body = None
-        if size <= min(left, answered.MOST_IMAGE_BYTES) and len(pictures) < answered.MOST_IMAGES:
-            body = await files.content(session, one.file)
-        add(
-            one.facts.media_type,
-            body,
-            size if body is not None else answered.MOST_IMAGES_BYTES + 1,
-            one.facts.path,
-            one.chart,
-        )
+        saved = await files.content(session, one.file) if fits(facts.size_bytes) else None
+        left -= len(saved or b"")
+        pictures.append(Picture(facts.media_type, saved, facts.path, one.chart))
     return pictures
 
 
@@ -345,7 +337,7 @@ async def _get_file(sessions: Sessions, call: Call, given: asked.GetFile) -> Cal
         content.append(answered.image(Picture(kind, body, given.path, None)))
     elif len(body) <= _MOST_BLOB_BYTES:
         content.append(answered.text(f"{given.path} ({kind}, {len(body):,} bytes)"))
-        blob = answered.base64.b64encode(body).decode()
+        blob = base64.b64encode(body).decode()
         resource = BlobResourceContents(uri=facts.uri, mime_type=kind, blob=blob)
         content.append(EmbeddedResource(resource=resource))
     else:
@@ -442,8 +434,8 @@ def _limits(offer: Offer) -> str:
 def _of_python(offer: Offer) -> str:
     about = Installed(offer.python, offer.packages, offer.direct)
     return (
-        f"Run Python {offer.python} in a sandbox, as a notebook cell: variables, imports and files live on from call to "
-        "call. Printed text and the last expression's value come back; matplotlib and plotly figures come back as "
+        f"Run Python {offer.python} in a sandbox, as a notebook cell: variables, imports and files live on from call "
+        "to call. Printed text and the last expression's value come back; matplotlib and plotly figures come back as "
         "pictures without savefig. Read and write files in the working directory: what is written there comes back. "
         f"{_limits(offer)}{installed(about)}"
     )
@@ -451,8 +443,8 @@ def _of_python(offer: Offer) -> str:
 
 def _of_shell(offer: Offer) -> str:
     return (
-        "Run a bash command in the same sandbox, in the working directory of run_python's code. Files live on from call "
-        "to call; the shell itself, its variables and what it leaves in the background do not. `python` is Python "
+        "Run a bash command in the same sandbox, in the working directory of run_python's code. Files live on from "
+        "call to call; the shell itself, its variables and what it leaves in the background do not. `python` is Python "
         f"{offer.python} with the same packages. {_limits(offer)}"
     )
 
