@@ -67,7 +67,9 @@ async def test_all_that_there_is(way: tuple[str, str], keyed_server: Keyed) -> N
         assert isinstance(read, TextResourceContents)
         assert (read.text, read.mime_type) == ("a,b\n1,2\n", "text/csv")
 
-        shell = await box.call("run_shell", command="ls in; echo oops >&2; head -c 3 in/daten.txt > raw; exit 3")
+        shell = await box.call(
+            "run_shell", command="ls in; echo oops >&2; head -c 3 in/daten.txt > raw; exit 3"
+        )
         assert not shell.is_error
         told = shell.structured_content
         assert (told["stdout"], told["stderr"], told["exit_code"]) == ("daten.txt\n", "oops\n", 3)
@@ -103,7 +105,8 @@ async def test_progress_and_cancellation(way: tuple[str, str], keyed_server: Key
     async with connected(way, keyed_server) as box:
         await box.run("kept = 1")
         await box.run(
-            "import time\nfor n in range(4):\n    print('step', n, flush=True); time.sleep(0.6)", progress=hear
+            "import time\nfor n in range(4):\n    print('step', n, flush=True); time.sleep(0.6)",
+            progress=hear,
         )
         assert told
         assert [progress for progress, _ in told] == sorted({progress for progress, _ in told})
@@ -131,7 +134,9 @@ async def test_progress_and_cancellation(way: tuple[str, str], keyed_server: Key
 @pytest.mark.parametrize("way", [HERE, THERE], ids=" ".join)
 async def test_what_goes_wrong_is_told(way: tuple[str, str], keyed_server: Keyed) -> None:
     async with connected(way, keyed_server) as box:
-        raised = await box.call("run_python", code="total = 3\n\ndef f(n):\n    return n / (total - 3)\n\nf(2)")
+        raised = await box.call(
+            "run_python", code="total = 3\n\ndef f(n):\n    return n / (total - 3)\n\nf(2)"
+        )
         assert raised.is_error
         assert raised.structured_content["error"]["name"] == "ZeroDivisionError"
         assert "total" in text_of(raised)
@@ -215,7 +220,9 @@ async def test_pictures(keyed_server: Keyed) -> None:
         assert large.structured_content["charts"][0]["is_shown"] is False
         assert "larger than 3 MiB" in text_of(large)
         assert [link.name for link in links_of(large)] == ["large.png"]
-        many = await box.call("run_python", code=f"for n in range(25): {noise.format(9)}.save(f'{{n:02}}.png')")
+        many = await box.call(
+            "run_python", code=f"for n in range(25): {noise.format(9)}.save(f'{{n:02}}.png')"
+        )
         assert len(images_of(many)) == 20
         both = await box.call(
             "run_python",
@@ -233,7 +240,9 @@ async def test_files(keyed_server: Keyed) -> None:
         assert [one["path"] for one in made["files"]] == ["same.txt", "output/same.txt"]
         assert (await box.call("get_file", path="same.txt")).structured_content["text"] == "work"
         assert (await box.call("get_file", path="output/same.txt")).structured_content["text"] == "output"
-        shell = await box.call("run_shell", command="rm same.txt; echo more > $OUTPUT_DIR/more.txt; echo >> output/same.txt")
+        shell = await box.call(
+            "run_shell", command="rm same.txt; echo more > $OUTPUT_DIR/more.txt; echo >> output/same.txt"
+        )
         assert [(one["path"], one["change"]) for one in shell.structured_content["files"]] == [
             ("output/same.txt", "modified"),
             ("output/more.txt", "created"),
@@ -257,7 +266,12 @@ async def test_files(keyed_server: Keyed) -> None:
         assert "split" in text_of(await box.call("get_file", path="huge.bin"))
         with pytest.raises(MCPError, match="split"):
             await box.client.read_resource("belljar://files/huge.bin")
-        for uri in ("belljar://files/none", "belljar://files/../etc/passwd", "file:///etc/passwd", "belljar://files/"):
+        for uri in (
+            "belljar://files/none",
+            "belljar://files/../etc/passwd",
+            "file:///etc/passwd",
+            "belljar://files/",
+        ):
             with pytest.raises(MCPError):
                 await box.client.read_resource(uri)
 

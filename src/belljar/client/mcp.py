@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
+from anyio.abc import ObjectSendStream
+from pydantic import ValidationError
 
 from belljar import link, results
 from belljar.client.embedded import only, own_keeper
@@ -179,10 +181,34 @@ class _End:
 
 
 async def _serve(server: Server[Any]) -> None:
-    from mcp.server.stdio import stdio_server  # loaded by now
+    # All of this is loaded by now.
+    from mcp.server.stdio import stdio_server
 
-    async with stdio_server() as (reading, writing):
-        await server.run(reading, writing, server.create_initialization_options())
+    async with stdio_server() as (reading, writing), anyio.create_task_group() as tasks:
+        sifted, messages = anyio.create_memory_object_stream[Any]()
+        tasks.start_soon(_sift, reading, writing, sifted)
+        await server.run(messages, writing, server.create_initialization_options())
+        tasks.cancel_scope.cancel()
+
+
+async def _sift(reading: Any, writing: Any, sifted: ObjectSendStream[Any]) -> None:
+    """Pass on the lines that are messages, and say of others that they are none: the SDK would drop them without a
+    word, and a caller that has sent a request in them would wait for ever."""
+    from mcp.shared.message import SessionMessage
+    from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
+
+    async with sifted:
+        async for item in reading:
+            if not isinstance(item, Exception):
+                await sifted.send(item)
+                continue
+            is_json = isinstance(item, ValidationError) and item.errors()[0]["type"] != "json_invalid"
+            said = "it is no JSON-RPC message (a request, a notification or a response, one in a line)"
+            error = ErrorData(code=INVALID_REQUEST, message=f"Invalid request: {said}")
+            if not is_json:
+                error = ErrorData(code=PARSE_ERROR, message="Parse error: the line is not JSON in UTF-8")
+            with suppress(anyio.ClosedResourceError):  # at the end
+                await writing.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
 
 
 async def _hold(

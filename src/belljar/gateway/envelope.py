@@ -247,7 +247,7 @@ class Envelope:
         whole = await body.whole()
         if whole is None:
             return
-        watch = _HangUp(receive, activity.scope)
+        watch = _HangUp(receive, activity.scope, answer)
         try:
             await self._run(scope, _Once(whole).receive, answer, activity)
         finally:
@@ -447,7 +447,8 @@ class _HangUp:
     Most requests are answered sooner than it begins to look: they do without the task that it takes.
     """
 
-    def __init__(self, receive: Receive, scope: anyio.CancelScope) -> None:
+    def __init__(self, receive: Receive, scope: anyio.CancelScope, answer: _Answer) -> None:
+        self._answer = answer
         self._receive = receive
         self._scope = scope
         self._task: asyncio.Task[None] | None = None
@@ -464,4 +465,6 @@ class _HangUp:
     async def _look(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._scope.cancel()
+        # An answer that has been sent whole looks the same from here: who still has something to tidy up may do so.
+        if not self._answer.is_complete:
+            self._scope.cancel()

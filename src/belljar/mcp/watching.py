@@ -10,6 +10,7 @@ import anyio
 from mcp.server.context import ServerRequestContext
 
 from belljar import results
+from belljar.errors import BelljarError
 
 _EVERY_SECONDS = 1.0
 _MOST_CHARACTERS = 200
@@ -49,10 +50,16 @@ async def watched(context: ServerRequestContext[Any, Any]) -> AsyncIterator[Watc
     if context.meta is None or context.meta.get("progress_token") is None:
         yield watch
         return
+    failure: BelljarError | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tell, context, watch)
-        yield watch
+        try:
+            yield watch
+        except BelljarError as error:
+            failure = error  # as it is, and not as a group of one
         tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _tell(context: ServerRequestContext[Any, Any], watch: Watch) -> None:
