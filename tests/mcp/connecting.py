@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import jsonschema
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, ImageContent, ResourceLink, TextContent
 from serving import serving
+
+from belljar.gateway.access import KeyLimits, create_key
+from belljar.gateway.store.sqlite import open_store
 
 BELLJAR = Path(sys.executable).with_name("belljar")
 NEWEST, SHAKING_HANDS = "2026-07-28", "legacy"
@@ -40,20 +42,17 @@ class Keyed:
     state: Path
 
 
+async def _make_keys(state: Path) -> dict[str, str]:
+    tenants = {"ada": "one", "bob": "one", "eve": "two"}
+    async with open_store(state / "belljar.sqlite3") as store:
+        return {
+            name: (await create_key(store, name, tenant, KeyLimits()))[1] for name, tenant in tenants.items()
+        }
+
+
 @contextmanager
 def keyed(state: Path, **settings: object) -> Iterator[Keyed]:
-    keys = {}
-    for name, tenant in (("ada", "one"), ("bob", "one"), ("eve", "two")):
-        made = subprocess.run(
-            [BELLJAR, "keys", "create", name, "--tenant", tenant, "--state-dir", state],
-            env=CLEAN,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        found = re.search(r"bj_\w+", made.stdout)
-        assert found, made.stderr
-        keys[name] = found[0]
+    keys = anyio.run(_make_keys, state)
     with serving(state, **settings) as server:
         yield Keyed(server.url, keys, state)
 

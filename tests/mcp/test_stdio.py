@@ -9,8 +9,11 @@ import subprocess
 import time
 
 import pytest
+from click.testing import CliRunner
 from connecting import BELLJAR, CLEAN, Keyed
 from talking import Pipe, below, is_alive, piped, request
+
+from belljar.cli import main
 
 SLEEP = (
     "import subprocess, time; subprocess.Popen(['sleep', '100']); print('on', flush=True); time.sleep(100)"
@@ -123,10 +126,7 @@ def test_what_cannot_work_is_said_on_one_line(keyed_server: Keyed) -> None:
         (["--url", "http://127.0.0.1:1"], {}, "does not answer"),
         (["--url", keyed_server.url], {}, "API key"),
         (["--url", keyed_server.url, "--api-key", "wrong"], {}, "not known"),
-        (["--url", keyed_server.url, "--memory", "100"], {}, "--memory"),
         (["--runtime", "nowhere"], {}, "nowhere"),
-        (["--timeout", "0"], {}, "--timeout"),
-        ([], {"BELLJAR_MEMORY_BYTES": "1"}, "BELLJAR_MEMORY_BYTES"),
     ):
         done = subprocess.run(
             [BELLJAR, "mcp", *arguments],
@@ -139,6 +139,13 @@ def test_what_cannot_work_is_said_on_one_line(keyed_server: Keyed) -> None:
         assert (done.returncode, done.stdout) == (125, ""), arguments
         assert word in done.stderr
         assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_options_that_do_not_go_together() -> None:
+    for arguments in (["--url", "http://127.0.0.1:1", "--memory", "100"], ["--timeout", "0"]):
+        answer = CliRunner().invoke(main, ["mcp", *arguments])
+        assert answer.exit_code == 125
+        assert arguments[-2] in answer.output
 
 
 def test_limits_are_those_of_the_options() -> None:

@@ -32,6 +32,7 @@ def way(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 async def test_all_that_there_is(way: tuple[str, str], keyed_server: Keyed) -> None:
     async with connected(way, keyed_server) as box:
+        assert box.client.protocol_version == ("2025-11-25" if way[1] == "legacy" else NEWEST)
         tools = {tool.name: tool for tool in (await box.client.list_tools()).tools}
         assert set(tools) == {"run_python", "run_shell", "put_file", "get_file", "list_files", "reset"}
         for tool in tools.values():
@@ -96,6 +97,7 @@ async def test_all_that_there_is(way: tuple[str, str], keyed_server: Keyed) -> N
         assert fresh.structured_content["error"]["name"] == "NameError"
 
 
+@pytest.mark.parametrize("way", WAYS[1:], ids=" ".join)
 async def test_progress_and_cancellation(way: tuple[str, str], keyed_server: Keyed) -> None:
     told: list[tuple[float, str | None]] = []
 
@@ -104,10 +106,7 @@ async def test_progress_and_cancellation(way: tuple[str, str], keyed_server: Key
 
     async with connected(way, keyed_server) as box:
         await box.run("kept = 1")
-        await box.run(
-            "import time\nfor n in range(4):\n    print('step', n, flush=True); time.sleep(0.6)",
-            progress=hear,
-        )
+        await box.call("run_shell", command="for n in 1 2 3; do echo step $n; sleep 0.5; done", progress=hear)
         assert told
         assert [progress for progress, _ in told] == sorted({progress for progress, _ in told})
         assert all(message and message.startswith("step ") for _, message in told)

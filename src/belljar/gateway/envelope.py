@@ -75,6 +75,8 @@ class Activity:
     trace: Trace | None = None
     """Its spans, where they are asked for."""
     is_cut_short: bool = False
+    is_listening: bool = False
+    """The client waits for what there may be to tell: the server's end does not wait for that."""
     headers: dict[str, str] = field(default_factory=dict)
     """Of the answer, whatever it will be."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -112,6 +114,13 @@ class UnderWay:
             yield
         finally:
             del self._activities[activity.request_id]
+
+    def let_go(self) -> None:
+        """End what only listens."""
+        for activity in self._activities.values():
+            if activity.is_listening:
+                activity.is_cut_short = True
+                activity.scope.cancel()
 
     def cut_short(self) -> None:
         """Cancel every request, and name it in the log."""

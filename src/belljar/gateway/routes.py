@@ -313,6 +313,7 @@ async def send_mcp(request: Request) -> ASGIApp:
 
 
 async def hear_mcp(request: Request) -> ASGIApp:
+    activity_of(request.scope).is_listening = True
     return await _mcp(request)
 
 
