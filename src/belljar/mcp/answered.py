@@ -199,7 +199,10 @@ def blocks(run: Run, words: str, pictures: Sequence[Picture], *, has_to_be_named
         notes.append(f"Exit code: {run.exit_code}.")
     if has_to_be_named:
         notes.append(f"container: {run.container} (pass it on, to keep variables and files)")
-    content: list[ContentBlock] = [text(words if words.strip() else "(no output)")]
+    has_more = pictures or run.files
+    content: list[ContentBlock] = []
+    if words.strip() or not has_more:
+        content.append(text(words if words.strip() else "(no output)"))
     content += [text(note) for note in notes if note]
     content += [image(picture) for picture in pictures if picture.body is not None]
     content += [link(file) for file in run.files]
