@@ -9,7 +9,9 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,82 +25,93 @@ from belljar import AsyncSandbox
 
 CODE = "x = globals().get('x', 0) + 1\nx"
 BELLJAR = str(Path(sys.executable).with_name("belljar"))
-WAYS = (("2026-07-28", "stateless"), ("legacy", "with a session"))
+MODES = (("2026-07-28", "stateless"), ("legacy", "with a session"))
 Run = Callable[[], Awaitable[str | None]]
 
 
-class Table:
-    def __init__(self, calls: int) -> None:
-        self._calls = calls
-        self._beside: dict[str, float] = {}
-        print(f"| way | first result | call, p50 | p99 | beside |\n{'| --- ' * 5}|")
-
-    async def measure(self, way: str, run: Run, started: float, kind: str) -> None:
-        """`started` is when there was nothing yet; the first way of a kind is what the others stand beside."""
-        if await run() != "1":
-            raise SystemExit(f"{way}: the code did not do what it does")
-        first = time.perf_counter() - started
-        times = []
-        for number in range(self._calls):
-            began = time.perf_counter()
-            value = await run()
-            times.append((time.perf_counter() - began) * 1000)
-            if value != str(number + 2):
-                raise SystemExit(f"{way}: call {number} answers {value!r}")
-        median = statistics.median(times)
-        beside = median / self._beside.setdefault(kind, median)
-        p99 = sorted(times)[len(times) * 99 // 100]
-        print(f"| {way} | {first:.2f} s | {median:.2f} ms | {p99:.2f} ms | ×{beside:.2f} |", flush=True)
+@dataclass
+class Way:
+    name: str
+    kind: str
+    """What stands beside it: the first way of the same kind."""
+    run: Run
+    first_seconds: float
+    times: list[float] = field(default_factory=list)
 
 
-async def of_client(table: Table, way: str, where: Any, mode: str, kind: str) -> None:
+async def opened(name: str, kind: str, run: Run, started: float) -> Way:
+    """A way whose code has run once. `started` is when there was nothing of it yet."""
+    if await run() != "1":
+        raise SystemExit(f"{name}: the code did not do what it does")
+    return Way(name, kind, run, time.perf_counter() - started)
+
+
+async def client(stack: AsyncExitStack, name: str, where: Any, mode: str, kind: str) -> Way:
     started = time.perf_counter()
-    async with Client(where, mode=mode) as client:
-        container: dict[str, str] = {}
+    connected = await stack.enter_async_context(Client(where, mode=mode))
+    container: dict[str, str] = {}
 
-        async def run() -> str | None:
-            answer = await client.call_tool("run_python", {"code": CODE, **container})
-            told = answer.structured_content
-            if told["container"] is not None:
-                container["container"] = told["container"]
-            value: str | None = told["value"]
-            return value
+    async def run() -> str | None:
+        answer = await connected.call_tool("run_python", {"code": CODE, **container})
+        told = answer.structured_content
+        if told["container"] is not None:
+            container["container"] = told["container"]
+        value: str | None = told["value"]
+        return value
 
-        await table.measure(way, run, started, kind)
+    return await opened(name, kind, run, started)
+
+
+async def ways(stack: AsyncExitStack, url: str) -> AsyncIterator[Way]:
+    started = time.perf_counter()
+    box = await stack.enter_async_context(AsyncSandbox())
+
+    async def in_library() -> str | None:
+        return (await box.run(CODE)).value
+
+    yield await opened("the library, a jail of its own", "own", in_library, started)
+    own = StdioServerParameters(command=BELLJAR, args=["mcp"])
+    for mode, name in MODES:
+        yield await client(stack, f"`belljar mcp`, {name}", own, mode, "own")
+    started = time.perf_counter()
+    http = await stack.enter_async_context(httpx2.AsyncClient(base_url=url, timeout=60))
+    container = (await http.post("/v1/containers")).json()["id"]
+
+    async def over_http() -> str | None:
+        answer = (await http.post("/v1/executions", json={"code": CODE, "container": container})).json()
+        value: str = answer["outputs"][0]["data"]["text/plain"]
+        return value
+
+    yield await opened("`POST /v1/executions`", "server", over_http, started)
+    for mode, name in MODES:
+        yield await client(stack, f"`/mcp`, {name}", f"{url}/mcp", mode, "server")
+    bridge = StdioServerParameters(command=BELLJAR, args=["mcp", "--url", url])
+    yield await client(stack, "`belljar mcp --url`", bridge, MODES[0][0], "server")
 
 
 async def main(calls: int, url: str) -> None:
-    table = Table(calls)
-    started = time.perf_counter()
-    async with AsyncSandbox() as box:
-
-        async def in_library() -> str | None:
-            return (await box.run(CODE)).value
-
-        await table.measure("the library, a jail of its own", in_library, started, "own")
-    for mode, name in WAYS:
-        await of_client(
-            table, f"`belljar mcp`, {name}", StdioServerParameters(command=BELLJAR, args=["mcp"]), mode, "own"
-        )
-    started = time.perf_counter()
-    async with httpx2.AsyncClient(base_url=url, timeout=60) as http:
-        container = (await http.post("/v1/containers")).json()["id"]
-
-        async def over_http() -> str | None:
-            answer = (await http.post("/v1/executions", json={"code": CODE, "container": container})).json()
-            value: str = answer["outputs"][0]["data"]["text/plain"]
-            return value
-
-        await table.measure("`POST /v1/executions`", over_http, started, "server")
-    for mode, name in WAYS:
-        await of_client(table, f"`/mcp`, {name}", f"{url}/mcp", mode, "server")
-    bridge = StdioServerParameters(command=BELLJAR, args=["mcp", "--url", url])
-    await of_client(table, "`belljar mcp --url`", bridge, "2026-07-28", "server")
+    async with AsyncExitStack() as stack:
+        found = [way async for way in ways(stack, url)]
+        for number in range(calls):
+            for way in found:  # in turn, so that whatever else the machine does is everybody's share
+                began = time.perf_counter()
+                value = await way.run()
+                way.times.append((time.perf_counter() - began) * 1000)
+                if value != str(number + 2):
+                    raise SystemExit(f"{way.name}: call {number} answers {value!r}")
+    print(f"| way | first result | call, p50 | p99 | beside |\n{'| --- ' * 5}|")
+    beside: dict[str, float] = {}
+    for way in found:
+        median = statistics.median(way.times)
+        ratio = median / beside.setdefault(way.kind, median)
+        p99 = sorted(way.times)[len(way.times) * 99 // 100]
+        print(f"| {way.name} | {way.first_seconds:.2f} s | {median:.1f} ms | {p99:.1f} ms | ×{ratio:.2f} |")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=200, help="after the first one, of each way")
+    count = parser.parse_args().calls
     with server() as (url, _):
         until_warm(Http(url))
-        anyio.run(main, parser.parse_args().calls, url)
+        anyio.run(main, count, url)
