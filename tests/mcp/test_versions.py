@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_PROTOCOL_VERSI
 from talking import Wire, piped, request, stateless
 
 ROOT = Path(__file__).resolve().parents[2]
+SDKS = ROOT / "tests" / "sdk"
 OLDER = sorted(path.stem.removeprefix("mcp-") for path in (ROOT / "locks").glob("mcp-*.txt"))
 SPEAKS = {"1.12.4": "2025-06-18"}
 """The newest version of the protocol that an older client knows."""
@@ -89,3 +91,32 @@ def test_on_a_pipe() -> None:
         assert told["result"]["structuredContent"]["value"] == "42"
         refused = pipe.ask(request("tools/list", 3, _meta=stateless("2999-01-01")))
         assert refused["error"]["code"] == -32022
+
+
+@pytest.mark.parametrize("kind", ["stdio", "http"])
+@pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here, which brings it")
+def test_the_client_for_typescript(kind: str, keyed_server: Keyed) -> None:
+    """On which most applications are built."""
+    assert (SDKS / "node_modules" / "@modelcontextprotocol").exists(), "make setup-sdk brings it, by npm"
+    arguments = [BELLJAR] if kind == "stdio" else [keyed_server.url, keyed_server.keys["ada"]]
+    done = subprocess.run(
+        ["node", SDKS / "mcp_client.mjs", kind, *arguments],
+        env=CLEAN,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["server"], told["tools"][0]) == ("belljar", "run_python")
+    assert told["value"] == "42"
+    assert told["kinds"] == ["image", "resource_link", "text"]
+    assert told["isPng"]
+    assert told["read"] == "é"
+    assert told["resources"] == ["ü.txt"]
+    assert told["isChanged"]
+    assert told["shell"] == [False, "é", 2]
+    assert told["raised"]
+    assert told["progress"] == "on"
+    assert "enough" in told["cancelled"]
+    assert told["after"] == "6"
