@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -56,6 +57,16 @@ def test_its_end_is_the_end_of_all_that_it_started(how: str) -> None:
         assert gone(started)
         assert pipe.process.stderr is not None
         assert pipe.process.stderr.read() == b""
+
+
+def test_it_does_not_outlive_its_keeper() -> None:
+    with piped() as pipe:
+        started = begin(pipe)
+        os.kill(started[0], signal.SIGKILL)
+        assert pipe.process.wait(30) == 125
+        assert gone(started)
+        assert pipe.process.stderr is not None
+        assert pipe.process.stderr.read() == b"belljar: the keeper has ended, and the session with it\n"
 
 
 def test_a_signal_before_the_first_word_ends_it() -> None:

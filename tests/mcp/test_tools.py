@@ -223,6 +223,8 @@ async def test_pictures(keyed_server: Keyed) -> None:
             "run_python", code=f"for n in range(25): {noise.format(9)}.save(f'{{n:02}}.png')"
         )
         assert len(images_of(many)) == 20
+        assert many.structured_content["charts_left_out"] == 5
+        assert "5 more pictures" in text_of(many)
         both = await box.call(
             "run_python",
             code="import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.savefig('plot.png'); plt.show()",
@@ -248,6 +250,16 @@ async def test_files(keyed_server: Keyed) -> None:
         ]
         assert shell.structured_content["deleted"] == ["same.txt"]
         assert "Deleted: same.txt" in text_of(shell)
+
+        odd = await box.call("run_shell", command="touch $'odd\\xff' plain; mkdir sub; echo > sub/$'\\xfe'")
+        assert not odd.is_error
+        assert [one["path"] for one in odd.structured_content["files"]] == ["plain"]
+        assert odd.structured_content["files_left_out"] == 2
+        full = await box.call(
+            "run_shell", command="head -c 300000000 /dev/zero > $OUTPUT_DIR/large; echo done"
+        )
+        assert full.structured_content["stdout"] == "done\n"
+        assert (full.structured_content["files"], full.structured_content["files_left_out"]) == ([], 1)
 
         given = [{"path": "a/b.bin", "base64": base64.b64encode(bytes(range(256))).decode()}]
         assert (await box.run("len(open('a/b.bin', 'rb').read())", files=given))["value"] == "256"

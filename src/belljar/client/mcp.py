@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib import import_module
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from belljar import link, results
 from belljar.client.embedded import only, own_keeper
 from belljar.cutting import BYTES_A_TOKEN
-from belljar.errors import KeeperLost, SessionLost
+from belljar.errors import BelljarError, KeeperLost, SessionLost
 from belljar.mcp import Call, Offer, Session
 from belljar.settings import Settings
 from belljar.wire.execution import Limits, LimitsRequest
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
 
 _SESSION = "mcp"
+_ENGINE_ERROR = 125
+"""As of all commands."""
 
 
 class OwnSession:
@@ -215,9 +218,18 @@ async def _hold(
     ready: Ready, end: _End, *, task_status: anyio.abc.TaskStatus[Server[Any]] = anyio.TASK_STATUS_IGNORED
 ) -> None:
     """Keep the server's own things open until it is over, in a task of their own."""
-    async with ready() as server:
-        task_status.started(server)
-        await end.over.wait()
+    is_up = False
+    try:
+        async with ready() as server:
+            is_up = True
+            task_status.started(server)
+            await end.over.wait()
+    except (BelljarError, BaseExceptionGroup) as error:
+        cause = only(error) if isinstance(error, BaseExceptionGroup) else error
+        if not is_up or not isinstance(cause, BelljarError):
+            raise
+        print(f"belljar: {cause}", file=sys.stderr, flush=True)
+        end.code = _ENGINE_ERROR
     if end.code:
         # A thread waits for the next line, and nothing ends that but its coming. All that is ours has been ended.
         os._exit(end.code)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from belljar.gateway.loop import Parts
 
 PATH = "/mcp"
+_MOST_SESSIONS = 1000
+"""Of the protocol's: each holds a few tasks, while nobody uses it."""
 _ENDED = "the MCP session that it belonged to ended"
 _RENEWED = "The container before this one is gone, with its variables and files. This one is new."
 
@@ -80,7 +82,7 @@ class Endpoint:
             app=server_of(ContainerSessions(parts, self)),
             max_request_body_size=settings.max_body_bytes,
             session_idle_timeout=settings.container_idle_seconds,
-            max_sessions=settings.max_containers,
+            max_sessions=_MOST_SESSIONS,
         )
         async with manager.run():
             task_status.started(_of_their_keys(manager.asgi_app))

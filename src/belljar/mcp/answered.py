@@ -101,6 +101,7 @@ class Run(_Answered):
     value: Annotated[str | None, Field(description="Of the last expression, and what was displayed.")]
     error: Fault | None
     charts: list[ChartFacts]
+    charts_left_out: Annotated[int, Field(description="More pictures than `charts` has.")]
     files: Annotated[list[MadeFile], Field(description="Made or changed by this run.")]
     files_left_out: Annotated[int, Field(description="More files than `files` has; list_files has all.")]
     deleted: list[str]
@@ -193,6 +194,8 @@ def link(file: MadeFile) -> ResourceLink:
 def blocks(run: Run, words: str, pictures: Sequence[Picture], *, has_to_be_named: bool) -> list[ContentBlock]:
     """A run as blocks: what there is to read, the pictures, and links to the files."""
     notes = [_alts(pictures), _listed(run)]
+    if run.charts_left_out:
+        notes.insert(1, f"{run.charts_left_out} more pictures are left out: save them in files.")
     if run.status not in ("completed", "raised", "exited"):
         notes.append(run.message)
     elif run.exit_code not in (0, 1) or (run.exit_code and run.error is None):
@@ -216,8 +219,8 @@ def _alts(pictures: Sequence[Picture]) -> str:
         where = f" ({picture.path})" if picture.path else ""
         if picture.body is None:
             lines.append(
-                f"{what}{where} is left out: it is larger than {MOST_IMAGE_BYTES // 2**20} MiB, or one of too many. "
-                "Save it smaller, or in a file."
+                f"{what}{where} is left out: it is larger than {MOST_IMAGE_BYTES // 2**20} MiB, or all are larger than "
+                f"{MOST_IMAGES_BYTES // 2**20} MiB together. Save it smaller, or in a file."
             )
         if picture.chart is not None:
             lines.append(f"{what}{where}, by its data: {picture.chart.alt}")

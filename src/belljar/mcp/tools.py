@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from mcp.shared.exceptions import MCPError
@@ -27,11 +28,12 @@ from pydantic import BaseModel
 
 from belljar import link, results
 from belljar.cutting import cut
-from belljar.errors import BelljarError, InvalidRequest
+from belljar.errors import BelljarError, InvalidRequest, NoSuchFile
 from belljar.installed import Installed, installed
 from belljar.mcp import Call, Offer, Session, Sessions, answered, asked, files
 from belljar.mcp.answered import Picture
 from belljar.mcp.watching import watched
+from belljar.wire.charts import Chart
 from belljar.wire.execution import MIB
 from belljar.wire.media import HEAD_BYTES, IMAGES, media_type
 from belljar.wire.resources import rfc3339
@@ -40,6 +42,7 @@ A = TypeVar("A", bound=asked.Asked)
 
 _OUTPUT = "output"
 """The directory into which goes what code wrote to $OUTPUT_DIR, where no later call would find it."""
+_MOST_DELETED = 1000
 _MOST_BLOB_BYTES = 1 * MIB
 """Of a binary file that comes with an answer; a larger one is to be read as a resource."""
 
@@ -104,13 +107,13 @@ async def _run_python(sessions: Sessions, call: Call, given: asked.RunPython) ->
             await session.put(path, body)
         async with watched(call.context) as watch:
             result = await session.execute(run, watch.on_event)
-        made, left_out = await _made(session, result)
+        left = await _left(session, result)
         shown = [output for output in result.outputs if isinstance(output, results.Display)]
-        pictures = await _pictures(session, shown, made)
+        pictures = await _pictures(session, shown, left.made)
         values = [words for output in shown if (words := results.text_of(output))]
         is_error = result.return_code != 0 or result.outcome.status not in ("completed", "exited")
         told = _Told(result.stdout, result.stderr, values, result.return_code)
-        return await _ran(call, session, offer, result, told, made, left_out, pictures, is_error=is_error)
+        return await _ran(call, session, offer, result, told, left, pictures, is_error=is_error)
 
 
 async def _run_shell(sessions: Sessions, call: Call, given: asked.RunShell) -> CallToolResult:
@@ -124,14 +127,13 @@ async def _run_shell(sessions: Sessions, call: Call, given: asked.RunShell) -> C
         async with watched(call.context) as watch:
             result = await session.execute(run, watch.on_event)
         own = result.calls[0]
-        made, left_out = await _made(session, result, before)
-        gone = sorted(before.keys() - {file.path for file in (await session.files()).files})
-        pictures = await _pictures(session, [], made)
+        left = await _left(session, result, before)
+        pictures = await _pictures(session, [], left.made)
         # Where it did not end, the outcome says why.
         code = own.return_code if own.return_code is not None else result.return_code or 1
-        told = _Told(own.stdout, own.stderr, [], code, gone)
+        told = _Told(own.stdout, own.stderr, [], code)
         is_error = own.return_code is None
-        return await _ran(call, session, offer, result, told, made, left_out, pictures, is_error=is_error)
+        return await _ran(call, session, offer, result, told, left, pictures, is_error=is_error)
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,6 @@ class _Told:
     stderr: str
     values: Sequence[str]
     exit_code: int
-    deleted: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,17 @@ class _Made:
 
     facts: answered.MadeFile
     file: results.WorkFile | results.Lying
-    head: bytes
-    chart: Any = None
+    chart: Chart | None = None
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What a run has left in the working directory."""
+
+    made: list[_Made]
+    more: int = 0
+    """Files beside these."""
+    deleted: Sequence[str] = ()
 
 
 async def _ran(
@@ -161,9 +171,8 @@ async def _ran(
     offer: Offer,
     result: results.Result,
     told: _Told,
-    made: Sequence[_Made],
-    left_out: int,
-    pictures: Sequence[Picture],
+    left: _Left,
+    pictures: _Pictures,
     *,
     is_error: bool,
 ) -> CallToolResult:
@@ -188,10 +197,11 @@ async def _ran(
         error=None
         if raised is None
         else answered.Fault(name=raised.ename, message=cut(raised.evalue, most), hint=raised.hint),
-        charts=[answered.facts_of(picture) for picture in pictures],
-        files=[one.facts for one in made],
-        files_left_out=left_out,
-        deleted=[*result.deleted, *told.deleted],
+        charts=[answered.facts_of(picture) for picture in pictures.told],
+        charts_left_out=pictures.more,
+        files=[one.facts for one in left.made],
+        files_left_out=left.more,
+        deleted=list(left.deleted),
         seconds=round(result.usage.wall_seconds, 4),
     )
     with_help = results.with_help(told.stderr, result.outputs)
@@ -201,57 +211,64 @@ async def _ran(
         words += f"\n[... more was printed than the {offer.limits.output_bytes:,} bytes that are kept ...]"
     if session.note:
         words += f"\n{session.note}"
-    content = answered.blocks(run, words, pictures, has_to_be_named=session.has_to_be_named)
-    if made or run.deleted:
+    content = answered.blocks(run, words, pictures.told, has_to_be_named=session.has_to_be_named)
+    if left.made or left.deleted:
         await call.context.session.send_resource_list_changed()
     return _result(run, content, is_error=is_error)
 
 
-async def _made(
+async def _left(
     session: Session, result: results.Result, before: dict[str, results.Lying] | None = None
-) -> tuple[list[_Made], int]:
-    """The files that a run made or changed, at most so many, and how many more there are.
+) -> _Left:
+    """What a run has left, of files at most so many.
 
     What lies in $OUTPUT_DIR, where the next run has another one, is copied into the working directory. `before` is what
     lay there before a command, whose changes nobody else tells.
     """
-    if not result.files and before is None:
-        return [], 0
+    if result.outcome.status == "lost" or (not result.files and before is None):
+        return _Left([], deleted=result.deleted)
     lying = {file.path: file for file in (await session.files()).files}
-    work: list[tuple[str, results.WorkFile | results.Lying, bool]] = []
+    work: dict[str, tuple[results.WorkFile | results.Lying, bool]] = {}
     outside: list[results.WorkFile] = []
     for file in result.files:
         # The working directory's come first, and a path that comes again is the other's.
-        if before is None and file.path in lying and all(path != file.path for path, _, _ in work):
-            work.append((file.path, file, file.change == "modified"))
+        if before is None and file.path in lying and file.path not in work:
+            work[file.path] = file, file.change == "modified"
         else:
             outside.append(file)
+    deleted = result.deleted
     if before is not None:
         for path, one in lying.items():
             was = before.get(path)
             if was is None or (was.size_bytes, was.changed_at) != (one.size_bytes, one.changed_at):
-                work.append((path, one, was is not None))
-    found = []
-    for path, its, is_modified in work[: answered.MOST_LINKS]:
-        chart = its.chart if isinstance(its, results.WorkFile) else None
-        found.append(await _one(session, path, its, is_modified=is_modified, chart=chart))
-    for file in outside[: answered.MOST_LINKS - len(found)]:
-        path = f"{_OUTPUT}/{file.path}"
-        await session.put(path, session.read(file))
-        found.append(
-            await _one(session, path, await session.find(path), is_modified=path in lying, chart=file.chart)
-        )
-    more = len(work) + len(outside) - len(found) + result.files_left_out
-    return found, more
+                work[path] = one, was is not None
+        deleted = sorted(before.keys() - lying.keys())[:_MOST_DELETED]
+    made: list[_Made] = []
+    for path, (its, is_modified) in work.items():
+        if len(made) == answered.MOST_LINKS:
+            break
+        # One whose name is no text cannot be asked for by it.
+        with suppress(InvalidRequest, NoSuchFile):
+            made.append(await _one(session, path, its, is_modified=is_modified))
+    for file in outside:
+        if len(made) == answered.MOST_LINKS:
+            break
+        with suppress(InvalidRequest, NoSuchFile):  # there is no room for it twice
+            made.append(await _moved(session, file, is_modified=f"{_OUTPUT}/{file.path}" in lying))
+    more = len(work) + len(outside) - len(made) + result.files_left_out
+    return _Left(made, more, deleted)
+
+
+async def _moved(session: Session, file: results.WorkFile, *, is_modified: bool) -> _Made:
+    """A file of $OUTPUT_DIR, in the working directory."""
+    path = f"{_OUTPUT}/{file.path}"
+    await session.put(path, session.read(file))
+    made = await _one(session, path, await session.find(path), is_modified=is_modified)
+    return replace(made, chart=file.chart)
 
 
 async def _one(
-    session: Session,
-    path: str,
-    file: results.WorkFile | results.Lying,
-    *,
-    is_modified: bool,
-    chart: Any,
+    session: Session, path: str, file: results.WorkFile | results.Lying, *, is_modified: bool
 ) -> _Made:
     if isinstance(file, results.Lying):
         file = await session.find(path)  # so that it can be read
@@ -266,35 +283,42 @@ async def _one(
         media_type=media_type(path, head),
         change="modified" if is_modified else "created",
     )
-    return _Made(facts, file, head, chart)
+    return _Made(facts, file, file.chart if isinstance(file, results.WorkFile) else None)
 
 
-async def _pictures(
-    session: Session, shown: Sequence[results.Display], made: Sequence[_Made]
-) -> list[Picture]:
-    """What there is to look at: figures and images that were shown, then those in files, each once."""
-    pictures: list[Picture] = []
+@dataclass(frozen=True)
+class _Pictures:
+    """What there is to look at."""
+
+    told: list[Picture]
+    more: int
+    """Pictures beside these."""
+
+
+async def _pictures(session: Session, shown: Sequence[results.Display], made: Sequence[_Made]) -> _Pictures:
+    """Figures and images that were shown, then those in files, each once."""
+    told: list[Picture] = []
     seen: set[str] = set()
     left = answered.MOST_IMAGES_BYTES
-
-    def fits(size: int) -> bool:
-        return size <= min(left, answered.MOST_IMAGE_BYTES) and len(pictures) < answered.MOST_IMAGES
-
-    for output in shown:
-        for kind in sorted(IMAGES & output.data.keys()):
-            body = output.data[kind] if fits(len(output.data[kind])) else None
-            left -= len(body or b"")
-            pictures.append(Picture(kind, body, None, output.chart))
-            if output.chart is not None and output.chart.id:
-                seen.add(output.chart.id)
-    for one in made:
-        facts = one.facts
-        if facts.media_type not in IMAGES or (one.chart is not None and one.chart.id in seen):
-            continue
-        saved = await files.content(session, one.file) if fits(facts.size_bytes) else None
-        left -= len(saved or b"")
-        pictures.append(Picture(facts.media_type, saved, facts.path, one.chart))
-    return pictures
+    found: list[tuple[str, bytes | _Made, Chart | None]] = [
+        (kind, output.data[kind], output.chart)
+        for output in shown
+        for kind in sorted(IMAGES & output.data.keys())
+    ]
+    seen.update(chart.id for _, _, chart in found if chart is not None and chart.id)
+    found += [
+        (one.facts.media_type, one, one.chart)
+        for one in made
+        if one.facts.media_type in IMAGES and not (one.chart is not None and one.chart.id in seen)
+    ]
+    for kind, what, chart in found[: answered.MOST_IMAGES]:
+        size = len(what) if isinstance(what, bytes) else what.facts.size_bytes
+        body: bytes | None = None
+        if size <= min(left, answered.MOST_IMAGE_BYTES):
+            body = what if isinstance(what, bytes) else await files.content(session, what.file)
+            left -= size
+        told.append(Picture(kind, body, None if isinstance(what, bytes) else what.facts.path, chart))
+    return _Pictures(told, len(found) - len(told))
 
 
 # -- files ---------------------------------------------------------------------------------------------------
