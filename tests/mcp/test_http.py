@@ -130,13 +130,15 @@ def test_who_shows_no_good_key_is_not_let_in(keyed_server: Keyed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "origin", "has_keys", "is_let_in"),
+    ("host", "origin", "is_open", "is_let_in"),
     [
         ("127.0.0.1:8421", None, False, True),
         ("localhost:8421", "http://localhost:6274", False, True),
         ("[::1]:8421", None, False, True),
         ("evil.example:8421", None, False, False),
         ("127.0.0.1.evil.example", None, False, False),
+        ("192.168.1.7:8421", None, False, True),
+        ("192.168.1.7:8421", "http://192.168.1.8", False, False),
         (None, None, False, False),
         ("127.0.0.1:8421", "https://evil.example", False, False),
         ("127.0.0.1:8421", "null", False, False),
@@ -148,13 +150,13 @@ def test_who_shows_no_good_key_is_not_let_in(keyed_server: Keyed) -> None:
     ],
 )
 def test_pages_of_others_are_refused(
-    host: str | None, origin: str | None, has_keys: bool, is_let_in: bool
+    host: str | None, origin: str | None, is_open: bool, is_let_in: bool
 ) -> None:
     if is_let_in:
-        check_origin(host, origin, has_keys=has_keys)
+        check_origin(host, origin, is_open=is_open)
     else:
         with pytest.raises(OriginRefused):
-            check_origin(host, origin, has_keys=has_keys)
+            check_origin(host, origin, is_open=is_open)
 
 
 def test_a_refused_page_gets_403(brief: Wire, wire: Callable[[str], Wire]) -> None:

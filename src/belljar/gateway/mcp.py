@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from importlib import import_module
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
 import anyio.to_thread
+import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,6 +35,8 @@ from belljar.mcp import Call, Offer, Session
 
 if TYPE_CHECKING:
     from belljar.gateway.loop import Parts
+
+log = structlog.get_logger("belljar.gateway")
 
 PATH = "/mcp"
 _MOST_SESSIONS = 1000
@@ -84,9 +87,15 @@ class Endpoint:
             session_idle_timeout=settings.container_idle_seconds,
             max_sessions=_MOST_SESSIONS,
         )
-        async with manager.run():
-            task_status.started(_of_their_keys(manager.asgi_app))
-            await anyio.sleep_forever()
+        try:
+            async with manager.run():
+                task_status.started(_of_their_keys(manager.asgi_app))
+                await anyio.sleep_forever()
+        except (
+            Exception
+        ):  # no fault of the SDK's ends the server: its sessions are gone, and the next request begins anew
+            log.exception("what answers at /mcp has failed")
+            self._app = None
 
 
 @asynccontextmanager
@@ -115,23 +124,25 @@ def _of_their_keys(app: ASGIApp) -> ASGIApp:
     return answer
 
 
-def check_origin(host: str | None, origin: str | None, *, has_keys: bool) -> None:
+def check_origin(host: str | None, origin: str | None, *, is_open: bool) -> None:
     """Raises OriginRefused where a browser shows a page of somebody else's.
 
-    Without API keys all are let in that reach the server, and a page could by a name of its own that it has lead to
-    this machine: so the host has to be this machine's address. With keys a page knows none, and the host may be any
-    name of the server's; a page's origin has to be of that host, or of this machine.
+    Where no API key is asked for, a page could reach the server by a name of its own that it has lead to this machine:
+    so the host has to be an address, or `localhost`. A page knows no key; and who `is_open` on purpose has any name.
+    A page's origin has to be that of the host, or of this machine.
     """
-    named = _name_of(f"//{host}") if host else None
-    if not has_keys and not _is_here(named):
+    name = _name_of(f"//{host}") if host else None
+    if not is_open and name != "localhost" and _address(name) is None:
         raise OriginRefused(
-            f"The host {host!r} is not this machine's own: without API keys use http://127.0.0.1, or make a key "
-            "(belljar keys create)."
+            f"The host {host!r} is a name, and without API keys it might be anybody's: use http://127.0.0.1, or make a "
+            "key (belljar keys create)."
         )
     if origin is None:
         return
-    name = _name_of(origin)
-    if not _is_here(name) and (name is None or urlsplit(origin).netloc != host):
+    page = _name_of(origin)
+    address = _address(page)
+    is_here = page == "localhost" or (address is not None and address.is_loopback)
+    if not is_here and (page is None or urlsplit(origin).netloc != host):
         raise OriginRefused(
             f"Pages of {origin!r} may not use this server: its origin is none of the server's."
         )
@@ -144,13 +155,11 @@ def _name_of(url: str) -> str | None:
         return None
 
 
-def _is_here(name: str | None) -> bool:
-    if name is None:
-        return False
+def _address(name: str | None) -> IPv4Address | IPv6Address | None:
     try:
-        return name == "localhost" or ip_address(name).is_loopback
+        return None if name is None else ip_address(name)
     except ValueError:
-        return False
+        return None
 
 
 class ContainerSession:

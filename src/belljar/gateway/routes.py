@@ -325,7 +325,7 @@ async def _mcp(request: Request) -> ASGIApp:
     """What answers is the SDK's: here it is said who may ask it."""
     parts = _parts(request)
     host, origin = request.headers.get("host"), request.headers.get("origin")
-    mcp.check_origin(host, origin, has_keys=parts.access.has_keys)
+    mcp.check_origin(host, origin, is_open=parts.access.has_keys or bool(parts.settings.open))
     return await parts.mcp.app(parts)
 
 
