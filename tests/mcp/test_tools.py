@@ -177,7 +177,7 @@ async def test_what_goes_wrong_is_told(way: tuple[str, str], keyed_server: Keyed
 
 
 async def test_a_program_that_ends_badly_costs_variables_and_no_files(keyed_server: Keyed) -> None:
-    async with connected(HERE, keyed_server) as box:
+    async with connected(THERE, keyed_server) as box:
         await box.run("x = 1; open('kept.txt', 'w').write('kept')")
         died = await box.call("run_python", code="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
         assert died.is_error
@@ -187,7 +187,7 @@ async def test_a_program_that_ends_badly_costs_variables_and_no_files(keyed_serv
 
 
 async def test_what_is_long_is_cut(keyed_server: Keyed) -> None:
-    async with connected(HERE, keyed_server) as box:
+    async with connected(THERE, keyed_server) as box:
         answer = await box.call("run_python", code="for n in range(30000): print(f'line {n:06}')")
         told = answer.structured_content
         assert told["is_cut"]
@@ -207,7 +207,7 @@ async def test_what_is_long_is_cut(keyed_server: Keyed) -> None:
 
 async def test_pictures(keyed_server: Keyed) -> None:
     noise = "Image.frombytes('RGB', ({0}, {0}), os.urandom({0} * {0} * 3))"
-    async with connected(HERE, keyed_server) as box:
+    async with connected(THERE, keyed_server) as box:
         await box.run("import os\nfrom PIL import Image")
         saved = await box.call("run_python", code=f"{noise.format(20)}.save('small.png')")
         assert len(images_of(saved)) == 1
