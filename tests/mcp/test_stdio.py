@@ -76,19 +76,7 @@ def test_a_signal_before_the_first_word_ends_it() -> None:
         assert pipe.process.wait(30) in (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
-def test_nothing_but_messages_is_written() -> None:
-    with piped() as pipe:
-        pipe.greet()
-        told = pipe.run(
-            "import sys, os\nprint('{\"jsonrpc\": 1}')\nos.write(1, b'raw\\n')\nsys.stderr.write('err')"
-        )
-        assert told["stdout"].splitlines() == ['{"jsonrpc": 1}', "raw"]
-        pipe.run("print('\\u2028 \\x00 \\x1b[0m', end='\\r\\n')")
-        for line in pipe.lines:
-            assert json.loads(line)["jsonrpc"] == "2.0"
-
-
-def test_whatever_comes_it_goes_on() -> None:
+def test_whatever_comes_it_goes_on_and_writes_nothing_but_messages() -> None:
     noise = random.Random(7)
     lines = [
         b"",
@@ -125,6 +113,11 @@ def test_whatever_comes_it_goes_on() -> None:
             assert "error" in answer or answer["result"]["isError"]
         assert pipe.ask(request("no/such", 40))["error"]["code"] == -32601
         assert pipe.run("6 * 7", 41)["value"] == "42"
+        # What code writes is in the answers, and nowhere else.
+        written = pipe.run("import sys, os\nprint('{}')\nos.write(1, b'raw\\n')\nsys.stderr.write('err')", 42)
+        assert written["stdout"].splitlines() == ["{}", "raw"]
+        pipe.run("print('\\u2028 \\x00 \\x1b[0m', end='\\r\\n')", 43)
+        assert {json.loads(line)["jsonrpc"] for line in pipe.lines} == {"2.0"}
         codes = [
             answer["error"]["code"] for answer in map(json.loads, pipe.lines) if answer.get("id", 0) is None
         ]
