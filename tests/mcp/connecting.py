@@ -43,10 +43,15 @@ class Keyed:
 
 
 async def _make_keys(state: Path) -> dict[str, str]:
-    tenants = {"ada": "one", "bob": "one", "eve": "two"}
+    tenants = {
+        "ada": ("one", KeyLimits()),
+        "bob": ("one", KeyLimits()),
+        "eve": ("two", KeyLimits(executions=1)),
+    }
     async with open_store(state / "belljar.sqlite3") as store:
         return {
-            name: (await create_key(store, name, tenant, KeyLimits()))[1] for name, tenant in tenants.items()
+            name: (await create_key(store, name, tenant, limits))[1]
+            for name, (tenant, limits) in tenants.items()
         }
 
 

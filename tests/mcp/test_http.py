@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import anyio
 import httpx2
 import pytest
 from connecting import NEWEST, Keyed, over_http, text_of
@@ -237,12 +238,17 @@ def test_runs_are_counted(wire: Callable[[str], Wire]) -> None:
     assert 'route="POST /mcp"' in numbers
 
 
-def test_the_server_ends_while_clients_listen(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with serving(tmp_path_factory.mktemp("ending"), preload={}) as server:
+def test_a_container_outlives_sleep_and_server(tmp_path_factory: pytest.TempPathFactory) -> None:
+    state = tmp_path_factory.mktemp("ending")
+    with serving(state, preload={}, container_sleep_seconds=0.5) as server:
         with httpx2.Client(base_url=server.url, timeout=60) as http:
             wire = Wire(http)
             wire.greet()
-            container = wire.run("1")["container"]
+            container = wire.run("x = 1; open('kept.txt', 'w').write('kept')")["container"]
+            wait_for(lambda: http.get(f"/v1/containers/{container}").json()["state"] == "asleep")
+            told = wire.run("open('kept.txt').read(), 'x' in globals()")
+            assert (told["value"], told["container"]) == ("('kept', False)", container)
+            assert "variables" in told["message"]
             heard = threading.Event()
 
             def listen() -> None:
@@ -257,11 +263,37 @@ def test_the_server_ends_while_clients_listen(tmp_path_factory: pytest.TempPathF
             listening = threading.Thread(target=listen)
             listening.start()
             assert heard.wait(20)
-            assert server.end() == 0
+            assert server.end() == 0  # whoever only listens is let go of
             listening.join(20)
             assert not listening.is_alive()
         assert "Traceback" not in server.log.read_text()
-    assert container.startswith("container_")
+    with serving(state, preload={}) as server, httpx2.Client(base_url=server.url, timeout=60) as http:
+        again = Wire(http)
+        again.headers |= wire.headers
+        assert again.post(request("ping")).status_code == 404  # so a client shakes hands anew
+        del again.headers["mcp-session-id"]
+        again.greet()
+        call = {"code": "open('kept.txt').read()", "container": container}
+        answer = again.ask(request("tools/call", 2, name="run_python", arguments=call))["result"]
+        assert answer["structuredContent"]["value"] == "'kept'"
+
+
+@pytest.mark.anyio
+async def test_how_much_a_key_may_run_at_once(keyed_server: Keyed) -> None:
+    answers = []
+
+    async def run() -> None:
+        async with over_http(keyed_server.url, keyed_server.keys["eve"], NEWEST) as client:
+            code = "import time; time.sleep(1.5)"
+            answers.append(await client.call_tool("run_python", {"code": code}))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        tasks.start_soon(run)
+    refused, done = sorted(answers, key=lambda answer: not answer.is_error)
+    assert not done.is_error
+    assert refused.is_error
+    assert "1 executions are under way with this API key" in text_of(refused)
 
 
 @pytest.mark.anyio

@@ -302,7 +302,10 @@ async def test_files(keyed_server: Keyed) -> None:
             await box.client.list_resources(cursor="made up")
 
 
-@pytest.mark.parametrize("way", [WAYS[1], WAYS[3]], ids=" ".join)
+BRIDGE = ("bridge", "legacy")
+
+
+@pytest.mark.parametrize("way", [WAYS[1], WAYS[3], BRIDGE], ids=" ".join)
 async def test_that_files_have_changed_is_told(way: tuple[str, str], keyed_server: Keyed) -> None:
     async with connected(way, keyed_server) as box:
         await box.run("1")

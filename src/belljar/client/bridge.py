@@ -14,8 +14,10 @@ import anyio
 import anyio.abc
 import httpx2
 from mcp import Client
+from mcp.client.session import IncomingMessage
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.context import ServerRequestContext
+from mcp.server.session import ServerSession
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
@@ -28,6 +30,7 @@ from mcp_types import (
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
+    ResourceListChangedNotification,
 )
 
 from belljar.client.embedded import only
@@ -57,6 +60,8 @@ class Bridge:
         self._lock = anyio.Lock()
         self._client: Client | None = None
         self._over = anyio.Event()
+        self.session: ServerSession | None = None
+        """Of our own client's last call, to whom what the server says unasked is said."""
 
     async def client(self) -> Client:
         """Raises Unreachable, Unauthenticated."""
@@ -110,7 +115,7 @@ class Bridge:
                 await self._look(http)
                 transport = streamable_http_client(self._url, http_client=http)
                 # A session, and not the stateless form: so the server keeps in mind which container is ours.
-                async with Client(transport, mode="legacy", cache=None) as client:
+                async with Client(transport, mode="legacy", cache=None, message_handler=self._hear) as client:
                     is_up = True
                     task_status.started(client)
                     await over.wait()
@@ -118,6 +123,10 @@ class Bridge:
             if is_up:
                 return  # whoever asks next is told, or has another session
             raise self._unreachable(error) from error
+
+    async def _hear(self, message: IncomingMessage) -> None:
+        if isinstance(message, ResourceListChangedNotification) and self.session is not None:
+            await self.session.send_resource_list_changed()
 
     async def _look(self, http: httpx2.AsyncClient) -> None:
         """Whether the server lets us in, which the SDK's client would not say so well."""
@@ -180,13 +189,12 @@ async def _server(bridge: Bridge) -> BelljarServer:
             await context.session.report_progress(progress, total, message)
 
         has_token = context.meta is not None and context.meta.get("progress_token") is not None
-        answer = await asked(
+        bridge.session = context.session
+        return await asked(
             lambda client: client.call_tool(
                 params.name, params.arguments, progress_callback=pass_on if has_token else None
             )
         )
-        await context.session.send_resource_list_changed()
-        return answer
 
     async def list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         return await asked(lambda client: client.list_resources(cursor=params.cursor if params else None))
