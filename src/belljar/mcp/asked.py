@@ -119,7 +119,8 @@ def schema_of(model: type[BaseModel], *, mode: Mode, has_containers: bool) -> di
     if not has_containers:
         for name in _OF_CONTAINERS:
             schema["properties"].pop(name, None)
-        schema["required"] = [name for name in schema.get("required", []) if name not in _OF_CONTAINERS]
+        if needed := [name for name in schema.pop("required", []) if name not in _OF_CONTAINERS]:
+            schema["required"] = needed  # an empty list is none to older drafts of JSON Schema
     return schema
 
 
