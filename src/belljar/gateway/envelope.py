@@ -81,12 +81,15 @@ class Activity:
     """Of the answer, whatever it will be."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _beside: list[anyio.CancelScope] = field(default_factory=list)
+    _is_over: bool = False
 
     @contextmanager
     def ending_with_it(self) -> Iterator[anyio.CancelScope]:
         """A block of another task, which is cancelled where the request ends before it."""
         with anyio.CancelScope() as scope:
             self._beside.append(scope)
+            if self._is_over:
+                scope.cancel()
             try:
                 yield scope
             finally:
@@ -94,6 +97,7 @@ class Activity:
 
     def ended(self) -> None:
         """Nobody waits for an answer any more."""
+        self._is_over = True
         for scope in self._beside:
             scope.cancel()
 
