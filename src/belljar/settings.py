@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """Whether an `anthropic` upstream gets what was found as blocks that it cites; `auto`: if it is Anthropic's."""
     open: Literal["", "yes-anyone-may-run-code"] = ""
     """Listen on other addresses than loopback although there are no API keys."""
+    page: bool = True
+    """Whether there is a page at `/`."""
     profile: Literal["auto", "anthropic", "inline"] = "auto"
     max_body_bytes: int = Field(32 * MIB, gt=0)
     max_file_bytes: int = Field(500_000_000, gt=0)
