@@ -24,7 +24,7 @@ export default defineConfig({
     outDir: '../src/belljar/page',
     emptyOutDir: true,
     assetsInlineLimit: 0,
-    target: 'es2023',
+    target: 'es2024',
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
     rolldownOptions: {

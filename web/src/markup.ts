@@ -17,7 +17,7 @@ const RULES: Config = {
   RETURN_DOM_FRAGMENT: true,
 }
 
-const TEXTS = new Set(['P', 'LI', 'H1', 'H2', 'H3', 'H4', 'H5', 'H6', 'TD', 'TH', 'BLOCKQUOTE', 'DD', 'DT', 'CAPTION', 'FIGCAPTION', 'SUMMARY', 'UL', 'OL'])
+const TEXTS = new Set(['P', 'LI', 'H1', 'H2', 'H3', 'H4', 'H5', 'H6', 'TD', 'TH', 'BLOCKQUOTE', 'DD', 'DT', 'CAPTION', 'FIGCAPTION', 'SUMMARY', 'UL', 'OL', 'TABLE'])
 
 purify.addHook('afterSanitizeAttributes', (node) => {
   if (node.tagName === 'A') {
@@ -38,11 +38,13 @@ function framed(fragment: DocumentFragment): DocumentFragment {
     const frame = document.createElement('div')
     frame.className = 'table'
     frame.tabIndex = 0
+    frame.dir = 'auto'
     frame.setAttribute('role', 'region')
     frame.setAttribute('aria-label', table.caption?.textContent?.slice(0, 100) || 'Table')
     table.replaceWith(frame)
     frame.append(table)
     for (const cell of table.querySelectorAll('thead th:not([scope])')) cell.setAttribute('scope', 'col')
+    alignNumbers(table)
     // An empty head names nothing, and is no head.
     for (const cell of table.querySelectorAll('th')) {
       if (cell.textContent?.trim()) continue
@@ -68,8 +70,58 @@ function framed(fragment: DocumentFragment): DocumentFragment {
   return fragment
 }
 
+/**
+ * The same without styles. They would go in any case; but a browser reports them against the page's policy as soon as it
+ * reads them, and reports are to be rare enough to be looked at. What is safe the sanitiser alone decides.
+ */
+export function withoutStyles(html: string): string {
+  if (!/style/i.test(html)) return html
+  let made = ''
+  let at = 0
+  for (;;) {
+    const begin = html.indexOf('<', at)
+    if (begin < 0) return made + html.slice(at)
+    made += html.slice(at, begin)
+    const end = html.startsWith('<!--', begin) ? html.indexOf('-->', begin) + 3 : endOfTag(html, begin)
+    if (end < begin + 2) return made + html.slice(begin)
+    const tag = html.slice(begin, end)
+    at = end
+    if (/^<style\b/i.test(tag)) {
+      const close = html.slice(end).search(/<\/style/i)
+      if (close < 0) return made
+      at = end + close
+    } else if (!/^<\/style/i.test(tag)) made += /^<[a-z]/i.test(tag) ? tag.replace(/([\s"'/])style\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"']+)/gi, '$1') : tag
+  }
+}
+
+/** Where a tag that begins there ends; 0 where it does not. */
+function endOfTag(html: string, begin: number): number {
+  if (!/[a-z/!?]/i.test(html[begin + 1] ?? '')) return begin + 2 // a sign, and no tag
+  let quote = ''
+  for (let at = begin + 1; at < html.length; at += 1) {
+    const letter = html[at]!
+    if (quote) {
+      if (letter === quote) quote = ''
+    } else if (letter === '>') return at + 1
+    else if ((letter === '"' || letter === "'") && html[at - 1] === '=') quote = letter
+  }
+  return 0
+}
+
 export function fromHtml(html: string): DocumentFragment {
-  return framed(purify.sanitize(html, RULES) as unknown as DocumentFragment)
+  return framed(purify.sanitize(withoutStyles(html), RULES) as unknown as DocumentFragment)
+}
+
+/** Columns of numbers stand one below the other. */
+function alignNumbers(table: HTMLTableElement): void {
+  const rows = [...table.rows].slice(0, 500)
+  if (table.querySelector('[colspan], [rowspan]')) return
+  const body = rows.filter((row) => row.parentElement?.tagName !== 'THEAD')
+  for (let column = 0; column < (rows[0]?.cells.length ?? 0); column += 1) {
+    const texts = body.map((row) => row.cells[column]?.textContent?.trim() ?? '').filter((text) => text && text !== 'NaN')
+    if (!texts.length || !texts.every((text) => /^[-+−]?[\d.,]+(?:e[-+]?\d+)?\s?[%€$£]?$/i.test(text))) continue
+    for (const row of table.rows) row.cells[column]?.classList.add('number')
+  }
 }
 
 export function fromMarkdown(text: string): DocumentFragment {

@@ -45,7 +45,7 @@ export function ContainerPanel() {
           {id && !others.value.some((one) => one['id'] === id) && <option value={id}>{short(id)}</option>}
           {others.value.map((one) => (
             <option value={one['id']} key={one['id']}>
-              {short(String(one['id']))}, {one['state']}
+              {short(String(one['id']))}, {one['id'] === id && facts ? facts['state'] : one['state']}
             </option>
           ))}
         </select>

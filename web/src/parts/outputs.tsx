@@ -40,7 +40,7 @@ export function Printed({ text, name, label }: { text: string; name: 'stdout' | 
   }
   const half = MOST_TEXT / 2
   return (
-    <div>
+    <div class="long">
       <pre class={`printed ${name}`} tabIndex={0} role="region" aria-label={`${label}, its begin`}>{plain.slice(0, half)}</pre>
       <p class="gap">
         {size(plain.length - MOST_TEXT)} in between are not shown.{' '}
