@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 
-from serving import Model, Server, serving
+from browsing import ARGUMENTS, CHROMIUM, WATCH, Open, Watched
+from serving import Model, Server, serving, told
 
 from belljar.gateway.page import FOLDER
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_ARGUMENTS = [
-    *(["--no-sandbox"] if os.geteuid() == 0 else []),
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-_WATCH = """
-document.addEventListener('securitypolicyviolation', (event) => {
-  console.error(`CSP ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)
-})
-"""
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,8 +51,6 @@ def model(the_model: Model) -> Model:
 
 
 def _models() -> Any:
-    from serving import told
-
     return told({"data": [{"id": "model-1"}, {"id": "model-2"}], "has_more": False})
 
 
@@ -95,32 +73,9 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
-
-
-class Watched:
-    """What a browser did that it should not have done."""
-
-    def __init__(self, origin: str) -> None:
-        self.origin = origin
-        self.outside: list[str] = []
-        self.errors: list[str] = []
-        self.expected: tuple[str, ...] = ()
-        """Words of errors that belong to the test."""
-
-    def request(self, request: Any) -> None:
-        url = urlsplit(request.url)
-        if url.scheme not in {"data", "blob"} and f"{url.scheme}://{url.netloc}" != self.origin:
-            self.outside.append(request.url)
-
-    def console(self, message: Any) -> None:
-        if message.type == "error" and not any(words in message.text for words in self.expected):
-            self.errors.append(message.text)
-
-
-Open = Callable[..., Any]
 
 
 @pytest.fixture
@@ -146,7 +101,7 @@ def open_page(browser: Any, server: Server) -> Iterator[Open]:
             **options,
         )
         context.set_default_timeout(20_000)
-        context.add_init_script(_WATCH)
+        context.add_init_script(WATCH)
         page = context.new_page()
         watched = Watched(at)
         watched.expected = expected
@@ -163,15 +118,3 @@ def open_page(browser: Any, server: Server) -> Iterator[Open]:
         context.close()
         assert watched.outside == []
         assert watched.errors == []
-
-
-def axe(page: Any) -> None:
-    """axe finds nothing wrong in the page as it is."""
-    # Not as an element, which the page's policy forbids: as a test's own code.
-    page.evaluate(f"{AXE.read_text()}; undefined")
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    told = [
-        (violation["id"], violation["help"], [node["target"] for node in violation["nodes"]])
-        for violation in found["violations"]
-    ]
-    assert told == [], json.dumps(told, indent=1)

@@ -17,7 +17,7 @@ const RULES: Config = {
   RETURN_DOM_FRAGMENT: true,
 }
 
-const TEXTS = new Set(['P', 'LI', 'H1', 'H2', 'H3', 'H4', 'H5', 'H6', 'TD', 'TH', 'BLOCKQUOTE', 'DD', 'DT', 'CAPTION', 'FIGCAPTION', 'SUMMARY', 'UL', 'OL', 'TABLE'])
+const TEXTS = new Set(['P', 'LI', 'H1', 'H2', 'H3', 'H4', 'H5', 'H6', 'TD', 'TH', 'BLOCKQUOTE', 'DD', 'DT', 'CAPTION', 'FIGCAPTION', 'SUMMARY'])
 
 purify.addHook('afterSanitizeAttributes', (node) => {
   if (node.tagName === 'A') {
@@ -38,8 +38,8 @@ function framed(fragment: DocumentFragment): DocumentFragment {
     const frame = document.createElement('div')
     frame.className = 'table'
     frame.tabIndex = 0
-    frame.dir = 'auto'
-    frame.setAttribute('role', 'region')
+    frame.dir = table.dir = directionOf(table.textContent ?? '')
+    frame.setAttribute('role', 'group')
     frame.setAttribute('aria-label', table.caption?.textContent?.slice(0, 100) || 'Table')
     table.replaceWith(frame)
     frame.append(table)
@@ -53,29 +53,35 @@ function framed(fragment: DocumentFragment): DocumentFragment {
       cell.replaceWith(plain)
     }
   }
-  for (const heading of fragment.querySelectorAll('h1, h2, h3, h4, h5, h6')) {
+  for (const list of fragment.querySelectorAll<HTMLElement>('ul, ol')) list.dir = directionOf(list.textContent ?? '')
+  // They lie below the page's own of the second level, and none leaves one out.
+  const headings = [...fragment.querySelectorAll('h1, h2, h3, h4, h5, h6')]
+  const top = Math.min(...headings.map((heading) => Number(heading.tagName[1])))
+  let before = 2
+  for (const heading of headings) {
+    before = Math.min(6, before + 1, Number(heading.tagName[1]) - top + 3)
     const plain = document.createElement('p')
     plain.className = `heading level-${heading.tagName[1]}`
     plain.setAttribute('role', 'heading')
-    plain.setAttribute('aria-level', String(Math.min(6, Number(heading.tagName[1]) + 2)))
+    plain.setAttribute('aria-level', String(before))
     plain.dir = 'auto'
     plain.append(...heading.childNodes)
     heading.replaceWith(plain)
   }
   for (const pre of fragment.querySelectorAll('pre')) {
     pre.tabIndex = 0
-    pre.setAttribute('role', 'region')
+    pre.setAttribute('role', 'group')
     pre.setAttribute('aria-label', 'Code')
   }
   return fragment
 }
 
 /**
- * The same without styles. They would go in any case; but a browser reports them against the page's policy as soon as it
- * reads them, and reports are to be rare enough to be looked at. What is safe the sanitiser alone decides.
+ * The same without styles, handlers and bases. They would go in any case; but a browser reports them against the page's policy as
+ * soon as it reads them, and reports are to be rare enough to be looked at. What is safe the sanitiser alone decides.
  */
-export function withoutStyles(html: string): string {
-  if (!/style/i.test(html)) return html
+function quietened(html: string): string {
+  if (!/style|\bon|<base/i.test(html)) return html
   let made = ''
   let at = 0
   for (;;) {
@@ -90,7 +96,7 @@ export function withoutStyles(html: string): string {
       const close = html.slice(end).search(/<\/style/i)
       if (close < 0) return made
       at = end + close
-    } else if (!/^<\/style/i.test(tag)) made += /^<[a-z]/i.test(tag) ? tag.replace(/([\s"'/])style\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"']+)/gi, '$1') : tag
+    } else if (!/^<(?:\/style|base)\b/i.test(tag)) made += /^<[a-z]/i.test(tag) ? tag.replace(/([\s"'/])(?:style|on\w+)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"']+)/gi, '$1') : tag
   }
 }
 
@@ -109,7 +115,13 @@ function endOfTag(html: string, begin: number): number {
 }
 
 export function fromHtml(html: string): DocumentFragment {
-  return framed(purify.sanitize(withoutStyles(html), RULES) as unknown as DocumentFragment)
+  return framed(purify.sanitize(quietened(html), RULES) as unknown as DocumentFragment)
+}
+
+/** Where a text runs, by its first letter that says so: `dir=auto` looks past what has a direction of its own. */
+function directionOf(text: string): 'ltr' | 'rtl' {
+  const first = /[\p{L}]/u.exec(text)?.[0] ?? ''
+  return /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u.test(first) ? 'rtl' : 'ltr'
 }
 
 /** Columns of numbers stand one below the other. */

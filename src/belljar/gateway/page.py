@@ -86,21 +86,21 @@ def load(folder: Path = FOLDER) -> Page:
     return found
 
 
-def answer(page: Page | None, path: str, headers: Mapping[str, str]) -> Response:
-    """The document (`path` is empty) or another file; `page` is None where there is to be none. Raises 404."""
+def answer(page: Page | None, path: str | None, headers: Mapping[str, str]) -> Response:
+    """The document (without a `path`) or another file; `page` is None where there is to be none. Raises 404."""
     if page is None:
         raise HTTPException(404)
-    if not path and not page:
+    if path is None and not page:
         own = {**_HEADERS, "cache-control": "no-store"}
         return Response(_NOT_BUILT, 503, own, media_type="text/html")
-    file = page.get(path or _DOCUMENT)
+    file = page.get(_DOCUMENT if path is None else path)
     if file is None or path == _DOCUMENT:
         raise HTTPException(404)
     is_packed = file.packed is not None and "gzip" in headers.get("accept-encoding", "")
     tag = f'"{file.tag}{"-gz" if is_packed else ""}"'
     own = {
         **_HEADERS,
-        "cache-control": "public, max-age=31536000, immutable" if path else "no-cache",
+        "cache-control": "no-cache" if path is None else "public, max-age=31536000, immutable",
         "etag": tag,
         "vary": "accept-encoding",
     }

@@ -364,7 +364,7 @@ async def read_openapi(request: Request) -> Response:
 
 
 async def read_page(request: Request) -> Response:
-    return page.answer(_parts(request).page, "", request.headers)
+    return page.answer(_parts(request).page, None, request.headers)
 
 
 async def read_page_file(request: Request) -> Response:

@@ -70,7 +70,7 @@ export function Code({ code, label, language = 'python' }: { code: string; label
     else if (host.current) host.current.textContent = code
   }, [code, language])
   return (
-    <pre class="code" tabIndex={0} role="region" aria-label={label} dir="ltr">
+    <pre class="code" tabIndex={0} role="group" aria-label={label} dir="ltr">
       <code ref={host} />
     </pre>
   )
@@ -130,7 +130,7 @@ export function WithJson({ value, name, children }: { value: () => unknown; name
             <span>JSON</span>
             <CopyButton text={() => JSON.stringify(value(), null, 2)} what="JSON" />
           </div>
-          <pre tabIndex={0} role="region" aria-label={`JSON of ${name}`} dir="ltr">
+          <pre tabIndex={0} role="group" aria-label={`JSON of ${name}`} dir="ltr">
             {json(value())}
           </pre>
         </div>

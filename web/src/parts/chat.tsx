@@ -309,7 +309,7 @@ function Use({ answer, block, index, results }: { answer: Answer; block: Fields;
   const isBad = results.some(isFailed)
   const tool = TOOLS[String(block['name'])] ?? String(block['name'])
   return (
-    <section class={`jar ${runs ? 'running' : results.length ? (isBad ? 'bad' : 'good') : isOpen ? 'writing' : ''}`} aria-label={`${tool}: ${runs ? 'running' : isOpen ? 'being written' : results.length ? (isBad ? 'failed' : 'done') : 'not run'}`}>
+    <article class={`jar ${runs ? 'running' : results.length ? (isBad ? 'bad' : 'good') : isOpen ? 'writing' : ''}`} aria-label={`${tool}: ${runs ? 'running' : isOpen ? 'being written' : results.length ? (isBad ? 'failed' : 'done') : 'not run'}`}>
       <WithJson value={() => block} name={`the use of ${tool}`}>
         <header class="jar-head">
           <span class="tool">{tool}</span>
@@ -324,7 +324,7 @@ function Use({ answer, block, index, results }: { answer: Answer; block: Fields;
           <Result block={result} outputs={outputs ? 'shown' : null} />
         </WithJson>
       ))}
-    </section>
+    </article>
   )
 }
 
@@ -339,12 +339,13 @@ function Result({ block, outputs }: { block: Fields; outputs: 'shown' | null }) 
   if (block['type'] === 'code_execution_result') {
     const output = (block['output'] ?? {}) as Fields
     if (output['type'] === 'image') {
-      if (outputs) return <p class="faint">The chart above, for the model</p>
+      if (outputs) return <p class="aside">The chart, as the model got it</p>
       const chart = output['alt'] ? { alt: output['alt'], id: output['chart_id'] } : null
       return <Picture url={pictureUrl(String(output['media_type']), String(output['data']))} chart={chart} fallback="A chart" />
     }
     return (
       <>
+        {outputs && !block['files'] && <p class="aside">The result, as the model got it</p>}
         {!outputs && <Printed text={String(output['text'] ?? '')} name={block['is_error'] ? 'stderr' : 'stdout'} label="Result" />}
         <Files files={(block['files'] as Fields[] | undefined) ?? []} />
       </>
@@ -378,6 +379,7 @@ function Result({ block, outputs }: { block: Fields; outputs: 'shown' | null }) 
       <>
         {!outputs && <Printed text={String(content['stdout'] ?? '')} name="stdout" label="Output" />}
         {!outputs && <Printed text={String(content['stderr'] ?? '')} name="stderr" label="Error output" />}
+        {outputs && !made.length && content['return_code'] === 0 && <p class="aside">The result, as the model got it</p>}
         {content['return_code'] !== 0 && <p class="note">Return code {content['return_code']}</p>}
         <Files files={made} />
       </>

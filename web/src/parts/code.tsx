@@ -83,7 +83,7 @@ function OneRun({ run, isNewest }: { run: Run; isNewest: boolean }) {
   const files = (execution?.['files'] ?? []) as Record<string, any>[]
   return (
     <li>
-      <section class={`jar ${state}`} aria-label={`Run ${run.number}: ${words}`} aria-busy={run.isUnderWay}>
+      <article class={`jar ${state}`} aria-label={`Run ${run.number}: ${words}`} aria-busy={run.isUnderWay}>
         <header class="jar-head">
           <h2>
             <button type="button" class="fold" aria-expanded={shown} onClick={() => (isOpen.value = !shown)}>
@@ -131,7 +131,7 @@ function OneRun({ run, isNewest }: { run: Run; isNewest: boolean }) {
             </details>
           </div>
         )}
-      </section>
+      </article>
     </li>
   )
 }

@@ -19,13 +19,13 @@ export function Printed({ text, name, label }: { text: string; name: 'stdout' | 
   const plain = useMemo(() => asPrinted(text), [text])
   if (!plain.trim()) return null
   const isLong = plain.length > MOST_TEXT
-  if (!isLong) return <pre class={`printed ${name}`} tabIndex={0} role="region" aria-label={label}>{plain}</pre>
+  if (!isLong) return <pre class={`printed ${name}`} tabIndex={0} role="group" aria-label={label}>{plain}</pre>
   if (isWhole.value) {
     const pieces = []
     for (let at = 0; at < plain.length; at += PIECE) pieces.push(plain.slice(at, at + PIECE))
     return (
       <div>
-        <pre class={`printed whole ${name}`} tabIndex={0} role="region" aria-label={label}>
+        <pre class={`printed whole ${name}`} tabIndex={0} role="group" aria-label={label}>
           {pieces.map((piece, at) => (
             <span class="piece" key={at}>
               {piece}
@@ -41,14 +41,14 @@ export function Printed({ text, name, label }: { text: string; name: 'stdout' | 
   const half = MOST_TEXT / 2
   return (
     <div class="long">
-      <pre class={`printed ${name}`} tabIndex={0} role="region" aria-label={`${label}, its begin`}>{plain.slice(0, half)}</pre>
+      <pre class={`printed ${name}`} tabIndex={0} role="group" aria-label={`${label}, its begin`}>{plain.slice(0, half)}</pre>
       <p class="gap">
         {size(plain.length - MOST_TEXT)} in between are not shown.{' '}
         <Button kind="quiet" onClick={() => (isWhole.value = true)}>
           Show all
         </Button>
       </p>
-      <pre class={`printed ${name}`} tabIndex={0} role="region" aria-label={`${label}, its end`}>{plain.slice(-half)}</pre>
+      <pre class={`printed ${name}`} tabIndex={0} role="group" aria-label={`${label}, its end`}>{plain.slice(-half)}</pre>
     </div>
   )
 }
@@ -114,7 +114,7 @@ function Series({ chart }: { chart: Fields }) {
   return (
     <>
       {series.slice(0, 8).map((one, at) => (
-        <div class="table" tabIndex={0} role="region" aria-label={`Values: ${one['name'] || at + 1}`} key={at}>
+        <div class="table" tabIndex={0} role="group" aria-label={`Values: ${one['name'] || at + 1}`} key={at}>
           <table>
             <caption dir="auto">{String(one['name'] || one['kind'] || 'Values')}</caption>
             <thead>
@@ -195,13 +195,13 @@ export function Fault({ error }: { error: Fields }) {
       {(traceback || brief) && (
         <details>
           <summary>Traceback</summary>
-          <pre class="printed stderr" tabIndex={0} role="region" aria-label="Traceback" dir="ltr">
+          <pre class="printed stderr" tabIndex={0} role="group" aria-label="Traceback" dir="ltr">
             {asPrinted(brief && brief.length < traceback.length ? brief : traceback || brief).slice(0, 40_000)}
           </pre>
           {brief && brief.length < traceback.length && (
             <details>
               <summary>With the calls of libraries</summary>
-              <pre class="printed stderr" tabIndex={0} role="region" aria-label="Whole traceback" dir="ltr">
+              <pre class="printed stderr" tabIndex={0} role="group" aria-label="Whole traceback" dir="ltr">
                 {asPrinted(traceback).slice(0, 100_000)}
               </pre>
             </details>
