@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-sdk page demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
+.PHONY: help setup setup-otel setup-dev setup-sdk page demo test fuzz bench soak test-as-user test-other-kernel check format reference lock clean
 export PYTHON
 
 help: ## this list
@@ -61,6 +61,9 @@ check: setup-dev ## lint, formatting, types and the arrows between the folders
 format: setup-dev ## bring the code into its form
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
+
+reference: setup-dev ## write the tables of docs/reference.md that are made from the code anew
+	.venv/bin/python scripts/make-reference
 
 lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade for the newest)
 	scripts/lock $(LOCK_ARGS)

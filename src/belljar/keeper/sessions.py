@@ -306,19 +306,18 @@ class Session:
             self.kill()
             return await self._report(run, lost(str(error)), Changes(), 0.0, laps)
 
-    def _watched(
-        self, guest_pid: int, ask_place: Callable[[], Awaitable[object]] | None = None
-    ) -> watch.Watched:
+    def _watched(self, guest: Guest, *, is_asked: bool) -> watch.Watched:
+        """All that is looked at; the code's interpreter may be asked where it is."""
         return watch.Watched(
             self._box,
             self.workspace,
-            guest_pid,
+            guest.pid,
             self.limits,
             self._cgroup,
             has_namespaces=self.site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
-            ask_place=ask_place,
+            guest=guest if is_asked else None,
         )
 
     async def use(self) -> dict[str, float]:
@@ -328,7 +327,7 @@ class Session:
         if self._cgroup is not None:
             memory, pids = self._cgroup.memory_bytes(), self._cgroup.tasks()
         elif (guest := self._guest) is not None:
-            watched = self._watched(guest.pid)
+            watched = self._watched(guest, is_asked=False)
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
                 memory = max(0, await watch.added_up(watched))
                 pids = sum(map(outside.threads, watched.processes()))
@@ -342,7 +341,7 @@ class Session:
     async def _observe(
         self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
     ) -> dict[str, Any]:
-        watched = self._watched(guest.pid, guest.stack if request["code"] is not None else None)
+        watched = self._watched(guest, is_asked=request["code"] is not None)
         # Most runs are over before it is time for the first look.
         watcher = asyncio.get_running_loop().call_later(
             watch.WATCH_SECONDS, self._tasks.start_soon, self._guarded, watch.until_over, run, watched
@@ -403,6 +402,7 @@ class Session:
             },
             stuck=run.stuck,
             near=stuck.described(guest.place(), request["code"] or "", "MemoryError"),
+            largest=run.largest,
         )
         self._pids_refused = refused
         if not killed and guest.exited.is_set():
