@@ -132,8 +132,15 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
         profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
     )
     activity = activity_of(request.scope)
-    shows_output = request.headers.get(loop.OUTPUT_HEADER) == "live" and bool(asked_for.stream)
+    shows_output = _wants_output(request) and bool(asked_for.stream)
     return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity, shows_output, runtime)
+
+
+def _wants_output(request: Request) -> bool:
+    asked = request.headers.get(loop.OUTPUT_HEADER)
+    if asked not in {None, "live"}:
+        raise InvalidRequest(f"the header {loop.OUTPUT_HEADER} is {asked!r}; known is: live")
+    return asked == "live"
 
 
 async def count_tokens(request: Request) -> Response:
