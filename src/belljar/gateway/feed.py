@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 import anyio
 
 from belljar import document, results
-from belljar.gateway.sse import Event
+from belljar.errors import BelljarError
+from belljar.gateway.sse import Emit, Event
 from belljar.wire.execution import json_of
+
+R = TypeVar("R")
 
 
 class Feed:
@@ -68,6 +71,32 @@ class Feed:
                 return
             self._came = anyio.Event()
             await self._came.wait()
+
+
+async def watched(run: Callable[[Feed], Awaitable[R]], emit: Emit) -> R:
+    """What `run` comes to, while what it tells its feed is passed on; all of it has been when this ends.
+
+    The run waits for nobody: where the client reads slowly, it ends before that.
+    """
+    feed = Feed()
+    done: list[R] = []
+    failure: BelljarError | None = None
+
+    async def pass_on() -> None:
+        async for event in feed.events():
+            await emit(event)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pass_on)
+        try:
+            done.append(await run(feed))
+        except BelljarError as error:
+            failure = error  # as it is, and not as a group of one
+        finally:
+            feed.close()
+    if failure is not None:
+        raise failure
+    return done[0]
 
 
 def shown(event: results.Event) -> Event:

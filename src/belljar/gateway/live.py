@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import anyio
-
-from belljar.errors import BelljarError
 from belljar.gateway import executions
 from belljar.gateway.envelope import Activity
-from belljar.gateway.feed import Feed
+from belljar.gateway.feed import Feed, watched
 from belljar.gateway.loop import Parts
 from belljar.gateway.sse import Emit
 from belljar.wire.execution import Execution, ExecutionRequest, json_of
@@ -20,24 +17,11 @@ async def answer(
 
     `runtime` is that of the header.
     """
-    feed = Feed()
-    done: list[Execution] = []
-    failure: BelljarError | None = None
 
-    async def pass_on() -> None:
-        async for event in feed.events():
-            await emit(event)
+    async def run(feed: Feed) -> Execution:
+        with activity.client.execution():
+            watching = executions.Watching(feed.begin, feed.add)
+            return await executions.run(parts, asked, activity, runtime, watching)
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pass_on)
-        try:
-            with activity.client.execution():
-                watching = executions.Watching(feed.begin, feed.add)
-                done.append(await executions.run(parts, asked, activity, runtime, watching))
-        except BelljarError as error:
-            failure = error  # as it is, and not as a group of one
-        finally:
-            feed.close()
-    if failure is not None:
-        raise failure
-    await emit({"type": "finished", "execution": json_of(done[0])})
+    done = await watched(run, emit)
+    await emit({"type": "finished", "execution": json_of(done)})

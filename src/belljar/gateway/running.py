@@ -12,14 +12,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 
-import anyio
 import structlog
 
 from belljar import errors, link, results
 from belljar.gateway import tokens
 from belljar.gateway.attachments import Attachment, Upload, digest_of
 from belljar.gateway.envelope import Activity
-from belljar.gateway.feed import Feed
+from belljar.gateway.feed import Feed, watched
 from belljar.gateway.files import Files
 from belljar.gateway.history import Block
 from belljar.gateway.kept import run_calls, run_code
@@ -301,41 +300,20 @@ class Running:
                 ran = await self._activity.execution([CODE], running)
                 return replace(ran, note=session.restored)
 
+        async def alone(feed: Feed | None = None) -> Outcome:
+            async with self._parts.placement.use(container.id) as session:
+                return await execute(session, on_event=None if feed is None else feed.add)
+
         try:
             container = self.container or await self._make()
+            if not tools and (tell := self._tell) is not None:
+                return await watched(alone, lambda event: tell(use.client_id, event))
             if not tools:
-                async with self._parts.placement.use(container.id) as session:
-                    if self._tell is None:
-                        return await execute(session)
-                    return await self._watched(use, execute, session, self._tell)
+                return await alone()
             run = self._parts.pending.start(container.id, use.client_id, execute, self._own)
             return await self._step(run)
         except errors.BelljarError as error:
             return self._failed(error)
-
-    async def _watched(
-        self, use: Use, execute: Callable[..., Awaitable[Outcome]], session: Session, tell: Tell
-    ) -> Outcome:
-        """The same, while what the code prints and shows is passed on."""
-        feed = Feed()
-        done: list[Outcome] = []
-        failure: errors.BelljarError | None = None
-
-        async def pass_on() -> None:
-            async for event in feed.events():
-                await tell(use.client_id, event)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(pass_on)
-            try:
-                done.append(await execute(session, on_event=feed.add))
-            except errors.BelljarError as error:
-                failure = error  # as it is, and not as a group of one
-            finally:
-                feed.close()
-        if failure is not None:
-            raise failure
-        return done[0]
 
     async def _resume(self, use: Use, replies: Replies) -> Outcome | Waiting:
         """Go on with code that has waited for the caller."""

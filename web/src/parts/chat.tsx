@@ -21,11 +21,11 @@ const IDEAS = [
 ]
 const DIRECT_IDEAS = ['```python\nprint(2 ** 100)\n```', '```python\nimport matplotlib.pyplot as plt\nplt.plot([1, 4, 9, 16])\nplt.title("Squares")\n```']
 
-export function Chat() {
+/** Keeps the end of the conversation in sight, as long as its reader does. */
+function Follow() {
   const end = useRef<HTMLDivElement>(null)
   const list = exchanges.value
-  const isEmpty = list.length === 0
-  const latest = list.at(-1)?.answers.at(-1)
+  const version = list.at(-1)?.answers.at(-1)?.version.value
   const follows = useRef(true)
   useEffect(() => {
     const onScroll = () => {
@@ -34,14 +34,18 @@ export function Chat() {
     addEventListener('scroll', onScroll, { passive: true })
     return () => removeEventListener('scroll', onScroll)
   }, [])
-  const version = latest?.version.value
   useLayoutEffect(() => {
-    if (!isEmpty && follows.current) end.current?.scrollIntoView({ block: 'end' })
+    if (list.length && follows.current) end.current?.scrollIntoView({ block: 'end' })
   }, [version, list.length])
+  return <div ref={end} class="chat-end" />
+}
+
+export function Chat() {
+  const list = exchanges.value
   return (
     <DropZone to="chat" class="chat">
       <h1 class="sr">Chat</h1>
-      {isEmpty ? (
+      {list.length === 0 ? (
         <Welcome />
       ) : (
         <ol class="exchanges" aria-label="Conversation">
@@ -50,7 +54,7 @@ export function Chat() {
           ))}
         </ol>
       )}
-      <div ref={end} class="chat-end" />
+      <Follow />
       <Composer />
     </DropZone>
   )
