@@ -106,6 +106,17 @@ def test_a_stream_that_breaks_off_shows_what_came(open_page: Open, model: Model)
     assert "broke off" in failed.locator(".error-words").inner_text()
 
 
+def test_a_pause_of_the_servers_is_gone_on_from(open_page: Open, model: Model) -> None:
+    page = open_page()
+    model.play(said([text("The first half.")], "pause_turn"))
+    ask(page, "tell me")
+    model.play([text("And the second.")])
+    page.get_by_role("button", name="Let it go on").click()
+    page.locator(".words", has_text="And the second.").wait_for()
+    assert page.locator(".words").all_inner_texts() == ["The first half.", "And the second."]
+    assert [message["role"] for message in model.requests[0]["messages"]] == ["user", "assistant"]
+
+
 def test_stopping_a_model_that_does_not_answer(open_page: Open, model: Model) -> None:
     page = open_page()
     until = threading.Event()

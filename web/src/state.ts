@@ -1,6 +1,6 @@
 /** What the whole page knows: the server, the choices, the container, what was asked. */
 import { effect, signal } from '@preact/signals'
-import { Failure, fetched, isGivenUp, key, posted, send, upload, wordsOf, type Fields, type Kept } from './api'
+import { Failure, fetched, isGivenUp, posted, send, upload, wordsOf, type Fields, type Kept } from './api'
 
 export type View = 'chat' | 'code'
 export type Panel = 'container' | 'timeline' | 'snippet' | 'settings'
@@ -213,7 +213,3 @@ export function takeAttached(from: View): Kept[] {
   list.value = list.value.filter((one) => one.state !== 'kept')
   return taken
 }
-
-key.subscribe((value) => {
-  if (value) void look()
-})

@@ -107,8 +107,8 @@ function KeyDialog() {
           if (!value) return
           typed.value = ''
           keyRefusal.value = ''
-          rememberKey('')
           rememberKey(value)
+          void look()
         }}
       >
         <h2 id="key-title">An API key, please</h2>

@@ -74,9 +74,15 @@ function Welcome() {
           <h2>No model is connected</h2>
           <p>
             Python between <code>```python</code> and <code>```</code> in a message is run all the same, and{' '}
-            <button type="button" class="link" onClick={() => (view.value = 'code')}>
+            <a
+              href="#code"
+              onClick={(event) => {
+                event.preventDefault()
+                view.value = 'code'
+              }}
+            >
               code can be written without a model
-            </button>
+            </a>
             . To connect one, start the server with one of these:
           </p>
           <Code language="text" label="How to connect a model" code={'ANTHROPIC_API_KEY=… belljar serve --upstream anthropic:https://api.anthropic.com\nbelljar serve --upstream openai:http://127.0.0.1:11434'} />
@@ -424,7 +430,7 @@ function Composer() {
         dir="auto"
         rows={1}
         value={text}
-        placeholder={hasModel() ? 'Message, or drop files' : 'Python between ```python and ```'}
+        placeholder={hasModel() ? 'Message, or drop files' : 'Python between fences'}
         onInput={(event) => (draft.value = event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.key !== 'Enter' || event.isComposing || event.altKey) return

@@ -1,7 +1,7 @@
 /** The container: its limits and what it uses of them, and its files. */
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { fetched, save, send, wordsOf, type Fields } from '../api'
+import { Failure, fetched, key, save, send, wordsOf, type Fields } from '../api'
 import { underWay } from '../chat'
 import { running } from '../code'
 import { container, containerFacts, containerFiles, deleteContainer, filePath, lookAtContainer, makeContainer, news, useContainer } from '../state'
@@ -20,8 +20,10 @@ export function ContainerPanel() {
   const look = async (): Promise<void> => {
     try {
       others.value = (await fetched<{ data: Fields[] }>('/v1/containers?limit=50')).data
+      why.value = ''
     } catch (error) {
-      why.value = wordsOf(error)
+      // That a key is needed is asked in a dialog.
+      if (!(error instanceof Failure && error.status === 401)) why.value = wordsOf(error)
     }
   }
   useEffect(() => {
@@ -31,7 +33,7 @@ export function ContainerPanel() {
       if (document.visibilityState === 'visible' && container.value && (underWay() || running())) void lookAtContainer(false)
     }, EACH_MS)
     return () => clearInterval(timer)
-  }, [id])
+  }, [id, key.value])
   const act = (what: () => Promise<unknown>): void => {
     why.value = ''
     what().then(look, (error: unknown) => (why.value = wordsOf(error)))

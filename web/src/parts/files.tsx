@@ -40,7 +40,7 @@ export function DropZone({ to, class: name, onFiles, children }: { to?: View; cl
       {children}
       {isOver.value && (
         <div class="drop-here" aria-hidden="true">
-          Drop the files
+          <span>Drop the files</span>
         </div>
       )}
     </div>
