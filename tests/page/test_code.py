@@ -210,6 +210,13 @@ def test_a_server_that_has_gone_is_said_to_be(open_page: Open, server: Server) -
     assert "cannot be reached" in lost.inner_text()
 
 
+def test_a_stream_that_ends_early_is_said_to_have(open_page: Open) -> None:
+    page = open_page("/#code")
+    begun = 'event: started\ndata: {"type":"started","id":"exec_1","container":null}\n\n'
+    page.route("**/v1/executions", lambda route: route.fulfill(content_type="text/event-stream", body=begun))
+    assert "broke off" in run(page, "1", "Not run").inner_text()
+
+
 def test_nothing_is_run_twice_at_the_same_time(open_page: Open, http: httpx2.Client) -> None:
     page = open_page("/#code")
     sent: list[str] = []

@@ -13,6 +13,7 @@ import pytest
 from browsing import Open, ask, run
 from serving import Model, code, text
 
+PROMPT = 'Read "it", please:\n$HOME `date` \\n \'\'\' """ ÄÖ 🫙 "FILE_1"\nJSON\nend'
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -51,6 +52,18 @@ def run_snippet(language: str, source: str, folder: Path) -> str:
     return done(["node", str(script)], folder)
 
 
+def words_of(messages: list[dict[str, Any]]) -> list[str]:
+    """The texts in messages, but for what a file is told to be."""
+    found = []
+    for message in messages:
+        content = message["content"]
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        found += [
+            block["text"] for block in blocks if block["type"] == "text" and ".csv" not in block["text"]
+        ]
+    return found
+
+
 def needs(language: str) -> None:
     if language == "curl" and not shutil.which("curl"):
         pytest.skip("curl is not installed: apt-get install curl")
@@ -71,23 +84,25 @@ def test_a_message_with_a_file_is_repeated(
         page.locator(".composer").get_by_role("button", name="Attach files").click()
     chooser.value.set_files(data)
     page.locator(".chip.kept").wait_for()
+    model.play([code("kept = 'kept here'")], [text("Kept.")])
+    ask(page, PROMPT)
+    # The second message names the container of the first, and sends the whole conversation.
     turns = (
-        [code("import glob; print(open(glob.glob('*.csv')[0]).read())")],
+        [code("import glob; print(kept, open(glob.glob('*.csv')[0]).read())", "toolu_01b")],
         [text("Read: 'it' $HOME `x` \\ é")],
     )
     model.play(*turns)
-    prompt = 'Read "it", please:\n$HOME `date` \\n \'\'\' """ ÄÖ 🫙 "FILE_1"\nJSON\nend'
-    ask(page, prompt)
-    page.keyboard.press("Control+.")
+    ask(page, PROMPT)
     source = shown(page, language)
-    first = model.requests[0]["messages"][0]
+    first = model.requests[0]["messages"]
     model.play(*turns)
     printed = run_snippet(language, source, tmp_path)
-    assert "a,b" in printed
+    assert "kept here a,b" in printed
     assert "Read: 'it' $HOME `x`" in printed
-    again = model.requests[0]["messages"][0]
-    assert [block["text"] for block in again["content"] if block.get("text") == prompt] == [prompt]
-    assert len(again["content"]) == len(first["content"])
+    again = model.requests[0]["messages"]
+    assert [message["role"] for message in again] == [message["role"] for message in first]
+    assert words_of(again) == words_of(first)
+    assert words_of(again).count(PROMPT) == 2
 
 
 @pytest.mark.parametrize("language", ["Python", "JavaScript", "curl"])

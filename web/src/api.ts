@@ -89,6 +89,18 @@ export async function posted<T>(path: string, json: unknown): Promise<T> {
   return (await (await send('POST', path, { json })).json()) as T
 }
 
+/** The next piece. Throws Failure where the connection breaks off, and what the browser throws where it was given up. */
+async function read(reader: ReadableStreamDefaultReader<string>, requestId: string | null): Promise<ReadableStreamReadResult<string>> {
+  try {
+    return await reader.read()
+  } catch (error) {
+    if (isGivenUp(error)) throw error
+    throw new Failure(BROKEN_OFF, 0, 'connection', requestId)
+  }
+}
+
+export const BROKEN_OFF = 'The connection broke off before the end. Is the server still running? Look at its terminal, then try again.'
+
 /** The events of a stream; an `error` among them is thrown. */
 export async function* events(response: Response): AsyncGenerator<Fields> {
   const requestId = response.headers.get('request-id')
@@ -97,12 +109,14 @@ export async function* events(response: Response): AsyncGenerator<Fields> {
   let rest = ''
   try {
     for (;;) {
-      const { done, value } = await reader.read()
+      const { done, value } = await read(reader, requestId)
       if (done) return
+      // A line may be of megabytes: what was looked through is not looked through again.
+      let end = value.indexOf('\n')
+      if (end >= 0) end += rest.length
       rest += value
-      let end: number
       let from = 0
-      while ((end = rest.indexOf('\n', from)) >= 0) {
+      for (; end >= 0; end = rest.indexOf('\n', from)) {
         const line = rest.slice(from, end)
         from = end + 1
         if (!line.startsWith('data: ')) continue

@@ -1,6 +1,6 @@
 /** A conversation with a model, as far as it has come. */
 import { batch, signal } from '@preact/signals'
-import { Failure, events, isGivenUp, send, wordsOf, type Fields, type Kept } from './api'
+import { BROKEN_OFF, Failure, events, isGivenUp, send, wordsOf, type Fields, type Kept } from './api'
 import { Outputs } from './output'
 import { attached, began, container, forgetContainer, hasModel, lastDone, lookAtContainer, maxTokens, model, news, profile, runtime, system, takeAttached, toolVersion, useContainer } from './state'
 
@@ -27,6 +27,7 @@ export class Answer {
   requestId: string | null = null
   /** The block that is being written. */
   open: number | null = null
+  isWhole = false
   readonly abort = new AbortController()
 
   changed(): void {
@@ -64,6 +65,9 @@ export class Answer {
         break
       case 'message_delta':
         this.message = { ...this.message, ...event['delta'], usage: { ...this.message['usage'], ...event['usage'] } }
+        break
+      case 'message_stop':
+        this.isWhole = true
         break
       case 'belljar_output': {
         const id = String(event['tool_use_id'])
@@ -215,6 +219,7 @@ async function run(): Promise<void> {
     answer.requestId = response.headers.get('request-id')
     began(answer.requestId, last.question.text || 'Files')
     for await (const event of events(response)) answer.take(event)
+    if (!answer.isWhole) throw new Failure(BROKEN_OFF, 0, 'connection', answer.requestId)
     answer.state = 'done'
     news.value = 'The answer is complete'
     const id = answer.message['container']?.id as string | undefined

@@ -1,6 +1,6 @@
 /** Code that one writes oneself, and its runs. */
 import { signal } from '@preact/signals'
-import { Failure, events, isGivenUp, send, wordsOf, type Fields } from './api'
+import { BROKEN_OFF, Failure, events, isGivenUp, send, wordsOf, type Fields } from './api'
 import { Outputs } from './output'
 import { attached, began, container, forgetContainer, keepsContainer, lastDone, lookAtContainer, makeContainer, news, runtime, takeAttached, timeoutSeconds } from './state'
 import { duration, outcome } from './words'
@@ -93,8 +93,9 @@ export async function runCode(): Promise<void> {
       } else if (event['type'] !== 'ping') run.outputs.add(event)
       run.changed()
     }
+    if (!run.execution) throw new Failure(BROKEN_OFF, 0, 'connection', run.requestId)
     run.state = 'done'
-    const status = String(run.execution?.['outcome']?.status ?? '')
+    const status = String(run.execution['outcome'].status)
     news.value = `${outcome(status)} after ${duration(performance.now() - run.startedAt)}`
   } catch (error) {
     if (isGivenUp(error) || run.abort.signal.aborted) {

@@ -80,15 +80,20 @@ export function hasModel(): boolean {
   return health.value !== null && health.value['upstream'] !== 'direct'
 }
 
-export async function look(): Promise<void> {
+/** How the server is; whether it could be asked. */
+export async function lookAtHealth(): Promise<boolean> {
   try {
     health.value = await fetched<Fields>('/health')
     trouble.value = ''
+    return true
   } catch (error) {
     trouble.value = wordsOf(error)
-    return
+    return false
   }
-  await Promise.all([lookAtModels(), lookAtRuntimes()])
+}
+
+export async function look(): Promise<void> {
+  if (await lookAtHealth()) await Promise.all([lookAtModels(), lookAtRuntimes()])
 }
 
 async function lookAtModels(): Promise<void> {

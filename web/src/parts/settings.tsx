@@ -1,9 +1,11 @@
 /** What is asked, and of whom. */
+import { useEffect } from 'preact/hooks'
 import { key, rememberKey } from '../api'
-import { VERSIONS, container, hasModel, health, maxTokens, model, models, profile, runtime, runtimes, showsJson, system, toolVersion } from '../state'
+import { VERSIONS, container, hasModel, health, lookAtHealth, maxTokens, model, models, profile, runtime, runtimes, showsJson, system, toolVersion } from '../state'
 import { Button } from './bits'
 
 export function SettingsPanel() {
+  useEffect(() => void lookAtHealth(), [])
   const about = health.value
   const names = models.value.map((one) => String(one['id']))
   return (
