@@ -149,6 +149,10 @@ def test_how_the_page_is_served(served: httpx2.Client) -> None:
             plain = http.get(path, headers={"accept-encoding": "identity"})
             assert "content-encoding" not in plain.headers
             assert plain.content == asset.content
+        licences = http.get("/page/licenses.md")
+        assert licences.headers["content-type"].startswith("text/plain")
+        assert licences.headers["cache-control"] == "no-cache"
+        assert all(name in licences.text for name in ("preact", "dompurify", "marked", "@codemirror/view"))
         for path in (
             "/page/",
             "/page/index.html",

@@ -1,7 +1,7 @@
 """The page at `/`: the files that `make page` has built, under a policy that lets it load nothing from anywhere else.
 
-They are read once, when the server starts. An asset's name has a digest of its content in it, so a browser asks for it
-once; the document names them and is asked for each time.
+They are read once, when the server starts. What lies in `assets/` has a digest of its content in its name, so a browser
+asks for it once; the document names them and is asked for each time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
 }
 _POLICY = "; ".join(
     (
@@ -41,6 +41,7 @@ _POLICY = "; ".join(
         "trusted-types dompurify",
     )
 )
+_FOREVER = "public, max-age=31536000, immutable"
 _HEADERS = {
     "content-security-policy": _POLICY,
     "cross-origin-opener-policy": "same-origin",
@@ -100,7 +101,7 @@ def answer(page: Page | None, path: str | None, headers: Mapping[str, str]) -> R
     tag = f'"{file.tag}{"-gz" if is_packed else ""}"'
     own = {
         **_HEADERS,
-        "cache-control": "no-cache" if path is None else "public, max-age=31536000, immutable",
+        "cache-control": _FOREVER if path and path.startswith("assets/") else "no-cache",
         "etag": tag,
         "vary": "accept-encoding",
     }

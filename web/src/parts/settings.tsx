@@ -98,6 +98,12 @@ export function SettingsPanel() {
           </div>
         </dl>
       )}
+      <p class="faint">
+        <a href="/page/licenses.md" target="_blank" rel="noopener">
+          Licences
+        </a>{' '}
+        of what this page is made of
+      </p>
     </div>
   )
 }
