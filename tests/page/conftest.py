@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def the_model() -> Iterator[Model]:
     with Model() as model:
         yield model
@@ -54,7 +54,7 @@ def _models() -> Any:
     return told({"data": [{"id": "model-1"}, {"id": "model-2"}], "has_more": False})
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterator[Server]:
     state = tmp_path_factory.mktemp("page")
     with serving(state, upstream=f"anthropic:{the_model.url}", upstream_api_key="upstream-key") as server:
@@ -67,8 +67,8 @@ def http(server: Server) -> Iterator[httpx2.Client]:
         yield client
 
 
-# Not for the whole session: while it is open an event loop counts as running, and others cannot run.
-@pytest.fixture(scope="package")
+# Not for the whole session: while it is open an event loop counts as running in this thread, and no other can.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
