@@ -131,7 +131,6 @@ def test_whatever_comes_it_goes_on_and_writes_nothing_but_messages() -> None:
 def test_what_cannot_work_is_said_on_one_line(keyed_server: Keyed) -> None:
     for arguments, environment, word in (
         (["--url", "http://127.0.0.1:1"], {}, "does not answer"),
-        (["--url", keyed_server.url], {}, "API key"),
         (["--url", keyed_server.url, "--api-key", "wrong"], {}, "not known"),
         (["--runtime", "nowhere"], {}, "nowhere"),
     ):
