@@ -157,6 +157,7 @@ async def _end_on_signals(
                     log.info("stopping", signal=name, under_way=len(under_way))
                     tell("STOPPING=1")
                     server.should_exit = True
+                    under_way.let_go()
                     tasks.start_soon(_cut_short_later, under_way)
 
 
