@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import get_args
 from urllib.parse import quote
 
 import click
 
+from belljar.commands.run import CHART_DPI, CHART_FORMAT
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.settings import Settings
-from belljar.wire.charts import (
-    LEAST_DPI,
-    LEAST_PIXELS,
-    MOST_DPI,
-    MOST_PIXELS,
-    ChartFormat,
-    DrawingRequest,
-)
+from belljar.wire.charts import LEAST_PIXELS, MOST_PIXELS, ChartFormat, DrawingRequest
 from belljar.wire.execution import json_of
 from belljar.wire.media import extension_of
 
-CHART_FORMAT = click.Choice(get_args(ChartFormat))
-CHART_DPI = click.FloatRange(LEAST_DPI, MOST_DPI)
 _PIXELS = click.IntRange(LEAST_PIXELS, MOST_PIXELS)
 _SECONDS = 90
 """For the answer: the drawing has 20, and what runs in the container before it goes first."""
