@@ -56,13 +56,14 @@ def run(arguments: list[str]) -> None:
         return
     try:
         place, words = server(asked.mode, os.environ)
-        if place is None or words:
+        if place is None or words or not _is_ready(asked):
             return
         connection = warm.reach(place, warm.RUNS)
-    except (OSError, Refused):
+    except (OSError, Refused, UnicodeError):
         return
     # A small number is that of a standard stream that is closed: what is printed would go to the server.
-    if connection.fileno() > 2 and read_all(asked):
+    if connection.fileno() > 2:
+        read_standard_input(asked)
         os._exit(converse(connection, asked))
 
 
@@ -85,7 +86,9 @@ def parsed(arguments: list[str]) -> Asked | None:
             asked.mode = "never"
         else:
             if not (has_value and name.startswith("--")):
-                name, value = argument, next(rest, "")
+                if (following := next(rest, None)) is None:
+                    return None
+                name, value = argument, following
             if name == "-c":
                 code = value
             elif name in ("-f", "--file"):
@@ -95,7 +98,11 @@ def parsed(arguments: list[str]) -> Asked | None:
             elif name == "--timeout" and _is_number(value) and 0 < float(value) <= 3600:
                 asked.seconds = value
             elif (
-                name == "--memory" and value.isdigit() and len(value) < 8 and 64 <= int(value) <= 1024 * 1024
+                name == "--memory"
+                and value.isdecimal()
+                and value.isascii()
+                and len(value) < 8
+                and 64 <= int(value) <= 1024 * 1024
             ):
                 asked.memory_mib = value
             elif name == "--runtime" and value:
@@ -106,6 +113,9 @@ def parsed(arguments: list[str]) -> Asked | None:
                 asked.dpi = value
             else:
                 return None
+    output_dir = f"{asked.output_dir or ''}/"
+    if output_dir.startswith("./") or "//" in output_dir or "/./" in output_dir:
+        return None  # what is saved is told by the plainest path
     if (asked.source is None) == (code is None) or (asked.has_stdin and asked.source == "-"):
         return None
     if code is not None:
@@ -113,21 +123,17 @@ def parsed(arguments: list[str]) -> Asked | None:
     return asked
 
 
-def read_all(asked: Asked) -> bool:
-    """Read the program and its input; False where something is not as it should be, and nothing was read from standard
-    input."""
-    try:
-        if asked.source not in (None, "-"):
-            with open(asked.source, "rb") as file:
-                body = file.read()
-            if b"\r" in body or body.startswith(b"\xef\xbb\xbf") or b"coding" in _two_lines(body):
-                return False  # Python knows how to read it
-            asked.code = body.decode()
-        check_inputs(asked.inputs)
-        make_directory(asked.output_dir)
-    except (OSError, Refused, UnicodeError):
-        return False
-    read_standard_input(asked)
+def _is_ready(asked: Asked) -> bool:
+    """Read the program, where it is in a file of a plain kind. Raises OSError, Refused, UnicodeError for what is not as
+    it should be."""
+    if asked.source is not None and asked.source != "-":
+        with open(asked.source, "rb") as file:
+            body = file.read()
+        if b"\r" in body or body.startswith(b"\xef\xbb\xbf") or b"coding" in _two_lines(body):
+            return False  # Python knows how to read it
+        asked.code = body.decode()
+    check_inputs(asked.inputs)
+    make_directory(asked.output_dir)
     return True
 
 
@@ -155,7 +161,7 @@ def _two_lines(body: bytes) -> bytes:
 
 def _is_number(text: str) -> bool:
     whole, _, part = text.partition(".")
-    return len(text) < 20 and whole.isdigit() and whole.isascii() and (part == "" or part.isdigit())
+    return len(text) < 20 and text.isascii() and whole.isdecimal() and (part == "" or part.isdecimal())
 
 
 def check_inputs(paths) -> None:  # type: ignore[no-untyped-def]

@@ -24,7 +24,7 @@ def make(directory: str, name: str) -> tuple[int, str]:
     The program chose the name. It is made of components below one directory, and no link that lies there is followed.
     Returns its descriptor and its path. Raises OSError.
     """
-    *above, last = [_local(part) for part in name.split("/")]
+    *above, last = [local(part) for part in name.split("/")]
     path = directory.rstrip("/") if directory not in ("", ".", "/") else directory.strip(".")
     fd = os.open(directory or ".", _DIRECTORY)
     try:
@@ -67,7 +67,7 @@ def _enter(name: str, fd: int) -> int:
     return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
 
 
-def _local(part: str) -> str:
+def local(part: str) -> str:
     """Without what a terminal, a shell or another program would take for something else than a result."""
     clean = harmless(part)
     return f"_{clean}" if clean.startswith((".", "-")) or not clean else clean

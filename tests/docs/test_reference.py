@@ -11,7 +11,7 @@ import click
 import pytest
 
 from belljar import errors
-from belljar.cli import main
+from belljar.commands import main
 from belljar.gateway.profiles import Profile
 from belljar.gateway.routes import routes
 from belljar.settings import Settings

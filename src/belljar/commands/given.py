@@ -33,6 +33,7 @@ PROFILE = click.option(
 REQUIRE = click.option(
     "--require", type=click.Choice(LEVELS), help="Do not start below this isolation level."
 )
+FORCE = click.option("--force", is_flag=True, help="Write over a file that is there.")
 
 
 def settings_of(**options: Any) -> Settings:

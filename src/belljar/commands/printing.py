@@ -58,16 +58,40 @@ def print_table(
                 head, justify="right" if head in right else "left", overflow="fold", header_style="bold"
             )
         for row in rows:
-            table.add_row(*(Text(harmless(cell)) for cell in row))
+            table.add_row(*(Text(_cell(cell)) for cell in row))
         console(sys.stdout).print(table)
         return
     if between:
         for row in (heads, *rows):
             click.echo(between.join(row))
         return
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in ([head.upper() for head in heads], *rows):
+    lines = [[head.upper() for head in heads], *([_cell(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for row in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(text: str) -> str:
+    """As one line: some of these are names that hostile code has chosen."""
+    return harmless(text).replace("\n", "\N{REPLACEMENT CHARACTER}").replace("\t", " ")
+
+
+def print_facts(facts: Sequence[tuple[str, str]]) -> None:
+    """Names, and what is to be said of each."""
+    width = max(len(name) for name, _ in facts) + 2
+    if not is_terminal(sys.stdout):
+        for name, words in facts:
+            click.echo(f"{name:<{width}}{_cell(words)}")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, words in facts:
+        table.add_row(name, Text(_cell(words)))
+    console(sys.stdout).print(table)
 
 
 def progress_of_bytes() -> Progress:

@@ -13,8 +13,11 @@ import anyio
 import click
 
 from belljar import quick, warm
+from belljar.commands.completion import RUNTIME
+from belljar.commands.given import settings_of
 from belljar.errors import InvalidRequest
 from belljar.wire.charts import LEAST_DPI, MOST_DPI, ChartFormat
+from belljar.settings import Settings
 from belljar.wire.execution import MIB
 
 CHART_FORMAT = click.Choice(get_args(ChartFormat))
@@ -52,7 +55,10 @@ CHART_DPI = click.FloatRange(LEAST_DPI, MOST_DPI)
     help="Memory for the program and all that it starts.",
 )
 @click.option(
-    "--runtime", metavar="NAME", help="What it runs in: one that `belljar runtime create` has made."
+    "--runtime",
+    metavar="NAME",
+    type=RUNTIME,
+    help="What it runs in: one that `belljar runtime create` has made.",
 )
 @click.option(
     "--stdin", "pass_stdin", is_flag=True, help="Give the program what this command reads on its stdin."
@@ -102,6 +108,10 @@ def run(
     asked.mode = {None: "", True: "always", False: "never"}[uses_server]
     if pass_stdin and source == "-":
         raise InvalidRequest("`-` reads the program from standard input, so --stdin has nothing left to read")
+    settings = settings_of(
+        timeout_seconds=asked.seconds,
+        memory_bytes=int(asked.memory_mib) * MIB if asked.memory_mib is not None else None,
+    )
     try:
         quick.check_inputs(asked.inputs)
         quick.make_directory(asked.output_dir)
@@ -122,19 +132,14 @@ def run(
     if words:
         click.echo(f"belljar: {words}", err=True)
     quick.read_standard_input(asked)
-    sys.exit(_alone(asked))
+    sys.exit(_alone(asked, settings))
 
 
-def _alone(asked: quick.Asked) -> int:
+def _alone(asked: quick.Asked, settings: Settings) -> int:
     """Run it in a keeper of one's own. Returns the exit code."""
     from belljar import link, printed  # their imports are not for a warm server to wait for
     from belljar.client import embedded
-    from belljar.commands.given import settings_of
 
-    settings = settings_of(
-        timeout_seconds=asked.seconds,
-        memory_bytes=int(asked.memory_mib) * MIB if asked.memory_mib is not None else None,
-    )
     charts = printed.charts_of(asked.formats, asked.dpi)
     program = link.Run(asked.code, settings.timeout_seconds, stdin=asked.stdin, is_last=True, charts=charts)
     printer = quick.Printer(asked)

@@ -14,6 +14,7 @@ import anyio
 import click
 
 from belljar import builds
+from belljar.commands.completion import RUNTIME
 from belljar.commands.given import SERVER_STATE, settings_of
 from belljar.commands.printing import AS_JSON, console, is_terminal, print_json, print_table, say
 from belljar.errors import BelljarError, InvalidRequest
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from belljar.settings import Settings
 
 T = TypeVar("T")
-_NAME = click.argument("name")
+_NEW_NAME = click.argument("name")
+_NAME = click.argument("name", type=RUNTIME)
 _REQUIREMENTS = click.option(
     "--requirements",
     "-r",
@@ -50,7 +52,7 @@ def runtime() -> None:
 
 
 @runtime.command()
-@_NAME
+@_NEW_NAME
 @_REQUIREMENTS
 @_PYTHON
 @_PRELOAD
@@ -168,7 +170,7 @@ def list_(state_dir: Path | None, as_json: bool) -> None:
 
 
 @runtime.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, type=RUNTIME)
 @SERVER_STATE
 @AS_JSON
 def check(names: tuple[str, ...], state_dir: Path | None, as_json: bool) -> None:

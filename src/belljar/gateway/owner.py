@@ -33,7 +33,7 @@ from belljar.gateway.placement import Session
 from belljar.imports import imported
 from belljar.inputs import checked_name
 from belljar.settings import Settings
-from belljar.wire.execution import MIB, LimitsRequest
+from belljar.wire.execution import MIB, ExecutionRequest, LimitsRequest
 from belljar.wire.ids import new_id
 
 log = structlog.get_logger("belljar.gateway")
@@ -186,7 +186,8 @@ class Programs:
                     with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WORD_SECONDS):
                         await speaker.say([(warm.FAILED, str(failure).encode("utf-8", "replace"))])
                 ms = round((time.perf_counter() - started) * 1000, 2)
-                log.info("run", ended=speaker.has_ended, error=failure and type(failure).__name__, ms=ms)
+                error = failure and type(failure).__name__
+                log.info("run", ran=activity.has_run_code, ended=speaker.has_ended, error=error, ms=ms)
 
     async def _run(self, speaker: _Speaker, activity: Activity) -> BelljarError | None:
         """Returns what kept the program from being run, or its end from being known."""
@@ -326,9 +327,13 @@ class _Call:
         form = printed.Form(warm.AS_JSON in words, warm.ON_TERMINAL in words)
         try:
             charts = printed.charts_of(self._formats, words.get(warm.DPI))
-            seconds = float(words.get(warm.SECONDS, settings.timeout_seconds))
+            given = words.get(warm.SECONDS)
+            asked = ExecutionRequest(code="", timeout_seconds=None if given is None else float(given))
+        except ValidationError as error:
+            raise from_validation(error) from error
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
+        seconds = asked.timeout_seconds or settings.timeout_seconds
         what = link.Run(
             words.get(warm.CODE, ""), seconds, stdin=words.get(warm.STDIN, ""), is_last=True, charts=charts
         )
