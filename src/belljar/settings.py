@@ -62,6 +62,12 @@ class Settings(BaseSettings):
     state_dir: Path = Field(default_factory=_default_state_dir)
     """All that is kept lies below this directory."""
 
+    # the command
+    warm: Literal["auto", "always", "never"] = "auto"
+    """Whether `belljar run` uses the server that is up for this user."""
+    pictures: Literal["auto", "kitty", "iterm", "sixel", "none"] = "auto"
+    """How the terminal shows pictures; `auto`: as it says itself."""
+
     # the server
     host: str = "127.0.0.1"
     port: int = Field(8421, ge=0, le=65535)

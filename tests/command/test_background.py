@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SMALL, Command
+from typed import SMALL, Command
 
 import belljar as package
 from belljar import warm as warm_server
@@ -53,21 +53,22 @@ def test_up_and_down(belljar: Command) -> None:
     assert set(modes) == {"api.sock", "runs.sock", "record", "lock", "log", "turn"}
     ended = belljar.json("down")
     assert ended == {"was_up": True, "pid": found["pid"]}
-    assert not Path(f"/proc/{found['pid']}").exists()
     assert belljar("status").returncode == 3
     assert "no server is up" in belljar("down").stderr
 
 
-def test_two_at_once_are_one(belljar: Command) -> None:
+def test_what_a_killed_server_leaves_is_no_server(belljar: Command) -> None:
     both = [belljar.start("up", "--json", **SMALL) for _ in range(2)]
     told = [json.loads(one.communicate(timeout=120)[0]) for one in both]
-    assert told[0]["pid"] == told[1]["pid"]
+    assert told[0]["pid"] == told[1]["pid"]  # two at once are one
     assert sorted(one["was_up"] for one in told) == [False, True]
-
-
-def test_what_a_killed_server_leaves_is_no_server(belljar: Command) -> None:
-    pid = up(belljar)["pid"]
-    os.kill(int(str(pid)), signal.SIGKILL)
+    running = belljar.start("run", "--timeout", "600", "-c", FOREVER)
+    assert running.stdout is not None
+    assert running.stdout.readline() == "begun\n"
+    os.kill(told[0]["pid"], signal.SIGKILL)
+    _, stderr = running.communicate(timeout=30)
+    assert running.returncode == 125
+    assert "the server has ended before the program has" in stderr
     while belljar("status").returncode == 0:
         time.sleep(0.05)
     assert "has ended without a word" in belljar("status").stderr
@@ -82,9 +83,8 @@ def test_what_a_killed_server_leaves_is_no_server(belljar: Command) -> None:
     assert belljar("run", "-c", "print(1)").stderr == ""
 
 
-def test_one_state_directory_has_one_server(belljar: Command) -> None:
-    up(belljar)
-    seen = belljar("serve", "--port", "0", **SMALL)
+def test_one_state_directory_has_one_server(warm: Command) -> None:
+    seen = warm("serve", "--port", "0", **SMALL)
     assert seen.returncode == 125
     assert "has the state directory" in seen.stderr
 
@@ -107,37 +107,40 @@ def test_a_server_in_front_is_found_and_not_ended(belljar: Command) -> None:
     assert serving.returncode == 0
 
 
-def test_settings_that_a_run_is_told_by(belljar: Command) -> None:
-    up(belljar)
-    seen = belljar("run", "-c", "print(1)", BELLJAR_TIMEOUT_SECONDS="7")
+def test_settings_that_a_run_is_told_by(warm: Command) -> None:
+    before = warm.log.count('"ran": true')
+    seen = warm("run", "-c", "print(1)", BELLJAR_TIMEOUT_SECONDS="7")
     assert (seen.returncode, seen.stdout) == (0, "1\n")
     assert "other settings (BELLJAR_TIMEOUT_SECONDS)" in seen.stderr
     assert "belljar down" in seen.stderr
-    assert '"ran": true' not in belljar.log
-    forced = belljar("run", "-c", "print(1)", BELLJAR_TIMEOUT_SECONDS="7", BELLJAR_WARM="always")
+    assert warm.log.count('"ran": true') == before
+    forced = warm("run", "-c", "print(1)", BELLJAR_TIMEOUT_SECONDS="7", BELLJAR_WARM="always")
     assert forced.returncode == 125
-    assert belljar("run", "-c", "print(1)", BELLJAR_TIMEOUT_SECONDS="7", BELLJAR_WARM="never").stderr == ""
-    assert belljar("run", "-c", "print(1)", BELLJAR_PROFILE="inline").stderr == ""
-    assert belljar.has_run(1)
-    other = belljar("up", "--upstream", "openai:http://127.0.0.1:9", **SMALL)
+    assert warm("run", "-c", "print(1)", BELLJAR_TIMEOUT_SECONDS="7", BELLJAR_WARM="never").stderr == ""
+    assert warm("run", "-c", "print(1)", BELLJAR_PROFILE="inline").stderr == ""
+    assert warm.has_run(before + 1)
+    other = warm("up", "--upstream", "openai:http://127.0.0.1:9", **SMALL)
     assert other.returncode == 125
     assert "other settings (upstream)" in other.stderr
-    limits = belljar("up", BELLJAR_MEMORY_BYTES=str(2**28), **SMALL)
+    limits = warm("up", BELLJAR_MEMORY_BYTES=str(2**28), **SMALL)
     assert "other settings (BELLJAR_MEMORY_BYTES)" in limits.stderr
 
 
-def test_another_version_is_told_and_not_used(belljar: Command) -> None:
-    up(belljar)
-    place = str(belljar.state / "server")
+def test_another_version_is_told_and_not_used(warm: Command) -> None:
+    before = warm.log.count('"ran": true')
+    place = str(warm.state / "server")
     record = warm_server.read_record(place)
     assert record is not None
     warm_server.write_record(place, record | {"version": "0.0.9"})
-    seen = belljar("run", "-c", "print(1)")
+    try:
+        seen = warm("run", "-c", "print(1)")
+        refused = warm("up", **SMALL)
+    finally:
+        warm_server.write_record(place, record)
     assert (seen.returncode, seen.stdout) == (0, "1\n")
     assert "version 0.0.9" in seen.stderr
     assert "belljar up" in seen.stderr
-    assert '"ran": true' not in belljar.log
-    refused = belljar("up", **SMALL)
+    assert warm.log.count('"ran": true') == before
     assert refused.returncode == 125
     assert "0.0.9" in refused.stderr
 
@@ -152,7 +155,7 @@ def test_a_server_that_does_not_come_up_says_why(belljar: Command) -> None:
     assert "BELLJAR_MEMORY_BYTES" in wrong.stderr
     model = belljar("up", "--upstream", "nonsense:x")
     assert model.returncode == 125
-    assert "nonsense" in model.stderr
+    assert "upstream: it has to be" in model.stderr
 
 
 def test_it_listens_on_a_port_where_it_is_told_to(belljar: Command) -> None:
@@ -169,19 +172,17 @@ def test_it_listens_on_a_port_where_it_is_told_to(belljar: Command) -> None:
 
 
 def test_it_ends_when_it_is_not_used(belljar: Command) -> None:
-    up(belljar, "--idle-minutes", "0.05")
-    assert belljar.json("status")["idle_minutes"] == 0.05
+    up(belljar, "--idle-minutes", "0.2")
+    assert belljar.json("status")["idle_minutes"] == 0.2
     until = time.monotonic() + 60
     while (seen := belljar("status")).returncode == 0 and time.monotonic() < until:
         time.sleep(0.2)
     assert (seen.returncode, "without a word" in seen.stderr) == (3, False)
 
 
-@pytest.mark.parametrize("long", [False, True])
-def test_down_while_a_program_runs(tmp_path: Path, long: bool) -> None:
-    """With a state directory too, whose path is longer than that of a socket may be."""
-    state = tmp_path / ("x" * 120) if long else tmp_path / "state"
-    belljar = Command(state, tmp_path)
+def test_down_while_a_program_runs(tmp_path: Path) -> None:
+    """In a state directory whose path is longer than that of a socket may be."""
+    belljar = Command(tmp_path / ("x" * 120), tmp_path)
     up(belljar)
     running = belljar.start("run", "--timeout", "600", "-c", FOREVER)
     assert running.stdout is not None
@@ -192,25 +193,13 @@ def test_down_while_a_program_runs(tmp_path: Path, long: bool) -> None:
     assert "shutting down" in stderr
 
 
-def test_a_server_that_dies_half_way(belljar: Command) -> None:
-    pid = up(belljar)["pid"]
-    running = belljar.start("run", "--timeout", "600", "-c", FOREVER)
-    assert running.stdout is not None
-    assert running.stdout.readline() == "begun\n"
-    os.kill(int(str(pid)), signal.SIGKILL)
-    _, stderr = running.communicate(timeout=30)
-    assert running.returncode == 125
-    assert "the server has ended before the program has" in stderr
-
-
-def test_a_server_that_hangs_is_told(belljar: Command) -> None:
-    pid = int(str(up(belljar)["pid"]))
+def test_a_server_that_hangs_is_told(warm: Command) -> None:
+    pid = warm.json("status")["pid"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        seen = belljar("run", "-c", "print(1)")
+        seen = warm("run", "-c", "print(1)")
         assert seen.returncode == 125
         assert "does not answer" in seen.stderr
-        assert "does not answer" in belljar("status").stdout
     finally:
         os.kill(pid, signal.SIGCONT)
 
@@ -284,17 +273,16 @@ def test_many_at_once(warm: Command) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user to be")
 @pytest.mark.parametrize("name", [warm_server.RUNS, warm_server.API])
-def test_nobody_else_is_served(belljar: Command, name: str) -> None:
+def test_nobody_else_is_served(warm: Command, name: str) -> None:
     """Not even where the directory has been opened to everybody."""
-    up(belljar)
-    place = belljar.state / "server"
+    place = warm.state / "server"
     for path in [*list(place.parents)[:-1], place, place / name]:
         path.chmod(0o777)
     code = (
         "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
         "s.settimeout(20)\ns.sendall(b'GET /health HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n')\nprint(s.recv(1000))"
     )
-    asked = [sys.executable, "-c", code, str(place / name)]
+    asked = ["/usr/bin/python3", "-c", code, str(place / name)]
     seen = subprocess.run(
         asked, user=65534, group=65534, extra_groups=[], capture_output=True, text=True, cwd="/"
     )

@@ -16,8 +16,8 @@ from belljar import quick, warm
 from belljar.commands.completion import RUNTIME
 from belljar.commands.given import settings_of
 from belljar.errors import InvalidRequest
-from belljar.wire.charts import LEAST_DPI, MOST_DPI, ChartFormat
 from belljar.settings import Settings
+from belljar.wire.charts import LEAST_DPI, MOST_DPI, ChartFormat
 from belljar.wire.execution import MIB
 
 CHART_FORMAT = click.Choice(get_args(ChartFormat))

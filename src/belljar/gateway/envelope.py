@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("belljar.gateway")
 
 _ACTIVITY = "belljar.activity"
-_LOOKS = frozenset({"GET /health", "GET /metrics"})
+_LOOKS = frozenset({"GET /health", "GET /metrics", "GET /v1/runtimes"})
 _HANG_UP_SECONDS = 0.1
 _DRAIN_FACTOR = 4
 _DRAIN_SECONDS = 10

@@ -113,6 +113,10 @@ class _Joined(asyncio.Transport):
         self._flush()
         self._transport.close()
 
+    def abort(self) -> None:
+        self._held = b""
+        self._transport.abort()
+
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
