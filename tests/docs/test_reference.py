@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-import click
 import pytest
 
 from belljar import errors
-from belljar.commands import main
 from belljar.gateway.profiles import Profile
 from belljar.gateway.routes import routes
 from belljar.settings import Settings
@@ -38,22 +35,6 @@ def test_the_defaults_are_those_of_the_code(name: str) -> None:
 def test_every_endpoint_is_described(route) -> None:  # type: ignore[no-untyped-def]
     for method in route.methods - {"HEAD"}:
         assert f"`{method} {route.path_format}`" in REFERENCE
-
-
-def commands() -> Iterator[tuple[str, click.Command]]:
-    for name, command in main.commands.items():
-        if isinstance(command, click.Group):
-            yield from ((f"{name} {below}", own) for below, own in command.commands.items())
-        else:
-            yield name, command
-
-
-@pytest.mark.parametrize(("name", "command"), list(commands()))
-def test_every_command_and_option_is_described(name: str, command: click.Command) -> None:
-    assert f"### `belljar {name}" in REFERENCE
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            assert all(f"`{option}" in REFERENCE for option in parameter.opts), parameter.opts
 
 
 @pytest.mark.parametrize("status", get_args(Status))

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     metavar="N",
     help="Programs under way at the same time [default: two for each processor].",
 )
-def batch(source: str, output: Path | None, at_once: int | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Its answers are JSON lines in any case.")
+def batch(source: str, output: Path | None, at_once: int | None, as_json: bool) -> None:
     """Run many programs: JSON lines in (FILE, or `-` for standard input), JSON lines out as they finish.
 
     Each line is a request of POST /v1/executions, with a `custom_id` if you like. Ends with exit code 1 when a line

@@ -63,6 +63,7 @@ def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 3600),
+    metavar="S",
     default=60,
     show_default=True,
     help="For each of the two questions.",
@@ -70,6 +71,7 @@ def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
 @click.option(
     "--max-tokens",
     type=click.IntRange(16, 100_000),
+    metavar="N",
     default=1024,
     show_default=True,
     help="Of an answer with the tool; models that think first may need more.",

@@ -9,6 +9,7 @@ import anyio
 import click
 
 from belljar.commands.given import MODELS, PROFILE, REQUIRE, SEARCH, UPSTREAM, settings_of
+from belljar.commands.printing import AS_JSON, print_json
 
 if TYPE_CHECKING:
     from belljar.gateway.upstream import nearby
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     "--state-dir", type=click.Path(file_okay=False, path_type=Path), help="Where all that is kept lies."
 )
 @REQUIRE
-def serve(**options: Any) -> None:
+@AS_JSON
+def serve(as_json: bool, **options: Any) -> None:
     """Serve the Messages API with code execution until SIGTERM or SIGINT.
 
     Every option is also a setting in the environment, BELLJAR_HOST and so on.
@@ -45,6 +47,17 @@ def serve(**options: Any) -> None:
         await serve_gateway(settings, on_ready=ready)
 
     def ready(url: str, asks_for_keys: bool) -> None:
+        if as_json:
+            found = [{"name": place.name, "url": place.url} for place in offers]
+            has_search = bool(settings.search)
+            told = {
+                "url": url,
+                "asks_for_keys": asks_for_keys,
+                "has_model": has_model,
+                "has_search": has_search,
+            }
+            print_json(told | {"models_here": found}, is_line=True)
+            return
         click.echo(f"Belljar listens on {url}")
         if not asks_for_keys:
             click.echo("There are no API keys: whoever reaches it may run code (belljar keys create).")
