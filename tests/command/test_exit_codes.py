@@ -19,7 +19,7 @@ FULL = "f = open('/tmp/a', 'wb', 0)\nfor _ in range(600): f.write(b'x' * 2**20)"
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143, ""),
         (SEGFAULT, 139, "belljar: "),
         ("x = []\nwhile True: x.append(b'x' * 10**6)", 137, "memory"),
-        (FULL, 1, "No space left"),
+        (FULL, 1, "disk space are used up"),
         ("import os\nos.write(1, b'')\nfor _ in range(200): print('x' * 10**6)", 1, "output limit"),
     ],
     ids=["done", "raised", "exited", "time", "signal", "crash", "memory", "disk", "output"],
