@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-sdk demo test fuzz bench soak test-as-user test-other-kernel check format lock clean
+.PHONY: help setup setup-otel setup-dev setup-sdk demo test fuzz bench soak test-as-user test-other-kernel check format reference lock clean
 export PYTHON
 
 help: ## this list
@@ -54,6 +54,10 @@ check: setup-dev ## lint, formatting, types and the arrows between the folders
 format: setup-dev ## bring the code into its form
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
+
+reference: setup-dev ## write what docs/reference.md and docs/command.md have from the code anew
+	.venv/bin/python scripts/make-reference
+	.venv/bin/python scripts/make-command-page
 
 lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade for the newest)
 	scripts/lock $(LOCK_ARGS)

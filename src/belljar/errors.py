@@ -127,6 +127,8 @@ class Unreachable(BelljarError):
 class UpstreamError(BelljarError):
     """The model server refused, could not be reached, or broke off."""
 
+    status = 502
+
     def __init__(
         self,
         message: str,

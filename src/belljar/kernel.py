@@ -91,6 +91,8 @@ MOUNT_ATTR_NODEV = 4
 
 STACK_SIGNAL = signal.SIGRTMIN + 16
 """To an interpreter of ours: write where you are. One that nothing else uses; programs that were exec'd end by it."""
+LARGEST_SIGNAL = signal.SIGRTMIN + 17
+"""The same: say what takes most of the memory."""
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4

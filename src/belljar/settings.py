@@ -55,121 +55,163 @@ def _default_runtime() -> Path:
 
 
 class Settings(BaseSettings):
-    """What the operator decides. Sizes are in bytes, times in seconds."""
+    """What the operator decides. Sizes are in bytes, times in seconds.
+
+    What stands under a field is Markdown, and its line in the reference (`make reference`).
+    """
 
     model_config = SettingsConfigDict(env_prefix="BELLJAR_", extra="ignore")
 
-    state_dir: Path = Field(default_factory=_default_state_dir)
-    """All that is kept lies below this directory."""
+    state_dir: Path = Field(
+        default_factory=_default_state_dir, json_schema_extra={"default": "the user's data directory"}
+    )
+    """All that is kept lies below it."""
 
     # the command
     warm: Literal["auto", "always", "never"] = "auto"
-    """Whether `belljar run` uses the server that is up for this user."""
+    """Whether `belljar run` uses the [server that is up](command.md#the-server-in-the-background) for this user:
+    `auto`, `always` (else it is an error) or `never`."""
     pictures: Literal["auto", "kitty", "iterm", "sixel", "none"] = "auto"
-    """How the terminal shows pictures; `auto`: as it says itself."""
+    """How the terminal [shows pictures](command.md#what-all-commands-have-in-common): `kitty`, `iterm`, `sixel`,
+    `none`, or `auto`: as it says itself."""
 
     # the server
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = Field(8421, ge=0, le=65535)
+    """Port to listen on; 0 for a free one."""
     upstream: str = "direct"
-    """`anthropic:URL`, `openai:URL`, `direct` (no model) or `scripted:FILE`."""
+    """The model: `anthropic:URL`, `openai:URL` ([chat completions](#chat-completions)), `direct` (none:
+    fenced Python in the last message is run), `scripted:FILE` (plays turns from a TOML file)."""
     upstream_api_key: str | None = Field(None, repr=False)
-    """Sent to the upstream; without it `ANTHROPIC_API_KEY` or `OPENAI_API_KEY`, by the upstream's kind, without that
-    the caller's own key is passed on."""
+    """Key for the upstream; without it `ANTHROPIC_API_KEY` or `OPENAI_API_KEY`, by its kind, without that the
+    caller's own is passed on, unless it is one of [ours](#api-keys)."""
     upstream_timeout_seconds: float = Field(600, gt=0)
+    """Longest silence of the upstream."""
     upstream_retries: int = Field(2, ge=0, le=10)
-    """How often a model server that is down or busy is asked again, as long as nothing of its answer has come."""
+    """How often a model server that cannot be reached, or answers 429, 502, 503 or 529, is asked again before
+    anything of its answer has come: after half a second, doubled each time, or after its `retry-after`, if
+    that is 30 seconds or less."""
     models: Path | None = None
-    """A TOML file that says which models there are, and at which upstreams; in place of `upstream`."""
+    """A [table of models](#models-by-name): a TOML file, in place of `BELLJAR_UPSTREAM`."""
     search: str = Field("", repr=False)
-    """`searxng:URL`, `brave`, `tavily` or `upstream`; without it web searches are `unavailable`."""
+    """Who [searches the web](#web-search): `searxng:URL`, `brave`, `tavily` (each also with `:URL`, for a
+    proxy), or `upstream`: the model server does so itself, for `anthropic` upstreams. Without it searches are
+    `unavailable`."""
     search_key: str | None = Field(None, repr=False)
-    """Of Brave or Tavily; without it `BRAVE_API_KEY` or `TAVILY_API_KEY`."""
+    """Key of Brave or Tavily; without it `BRAVE_API_KEY` or `TAVILY_API_KEY`."""
     search_timeout_seconds: float = Field(15, gt=0)
-    """For one search."""
+    """For the search engine to answer; then the search is `unavailable`."""
     search_citations: Literal["auto", "on", "off"] = "auto"
-    """Whether an `anthropic` upstream gets what was found as blocks that it cites; `auto`: if it is Anthropic's."""
+    """Whether an `anthropic` upstream is sent what was found as `search_result` blocks, which it cites: `on`,
+    `off` (as text with numbers), or `auto`: if its host is `anthropic.com`, for local servers of this API
+    refuse such blocks."""
     open: Literal["", "yes-anyone-may-run-code"] = ""
-    """Listen on other addresses than loopback although there are no API keys."""
+    """`yes-anyone-may-run-code` to listen on other addresses than loopback without [API keys](#api-keys)."""
     profile: Literal["auto", "anthropic", "inline"] = "auto"
+    """`anthropic`, `inline`, or `auto`: see [profiles](#profiles)."""
     max_body_bytes: int = Field(32 * MIB, gt=0)
+    """A larger request is refused with 413."""
     max_file_bytes: int = Field(500_000_000, gt=0)
-    """Of an uploaded file."""
+    """A larger upload is refused with 413."""
     tenant_stored_bytes: int = Field(100 * 1024 * MIB, gt=0)
     """All files of a tenant together, where its key does not say otherwise."""
     tenant_stored_files: int = Field(200_000, gt=0)
-    """The same by number: each small file costs the server's disk more than its bytes."""
+    """The same by their number, for small files cost the disk more than their bytes."""
     body_silence_seconds: float = Field(60, gt=0)
-    """Of a client, in the middle of what it sends."""
+    """Of a client in the middle of what it sends, an upload too; then it gets 408 and the connection ends."""
     max_turns: int = Field(64, gt=0)
     """Upstream calls in one request; past it the answer is `pause_turn`."""
     pause_seconds: float = Field(480, gt=0)
-    """A request that has taken so long gets `pause_turn` instead of another turn: clients give up after 600."""
+    """A request that has taken so long gets `pause_turn` instead of another turn: SDKs give up after 600."""
     tool_reply_seconds: float = Field(240, gt=0)
-    """For the caller to answer a tool that code has called; then the code gets a TimeoutError."""
+    """For the caller to answer a tool that code has called; then the code gets a `TimeoutError`."""
     result_tokens: int = Field(12_500, ge=100)
-    """Of one result, for the model; a longer one is cut in the middle, and lies whole in the container."""
+    """Of one result, as the model gets it (four bytes are taken for a token): a longer text is cut in the
+    middle, and lies whole in the container for code to read; clients get all of it. A
+    [table](#models-by-name) can say another number for a model."""
     container_idle_seconds: float = Field(3600, gt=0, le=30 * 24 * 3600)
-    """A container that is not used for so long is deleted with everything in it."""
+    """A container that is not used for so long is deleted with everything in it; up to 30 days, `2592000`."""
     container_sleep_seconds: float = Field(300, gt=0)
-    """One that is not used for so long is put away: its interpreter ends, its files are kept."""
+    """One that is not used for so long is [put away](#containers): its files are kept, its interpreter is
+    ended."""
     container_missing: Literal["refuse", "renew"] = "refuse"
-    """What becomes of a request that names a container that is not there: 404, or a new container."""
+    """What becomes of a request that names a container that is not there: `refuse` it with 404, or `renew`,
+    and it gets a new container, whose id is in the answer."""
     max_containers: int = Field(10_000, gt=0)
     """Containers, asleep or not; one more is refused with 429."""
     file_keep_seconds: float = Field(24 * 3600, gt=0)
-    """Files that runs made can be fetched for so long."""
+    """Files that runs made can be fetched for so long; uploads say themselves."""
     max_sessions: int = Field(64, gt=0)
-    """Live sessions at once; for a new one the container that idles longest is put away."""
+    """Live sessions at once; for another one the container that idles longest is put away."""
     queue_seconds: float = Field(30, gt=0, le=3600)
-    """How long a request waits for a place when every session is in use; then it is refused with 529."""
+    """How long a request waits for a place when every session is in use; then it gets 529. Tenants take
+    turns."""
     batch_silence_seconds: float = Field(15, gt=0)
-    """While nothing of a batch finishes, an empty line goes out so often: clients give up on a silent connection."""
+    """While nothing of a batch finishes, an empty line goes out so often, so that no client or proxy gives up
+    on it."""
     usage_keep_days: float = Field(400, gt=0)
-    """What requests have used is forgotten after so long."""
+    """What requests have used is forgotten after so many days; what a key with `--budget-period total` has
+    spent is added up from the rows that are there."""
     price_plan: str = ""
-    """`tutorial`, `container-hours`, or a TOML file: what requests cost. Without one nothing is priced."""
+    """`tutorial`, `container-hours`, or a TOML file: [what requests cost](#usage-prices-budgets); without one
+    nothing is priced, and budgets do not bind."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """At `info` each request has a line."""
+    """`debug`, `info`, `warning` or `error`; at `info` and below [each request has a line](#the-log)."""
     log_content: bool = False
-    """The log has prompts, code and results, clipped; without it never anything of them."""
+    """`true`: the log also has what users and models say, code and its results, [clipped](#the-log)."""
     otel_endpoint: str = Field("", repr=False)
-    """Where an OpenTelemetry collector takes OTLP over HTTP; with it requests leave spans (needs `belljar[otel]`)."""
+    """The URL of an OpenTelemetry collector that takes OTLP over HTTP, as `http://127.0.0.1:4318`, with or
+    without `/v1/traces`: requests leave [spans](#spans) there. It needs the extra `otel` (`make setup-otel`)."""
     max_queued: int = Field(1000, gt=0)
-    """Requests of one tenant that may wait at once; one more is refused with 429."""
+    """Requests of one tenant that may wait; one more gets 429."""
 
     # the jail
-    runtime: Path = Field(default_factory=_default_runtime)
-    """The Python environment of the runtime `default`: a directory with `bin/python`."""
+    runtime: Path = Field(
+        default_factory=_default_runtime,
+        json_schema_extra={"default": "`share/belljar/runtimes/data` in Belljar's environment"},
+    )
+    """The Python environment of the runtime `default`."""
     default_runtime: str = "default"
-    """What code runs in where nothing else says so: `default`, or a runtime made by `belljar runtime create`."""
+    """The runtime that code gets where neither its request nor a rule of its model names one: `default`, or
+    one [of your own](runtimes.md)."""
     runtime_idle_seconds: float = Field(600, gt=0)
-    """A runtime that was made so is held in memory from its first session until it had none for so long."""
-    preload: dict[str, tuple[str, ...]] = DATA_TIERS
-    """Modules that zygotes import ahead: a tier each, by name, which has those of the tiers before it as well."""
+    """A runtime of your own is held in memory until it had no session for so long."""
+    preload: dict[str, tuple[str, ...]] = Field(
+        DATA_TIERS, json_schema_extra={"default": "four tiers of the data libraries"}
+    )
+    """Modules of the runtime `default` that are imported ahead, as a JSON object of lists: a tier each, by
+    name, which has the modules of those before it as well. [Tiers](architecture.md#tiers)."""
     zygote_sessions: int = Field(10_000, gt=0)
-    """A zygote is replaced after so many: what is forked from one has the layout of its memory in common."""
+    """After so many sessions the zygotes are replaced."""
     zygote_seconds: float = Field(6 * 3600, gt=0)
-    """It is replaced at this age, too."""
+    """And at this age."""
     parked: int = Field(8, ge=0, le=1024)
-    """Sessions with the default limits that are made ahead, at most, so that a request finds one ready."""
+    """Sessions with the default limits that are made ahead, at most, in all tiers of a runtime together."""
     idle_memory_seconds: float = Field(60, ge=0)
-    """After so long without a run a session's memory is offered to the kernel, for its swap; 0 for never."""
+    """After so long without a run [its memory is offered](architecture.md#idle-sessions) to the kernel, for
+    its swap; 0 for never."""
     uid_base: int = Field(1_900_000_000, ge=65536, le=4_000_000_000)
-    """As root: the first of 65,536 host uids that belong to guests and to nobody else."""
+    """As root: the first of 65,536 uids of this machine that belong to guests."""
     require: Level = "limited"
-    """The lowest isolation level at which to start. `reduced` is for a machine without user namespaces: sessions
-    share its file tree and network under Landlock and seccomp alone, so it is for one tenant."""
+    """The lowest isolation level at which to start: `full`, `limited`, or `reduced` for a machine without
+    user namespaces ([what that means](security.md#three-levels))."""
 
     # defaults for one session and one run
     timeout_seconds: float = Field(30, gt=0, le=3600)
+    """For one run."""
     grace_seconds: float = Field(2, gt=0, le=60)
     """Between SIGINT at the time-out and the kill of the whole tree."""
     memory_bytes: int = Field(1024 * MIB, ge=64 * MIB)
+    """For all processes of a session, and the files that they wrote."""
     pids: int = Field(128, ge=8)
+    """Processes and threads of a session."""
     disk_bytes: int = Field(512 * MIB, ge=1 * MIB)
+    """The working directory, `/tmp` and `/dev/shm` together."""
     output_bytes: int = Field(1 * MIB, ge=1024)
+    """Of each of stdout and stderr of one run; head and tail are kept."""
     cpus: float = Field(1.0, ge=0.05)
+    """Processors that a session may keep busy."""
 
     def limits(self, asked: LimitsRequest | None = None) -> Limits:
         """The limits of a new session: the defaults, overridden by what was asked for.

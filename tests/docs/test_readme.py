@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pages import BELLJAR, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-SCRIPT = ROOT / "examples" / "scripted.toml"
-BELLJAR = Path(sys.executable).with_name("belljar")
-
-
-def _environment(**more: str) -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "BELLJAR_"))
-    }
-    return kept | {"NO_PROXY": "127.0.0.1"} | more
 
 
 def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    environment = _environment(BELLJAR_STATE_DIR=str(tmp_path_factory.mktemp("state")), BELLJAR_PRELOAD="{}")
-    command = [BELLJAR, "serve", "--port", "0", "--upstream", f"scripted:{SCRIPT}"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline().strip()
-        assert line.startswith("Belljar listens on "), line
-        yield line.removeprefix("Belljar listens on ")
-    finally:
-        watchdog.cancel()
-        process.terminate()
-        process.wait(30)
 
 
 def test_the_program_prints_what_it_says(url: str) -> None:
@@ -53,7 +24,7 @@ def test_the_program_prints_what_it_says(url: str) -> None:
     assert "http://127.0.0.1:8421" in program
     program = program.replace("http://127.0.0.1:8421", url)
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, env=_environment()
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, env=environment()
     )
     assert done.returncode == 0, done.stderr
     promised = re.search(r"# (Result: .*)", program)
@@ -74,7 +45,7 @@ def _commands() -> list[list[str]]:
 @pytest.mark.parametrize("command", _commands(), ids=" ".join)
 def test_the_commands_run(command: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
-        [BELLJAR, *command[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=_environment()
+        [BELLJAR, *command[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment()
     )
     assert done.returncode == 0, done.stderr
     if command[1] == "run":

@@ -83,6 +83,10 @@ _bad_charts = st.builds(
     lambda inode: Message("chart", {"inode": inode}),
     hostile.json_values.filter(lambda inode: type(inode) is not int or inode < 0),
 )
+_largest = st.builds(lambda body: Message("largest", {}, body), st.binary(max_size=20))
+_bad_largest = st.builds(
+    lambda more: Message("largest", {}, bytes(runs.MAX_LARGEST_BYTES + more)), st.integers(1, 9)
+)
 _ends = st.builds(lambda head, body: Message("finished", head, body), hostile.finished, hostile.descriptions)
 _own_end = st.builds(
     lambda head, body: Message("finished", {**head, "run": _RUN}, body),
@@ -122,6 +126,7 @@ Act = Says | Writes
 _acts: st.SearchStrategy[Act] = st.one_of(
     _good_displays.map(lambda message: Says(message, is_shown=True)),
     _started.map(Says),
+    _largest.map(lambda message: Says(message, is_shown=True)),
     _charts.map(lambda message: Says(message, is_shown=True)),
     _ends.map(Says),
     st.builds(lambda number: Says(Message("settle", {"number": number})), st.integers(0, 9)),
@@ -129,9 +134,9 @@ _acts: st.SearchStrategy[Act] = st.one_of(
         Writes, st.sampled_from(["stdout", "stderr"]), st.binary(max_size=600) | st.text().map(str.encode)
     ),
 )
-_last_acts: st.SearchStrategy[Act] = st.one_of(_own_end, _bad_displays, _bad_charts, _foreign, _broken).map(
-    Says
-)
+_last_acts: st.SearchStrategy[Act] = st.one_of(
+    _own_end, _bad_displays, _bad_charts, _bad_largest, _foreign, _broken
+).map(Says)
 
 
 @dataclass
@@ -140,6 +145,7 @@ class Expected:
 
     displays: list[Message] = field(default_factory=list)
     charts: dict[int, bytes] = field(default_factory=dict)
+    largest: str | None = None
     finished: Message | None = None
     text: dict[str, bytes] = field(default_factory=lambda: {"stdout": b"", "stderr": b""})
     has_started: bool = False
@@ -158,6 +164,8 @@ class Expected:
             return False
         elif act.is_shown and message.kind == "chart":
             self.charts[message.head["inode"]] = message.body
+        elif act.is_shown and message.kind == "largest":
+            self.largest = message.body.decode("utf-8", "replace")
         elif act.is_shown:
             names = [n for n in ("type", "parts", "metadata", "display_id") if n in message.head]
             self.displays.append(Message("display", _only(message.head, *names), message.body))
@@ -260,6 +268,7 @@ async def _compare(acts: list[Act]) -> None:
                 assert run.captures[name].total_bytes == len(data)
         assert [message for message in here.emitted if message.kind == "display"] == expected.displays
         assert run.charts == expected.charts
+        assert run.largest == expected.largest
         shown = "".join(
             m.body.decode() for m in here.emitted if m.kind == "stream" and m.head["name"] == "stdout"
         )

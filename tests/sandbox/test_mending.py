@@ -462,6 +462,53 @@ async def test_where_memory_was_used_up(
     assert await session.says("print('alive')") == "alive"
 
 
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("kept = []\nwhile True:\n    kept.append(b'x' * 10**7)\n", "kept (list"),
+        ("import numpy as np\nlarge = np.ones(80 * 10**6)\nmore = np.ones(10**8)\n", "large (ndarray, 610 MiB)"),
+        ("import numpy as np\nlarge = np.ones(80 * 10**6); more = np.ones(10**8)", "large (ndarray, 610 MiB)"),
+        ("def load():\n    rows = {}\n    for n in range(600): rows[n] = b'x' * 10**6\n    bytes(10**9).upper()\n"
+         "load()", "rows (dict, "),
+    ],
+    ids=["a list that grows", "arrays", "on one line", "in a function"],
+)  # fmt: skip
+async def test_what_took_most_where_memory_was_used_up(
+    session: Session, keeper: link.Keeper, code: str, name: str
+) -> None:
+    if not has_cgroups(keeper):
+        pytest.skip("without a cgroup the kernel refuses memory, and kills nobody")
+    result = await session.run(code, timeout=60)
+    assert result.outcome.status == "out_of_memory"
+    told = result.outputs[-1]
+    assert isinstance(told, results.Raised), result
+    assert told.hint is not None
+    assert name in told.hint
+    assert "`del` what is not needed" in told.hint
+
+
+async def test_who_is_asked_what_takes_most_is_followed_no_longer_than_needed(session: Session) -> None:
+    result = await session.run(
+        """
+        import sys, time
+        def debugger(*_): return None
+        def fill(n):
+            block = bytearray(n)
+            for at in range(0, n, 4096): block[at] = 1
+            time.sleep(0.2)
+            return block
+        one = fill(500 * 2**20)
+        print(sys.gettrace(), sys._getframe().f_trace, sys._getframe().f_trace_opcodes)
+        sys.settrace(debugger)
+        two = fill(200 * 2**20)
+        print(sys.gettrace() is debugger)
+        sys.settrace(None)
+        """,
+        timeout=60,
+    )
+    assert (result.outcome.status, result.stdout) == ("completed", "None None False\nTrue\n"), result
+
+
 async def test_a_run_that_comes_near_its_memory_does_not_notice(session: Session) -> None:
     result = await session.run(
         """

@@ -118,6 +118,10 @@ def test_out_of_memory_tells_where_it_was_that_near() -> None:
     assert seen.raised is not None
     assert seen.raised["traceback"] == ["a"]
     assert seen.raised["hint"].startswith("The session has ")
+    seen = decided(oom_kills=1, exit_status=-9, near=near, largest="The largest: \ud800" + "x" * 2000)
+    assert seen.raised is not None
+    assert "The largest: " in seen.raised["hint"]
+    assert len(seen.raised["hint"].encode()) < 1200
     for other in ({"exit_status": -9}, {"stop": "timed_out"}, {}):
         assert decided(near=near, **other).raised is None
 

@@ -59,6 +59,7 @@ class Operation:
     """One method of one path, as a client sees it."""
 
     summary: str
+    """In Markdown's plain words: also its line in the reference (`make reference`)."""
     answer: Content
     body: Content | None = None
     is_body_needed: bool = True
@@ -67,6 +68,8 @@ class Operation:
     """Of the answer, beside `request-id`."""
     errors: tuple[int, ...] = ()
     """Statuses beside 200 and 500, those of API keys, and beside 400 and 413 where there is a body."""
+    section: str = ""
+    """The heading in the reference that says more, where none has the operation's own name."""
 
 
 def _json(shape: Shape) -> Content:
@@ -217,6 +220,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             is_body_needed=False,
             parameters=(_RUNTIME,),
             errors=(404, 429, 503, 529),
+            section="Containers",
         ),
         "GET /v1/containers": Operation(
             "The containers of the tenant, the newest first",
@@ -231,13 +235,23 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             ),
             errors=(400,),
         ),
-        "GET /v1/containers/{id}": Operation("A container", _json(ContainerDocument), errors=(404,)),
-        "DELETE /v1/containers/{id}": Operation("End a container", _json(ContainerDeleted), errors=(404,)),
+        "GET /v1/containers/{id}": Operation(
+            "A container", _json(ContainerDocument), errors=(404,), section="Containers"
+        ),
+        "DELETE /v1/containers/{id}": Operation(
+            "End a container", _json(ContainerDeleted), errors=(404,), section="Containers"
+        ),
         "GET /v1/containers/{id}/files": Operation(
-            "What lies in a container's working directory", _json(ContainerFileList), errors=(404, *_PLACES)
+            "What lies in a container's working directory",
+            _json(ContainerFileList),
+            errors=(404, *_PLACES),
+            section="Files of a container",
         ),
         "GET /v1/containers/{id}/files/{path}": Operation(
-            "The bytes of a file there", {"*/*": _BYTES}, errors=(400, 404, *_PLACES)
+            "The bytes of a file there",
+            {"*/*": _BYTES},
+            errors=(400, 404, *_PLACES),
+            section="Files of a container",
         ),
         "PUT /v1/containers/{id}/files/{path}": Operation(
             "Write a file there",
@@ -245,9 +259,13 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             {"*/*": _BYTES},
             is_body_needed=False,
             errors=(404, *_PLACES),
+            section="Files of a container",
         ),
         "DELETE /v1/containers/{id}/files/{path}": Operation(
-            "Delete a file there", _json(ContainerFileDeleted), errors=(400, 404, *_PLACES)
+            "Delete a file there",
+            _json(ContainerFileDeleted),
+            errors=(400, 404, *_PLACES),
+            section="Files of a container",
         ),
         "POST /v1/containers/{id}/charts/{chart_id}": Operation(
             "A chart of an earlier run, drawn again",
@@ -255,6 +273,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             _json(DrawingRequest),
             is_body_needed=False,
             errors=(404, 409, 410, *_RUNS),
+            section="Charts",
         ),
         "GET /v1/runtimes": Operation("What code can run in", _json(RuntimeList)),
         "GET /v1/runtimes/{name}": Operation("A runtime", _json(RuntimeDocument), errors=(404, 503)),
@@ -294,10 +313,13 @@ def operations(max_sessions: int) -> dict[str, Operation]:
                 _query("group_by", {"enum": list(get_args(GroupBy))}, "What has a line; else each day."),
             ),
             errors=(400,),
+            section="Usage, prices, budgets",
         ),
-        "GET /health": Operation("How the server is", _json(Health)),
+        "GET /health": Operation(
+            "How the server is: isolation, runtimes, sessions, memory, upstream", _json(Health)
+        ),
         "GET /metrics": Operation("Numbers for Prometheus", {"text/plain": TEXT}),
-        "GET /openapi.json": Operation("This document", _json({"type": "object"})),
+        "GET /openapi.json": Operation("This API as an OpenAPI document", _json({"type": "object"})),
     }
 
 

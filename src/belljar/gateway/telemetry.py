@@ -57,7 +57,8 @@ class Telemetry:
         self._names: Mapping[Any, str] = {}
         requests = Histogram(
             "belljar_request_seconds",
-            "Requests, and how long each took to the end of its answer.",
+            "Requests, and how long each took to the end of its answer; `hung_up` where the client was gone "
+            "before one began.",
             ("route", "status"),
             buckets=_REQUEST_SECONDS,
             registry=self._registry,
@@ -66,7 +67,8 @@ class Telemetry:
         self._request_children: dict[tuple[object, int], Histogram] = {}
         executions = Histogram(
             "belljar_execution_seconds",
-            "Runs of code by the status of their outcome, and how long each ran.",
+            "Runs of code by the status of their outcome, and how long each ran, those that make pictures "
+            "smaller among them.",
             ("status",),
             buckets=_RUN_SECONDS,
             registry=self._registry,
@@ -74,7 +76,8 @@ class Telemetry:
         self._executions = {status: executions.labels(status) for status in get_args(Status)}
         laps = Histogram(
             "belljar_lap_seconds",
-            "Steps of a run and of making its session, by the process whose work each is.",
+            "Steps of a run, and of making its session, ahead or not: `session` until there was one, `fork` and "
+            "`guest` of making it, `first_result` from the code's start to its first output.",
             ("process", "lap"),
             buckets=_LAP_SECONDS,
             registry=self._registry,
@@ -82,7 +85,7 @@ class Telemetry:
         self._laps = [(name, f"parked.{name}", laps.labels(process, name)) for name, process in _LAPS.items()]
         sessions = Counter(
             "belljar_sessions_opened",
-            "Sessions that runs began with: parked ones, or forked while the request waited.",
+            "Sessions that runs began with: `parked`, or `forked` while the request waited.",
             ("made",),
             registry=self._registry,
         )
@@ -103,14 +106,14 @@ class Telemetry:
         self.batches = Gauge("belljar_batches", "Batches under way.", registry=self._registry)
         lines = Counter(
             "belljar_batch_lines",
-            "Lines of batches that were answered, by what the answer is.",
+            "Lines of batches that were answered, with an `execution` or an `error`.",
             ("answer",),
             registry=self._registry,
         )
         self.batch_executions, self.batch_errors = lines.labels("execution"), lines.labels("error")
         self._searches = Counter(
             "belljar_searches",
-            "Web searches by what they came to: pages, or an error code of the API.",
+            "Web searches by what they came to: `found`, or an error code of the API.",
             ("backend", "outcome"),
             registry=self._registry,
         )
@@ -139,7 +142,7 @@ class Telemetry:
         )
         tokens = Counter(
             "belljar_tokens",
-            "Tokens of messages, as the upstream counts them, or estimated.",
+            "Tokens of messages, as the upstream counts them, or estimated; `thinking` is part of `output`.",
             ("kind",),
             registry=self._registry,
         )
@@ -266,7 +269,7 @@ def _of_gateway(placement: Placement) -> Iterator[Metric]:
     for name, what, value in (
         ("belljar_sessions_live", "Containers whose session is live.", load.live),
         ("belljar_sessions_running", "Containers that a request is running code in.", load.running),
-        ("belljar_sessions_max", "BELLJAR_MAX_SESSIONS.", load.most),
+        ("belljar_sessions_max", "The most of them, `BELLJAR_MAX_SESSIONS`.", load.most),
         ("belljar_containers", "Containers, asleep or not.", load.containers),
         ("belljar_containers_asleep", "Containers without a session, whose files are kept.", load.asleep),
         ("belljar_queue_waiting", "Requests that wait for a place for a session.", load.waiting),
@@ -278,7 +281,7 @@ def _of_runtimes(state: link.State | None) -> Iterator[Metric]:
     built = state.runtimes if state is not None else {}
     states = GaugeMetricFamily(
         "belljar_runtime_state",
-        "1 for the state of a runtime that was built and is in memory, 0 for the others.",
+        "1 for the state of a runtime that was built, and is in memory or did not come up, 0 for the others.",
         labels=("runtime", "state"),
     )
     sessions = GaugeMetricFamily(
@@ -298,7 +301,7 @@ def _of_keeper(tiers: list[link.Tier], state: link.State | None) -> Iterator[Met
     )
     states = GaugeMetricFamily(
         "belljar_zygote_state",
-        "1 for the state that the zygote of a tier is in, 0 for the others.",
+        "1 for the state that the zygote of a tier of the default runtime is in, 0 for the others.",
         labels=("tier", "state"),
     )
     for tier in tiers:
@@ -308,13 +311,17 @@ def _of_keeper(tiers: list[link.Tier], state: link.State | None) -> Iterator[Met
     if state is None:
         return
     parked = GaugeMetricFamily(
-        "belljar_parked_sessions", "Sessions that wait ready for a request, by tier.", labels=("tier",)
+        "belljar_parked_sessions",
+        "Sessions of the default runtime that wait ready for a request.",
+        labels=("tier",),
     )
     for name, count in state.parked.items():
         parked.add_metric((name,), count)
     yield parked
     yield GaugeMetricFamily(
-        "belljar_keeper_sessions", "Sessions that take the machine's memory, parked ones too.", state.sessions
+        "belljar_keeper_sessions",
+        "All sessions that the keeper has: live, parked, being made and being ended.",
+        state.sessions,
     )
     yield GaugeMetricFamily(
         "belljar_zygote_generations",
@@ -330,7 +337,7 @@ def _of_keeper(tiers: list[link.Tier], state: link.State | None) -> Iterator[Met
             "Idle sessions whose memory was offered to the machine.",
             state.idle_offered,
         ),
-        ("belljar_idle_given_back_bytes", "What it took of it.", state.idle_given_back_bytes),
+        ("belljar_idle_given_back_bytes", "Bytes that the machine took of it.", state.idle_given_back_bytes),
         ("belljar_idle_failed", "Idle sessions whose memory could not be offered.", state.idle_failed),
     ):
         yield CounterMetricFamily(name, what, value)

@@ -17,7 +17,7 @@ import sys
 import traceback
 from collections import deque
 from time import perf_counter
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from belljar.frames import Message, encode
@@ -25,7 +25,7 @@ from belljar.guest import display, streams
 from belljar.guest.calls import Calls
 from belljar.guest.channel import Channel
 from belljar.guest.displays import Displays, clip
-from belljar.kernel import trim_heap
+from belljar.kernel import LARGEST_SIGNAL, trim_heap
 
 _MAX_SETTLES = 1000
 """Of a run: how often its stderr waits for its stdout. Past that the two are told as they are read."""
@@ -69,6 +69,8 @@ class Guest:
         self.count = 0
         self.displays = Displays(self)
         self._settles = 0
+        self._is_weighing = False
+        """The keeper may ask again before it has its answer."""
         self._values: deque[tuple[str, Any]] = deque()
         """Of last expressions, by the names that they have in the code's namespace."""
         self._shell: Any = None
@@ -89,6 +91,7 @@ class Guest:
     def become(self, temporary: str) -> None:
         """Be from now on what the code takes the interpreter for. Files without a name are made in `temporary`."""
         self._temporary, self.pid = temporary, os.getpid()
+        _set_handler(LARGEST_SIGNAL, self._tell_largest)
         sys.modules["__main__"] = self._main
         if "multiprocessing" in sys.modules:
             sys.modules["__mp_main__"] = self._main
@@ -160,6 +163,19 @@ class Guest:
     def _tell_of_file(self, inode: int, facts: bytes) -> None:
         if os.getpid() == self.pid:
             self._channel.send(Message("chart", {"inode": inode}, facts))
+
+    def _tell_largest(self, _: int, frame: FrameType | None) -> None:
+        if os.getpid() != self.pid or self._is_weighing:
+            return
+        self._is_weighing = True
+        try:
+            from belljar.guest import largest  # which those do without who have enough
+
+            largest.tell(frame, lambda said: self._channel.interject(Message("largest", {}, said.encode())))
+        except Exception:
+            return  # it has no memory left for this, say: the code is not to notice
+        finally:
+            self._is_weighing = False
 
     def flush(self) -> None:
         for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):

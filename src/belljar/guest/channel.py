@@ -29,6 +29,7 @@ class Channel:
         self._requests: deque[Message] = deque()
         self._reading = threading.Lock()
         self._speaking = threading.RLock()
+        self._is_sending = False
         self._speaker = 0
         """The thread that says something and waits until it was taken in, by its ident: one at a time."""
         self._later: list[tuple[str, dict[str, Any], bytes]] = []
@@ -42,8 +43,18 @@ class Channel:
         """Say something that nobody waits for."""
         data = memoryview(encode(message))
         with self._speaking:
+            self._is_sending = True
             while data:
                 data = data[os.write(self.fd, data) :]
+            self._is_sending = False
+
+    def interject(self, message: Message) -> None:
+        """Say something from a signal's handler: or nothing, where that came in the middle of another word."""
+        if not self._is_sending and self._speaking.acquire(blocking=False):
+            try:
+                self.send(message)
+            finally:
+                self._speaking.release()
 
     def tell(self, kind: str, head: dict[str, Any], body: bytes = b"") -> None:
         """Say something, and wait until the keeper has taken it in: what is printed next comes after, and it takes

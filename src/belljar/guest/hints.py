@@ -14,7 +14,6 @@ from belljar.guest import values
 
 _MAX_HINT = 1000
 _MAX_CHAIN = 8
-_NOTABLE_BYTES = 1024 * 1024
 
 
 def hint(error: BaseException, frame: FrameType | None) -> str | None:
@@ -100,29 +99,12 @@ def _is_of_network(error: BaseException) -> bool:
 # -- memory --------------------------------------------------------------------------------------------------
 
 
-def _of_memory(error: BaseException, frame: FrameType | None) -> str | None:
-    """The largest values that are held, in the functions that were under way and among the variables."""
-    found: dict[int, tuple[int, str, Any]] = {}
+def _of_memory(error: BaseException, frame: FrameType | None) -> str:
+    from belljar.guest import largest
+
+    frames = [frame] if frame is not None else []
     at = error.__traceback__
     while at is not None:
-        if "inside.zip" not in at.tb_frame.f_code.co_filename:
-            for name, value in values.variables(at.tb_frame).items():
-                _weigh(found, name, value)
+        frames.append(at.tb_frame)
         at = at.tb_next
-    for name, value in (frame.f_globals if frame is not None else {}).items():
-        _weigh(found, name, value)
-    largest = sorted(found.values(), key=lambda item: -item[0])[:5]
-    if not largest:
-        return "No single variable is large. Work in pieces, or with smaller types."
-    said = [
-        f"{name} ({values.name_of(type(value))}, {size / 2**20:,.0f} MiB)" for size, name, value in largest
-    ]
-    return f"The largest variables: {', '.join(said)}. `del` what is not needed, work in pieces, or with smaller types."
-
-
-def _weigh(found: dict[int, tuple[int, str, Any]], name: str, value: Any) -> None:
-    if name.startswith("__"):
-        return
-    size = values.bytes_of(value)
-    if size >= _NOTABLE_BYTES:
-        found.setdefault(id(value), (size, name, value))
+    return largest.told(frames) or "No single variable is large. Work in pieces, or with smaller types."

@@ -29,7 +29,7 @@ from belljar.frames import Decoder, Message, ProtocolError, encode
 from belljar.keeper import outside, stuck
 from belljar.keeper.runs import Budget, Run
 from belljar.keeper.waiting import Flag
-from belljar.kernel import STACK_SIGNAL
+from belljar.kernel import LARGEST_SIGNAL, STACK_SIGNAL
 
 MAX_DISPLAY_BYTES = 16 * 1024 * 1024
 """Of one display, and so of what the keeper holds of it."""
@@ -154,6 +154,12 @@ class Guest:
         """Let it go on, where `stop_alone` has stopped it."""
         with contextlib.suppress(OSError):  # it has ended: its run will say so
             signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+
+    def ask_for_largest(self) -> None:
+        """Have its interpreter say, between two of its steps, what takes most of its memory."""
+        if outside.hears(self.pid, LARGEST_SIGNAL):
+            with contextlib.suppress(OSError):  # it has ended
+                signal.pidfd_send_signal(self._pidfd, LARGEST_SIGNAL)
 
     async def stack(self) -> str:
         """Where its interpreter is at the moment, in its own words; nothing where it does not say so soon."""
@@ -337,6 +343,9 @@ class Guest:
             elif message.kind == "chart":
                 run.budget.count()
                 run.chart(message)
+            elif message.kind == "largest":
+                run.budget.count()
+                run.hear_of_largest(message)
             elif message.kind == "finished":
                 self._hear_of_end(run, message)
             else:

@@ -45,6 +45,8 @@ class Ending:
     """Where the code was that did not heed the interrupt, as an exception is told. In the guest's own words, too."""
     near: dict[str, Any] | None = None
     """Where it was when memory was nearly used up."""
+    largest: str | None = None
+    """What took most of the memory before, in the guest's own words as well."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ def _decide(ending: Ending, values: dict[str, float]) -> Decided:
     raised = _raised(ending.finished) or (ending.near if stop == "out_of_memory" else ending.stuck)
     if raised is not None and raised["ename"].endswith("MemoryError"):
         has = _said("The session has {value} of memory{peak}.", _limit("memory_bytes", values, ending))
-        raised["hint"] = f"{has} {raised.get('hint') or _LESS}"
+        hint = raised.get("hint") or (ending.largest and _plain(ending.largest)[:_MAX_HELP])
+        raised = {**raised, "hint": f"{has} {hint or _LESS}"}
     if stop is not None:
         status, name, said, code = _STOPS[stop]
         limit = _limit(name, values, ending) if name else None

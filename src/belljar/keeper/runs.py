@@ -33,10 +33,12 @@ MAX_ASK_BYTES = 1024 * 1024
 _ASK_DEPTH = 64
 MAX_CALL_BYTES = 8 * 1024 * 1024
 """Of what a call says of itself when it is over: a file that was viewed."""
-_NEAR = 0.75
-"""The share of its memory from which on a run is asked where it is,"""
-_NEARER = 0.06
-"""and how much more it has taken when it is asked again."""
+_NEAR, _NEARER = 0.75, 0.06
+"""The share of its memory from which on a run is asked where it is, and how much more it has when it is asked again."""
+_MUCH, _MORE = 0.25, 0.12
+"""The same of what takes most of it: earlier, since it answers between two steps only, and the last may take all."""
+MAX_LARGEST_BYTES = 4000
+"""Of what it says of that."""
 MAX_CHARTS = 1000
 """Whose facts come with files, in one run."""
 MAX_CHARTS_BYTES = 1024 * 1024
@@ -135,17 +137,26 @@ class Run:
         self._text_bytes = 0
         self.displays_left_out = 0
         self.peak_bytes = 0
-        self._near_bytes = 0
+        self.largest: str | None = None
+        """What the guest says takes most of its memory."""
+        self._asked_bytes: dict[float, int] = {}
         self.peak_pids = 0
         self.peak_locks = 0
         self.first_result_at: float | None = None
         """On the clock of time.perf_counter: when the run first gave something back."""
 
+    def has_much(self, used_bytes: int, limit_bytes: int) -> bool:
+        """Whether it is time to ask what takes most of its memory: again, where it has taken more meanwhile."""
+        return self._is_time(_MUCH, _MORE, used_bytes, limit_bytes)
+
     def comes_near(self, used_bytes: int, limit_bytes: int) -> bool:
         """Whether its memory is nearly used up, and more so than when this was said last."""
-        if used_bytes < max(_NEAR * limit_bytes, self._near_bytes + _NEARER * limit_bytes):
+        return self._is_time(_NEAR, _NEARER, used_bytes, limit_bytes)
+
+    def _is_time(self, first: float, step: float, used_bytes: int, limit_bytes: int) -> bool:
+        if used_bytes < max(first * limit_bytes, self._asked_bytes.get(first, 0) + step * limit_bytes):
             return False
-        self._near_bytes = used_bytes
+        self._asked_bytes[first] = used_bytes
         return True
 
     def ask_to_stop(self, reason: str) -> None:
@@ -224,6 +235,12 @@ class Run:
         is_within = self._chart_bytes <= MAX_CHARTS_BYTES and len(self.charts) < MAX_CHARTS
         if is_within and len(message.body) <= MOST_BYTES:
             self.charts[inode] = message.body
+
+    def hear_of_largest(self, message: Message) -> None:
+        """What the guest says takes most of its memory. Raises ProtocolError where it says too much."""
+        if len(message.body) > MAX_LARGEST_BYTES:
+            raise ProtocolError("too much of what takes most of the memory")
+        self.largest = message.body.decode("utf-8", "replace")
 
     def chart_in(self, inode: int) -> str | None:
         """The guest's word on the chart in a file, which is for the owner to judge. Of several names of one file the

@@ -318,7 +318,7 @@ class Session:
             has_namespaces=self.site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
-            ask_place=guest.stack if request["code"] is not None else None,
+            guest=guest if request["code"] is not None else None,
         )
         # Most runs are over before it is time for the first look.
         watcher = asyncio.get_running_loop().call_later(
@@ -380,6 +380,7 @@ class Session:
             },
             stuck=run.stuck,
             near=stuck.described(guest.place(), request["code"] or "", "MemoryError"),
+            largest=run.largest,
         )
         self._pids_refused = refused
         if not killed and guest.exited.is_set():

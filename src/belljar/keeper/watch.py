@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import anyio.to_thread
@@ -14,6 +14,7 @@ from belljar.errors import SessionLost
 from belljar.keeper import outside
 from belljar.keeper.boxes import Box
 from belljar.keeper.cgroups import Cgroup
+from belljar.keeper.guests import Guest
 from belljar.keeper.runs import Run
 from belljar.keeper.workspace import Workspace
 from belljar.wire.execution import MIB, Limits
@@ -65,8 +66,8 @@ class Watched:
     zygote_pid: int
     """It shares memory with its guests, which is not theirs: where no cgroup counts, its own share tells how much."""
     locks: Locks
-    ask_place: Callable[[], Awaitable[object]] | None
-    """Have the code's interpreter say where it is: None where it runs no code."""
+    guest: Guest | None
+    """The code's interpreter, to be asked as memory becomes short: None where it runs no code."""
 
     def processes(self) -> list[int]:
         return list(self.box.processes(self.guest_pid))
@@ -96,11 +97,13 @@ async def _look(run: Run, watched: Watched) -> float:
     if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
         run.exceeded("file_locks")
     share = await look_at_memory(run, watched)
-    if watched.cgroup is not None and watched.ask_place is not None:
-        near = run.comes_near(watched.cgroup.memory_bytes(), watched.limits.memory_bytes)
-        if near and not run.done.is_set():
-            # The kernel kills at the limit, and who is killed cannot say any more where it was.
-            await watched.ask_place()
+    if watched.cgroup is not None and watched.guest is not None and not run.done.is_set():
+        # The kernel kills at the limit, and who is killed cannot say any more where it was, and what it had.
+        used, most = watched.cgroup.memory_bytes(), watched.limits.memory_bytes
+        if run.has_much(used, most):
+            watched.guest.ask_for_largest()
+        if run.comes_near(used, most):
+            await watched.guest.stack()
     if not watched.has_namespaces:
         await _look_at_disk(run, watched)
     return share
