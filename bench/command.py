@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/command.py
 
-A server of its own is brought up, and the ways take turns, so that a busy machine slows all alike: read the ratios. Each
-is a whole process, from its start to its end.
+A server of its own is brought up, and the ways take turns, so that a busy machine slows all alike: read the ratios.
+Each is a whole process, from its start to its end.
 """
 
 from __future__ import annotations
