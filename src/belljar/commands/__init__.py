@@ -14,6 +14,7 @@ from belljar.errors import BelljarError
 
 _COMMANDS = {
     "run": "Run a Python program in the jail.",
+    "chat": "Talk to a model that can run code.",
     "serve": "Serve the Messages API with code execution.",
     "up": "Keep a server warm in the background.",
     "down": "End the server in the background.",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
@@ -18,11 +17,11 @@ from belljar.commands.asking import ask, asking, checked, of_server, pages
 from belljar.commands.completion import CONTAINER
 from belljar.commands.given import FORCE
 from belljar.commands.printing import AS_JSON, print_json, print_table, progress_of_bytes, say, size
+from belljar.commands.sending import Sent, opened
 from belljar.commands.writing import writing
 
 if TYPE_CHECKING:
     import httpx2
-    from rich.progress import Progress
 
 _PIECE_BYTES = 256 * 1024
 _PAGE = 1000
@@ -99,13 +98,15 @@ def put(
         raise Failure("two of the files have one name; put them one by one, with --as")
     made: list[Any] = []
     with ExitStack() as stack:
-        sources = [_opened(stack, path) for path in paths]
+        sources = [
+            sys.stdin.buffer if path == "-" else stack.enter_context(opened(Path(path))) for path in paths
+        ]
         client = stack.enter_context(asking(url, api_key))
         if container is not None and not force:
             _check_free(client, container, names)
         progress = stack.enter_context(progress_of_bytes())
         for source, there in zip(sources, names, strict=True):
-            sent = _Sent(source, there, progress)
+            sent = Sent(source, there, progress)
             if container is None:
                 made.append(ask(client, "POST", "/v1/files", files={"file": (there, sent)}))
             else:
@@ -203,39 +204,8 @@ def _file(container: str, path: str) -> str:
     return f"{_files(container)}/{quote(os.fsencode(path)).replace('.', '%2E')}"
 
 
-def _opened(stack: ExitStack, path: str) -> IO[bytes]:
-    if path == "-":
-        return sys.stdin.buffer
-    try:
-        return stack.enter_context(open(path, "rb"))
-    except OSError as error:
-        raise Failure(f"{path} cannot be read: {error.strerror}") from error
-
-
 def _check_free(client: httpx2.Client, container: str, names: list[str]) -> None:
     """Raises Failure where one of these files is there already."""
     there = {one["path"] for one in ask(client, "GET", _files(container))["data"]}
     if taken := [name for name in names if name in there]:
         raise Failure(f"{', '.join(taken)}: the container has such a file already; --force writes over it")
-
-
-class _Sent:
-    """A file on its way, whose progress is shown."""
-
-    def __init__(self, source: IO[bytes], name: str, progress: Progress) -> None:
-        self._source = source
-        self._progress = progress
-        try:
-            total = os.fstat(source.fileno()).st_size or None
-        except OSError:
-            total = None
-        self._task = progress.add_task(name, total=total)
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._source.read(size)
-        self._progress.advance(self._task, len(piece))
-        return piece
-
-    def pieces(self) -> Iterator[bytes]:
-        while piece := self.read(_PIECE_BYTES):
-            yield piece

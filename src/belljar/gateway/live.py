@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import anyio
 
-from belljar import document, results
+from belljar import results
 from belljar.errors import BelljarError
 from belljar.gateway import executions
 from belljar.gateway.envelope import Activity
+from belljar.gateway.hearing import shown
 from belljar.gateway.loop import Parts
 from belljar.gateway.sse import Emit, Event
 from belljar.wire.execution import Execution, ExecutionRequest, json_of
@@ -102,11 +102,3 @@ async def answer(
     if failure is not None:
         raise failure
     await emit({"type": "finished", "execution": json_of(done[0])})
-
-
-def shown(event: results.Event) -> Event:
-    """An event as the client gets it: an output as the document has it, or a word that what was shown is taken back."""
-    if isinstance(event, results.Clear):
-        return {"type": "clear_output", "wait": event.wait}
-    output: dict[str, Any] = json_of(document.output_of(event))
-    return output

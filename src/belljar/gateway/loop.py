@@ -21,6 +21,7 @@ from belljar.gateway import attachments, history, profiles, running, sources, to
 from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import TenantFiles
+from belljar.gateway.hearing import Hearing
 from belljar.gateway.offered import Offered
 from belljar.gateway.pictures import Pictures, shown_in
 from belljar.gateway.profiles import Profile
@@ -90,6 +91,8 @@ class Asked:
     activity: Activity
     runtime: str = DEFAULT
     """What code runs in: that of the container which the request names, else of the one that it gets."""
+    is_live: bool = False
+    """The client is told what code prints while it runs."""
 
 
 class ContainerNeeded(errors.InvalidRequest):
@@ -106,6 +109,7 @@ class _Answer:
     started_at: float
     traits: Traits
     running: Running = field(init=False)
+    hearing: Hearing | None = None
     next_index: int = 0
     turns: int = 0
     unreadable: int = 0
@@ -188,14 +192,24 @@ async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
 
 def _answer(parts: Parts, asked: Asked, emit: Emit) -> _Answer:
     """An answer that has not begun. Raises NotFound for a model that there is not: before any code runs for it."""
-    return _Answer(parts, asked, emit, anyio.current_time(), parts.upstream.traits(asked.request.model))
+    traits = parts.upstream.traits(asked.request.model)
+    hearing = Hearing(emit) if asked.is_live else None
+    return _Answer(parts, asked, emit, anyio.current_time(), traits, hearing=hearing)
 
 
 def _running(now: _Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
     parts, offered = now.parts, now.asked.offered
     searches = Searches(parts.search, offered.search, parts.telemetry) if offered.search is not None else None
     return Running(
-        parts, offered, now.asked.activity, stack, is_told, searches, now.most_tokens, now.asked.runtime
+        parts,
+        offered,
+        now.asked.activity,
+        stack,
+        is_told,
+        searches,
+        now.most_tokens,
+        now.asked.runtime,
+        now.hearing,
     )
 
 
@@ -400,11 +414,30 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
 
     None where code waits for the caller's tools: then the answer is finished.
     """
+    if now.hearing is None:
+        return await _run_all(now, uses, replies)
+    results: list[dict[str, Any]] | None = None
+    failure: errors.BelljarError | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(now.hearing.pass_on)
+        try:
+            results = await _run_all(now, uses, replies)
+        except errors.BelljarError as error:
+            failure = error  # as it is, and not as a group of one
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return results
+
+
+async def _run_all(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict[str, Any]] | None:
     now.has_called_tool |= bool(uses)
     said = []
     is_readable = False
     async with aclosing(now.running.run(uses, replies)) as outcomes:  # type: ignore[type-var]
         async for use, outcome in outcomes:
+            if now.hearing is not None:
+                await now.hearing.catch_up()
             if isinstance(outcome, Waiting):
                 await _ask(now, use, outcome)
                 return None

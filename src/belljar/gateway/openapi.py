@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
-from belljar.gateway import form, listing, models, profiles, runtimes, tokens, totals
+from belljar.gateway import form, hearing, listing, models, profiles, runtimes, tokens, totals
 from belljar.gateway.access import OPEN_PATHS
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
@@ -122,6 +122,11 @@ _PROFILE = _header(
     "The shape of results; else it is chosen by the request.",
 )
 _RUNTIME = _header(runtimes.HEADER, TEXT, "The runtime that code is to run in.")
+_LIVE = _header(
+    hearing.HEADER,
+    {"enum": [hearing.OUTPUT]},
+    "In a stream, also what code prints while it runs: `code_output`.",
+)
 _KEYS: Schema = {
     "x-api-key": {
         "type": "apiKey",
@@ -153,7 +158,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             "A message of the model, with the code that it wants run, run",
             {"application/json": named("MessageAnswer"), "text/event-stream": named("MessageEvents")},
             _json(named("MessageRequest")),
-            parameters=(_BETAS, _PROFILE, _RUNTIME),
+            parameters=(_BETAS, _PROFILE, _RUNTIME, _LIVE),
             headers=(profiles.HEADER, runtimes.HEADER, "belljar-isolation"),
             errors=(401, 403, 404, *sorted({*_RUNS, *_ASKS})),
         ),

@@ -26,6 +26,7 @@ from belljar.gateway import (
     charts,
     containers,
     executions,
+    hearing,
     listing,
     live,
     loop,
@@ -122,7 +123,8 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
         profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
     )
     activity = activity_of(request.scope)
-    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity, runtime)
+    is_live = hearing.is_asked(request.headers.get(hearing.HEADER)) and bool(asked_for.stream)
+    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity, runtime, is_live)
 
 
 async def count_tokens(request: Request) -> Response:

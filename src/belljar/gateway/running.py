@@ -20,6 +20,7 @@ from belljar.gateway import tokens
 from belljar.gateway.attachments import Attachment, Upload, digest_of
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import Files
+from belljar.gateway.hearing import Hearing
 from belljar.gateway.history import Block
 from belljar.gateway.kept import run_calls, run_code
 from belljar.gateway.offered import Offered
@@ -102,10 +103,12 @@ class Running:
         searches: Searches | None,
         most_tokens: int,
         runtime: str,
+        hearing: Hearing | None = None,
     ) -> None:
         self._parts = parts
         self._runtime = runtime
         """Of a container that is to be made."""
+        self._hearing = hearing
         self._activity = activity
         self._stack = stack
         self._client = activity.client
@@ -290,7 +293,13 @@ class Running:
         async def execute(session: Session, on_asks: Callable[[results.Asks], None] | None = None) -> Outcome:
             with self._client.execution():
                 await self._begin(session)
-                running = run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
+                # Code that waits for the caller's tools outlives this request, and whoever listens to it.
+                on_event = None
+                if self._hearing is not None and not tools:
+                    on_event = self._hearing.of(use.client_id)
+                running = run_code(
+                    session, what, self._files, keep_figures=True, on_event=on_event, on_asks=on_asks
+                )
                 ran = await self._traced([use], running)
                 return replace(ran, note=session.restored)
 
