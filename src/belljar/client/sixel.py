@@ -70,7 +70,7 @@ def _rows(png: bytes) -> tuple[int, int, Iterator[list[Colour]]]:
     if len(whole) != (stride + 1) * height:
         raise ValueError("cut off")
     lines = _unfiltered(whole, stride, height, samples)
-    palette = chunks.get(b"PLTE", b"")
+    palette = _palette(chunks.get(b"PLTE", b""), chunks.get(b"tRNS", b""))
     return width, height, (_colours(line, head[9], palette) for line in lines)
 
 
@@ -110,20 +110,30 @@ def _line(how: int, line: bytes, above: bytes, samples: int) -> bytes:
     return bytes(out)
 
 
-def _colours(line: bytes, kind: int, palette: bytes) -> list[Colour]:
+def _palette(colours: bytes, alphas: bytes) -> list[Colour]:
+    """The colours of a palette, on white where they are transparent."""
+    found = []
+    for number in range(len(colours) // 3):
+        alpha = alphas[number] if number < len(alphas) else 255
+        red, green, blue = (_on_white(value, alpha) for value in colours[number * 3 : number * 3 + 3])
+        found.append((red, green, blue))
+    return found
+
+
+def _on_white(value: int, alpha: int) -> int:
+    return (value * alpha + 255 * (255 - alpha) + 127) // 255
+
+
+def _colours(line: bytes, kind: int, palette: list[Colour]) -> list[Colour]:
     if kind == 3:
-        colours = [(palette[at], palette[at + 1], palette[at + 2]) for at in range(0, len(palette) - 2, 3)]
-        return [colours[index] for index in line]
+        return [palette[index] for index in line]
     step = _SAMPLES[kind]
     lanes = [line[at::step] for at in range(step)]
     if kind in (4, 6):
         *lanes, alpha = lanes
         if alpha.count(255) != len(alpha):
             lanes = [
-                bytes(
-                    [(value * a + 255 * (255 - a) + 127) // 255 for value, a in zip(lane, alpha, strict=True)]
-                )
-                for lane in lanes
+                bytes([_on_white(value, a) for value, a in zip(lane, alpha, strict=True)]) for lane in lanes
             ]
     red, green, blue = lanes if len(lanes) == 3 else lanes * 3
     return list(zip(red, green, blue, strict=True))

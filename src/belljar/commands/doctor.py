@@ -13,7 +13,7 @@ from belljar.client import shell_tools, trial
 from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
 from belljar.commands.given import REQUIRE, settings_of
-from belljar.commands.printing import AS_JSON, print_json
+from belljar.commands.printing import AS_JSON, coloured, print_json
 from belljar.wire.execution import Layer, Level, json_of
 
 
@@ -85,10 +85,11 @@ def _print_layers(layers: list[Layer]) -> None:
     held = [layer for layer in layers if layer.state == "held"]
     fixes: dict[str, list[str]] = {}
     for layer in held:
-        click.echo(f"  held      {layer.name:<18}{layer.detail}")
+        click.echo(f"  {coloured('held     ', 'green')} {layer.name:<18}{layer.detail}")
     for layer in layers:
         if layer.state != "held":
-            click.echo(f"  {layer.state:<9} {layer.name:<18}{layer.detail}")
+            state = coloured(f"{layer.state:<9}", "yellow" if layer.state == "weaker" else "red")
+            click.echo(f"  {state} {layer.name:<18}{layer.detail}")
             fixes.setdefault(layer.fix, []).append(layer.name)
     for fix, names in fixes.items():
         click.echo(f"  to mend   {', '.join(names)}: {fix}")

@@ -46,20 +46,17 @@ def console(stream: IO[str]) -> Console:
 def print_table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), between: str = ""
 ) -> None:
-    """A table on a terminal, else columns; with `between` between them where they are for a program."""
+    """A table on a terminal, or, where that is too narrow for it, a few lines for each row; else columns, with
+    `between` between them where they are for a program."""
     if is_terminal(sys.stdout):
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        for head in heads:
-            table.add_column(
-                head, justify="right" if head in right else "left", overflow="fold", header_style="bold"
-            )
-        for row in rows:
-            table.add_row(*(Text(_cell(cell)) for cell in row))
-        console(sys.stdout).print(table)
+        cells = [[_cell(cell) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+        if sum(widths) + 3 * (len(heads) - 1) > console(sys.stdout).width:
+            for one in cells:
+                print_facts(list(zip(heads, one, strict=True)))
+                click.echo()
+            return
+        _print_table(heads, cells, right)
         return
     if between:
         for row in (heads, *rows):
@@ -69,6 +66,26 @@ def print_table(
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for row in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for head in heads:
+        table.add_column(head, justify="right" if head in right else "left", header_style="bold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console(sys.stdout).print(table)
+
+
+def coloured(text: str, colour: str) -> str:
+    """`text` in a colour, where standard output is a terminal that has some and shall."""
+    return (
+        click.style(text, fg=colour) if is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") else text
+    )
 
 
 def _cell(text: str) -> str:
