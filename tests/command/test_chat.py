@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import re
-import select
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
-from typed import BELLJAR, SMALL, Command
+from typed import SMALL, Command, Terminal
 
 from belljar.commands.talking import shown
 from belljar.commands.talking.typed import code_in
@@ -92,57 +86,6 @@ def belljar(talking: Path, tmp_path: Path) -> Command:
     return Command(talking, tmp_path)
 
 
-class Terminal:
-    """A person at a terminal."""
-
-    def __init__(self, belljar: Command, *arguments: str, columns: int = 80, **more: str) -> None:
-        import fcntl
-        import struct
-        import termios
-
-        ours, theirs = os.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
-        self.process = subprocess.Popen(
-            [str(BELLJAR), "chat", *arguments],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            cwd=belljar.cwd,
-            env=belljar.environment(TERM="xterm-256color", **more),
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        os.close(theirs)
-        self._fd = ours
-        self.raw = ""
-
-    def type(self, text: str) -> None:
-        os.write(self._fd, text.encode())
-
-    def wait_for(self, text: str, seconds: float = 60) -> str:
-        """What is on the screen, without colours, until this is there behind all that was waited for before."""
-        until = time.monotonic() + seconds
-        while text not in (seen := _plain(self.raw)):
-            assert time.monotonic() < until, seen
-            if select.select((self._fd,), (), (), 1)[0]:
-                with contextlib.suppress(OSError):
-                    self.raw += os.read(self._fd, 65536).decode("utf-8", "replace")
-        self.raw = ""
-        return seen
-
-    def end(self) -> int:
-        self.type("\x04")
-        try:
-            return self.process.wait(60)
-        finally:
-            self.process.kill()
-            os.close(self._fd)
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).replace("\r", "")
-
-
 def test_a_question_in_a_pipe(belljar: Command) -> None:
     seen = belljar("chat", stdin="draw\n")
     assert seen.returncode == 0
@@ -196,7 +139,7 @@ def test_without_a_server_it_has_its_own(tmp_path: Path, talking: Path) -> None:
 
 
 def test_at_a_terminal(belljar: Command) -> None:
-    terminal = Terminal(belljar)
+    terminal = Terminal(belljar, "chat")
     try:
         terminal.wait_for("Ctrl-D ends")
         terminal.type("remember\n")
@@ -237,15 +180,8 @@ def test_at_a_terminal(belljar: Command) -> None:
 
 
 def test_pictures_in_a_terminal_that_shows_them(belljar: Command) -> None:
-    terminal = Terminal(belljar, "draw", columns=40, BELLJAR_PICTURES="sixel")
-    try:
-        until = time.monotonic() + 60
-        while "\x1bP0;1q" not in terminal.raw or "\x1b\\" not in terminal.raw:
-            assert time.monotonic() < until, terminal.raw
-            terminal.raw += os.read(terminal._fd, 65536).decode("utf-8", "replace")
-    finally:
-        terminal.process.wait(60)
-        os.close(terminal._fd)
+    terminal = Terminal(belljar, "chat", "draw", columns=40, BELLJAR_PICTURES="sixel")
+    assert "\x1bP0;1q" in terminal.read_to_end()
     assert not (belljar.cwd / "figure-1.png").exists()
 
 

@@ -80,7 +80,9 @@ class Commands(click.Group):
 
 
 def _fail(message: str, code: int = exits.ENGINE_ERROR) -> NoReturn:
-    click.echo(f"belljar: {message}", err=True)
+    from belljar.commands.printing import say
+
+    say(message)
     sys.exit(code)
 
 

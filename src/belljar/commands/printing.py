@@ -21,7 +21,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON
 
 def say(message: str) -> None:
     """A word of ours, beside what is printed."""
-    click.echo(f"belljar: {message}", err=True)
+    click.echo(f"belljar: {harmless(message) if sys.stderr.isatty() else message}", err=True)
 
 
 def print_json(document: Any, *, is_line: bool = False) -> None:
