@@ -24,7 +24,7 @@ _BLOCK = re.compile(
     r"^(?P<fence>```+)(?P<language>[a-z]*)\n(?P<text>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL
 )
 _SAVED = re.compile(r"this as `([\w.-]+)`")
-_SERVER = re.compile(r"^(?:\w+=\S+ )*(belljar|vllm|ollama|llama)(?: serve|-server)\b")
+_SERVER = re.compile(r"^(?:\w+=\S+ )*(?:\.venv/bin/)?(belljar|vllm|ollama|llama)(?: serve|-server)\b")
 _READY_SECONDS = 60
 
 
@@ -46,6 +46,8 @@ class Block:
     text: str
     saved_as: str | None
     """The name under which the page has its reader save it."""
+    is_example: bool
+    """Its numbers are those of some machine."""
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -56,7 +58,14 @@ def blocks(page: Path) -> Iterator[Block]:
         end = found.end()
         saved = _SAVED.search(before)
         line = text.count("\n", 0, found.start()) + 1
-        yield Block(page.name, line, found["language"], found["text"], saved[1] if saved else None)
+        yield Block(
+            page.name,
+            line,
+            found["language"],
+            found["text"],
+            saved_as=saved[1] if saved else None,
+            is_example=before.endswith("for example:"),
+        )
 
 
 class Shell:
@@ -71,12 +80,14 @@ class Shell:
             BELLJAR_STATE_DIR=str(folder / "state"),
             UV_OFFLINE="1",
             UV_NO_INDEX="1",
+            UV_CACHE_DIR=str(folder / "cache"),
             UV_FIND_LINKS=str(folder / "wheels"),
             CHECKOUT=str(ROOT),
             STAND_IN_PYTHON=sys.executable,
         )
         work = folder / "work"
         work.mkdir()
+        (work / ".venv").symlink_to(Path(sys.prefix))
         self._bash = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("alone.py"), "bash"],
             cwd=work,
@@ -103,7 +114,7 @@ class Shell:
             self._stop(name)  # the page starts it again in another way
         log = self._folder / f"{name}.log"
         log.unlink(missing_ok=True)
-        self._say(f"{command.strip()} >{log} 2>&1 & {name}=$!\n")
+        self._say(f"{re.sub(' #.*', '', command).strip()} >{log} 2>&1 & {name}=$!\n")
         self._servers.append(name)
         deadline = time.monotonic() + _READY_SECONDS
         while "listens on" not in (said := log.read_text() if log.exists() else ""):

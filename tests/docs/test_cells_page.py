@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
-from pathlib import Path
 from types import ModuleType
 
 import anyio
 import pytest
+from pages import ROOT, blocks
 
-ROOT = Path(__file__).resolve().parents[2]
+from belljar import Sandbox
+
 PAGE = (ROOT / "docs" / "cells.md").read_text(encoding="utf-8")
 
 
@@ -59,3 +61,11 @@ def test_what_the_page_names_is_there() -> None:
     table = PAGE.partition("## What is understood")[2].partition("`get_ipython()`")[0]
     for sign, name in re.findall(r"`(%%?)(\w+)", table):
         assert name in (shell.CELL_MAGICS if sign == "%%" else shell.LINE_MAGICS), sign + name
+
+
+def test_a_table_is_told_as_the_page_shows() -> None:
+    (told,) = (block.text for block in blocks(ROOT / "docs" / "cells.md") if block.language == "json")
+    with Sandbox() as box:
+        result = box.run("import pandas as pd\npd.DataFrame({'a': [1, 2]})")
+    [shown] = result.document.outputs
+    assert json.loads(told) == json.loads(shown.data["application/vnd.belljar.table+json"])

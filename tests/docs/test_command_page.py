@@ -48,7 +48,9 @@ def test_every_option_says_what_it_does(making: ModuleType) -> None:
 
 def test_whatever_prints_something_prints_it_as_json(making: ModuleType) -> None:
     for name, command in making.leaves().items():
-        assert name == "completion" or any("--json" in option.opts for option in command.params), name
+        assert name in {"completion", "mcp"} or any("--json" in option.opts for option in command.params), (
+            name
+        )
 
 
 def test_the_group_knows_its_commands() -> None:

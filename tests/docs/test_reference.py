@@ -10,13 +10,15 @@ from typing import get_args
 
 import httpx2
 import pytest
+from pages import ROOT, blocks
 
 from belljar.gateway.profiles import Profile
 from belljar.gateway.routes import routes
+from belljar.gateway.upstream import table
 from belljar.wire.execution import Execution, ExecutionRequest, Limits, Status
 
-ROOT = Path(__file__).resolve().parents[2]
-REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+PAGE = ROOT / "docs" / "reference.md"
+REFERENCE = PAGE.read_text()
 
 
 def test_what_is_made_from_the_code_is_as_the_code_is() -> None:
@@ -36,6 +38,18 @@ def test_the_server_tells_the_metrics_that_stand_there(url: str) -> None:
     names = {line.split()[2] for line in told.splitlines() if line.startswith("# TYPE ")}
     assert len(names) > 30
     assert all(f"| `{name}` |" in REFERENCE for name in names), names
+
+
+def test_the_table_of_models_can_be_read(tmp_path: Path) -> None:
+    (written,) = (block.text for block in blocks(PAGE) if block.language == "toml")
+    (tmp_path / "models.toml").write_text(written)
+    assert [model.id for model in table.load(tmp_path / "models.toml").model] == ["claude-*", "fast", "small"]
+
+
+def test_the_execution_can_be_asked_for(url: str) -> None:
+    (asked,) = (block.text for block in blocks(PAGE) if block.language == "json")
+    answer = httpx2.post(f"{url}/v1/executions", content=asked, timeout=60).json()
+    assert (answer["outcome"]["status"], answer["stdout"]) == ("completed", "42\n")
 
 
 @pytest.mark.parametrize("status", get_args(Status))

@@ -91,6 +91,7 @@ def check(
     Ends with exit code 1 where one cannot be used: it does not connect, takes no tools, does not call the tool, or does
     not use the result. Each costs a few requests at its upstream.
     """
+    from belljar.client.embedded import only
     from belljar.gateway import log
     from belljar.gateway.app import open_parts
     from belljar.gateway.checks import MAX_TURNS, Bounds
@@ -111,7 +112,10 @@ def check(
         own: dict[str, Any] = {"state_dir": Path(state), "preload": {}, "parked": 0, "max_turns": MAX_TURNS}
         settings = settings_of(upstream=upstream, models=table, **own)
         log.to_stderr("warning", with_content=settings.log_content)
-        anyio.run(try_all, settings)
+        try:
+            anyio.run(try_all, settings)
+        except BaseExceptionGroup as group:
+            raise only(group) from None
     if as_json:
         print_json([asdict(one) | {"works": one.works} for one in done])
     if not done:

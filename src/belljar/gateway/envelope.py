@@ -76,9 +76,31 @@ class Activity:
     trace: Trace | None = None
     """Its spans, where they are asked for."""
     is_cut_short: bool = False
+    is_listening: bool = False
+    """The client waits for what there may be to tell: the server's end does not wait for that."""
     headers: dict[str, str] = field(default_factory=dict)
     """Of the answer, whatever it will be."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _beside: list[anyio.CancelScope] = field(default_factory=list)
+    _is_over: bool = False
+
+    @contextmanager
+    def ending_with_it(self) -> Iterator[anyio.CancelScope]:
+        """A block of another task, which is cancelled where the request ends before it."""
+        with anyio.CancelScope() as scope:
+            self._beside.append(scope)
+            if self._is_over:
+                scope.cancel()
+            try:
+                yield scope
+            finally:
+                self._beside.remove(scope)
+
+    def ended(self) -> None:
+        """Nobody waits for an answer any more."""
+        self._is_over = True
+        for scope in self._beside:
+            scope.cancel()
 
 
 class UnderWay:
@@ -111,6 +133,13 @@ class UnderWay:
             self._emptied = anyio.Event()
             with anyio.move_on_after(seconds):
                 await self._emptied.wait()
+
+    def let_go(self) -> None:
+        """End what only listens."""
+        for activity in self._activities.values():
+            if activity.is_listening:
+                activity.is_cut_short = True
+                activity.scope.cancel()
 
     def cut_short(self) -> None:
         """Cancel every request, and name it in the log."""
@@ -213,6 +242,7 @@ class Envelope:
                 log.exception("a request failed", what=activity.what, tenant=activity.client.tenant)
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))
             finally:
+                activity.ended()
                 await self._ended(scope, activity, answer.status, time.perf_counter() - started)
 
     async def _ended(self, scope: Scope, activity: Activity, status: int, seconds: float) -> None:
@@ -245,7 +275,7 @@ class Envelope:
         whole = await body.whole()
         if whole is None:
             return
-        watch = _HangUp(receive, activity.scope)
+        watch = _HangUp(receive, activity.scope, answer)
         try:
             await self._run(scope, _Once(whole).receive, answer, activity)
         finally:
@@ -445,7 +475,8 @@ class _HangUp:
     Most requests are answered sooner than it begins to look: they do without the task that it takes.
     """
 
-    def __init__(self, receive: Receive, scope: anyio.CancelScope) -> None:
+    def __init__(self, receive: Receive, scope: anyio.CancelScope, answer: _Answer) -> None:
+        self._answer = answer
         self._receive = receive
         self._scope = scope
         self._task: asyncio.Task[None] | None = None
@@ -462,4 +493,6 @@ class _HangUp:
     async def _look(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._scope.cancel()
+        # An answer that has been sent whole looks the same from here: who still has something to tidy up may do so.
+        if not self._answer.is_complete:
+            self._scope.cancel()

@@ -43,6 +43,7 @@ from belljar.wire.messages import MessageRequest
 from belljar.wire.resources import rfc3339
 
 if TYPE_CHECKING:
+    from belljar.gateway.mcp import Endpoint
     from belljar.gateway.spans import Tracing
 
 log = structlog.get_logger("belljar.gateway")
@@ -74,6 +75,7 @@ class Parts(running.Parts):
     search: Backend | None
     ledger: Ledger
     store: Store
+    mcp: Endpoint
     tracing: Tracing | None = None
 
 

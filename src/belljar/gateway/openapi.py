@@ -85,6 +85,7 @@ def _header(name: str, schema: Schema, description: str) -> Schema:
 
 
 _BYTES: Schema = {"type": "string", "format": "binary"}
+_RPC: Schema = {"type": "object", "properties": {"jsonrpc": {"const": "2.0"}}}
 _LINES: Schema = {
     "type": "string",
     "contentMediaType": "application/x-ndjson",
@@ -309,6 +310,21 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         "GET /v1/files/{id}": Operation("A file's facts", _json(FileDocument), errors=(404,)),
         "DELETE /v1/files/{id}": Operation("Delete a file", _json(FileDeleted), errors=(404,)),
         "GET /v1/files/{id}/content": Operation("A file's bytes", {"*/*": _BYTES}, errors=(400, 404)),
+        "POST /mcp": Operation(
+            "A message of the Model Context Protocol, whose specification has its shape",
+            {**_json(_RPC), "text/event-stream": TEXT},
+            _json(_RPC),
+            parameters=(_RUNTIME,),
+            errors=(403, 404, 406, *_RUNS),
+        ),
+        "GET /mcp": Operation(
+            "What the server has to say in an MCP session of a client that shook hands",
+            {"text/event-stream": TEXT},
+            errors=(400, 403, 404, 405, 406, 409),
+        ),
+        "DELETE /mcp": Operation(
+            "End such a session, and its container with it", _json(_RPC), errors=(400, 403, 404, 405)
+        ),
         "GET /v1/usage": Operation(
             "What requests have used",
             _json(UsageTable),

@@ -30,6 +30,7 @@ from belljar.gateway import (
     listing,
     live,
     loop,
+    mcp,
     models,
     offered,
     openapi,
@@ -309,6 +310,27 @@ async def read_usage(request: Request) -> Response:
     return _json(json_of(await totals.table(parts.store, asked, tenant)))
 
 
+async def send_mcp(request: Request) -> ASGIApp:
+    return await _mcp(request)
+
+
+async def hear_mcp(request: Request) -> ASGIApp:
+    activity_of(request.scope).is_listening = True
+    return await _mcp(request)
+
+
+async def end_mcp(request: Request) -> ASGIApp:
+    return await _mcp(request)
+
+
+async def _mcp(request: Request) -> ASGIApp:
+    """What answers is the SDK's: here it is said who may ask it."""
+    parts = _parts(request)
+    host, origin = request.headers.get("host"), request.headers.get("origin")
+    mcp.check_origin(host, origin, is_open=parts.access.has_keys or bool(parts.settings.open))
+    return await parts.mcp.app(parts)
+
+
 async def health(request: Request) -> Response:
     parts = _parts(request)
     about, load = parts.placement.description, parts.placement.load
@@ -374,6 +396,9 @@ def routes() -> list[Route]:
         Route("/v1/files/{id}", read_file, methods=["GET"]),
         Route("/v1/files/{id}", delete_file, methods=["DELETE"]),
         Route("/v1/files/{id}/content", read_file_content, methods=["GET"]),
+        Route(mcp.PATH, send_mcp, methods=["POST"]),
+        Route(mcp.PATH, hear_mcp, methods=["GET"]),
+        Route(mcp.PATH, end_mcp, methods=["DELETE"]),
         Route("/v1/usage", read_usage, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),

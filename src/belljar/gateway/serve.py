@@ -27,6 +27,7 @@ from belljar.gateway.access import OWNER
 from belljar.gateway.app import application, open_parts
 from belljar.gateway.envelope import UnderWay
 from belljar.gateway.frame import json_bytes
+from belljar.gateway.notice import tell
 from belljar.gateway.placement.local import KeeperStart
 from belljar.gateway.store.sqlite import open_store
 from belljar.settings import YES_OPEN, Settings
@@ -228,6 +229,7 @@ class _Server:
                 if manner.ends_with_stdin:
                     tasks.start_soon(self._end_with_stdin, place)
                 ready()
+                tell("READY=1")
             await self._under_way.ended(_FINISH_SECONDS + _UNWIND_SECONDS)
             tasks.cancel_scope.cancel()
 
@@ -242,6 +244,7 @@ class _Server:
         """Begin to end. Returns whether that had begun already."""
         has_begun = self._programs.is_ending
         self._programs.is_ending = True
+        self._under_way.let_go()
         (place / warm.RECORD).unlink(missing_ok=True)  # no command looks for it any more
         for server in self._servers:
             server.force_exit = has_begun
@@ -259,6 +262,7 @@ class _Server:
                         self._under_way.cut_short()
                     else:
                         log.info("stopping", signal=name, under_way=len(self._under_way))
+                        tell("STOPPING=1")
                         tasks.start_soon(_cut_short_later, self._under_way)
 
     async def _end_when_idle(self, seconds: float, place: Path) -> None:
