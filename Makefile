@@ -78,8 +78,9 @@ format: setup-dev ## bring the code into its form
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
 
-reference: setup-dev ## write the tables of docs/reference.md that are made from the code anew
+reference: setup-dev ## write what docs/reference.md and docs/command.md have from the code anew
 	.venv/bin/python scripts/make-reference
+	.venv/bin/python scripts/make-command-page
 
 lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade for the newest)
 	scripts/lock $(LOCK_ARGS)

@@ -17,7 +17,7 @@ from connecting import BELLJAR, CLEAN, Keyed
 from serving import serving
 from talking import Pipe, below, is_alive, piped, request
 
-from belljar.cli import main
+from belljar.commands import main
 
 SLEEP = (
     "import subprocess, time; subprocess.Popen(['sleep', '100']); print('on', flush=True); time.sleep(100)"
