@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-tests page demo test fuzz bench soak test-as-user test-other-kernel wheel test-install test-image test-service check format reference lock clean
+.PHONY: help setup setup-otel setup-dev setup-tests page demo test fuzz bench soak docs test-as-user test-other-kernel wheel test-install test-image test-service check format reference lock clean
 export PYTHON
 
 help: ## this list
@@ -66,6 +66,10 @@ test-image: setup-dev wheel ## run the Dockerfile's lines in trees of Debian's, 
 # On what `make test-image` has left, in a virtual machine.
 test-service: setup-dev ## run packaging/belljar.service under systemd, after test-image (KERNEL=linux-image-*.deb; some 4 minutes)
 	.venv/bin/python scripts/other-kernel --unit "$(IMAGE)/stage-1/opt/belljar" "$(KERNEL)"
+
+docs: ## build the documentation as a site in dist/site; a link or anchor that leads nowhere is an error
+	@scripts/setup docs
+	@.tools/docs/bin/zensical build --strict
 
 check: setup-dev ## lint, formatting, types and the arrows between the folders
 	.venv/bin/ruff check
