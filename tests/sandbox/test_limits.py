@@ -557,13 +557,14 @@ async def test_what_a_session_holds_is_told_at_any_time(session: Session, keeper
     assert after.disk_bytes >= 5_000_000
     assert after.pids >= 1
     assert after.cpu_seconds > before.cpu_seconds
+    threads = (
+        "import threading, time\nfor n in range(5): threading.Thread(target=time.sleep, args=(50,)).start()"
+    )
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(
-                session.run,
-                "import threading, time\nfor _ in range(5): threading.Thread(target=time.sleep, args=(3,)).start()\ntime.sleep(3)",
-            )
-            while (await keeper.use(session.name)).pids < after.pids + 5:
+            tasks.start_soon(session.run, f"{threads}\ntime.sleep(50)")
+            while (await keeper.use(session.name)).pids < after.pids + 5:  # while the code runs
                 await anyio.sleep(0.05)
+            tasks.cancel_scope.cancel()
     with pytest.raises(NotFound):
         await keeper.use("nobody")
