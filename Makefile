@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-sdk page demo test fuzz bench soak test-as-user test-other-kernel check format reference lock clean
+.PHONY: help setup setup-otel setup-dev setup-tests page demo test fuzz bench soak test-as-user test-other-kernel wheel test-install test-image check format reference lock clean
 export PYTHON
 
 help: ## this list
@@ -19,8 +19,8 @@ setup-otel: ## the same, with what sends spans to an OpenTelemetry collector
 setup-dev:
 	@scripts/setup dev
 
-setup-sdk:
-	@scripts/setup sdk
+setup-tests:
+	@scripts/setup tests
 
 page: ## build the server's page at / from web/ (needs Node 20.19 or newer with npm)
 	@scripts/page
@@ -29,7 +29,7 @@ page: ## build the server's page at / from web/ (needs Node 20.19 or newer with 
 demo: setup-dev ## set up, start a server and send it the requests of examples/
 	@.venv/bin/python examples/demo.py
 
-test: setup-sdk ## set up and run all tests (PYTEST_ARGS="-k name" for some)
+test: setup-tests ## set up and run all tests (PYTEST_ARGS="-k name" for some)
 	@scripts/page offer
 	.venv/bin/pytest $(PYTEST_ARGS)
 
@@ -51,6 +51,17 @@ test-as-user: ## run the tests of the jail as an ordinary user, then without nam
 test-other-kernel: setup-dev ## run tests of the jail in a virtual machine with cgroup version 2 (KERNEL=linux-image-*.deb)
 	scripts/other-kernel "$(KERNEL)" $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
+# The page goes into it: `make page` builds that, in a checkout that has its source.
+wheel: $(if $(wildcard web/package.json),page) ## build dist/*.whl, which pip installs, and dist/*.tar.gz
+	@scripts/build-wheel
+
+test-install: setup-dev wheel ## install the wheel as a user would, and try it; nginx and systemd read their files (some 4 minutes)
+	.venv/bin/pytest -o faulthandler_timeout=600 tests/install/check_*.py $(PYTEST_ARGS)
+
+# Docker itself is not needed: scripts/check-image says what it does instead, and what it leaves out.
+test-image: setup-dev wheel ## run the Dockerfile's lines in trees of Debian's, and the server in what they make (as root; some 5 minutes)
+	.venv/bin/python scripts/check-image $(IMAGE_ARGS)
+
 check: setup-dev ## lint, formatting, types and the arrows between the folders
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -69,4 +80,4 @@ lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade f
 	scripts/lock $(LOCK_ARGS)
 
 clean: ## remove the environments and caches
-	rm -rf .venv .venv-sdk tests/sdk/node_modules web/node_modules src/belljar/page .tools demo-output dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-sdk .venv-adapters tests/sdk/node_modules web/node_modules src/belljar/page .tools demo-output dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

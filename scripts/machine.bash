@@ -77,22 +77,6 @@ bring_packages() {
     exit 1
 }
 
-# Brings the programs that shell commands in the jail like to have (src/belljar/client/shell_tools.py), as root; as anyone else
-# says the line that does. Everything works without them, so nothing fails here. The jail shows /usr/bin and no other.
-offer_tools() {
-    local tool missing=()
-    for tool in sqlite3:sqlite3 bc:bc jq:jq rg:ripgrep zip:zip unzip:unzip; do
-        [[ -x "/usr/bin/${tool%:*}" ]] || missing+=("${tool#*:}")
-    done
-    [[ ${#missing[@]} -gt 0 ]] && command -v apt-get >/dev/null || return 0
-    if [[ $(id -u) -ne 0 ]]; then
-        say "shell commands in the jail lack some programs. To have them: sudo apt-get install -y ${missing[*]}"
-        return 0
-    fi
-    (bring_packages "${missing[@]}") ||
-        say "could not install ${missing[*]}: shell commands in the jail go without."
-}
-
 # Brings the locked uv into .tools/, by a pip that lives in an environment, or else by the system's with --target:
 # Debian's refuses to install anywhere else.
 bring_uv() {

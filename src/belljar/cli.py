@@ -27,6 +27,8 @@ from belljar.keys import keys
 from belljar.models import models
 from belljar.runtimes import runtime as runtimes
 from belljar.settings import Settings
+from belljar.setup import setup
+from belljar.stdio import mcp
 from belljar.usage import usage
 from belljar.wire.charts import ChartFormat, ChartsRequest
 from belljar.wire.execution import MIB, BatchLine, Layer, Level, LimitsRequest, json_of
@@ -267,8 +269,10 @@ def _progress() -> Any:
 
 main.add_command(chart)
 main.add_command(keys)
+main.add_command(mcp)
 main.add_command(models)
 main.add_command(runtimes)
+main.add_command(setup)
 main.add_command(usage)
 
 

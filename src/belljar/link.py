@@ -553,6 +553,7 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
         process = subprocess.Popen(
             [sys.executable, "-I", "-m", "belljar.keeper", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # ours may be a protocol's
             pass_fds=[theirs.fileno()],
             env={"PATH": os.defpath, "LANG": "C.UTF-8"},
             process_group=0,

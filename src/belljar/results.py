@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -179,6 +179,18 @@ def text_of(shown: Display) -> str:
     return next(iter(found.values()), plain) if not plain or _OBJECT.fullmatch(plain) else plain
 
 
+def with_help(stderr: str, outputs: Sequence[Output]) -> str:
+    """What code wrote to stderr, in which the traceback is the one in brief, with the values and the hint behind it."""
+    raised = next((output for output in outputs if isinstance(output, Raised)), None)
+    if raised is None:
+        return stderr
+    plain = "\n".join(raised.traceback)
+    if not plain:  # the guest has said nothing that we understood
+        return "\n".join([stderr.rstrip("\n"), *raised.notes])
+    before, _, behind = stderr.rpartition(plain)
+    return before + "\n".join([*(raised.brief or [plain]), *raised.notes]) + behind
+
+
 def _is_seen(mime: str) -> bool:
     return mime.startswith("image/") and not mime.startswith("image/svg")
 
@@ -212,6 +224,7 @@ class Outputs:
             text = message.body.decode()
             if (call := message.head.get("call")) is not None:
                 self._calls[call][message.head["name"]].append(text)
+                self._tell(Stream(message.head["name"], text))
             else:
                 self._stream(message.head["name"], text)
         elif message.kind == "called":

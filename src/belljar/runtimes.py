@@ -90,7 +90,7 @@ def create(
             wanted = building.Wanted(requirements, folder, base, _tiers(preload))
             return await building.build(settings, runtimes, name, wanted, say)
 
-    _told(_working(work), as_json)
+    _told(working(work), as_json)
 
 
 @runtime.command()
@@ -137,7 +137,7 @@ def rebuild(
             )
             return await building.build(settings, runtimes, name, wanted, say)
 
-    _told(_working(work), as_json)
+    _told(working(work), as_json)
 
 
 @runtime.command("list")
@@ -186,7 +186,7 @@ def check(names: tuple[str, ...], state_dir: Path | None, as_json: bool) -> None
             with runtimes.builder(name, "check"):
                 return await building.check(settings, runtimes.find(name), say)
 
-        checked = _working(work)
+        checked = working(work)
         tiers = [{"name": tier.name, "state": tier.state, "why": tier.why} for tier in checked.tiers]
         documents.append(_document(checked.facts) | {"wrong": checked.wrong, "tiers": tiers})
         if not as_json:
@@ -233,8 +233,8 @@ def _tiers(given: Sequence[str]) -> list[list[str]]:
     return [modules_of(text) for text in given]
 
 
-def _working(work: Callable[[Say], Awaitable[T]]) -> T:
-    """Do it, telling each step; a signal ends it, and what it has begun is deleted."""
+def working(work: Callable[[Say], Awaitable[T]], interrupted: str = "nothing was changed") -> T:
+    """Do it, telling each step; a signal ends it, and `interrupted` is what it says then."""
     done: list[T] = []
     failures: list[BelljarError | OSError] = []
     signals: list[int] = []
@@ -259,7 +259,7 @@ def _working(work: Callable[[Say], Awaitable[T]]) -> T:
     if done:
         return done[0]
     if signals:
-        click.echo("belljar: interrupted; nothing was changed", err=True)
+        click.echo(f"belljar: interrupted; {interrupted}", err=True)
         sys.exit(128 + signals[0])
     raise failures[0]
 

@@ -51,7 +51,9 @@ def _default_state_dir() -> Path:
 
 
 def _default_runtime() -> Path:
-    return Path(sys.prefix) / "share" / "belljar" / "runtimes" / "data"
+    """A checkout's, in its environment; else where `belljar setup` makes it."""
+    own = Path(sys.prefix) / "share" / "belljar" / "runtimes" / "data"
+    return own if own.exists() else _default_state_dir() / "default-runtime"
 
 
 class Settings(BaseSettings):
@@ -163,9 +165,12 @@ class Settings(BaseSettings):
     # the jail
     runtime: Path = Field(
         default_factory=_default_runtime,
-        json_schema_extra={"default": "`share/belljar/runtimes/data` in Belljar's environment"},
+        json_schema_extra={
+            "default": "`share/belljar/runtimes/data` in Belljar's environment, if there is one, else "
+            "`default-runtime` in the user's data directory"
+        },
     )
-    """The Python environment of the runtime `default`."""
+    """The Python environment of the runtime `default`, which [`belljar setup`](#belljar-setup) makes."""
     default_runtime: str = "default"
     """The runtime that code gets where neither its request nor a rule of its model names one: `default`, or
     one [of your own](runtimes.md)."""

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "mcp"))
+
 from pages import BELLJAR, ROOT, environment
 
 SCRIPT = ROOT / "examples" / "scripted.toml"

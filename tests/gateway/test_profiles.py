@@ -14,7 +14,8 @@ from belljar.gateway import offered
 from belljar.gateway.profiles import choose, result_blocks
 from belljar.gateway.store import File
 from belljar.gateway.told import tell
-from belljar.gateway.tools import CODE, Failed, Image, Installed, Offer, Ran
+from belljar.gateway.tools import CODE, Failed, Image, Offer, Ran
+from belljar.installed import Installed
 from belljar.wire.execution import Limits, Outcome
 
 PNG = Image("image/png", b"\x89PNG")

@@ -1,6 +1,6 @@
 """The same conversations through every version of the official SDKs that is in use, each in a process of its own.
 
-`scripts/setup sdk` makes the environments: one for each `locks/sdk-VERSION.txt`, and the aliases of package.json.
+`scripts/setup tests` makes the environments: one for each `locks/sdk-VERSION.txt`, and the aliases of package.json.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def had(client: str, conversations: dict[str, Future[dict[str, Any]]]) -> Had:
     """What one conversation of the client's came to. A client that is not installed is left out, and fails in CI."""
     if client not in conversations:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            f"{client} is not installed: scripts/setup sdk"
+            f"{client} is not installed: scripts/setup tests"
         )
 
     def had(name: str) -> Any:

@@ -67,7 +67,7 @@ def test_it_imports_without_any_package(archive: Path) -> None:
 
 
 def test_a_runtime_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(JailUnavailable, match=r"no runtime at .*make setup"):
+    with pytest.raises(JailUnavailable, match=r"no runtime at .*belljar setup"):
         inside.inspect_runtime(tmp_path)
 
 

@@ -107,3 +107,24 @@ def test_or_when_something_else_is_shown(last: Message) -> None:
 )
 def test_what_there_is_to_read(data: dict[str, str], text: str) -> None:
     assert results.text_of(results.Display("display_data", {k: v.encode() for k, v in data.items()})) == text
+
+
+def test_what_a_call_prints_is_told_and_no_output_of_code() -> None:
+    told: list[results.Event] = []
+    outputs = results.Outputs(told.append, calls=1)
+    outputs.take(Message("stream", {"name": "stdout", "call": 0}, b"line\n"))
+    call = {"return_code": 3, "truncated": {}}
+    result = outputs.result({**FACTS, "calls": [call]}, is_closed=False)
+    assert told == [results.Stream("stdout", "line\n")]
+    assert (result.outputs, result.stdout) == ([], "")
+    assert (result.calls[0].stdout, result.calls[0].return_code) == ("line\n", 3)
+
+
+def test_a_traceback_is_told_in_brief_with_what_helps() -> None:
+    raised = results.Raised(
+        "KeyError", "'a'", ["long", "KeyError: 'a'"], brief=["short"], hint="Perhaps 'b'."
+    )
+    assert (
+        results.with_help("before\nlong\nKeyError: 'a'\n", [raised]) == "before\nshort\nHint: Perhaps 'b'.\n"
+    )
+    assert results.with_help("printed", []) == "printed"

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 from belljar.client import shell_tools
-
-MACHINE = Path(__file__).parents[2] / "scripts" / "machine.bash"
-
-
-def test_set_up_installs_what_the_doctor_misses() -> None:
-    listed = re.search(r"for tool in (.*); do", MACHINE.read_text())
-    assert listed is not None
-    assert dict(each.split(":") for each in listed[1].split()) == shell_tools.PACKAGES
 
 
 def test_the_line_names_the_command_only_where_something_is_missing() -> None:

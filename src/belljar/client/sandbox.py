@@ -52,8 +52,8 @@ class AsyncSandbox:
     that is deleted in the end, or the one named `container`, which stays. `api_key` is the server's ($BELLJAR_API_KEY).
 
     `runtime` is the name of one that was built (`belljar runtime create`), None for the default one.
-    `memory_bytes`, `disk_bytes`, `pids` and `cpus` are limits of it all, `timeout_seconds` of each run; None is for the
-    settings' own.
+    `memory_bytes`, `disk_bytes`, `pids` and `cpus` are limits of it all, `timeout_seconds` and `output_bytes` of each
+    run; None is for the settings' own.
 
     Entering raises InvalidRequest for limits that are none, JailUnavailable where this machine lacks what the jail
     needs, and Unreachable, NotFound or Unauthenticated by a server.
@@ -69,13 +69,20 @@ class AsyncSandbox:
         timeout_seconds: float | None = None,
         memory_bytes: int | None = None,
         disk_bytes: int | None = None,
+        output_bytes: int | None = None,
         pids: int | None = None,
         cpus: float | None = None,
         settings: Settings | None = None,
     ) -> None:
         if container is not None and base_url is None:
             raise InvalidRequest("container: only a server has containers by name; give its `base_url` too")
-        limits = {"memory_bytes": memory_bytes, "disk_bytes": disk_bytes, "pids": pids, "cpus": cpus}
+        limits = {
+            "memory_bytes": memory_bytes,
+            "disk_bytes": disk_bytes,
+            "output_bytes": output_bytes,
+            "pids": pids,
+            "cpus": cpus,
+        }
         try:
             self._limits = LimitsRequest.model_validate(limits)
         except ValidationError as error:
@@ -224,6 +231,7 @@ class Sandbox:
         timeout_seconds: float | None = None,
         memory_bytes: int | None = None,
         disk_bytes: int | None = None,
+        output_bytes: int | None = None,
         pids: int | None = None,
         cpus: float | None = None,
         settings: Settings | None = None,
@@ -236,6 +244,7 @@ class Sandbox:
             timeout_seconds=timeout_seconds,
             memory_bytes=memory_bytes,
             disk_bytes=disk_bytes,
+            output_bytes=output_bytes,
             pids=pids,
             cpus=cpus,
             settings=settings,

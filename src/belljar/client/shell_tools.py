@@ -15,7 +15,7 @@ PACKAGES = {
     "zip": "zip",
     "unzip": "unzip",
 }
-"""By program; `scripts/machine.bash` has the same list."""
+"""By program."""
 
 QUESTION = f"import shutil\nprint(*filter(shutil.which, {list(PACKAGES)!r}))"
 """Code that prints those that are there, as a session sees them."""

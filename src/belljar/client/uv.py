@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
+import platformdirs
 
 from belljar.errors import InvalidRequest
 
+BROUGHT = Path(platformdirs.user_data_dir("belljar", appauthor=False)) / "uv"
+"""Where `belljar setup` brings it, where the machine has none."""
 OLDEST = (0, 8, 0)
 """Older ones were never tried."""
 _SECONDS = 20
@@ -62,10 +65,13 @@ _HINTS = (
 
 
 def find() -> Path:
-    """The uv to use: beside Belljar's own Python, or on PATH. Raises InvalidRequest with the command that brings it."""
+    """The uv to use: beside Belljar's own Python, on PATH, or one that was brought.
+
+    Raises InvalidRequest with the command that brings it.
+    """
     beside = Path(sys.prefix) / "bin" / "uv"
     tried = []
-    for place in (beside, shutil.which("uv")):
+    for place in (beside, shutil.which("uv"), BROUGHT / "bin" / "uv"):
         if place is None or not os.access(place, os.X_OK):
             continue
         try:

@@ -18,6 +18,7 @@ from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope, UnderWay
 from belljar.gateway.files import Files
 from belljar.gateway.loop import Parts
+from belljar.gateway.mcp import open_endpoint
 from belljar.gateway.pending import PendingRuns, open_pending_runs
 from belljar.gateway.pictures import Pictures
 from belljar.gateway.placement import Placement
@@ -93,6 +94,7 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
             open_placement(settings, keeper_start, shelf, telemetry) as placement,
             open_pending_runs(placement, settings.tool_reply_seconds) as pending,
             open_ledger(store, plan) as ledger,
+            open_endpoint() as endpoint,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_sweep, files, placement, pending, ledger, settings)
@@ -111,6 +113,7 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
                 store,
                 Timelines(),
                 page.load() if settings.page else None,
+                endpoint,
                 tracing,
             )
             tasks.cancel_scope.cancel()

@@ -77,9 +77,31 @@ class Activity:
     """Its spans, where they are asked for."""
     timeline: Timeline = field(default_factory=Timeline)
     is_cut_short: bool = False
+    is_listening: bool = False
+    """The client waits for what there may be to tell: the server's end does not wait for that."""
     headers: dict[str, str] = field(default_factory=dict)
     """Of the answer, whatever it will be."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _beside: list[anyio.CancelScope] = field(default_factory=list)
+    _is_over: bool = False
+
+    @contextmanager
+    def ending_with_it(self) -> Iterator[anyio.CancelScope]:
+        """A block of another task, which is cancelled where the request ends before it."""
+        with anyio.CancelScope() as scope:
+            self._beside.append(scope)
+            if self._is_over:
+                scope.cancel()
+            try:
+                yield scope
+            finally:
+                self._beside.remove(scope)
+
+    def ended(self) -> None:
+        """Nobody waits for an answer any more."""
+        self._is_over = True
+        for scope in self._beside:
+            scope.cancel()
 
     def execution(self, tools: Sequence[str], running: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
         """The same, as a step of the request, and with its span where there are any."""
@@ -103,6 +125,13 @@ class UnderWay:
             yield
         finally:
             del self._activities[activity.request_id]
+
+    def let_go(self) -> None:
+        """End what only listens."""
+        for activity in self._activities.values():
+            if activity.is_listening:
+                activity.is_cut_short = True
+                activity.scope.cancel()
 
     def cut_short(self) -> None:
         """Cancel every request, and name it in the log."""
@@ -207,6 +236,7 @@ class Envelope:
                 log.exception("a request failed", what=activity.what, tenant=activity.client.tenant)
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))
             finally:
+                activity.ended()
                 await self._ended(scope, activity, answer.status, time.perf_counter() - started)
 
     async def _ended(self, scope: Scope, activity: Activity, status: int, seconds: float) -> None:
@@ -240,7 +270,7 @@ class Envelope:
         whole = await body.whole()
         if whole is None:
             return
-        watch = _HangUp(receive, activity.scope)
+        watch = _HangUp(receive, activity.scope, answer)
         try:
             await self._run(scope, _Once(whole).receive, answer, activity)
         finally:
@@ -440,7 +470,8 @@ class _HangUp:
     Most requests are answered sooner than it begins to look: they do without the task that it takes.
     """
 
-    def __init__(self, receive: Receive, scope: anyio.CancelScope) -> None:
+    def __init__(self, receive: Receive, scope: anyio.CancelScope, answer: _Answer) -> None:
+        self._answer = answer
         self._receive = receive
         self._scope = scope
         self._task: asyncio.Task[None] | None = None
@@ -457,4 +488,6 @@ class _HangUp:
     async def _look(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._scope.cancel()
+        # An answer that has been sent whole looks the same from here: who still has something to tidy up may do so.
+        if not self._answer.is_complete:
+            self._scope.cancel()

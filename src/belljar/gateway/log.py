@@ -51,6 +51,9 @@ def to_stderr(level: str, *, with_content: bool) -> None:
         "opentelemetry",  # what becomes of spans we say ourselves, once
     ):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("mcp").setLevel(
+        logging.ERROR
+    )  # it warns of what a client sends as python_multipart does
 
 
 class _Libraries(logging.Handler):

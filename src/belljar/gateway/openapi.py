@@ -89,6 +89,7 @@ def _header(name: str, schema: Schema, description: str) -> Schema:
 
 _HTML: dict[str, Shape] = {"text/html": TEXT}
 _BYTES: Schema = {"type": "string", "format": "binary"}
+_RPC: Schema = {"type": "object", "properties": {"jsonrpc": {"const": "2.0"}}}
 _LINES: Schema = {
     "type": "string",
     "contentMediaType": "application/x-ndjson",
@@ -317,6 +318,21 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             "What a request did, and when: its turns, forks, executions, tokens",
             _json(RequestDocument),
             errors=(404,),
+        ),
+        "POST /mcp": Operation(
+            "A message of the Model Context Protocol, whose specification has its shape",
+            {**_json(_RPC), "text/event-stream": TEXT},
+            _json(_RPC),
+            parameters=(_RUNTIME,),
+            errors=(403, 404, 406, *_RUNS),
+        ),
+        "GET /mcp": Operation(
+            "What the server has to say in an MCP session of a client that shook hands",
+            {"text/event-stream": TEXT},
+            errors=(400, 403, 404, 405, 406, 409),
+        ),
+        "DELETE /mcp": Operation(
+            "End such a session, and its container with it", _json(_RPC), errors=(400, 403, 404, 405)
         ),
         "GET /v1/usage": Operation(
             "What requests have used",

@@ -14,7 +14,7 @@ from pathlib import Path
 from belljar.builds import DEFAULT, FOLDER, Build, Runtimes
 from belljar.errors import BelljarError, InvalidRequest, NotFound, RuntimeUnavailable
 from belljar.gateway.placement import Container, Placement
-from belljar.gateway.tools import Installed
+from belljar.installed import Installed
 from belljar.settings import Settings
 from belljar.wire.resources import NotPreloaded, RuntimeDocument, RuntimeList, RuntimeState, TierHealth
 

@@ -21,6 +21,7 @@ from belljar.errors import InvalidRequest
 from belljar.gateway.app import application, open_parts
 from belljar.gateway.envelope import UnderWay
 from belljar.gateway.frame import json_bytes
+from belljar.gateway.notice import tell
 from belljar.gateway.placement.local import KeeperStart
 from belljar.gateway.store.sqlite import open_store
 from belljar.settings import YES_OPEN, Settings
@@ -135,6 +136,7 @@ async def _run(
     async with anyio.create_task_group() as tasks:
         await tasks.start(_end_on_signals, server, under_way)
         on_ready(_base_url(listener))
+        tell("READY=1")
         await server.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
 
@@ -153,7 +155,9 @@ async def _end_on_signals(
                     under_way.cut_short()
                 else:
                     log.info("stopping", signal=name, under_way=len(under_way))
+                    tell("STOPPING=1")
                     server.should_exit = True
+                    under_way.let_go()
                     tasks.start_soon(_cut_short_later, under_way)
 
 

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from belljar import cutting
+from belljar.cutting import BYTES_A_TOKEN
 from belljar.gateway.upstream import Request
 
 HEADER = "belljar-token-count"
 """Says in an answer who counted: `upstream`, or `estimate` where it was done here."""
 
-_BYTES_A_TOKEN = 4
 _MESSAGE_TOKENS = 4
 """For the role, and the marks around what is said."""
 _TOOLS_TOKENS = 300
@@ -66,15 +67,7 @@ def of_result(block: Mapping[str, Any]) -> tuple[int, int]:
 
 def cut(text: str, most_tokens: int, whole: str = "") -> str:
     """`text`, or its head and tail where it has more tokens than that. `whole` is where all of it can be read."""
-    data = text.encode("utf-8", "replace")
-    half = most_tokens * _BYTES_A_TOKEN // 2
-    if len(data) <= 2 * half:
-        return text
-    middle = data[half:-half]
-    left_out = f"{len(middle):,} bytes in {middle.count(10) + 1:,} lines left out"
-    where = f"; all of it is in {whole}" if whole else ""
-    head, tail = (part.decode("utf-8", "ignore") for part in (data[:half], data[-half:]))
-    return f"{head}\n[... {left_out}{where} ...]\n{tail}"
+    return cutting.cut(text, most_tokens * BYTES_A_TOKEN, whole)
 
 
 def _of(content: Any) -> int:
@@ -100,4 +93,4 @@ def _of(content: Any) -> int:
 
 
 def _of_text(text: str) -> int:
-    return -(-len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN)
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)

@@ -114,15 +114,8 @@ def printed(ran: Ran) -> str:
 
 
 def _with_help(ran: Ran) -> str:
-    """stderr, in which the traceback is the one in brief, with the values and the hint behind it."""
-    raised = next((o for o in ran.result.outputs if isinstance(o, results.Raised)), None)
-    if raised is None or ran.call is not None:
-        return ran.stderr
-    plain = "\n".join(raised.traceback)
-    if not plain:  # the guest has said nothing that we understood
-        return "\n".join([ran.stderr.rstrip("\n"), *raised.notes])
-    before, _, behind = ran.stderr.rpartition(plain)
-    return before + "\n".join([*(raised.brief or [plain]), *raised.notes]) + behind
+    """stderr; of code with what helps to mend it."""
+    return ran.stderr if ran.call is not None else results.with_help(ran.stderr, ran.result.outputs)
 
 
 def _notes(ran: Ran) -> str:

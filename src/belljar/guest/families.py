@@ -33,7 +33,7 @@ SCRIPTS = (
         "\u20d0-\u20ff\u2300-\u23ff\u2460-\u24ff\u2600-\u27bf\u2900-\u2bff\U0001f100-\U0001f7ff",
     ),
 )
-"""By the name of the files that `scripts/make-fonts` lays, in the order in which they are tried."""
+"""By the name of the files that `client/lay_fonts.py` lays, in the order in which they are tried."""
 
 FACES = ("JP", "KR", "SC", "TC", "HK")
 """Of the collection, in its order: the same letters, each in the form of another place."""

@@ -22,7 +22,7 @@ from typing import Any
 from belljar.guest.families import FACES, NEVER_THERE, SCRIPTS, STANDS_IN
 
 _FOLDER = os.path.join(sys.prefix, "share", "fonts")
-"""Where `scripts/make-fonts` lays them: NotoSansThai-Regular.ttf, NotoSansThai-Bold.ttf and so on."""
+"""Where `client/lay_fonts.py` lays them: NotoSansThai-Regular.ttf, NotoSansThai-Bold.ttf and so on."""
 
 _LETTERS = tuple((name, re.compile(f"[{ranges}]")) for name, ranges in SCRIPTS)
 _FOREIGN = re.compile(f"[{''.join(ranges for _, ranges in SCRIPTS)}]")

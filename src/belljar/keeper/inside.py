@@ -99,7 +99,7 @@ def inspect_runtime(path: Path) -> Runtime:
     python = path / "bin" / "python"
     if not python.exists():
         raise JailUnavailable(
-            f"there is no runtime at {path}: `make setup` builds the default one, "
+            f"there is no runtime at {path}: `belljar setup` makes the default one, "
             "and BELLJAR_RUNTIME names another Python environment"
         )
     try:

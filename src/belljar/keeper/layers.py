@@ -15,8 +15,9 @@ LEVELS: tuple[Level, ...] = ("reduced", "limited", "full")
 _NAMESPACES = ("user", "pid", "mount", "network", "ipc", "uts", "cgroup")
 ALLOW_NAMESPACES = (
     "sysctl -w user.max_user_namespaces=65536 kernel.unprivileged_userns_clone=1 "
-    "kernel.apparmor_restrict_unprivileged_userns=0 (those that exist); a container needs a seccomp profile that lets "
-    "unshare, clone, setns and mount pass"
+    "kernel.apparmor_restrict_unprivileged_userns=0 (those that exist). A container needs a seccomp profile that lets "
+    "unshare, clone, setns and mount pass, no AppArmor profile against mounts, and a /proc that nothing covers: "
+    "docs/install.md has Docker's options"
 )
 _BE_ROOT = "start Belljar as root"
 _GET_CGROUPS = "start Belljar as root, or with systemd-run --user --scope -p Delegate=yes"

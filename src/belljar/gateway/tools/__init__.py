@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from belljar import link, results
 from belljar.gateway.search import Found, declared
 from belljar.gateway.store import File
+from belljar.installed import Installed
 from belljar.wire.charts import Chart
 from belljar.wire.execution import Limits
 
@@ -16,10 +17,6 @@ CODE, BASH, EDITOR = "code_execution", "bash_code_execution", "text_editor_code_
 SEARCH = declared.NAME
 """Their names, to models and to clients."""
 OUR_NAMES = frozenset({CODE, BASH, EDITOR, SEARCH})
-
-
-MOST_PACKAGES = 60
-"""That a description names."""
 
 
 @dataclass(frozen=True)
@@ -159,23 +156,6 @@ Outcome = Ran | Edited | Searched | Failed
 
 
 @dataclass(frozen=True)
-class Installed:
-    """What a runtime has."""
-
-    python: str
-    packages: Mapping[str, str]
-    """Versions by name."""
-    direct: Sequence[str]
-    """Packages that were asked for by name; none where that is not known."""
-    programs: Sequence[str] = ()
-    """Commands that packages have brought."""
-
-    def version(self, name: str) -> str | None:
-        """Of a package, by either form of its name: as it is locked, or as it calls itself."""
-        return self.packages.get(name) or self.packages.get(name.replace("-", "_"))
-
-
-@dataclass(frozen=True)
 class Offer:
     """What a request lets code do, for the descriptions of the tools."""
 
@@ -203,32 +183,6 @@ class Tool(Protocol):
 
     def asked(self, given: object) -> str | link.Command | link.Edit | Failed:
         """What the model's input wants run, code being a string, and so is a query; or why there is nothing to run."""
-
-
-_MAIN_PACKAGES = (
-    "numpy",
-    "pandas",
-    "matplotlib",
-    "seaborn",
-    "scipy",
-    "sympy",
-    "scikit-learn",
-    "statsmodels",
-    "openpyxl",
-    "pyarrow",
-    "pillow",
-)
-
-
-def installed(about: Installed) -> str:
-    """What the runtime has, as a sentence: what code is likeliest to ask for by name, and how much more there is."""
-    wanted = dict.fromkeys((*_MAIN_PACKAGES, *about.direct))
-    named = [f"{name} {version}" for name in wanted if (version := about.version(name))][:MOST_PACKAGES]
-    if not named:
-        return ""
-    more = len(about.packages) - len(named)
-    others = f" and {more} more (importlib.metadata lists them)" if more else ""
-    return f" Installed, besides the standard library: {', '.join(named)}{others}."
 
 
 def string_of(given: object, name: str) -> str | Failed:

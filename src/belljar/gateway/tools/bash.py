@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from belljar import link
-from belljar.gateway.tools import BASH, MOST_PACKAGES, Failed, Offer, installed, string_of
+from belljar.gateway.tools import BASH, Failed, Offer, string_of
+from belljar.installed import MOST_PACKAGES, installed
 
 name = BASH
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from belljar.gateway.tools import CODE, Failed, Offer, installed, string_of
+from belljar.gateway.tools import CODE, Failed, Offer, string_of
+from belljar.installed import installed
 
 name = CODE
 

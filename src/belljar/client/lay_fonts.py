@@ -2,8 +2,8 @@
 """Lays the fonts of a runtime into its share/fonts, where matplotlib, Pillow and reportlab can use them.
 
 Run with the runtime's own Python, which has the packages that carry the fonts (locks/runtime-data.in) and fontTools.
-Noto publishes one file for all weights of a script; matplotlib and reportlab know no such files, so a regular and a bold
-one are cut out of each. Those for Chinese, Japanese and Korean are used as they are. What is there is made anew.
+Noto publishes one file for all weights of a script; matplotlib and reportlab know no such files, so a regular and a
+bold one are cut out of each. Those for Chinese, Japanese and Korean are used as they are. What is there is made anew.
 """
 
 import os
@@ -30,7 +30,7 @@ AS_THEY_ARE = {
 def packaged(module: str) -> Path:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        sys.exit(f"make-fonts: the runtime {sys.prefix} lacks the package of {module}: sync it with its lock first")
+        sys.exit(f"the runtime {sys.prefix} lacks the package of {module}: sync it with its lock first")
     return Path(spec.origin).parent
 
 

@@ -1,0 +1,335 @@
+"""MCP over HTTP: `/mcp`, by the official SDK, on the containers of the caller's tenant.
+
+Clients of up to 2025-11-25 shake hands, and have a session of the protocol's, which has a container of its own; it
+ends with the session. From 2026-07-28 on there are no such sessions: each answer names the container, and the next call
+takes its name along. A client of the older kind may name one too.
+
+The SDK takes half a second to import, so that is done when the first request comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
+from importlib import import_module
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+import structlog
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from belljar import link, results
+from belljar.cutting import BYTES_A_TOKEN
+from belljar.errors import BelljarError, InvalidRequest, NotFound
+from belljar.gateway import placement as places
+from belljar.gateway import tokens
+from belljar.gateway.envelope import Activity, activity_of
+from belljar.gateway.runtimes import HEADER
+from belljar.gateway.tools import BASH, CODE, Ran
+from belljar.mcp import Call, Offer, Session
+
+if TYPE_CHECKING:
+    from belljar.gateway.loop import Parts
+
+log = structlog.get_logger("belljar.gateway")
+
+PATH = "/mcp"
+_MOST_SESSIONS = 1000
+"""Of the protocol's: each holds a few tasks, while nobody uses it."""
+_ENDED = "the MCP session that it belonged to ended"
+_RENEWED = "The container before this one is gone, with its variables and files. This one is new."
+
+
+class OriginRefused(BelljarError):
+    """A page of somebody else's, in a browser, would have code run here."""
+
+    status = 403
+    kind = "permission_error"
+
+
+class Hung(BelljarError):
+    """The caller is gone, and nobody waits for the answer."""
+
+
+class Endpoint:
+    """What answers at `/mcp`. Made by `open_endpoint`."""
+
+    def __init__(self, tasks: anyio.abc.TaskGroup) -> None:
+        self._tasks = tasks
+        self._lock = anyio.Lock()
+        self._app: ASGIApp | None = None
+        self.is_ending = False
+        """The server ends, and containers outlive it."""
+
+    async def app(self, parts: Parts) -> ASGIApp:
+        """The SDK's application, made when it is first asked for."""
+        async with self._lock:
+            if self._app is None:
+                for module in ("belljar.mcp.server", "mcp.server.streamable_http_manager"):
+                    await anyio.to_thread.run_sync(import_module, module)
+                self._app = await self._tasks.start(self._serve, parts)
+            return self._app
+
+    async def _serve(self, parts: Parts, *, task_status: anyio.abc.TaskStatus[ASGIApp]) -> None:
+        from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+        from belljar.mcp.server import server_of
+
+        settings = parts.settings
+        manager = StreamableHTTPSessionManager(
+            app=server_of(ContainerSessions(parts, self)),
+            max_request_body_size=settings.max_body_bytes,
+            session_idle_timeout=settings.container_idle_seconds,
+            max_sessions=_MOST_SESSIONS,
+        )
+        try:
+            async with manager.run():
+                task_status.started(_of_their_keys(manager.asgi_app))
+                await anyio.sleep_forever()
+        except (
+            Exception
+        ):  # no fault of the SDK's ends the server: its sessions are gone, and the next request begins anew
+            log.exception("what answers at /mcp has failed")
+            self._app = None
+
+
+@asynccontextmanager
+async def open_endpoint() -> AsyncIterator[Endpoint]:
+    async with anyio.create_task_group() as tasks:
+        endpoint = Endpoint(tasks)
+        try:
+            yield endpoint
+        finally:
+            endpoint.is_ending = True
+            tasks.cancel_scope.cancel()
+
+
+def _of_their_keys(app: ASGIApp) -> ASGIApp:
+    """The SDK's application, to which a request says whose it is: a session answers to the key alone that opened it."""
+    from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+    from mcp.server.auth.provider import AccessToken
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        client = activity_of(scope).client
+        if client.has_key:
+            token = AccessToken(token="", client_id=client.key_id, scopes=[])
+            scope = {**scope, "user": AuthenticatedUser(token)}
+        await app(scope, receive, send)
+
+    return answer
+
+
+def check_origin(host: str | None, origin: str | None, *, is_open: bool) -> None:
+    """Raises OriginRefused where a browser shows a page of somebody else's.
+
+    Where no API key is asked for, a page could reach the server by a name of its own that it has lead to this machine:
+    so the host has to be an address, or `localhost`. A page knows no key; and who `is_open` on purpose has any name.
+    A page's origin has to be that of the host, or of this machine.
+    """
+    name = _name_of(f"//{host}") if host else None
+    if not is_open and name != "localhost" and _address(name) is None:
+        raise OriginRefused(
+            f"The host {host!r} is a name, and without API keys it might be anybody's: use http://127.0.0.1, or make a "
+            "key (belljar keys create)."
+        )
+    if origin is None:
+        return
+    page = _name_of(origin)
+    address = _address(page)
+    is_here = page == "localhost" or (address is not None and address.is_loopback)
+    if not is_here and (page is None or urlsplit(origin).netloc != host):
+        raise OriginRefused(
+            f"Pages of {origin!r} may not use this server: its origin is none of the server's."
+        )
+
+
+def _name_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _address(name: str | None) -> IPv4Address | IPv6Address | None:
+    try:
+        return None if name is None else ip_address(name)
+    except ValueError:
+        return None
+
+
+class ContainerSession:
+    """See `mcp.Session`."""
+
+    def __init__(
+        self, parts: Parts, activity: Activity, own: places.Session, *, has_to_be_named: bool, note: str
+    ) -> None:
+        self._parts = parts
+        self._activity = activity
+        self._own = own
+        self.container: str | None = own.container_id
+        self.has_to_be_named = has_to_be_named
+        self.note = " ".join(filter(None, (note, own.restored)))
+
+    async def execute(
+        self, run: link.Run, on_event: Callable[[results.Event], None] | None = None
+    ) -> results.Result:
+        activity, meter = self._activity, self._activity.meter
+        activity.has_run_code = True
+        kind = BASH if run.calls else CODE
+        ran = await activity.execution([kind], self._run(run, on_event))
+        result = ran.result
+        meter.began(kind)
+        meter.ran(result.usage.wall_seconds)
+        code = run.code or "".join(call.text for call in run.calls if isinstance(call, link.Command))
+        meter.code_tokens += tokens.of_text(code)
+        printed = [result.stdout, result.stderr]
+        for call in result.calls:
+            printed += call.stdout, call.stderr
+        meter.result_tokens += sum(map(tokens.of_text, printed))
+        return result
+
+    async def _run(self, run: link.Run, on_event: Callable[[results.Event], None] | None) -> Ran:
+        return Ran(await self._own.execute(run, on_event), [], call=0 if run.calls else None)
+
+    def read(self, file: results.WorkFile | results.Lying, offset: int = 0) -> AsyncIterator[bytes]:
+        return self._own.read(file, offset)
+
+    async def files(self) -> link.Files:
+        return await self._own.files()
+
+    async def find(self, path: str) -> results.Lying:
+        return await self._own.find(path)
+
+    async def put(self, path: str, body: bytes | AsyncIterator[bytes]) -> None:
+        await self._own.put(path, "", body if isinstance(body, bytes) else lambda: body)
+
+
+class ContainerSessions:
+    """The containers of whoever calls. See `mcp.Sessions`."""
+
+    def __init__(self, parts: Parts, endpoint: Endpoint) -> None:
+        self._parts = parts
+        self._endpoint = endpoint
+
+    def offer(self) -> Offer:
+        settings = self._parts.settings
+        about = self._parts.runtimes.installed(settings.default_runtime)
+        return Offer(
+            python=about.python,
+            packages=about.packages,
+            direct=about.direct,
+            limits=settings.limits(),
+            timeout_seconds=settings.timeout_seconds,
+            most_text_bytes=settings.result_tokens * BYTES_A_TOKEN,
+            has_containers=True,
+        )
+
+    @asynccontextmanager
+    async def use(self, call: Call, *, runs: bool) -> AsyncIterator[Session]:
+        activity = _activity(call)
+        parts, client = self._parts, activity.client
+        # The SDK runs an older client's call in the session's task, and not in the request's, with which it has to end.
+        with activity.ending_with_it() as scope:
+            if runs:
+                await parts.admit(activity)
+            with client.execution() if runs else nullcontext():
+                container, note = await self._container(call, activity)
+                activity.container_id = container
+                async with parts.placement.use(container) as own:
+                    is_kept_in_mind = _memory(call) is not None
+                    yield ContainerSession(
+                        parts, activity, own, has_to_be_named=not is_kept_in_mind, note=note
+                    )
+        if scope.cancelled_caught:
+            raise Hung("The caller has hung up, and what was under way was interrupted.")
+
+    async def _container(self, call: Call, activity: Activity) -> tuple[str, str]:
+        """The id of the container that a call means, made where there is none, and what is to be said of that."""
+        parts, tenant = self._parts, activity.client.tenant
+        runtime = call.runtime if call.runtime is not None else _request(call).headers.get(HEADER)
+        if call.container is not None:
+            named = parts.placement.named(call.container, tenant)
+            runtime = parts.runtimes.chosen(runtime, named)
+            if named is not None:
+                return named.id, ""
+            return await self._made(activity, runtime), _RENEWED
+        memory = _memory(call)
+        if memory is None:
+            return await self._made(activity, parts.runtimes.chosen(runtime, None)), ""
+        async with memory.setdefault("lock", anyio.Lock()):
+            own, note = memory.get("container"), ""
+            if own is not None:
+                try:
+                    container = parts.placement.find(own, tenant)
+                except NotFound:
+                    note = _RENEWED
+                else:
+                    parts.runtimes.chosen(call.runtime, container)
+                    return own, ""
+            made = await self._made(activity, parts.runtimes.chosen(runtime, None))
+            if "container" not in memory:
+                call.context.session._connection.exit_stack.push_async_callback(self._forget, memory)
+            memory["container"] = made
+            return made, note
+
+    async def _made(self, activity: Activity, runtime: str) -> str:
+        client = activity.client
+        made = await self._parts.placement.create(
+            self._parts.settings.limits(), client.tenant, client.most_containers, runtime=runtime
+        )
+        return made.id
+
+    async def _forget(self, memory: dict[str, Any]) -> None:
+        """The session has ended, and its container with it; but where the server ends, it is put away as all others."""
+        if not self._endpoint.is_ending and memory["container"] is not None:
+            await self._parts.placement.discard(memory["container"], _ENDED)
+
+    def is_there(self, call: Call) -> bool:
+        tenant = _activity(call).client.tenant
+        container = self._meant(call)
+        if container is None:
+            return False
+        try:
+            self._parts.placement.find(container, tenant)
+        except NotFound:
+            return False
+        return True
+
+    async def reset(self, call: Call) -> None:
+        tenant = _activity(call).client.tenant
+        container = self._meant(call)
+        if container is None:
+            raise InvalidRequest("container: say which one is to be ended")
+        self._parts.placement.find(container, tenant)
+        await self._parts.placement.delete(container, "it was reset")
+        memory = _memory(call)
+        if memory is not None and memory.get("container") == container:
+            memory["container"] = None
+
+    def _meant(self, call: Call) -> str | None:
+        if call.container is not None:
+            return call.container
+        memory = _memory(call)
+        return None if memory is None else memory.get("container")
+
+
+def _request(call: Call) -> Request:
+    request = call.context.request
+    assert isinstance(request, Request)  # over HTTP there always is one
+    return request
+
+
+def _activity(call: Call) -> Activity:
+    return activity_of(_request(call).scope)
+
+
+def _memory(call: Call) -> dict[str, Any] | None:
+    """What is kept in mind of the session of a client that shook hands; None where there is no session."""
+    connection = call.context.session._connection  # the SDK has no other way to it
+    state: dict[str, Any] = connection.state
+    return None if connection.session_id is None else state

@@ -1,0 +1,36 @@
+"""`belljar setup`: make this machine ready to run code."""
+
+from __future__ import annotations
+
+import click
+
+from belljar.runtimes import working
+from belljar.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--install-packages",
+    is_flag=True,
+    help="As root, install the Debian packages that are missing, with apt-get.",
+)
+def setup(install_packages: bool) -> None:
+    """Make what code runs in, the default runtime, and say which Debian packages are missing.
+
+    It lies where BELLJAR_RUNTIME says; without that, in the user's data directory. Does nothing where all is as it
+    should be, and goes on where it was broken off.
+    """
+    from belljar.client import provision  # its imports are not for others to pay
+
+    settings = Settings()
+    runtime = settings.runtime.absolute()  # scripts of an environment name it by its whole path
+
+    if runtime.is_relative_to(settings.state_dir):
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # as a server makes it
+
+    async def work(say: provision.Say) -> bool:
+        await provision.provide_packages(say, may_install=install_packages)
+        return await provision.provide_runtime(runtime, say)
+
+    working(work, "what was begun is kept: run it again to go on")
+    click.echo(f"belljar: ready: {runtime}. belljar doctor says what the jail has on this machine", err=True)

@@ -1,0 +1,57 @@
+"""`belljar mcp`: the tools for clients of the Model Context Protocol that start their servers as commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import anyio
+import click
+
+from belljar.settings import Settings
+from belljar.wire.execution import MIB
+
+
+@click.command("mcp")
+@click.option("--url", help="Run code on this Belljar server, in place of a jail of its own.")
+@click.option(
+    "--api-key",
+    envvar="BELLJAR_API_KEY",
+    help="The server's key; better as BELLJAR_API_KEY in the environment.",
+)
+@click.option(
+    "--runtime", metavar="NAME", help="What code runs in: one that `belljar runtime create` has made."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 3600, min_open=True),
+    metavar="S",
+    help="Seconds until a run is stopped.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(64, 1024 * 1024),
+    metavar="MIB",
+    help="Memory for the session.",
+)
+def mcp(
+    url: str | None, api_key: str | None, runtime: str | None, timeout: float | None, memory: int | None
+) -> None:
+    """Serve MCP on standard input and output, until that ends: for Claude Desktop, editors and other clients.
+
+    Code runs in a jail of its own, which ends with the command, or with --url on a server.
+    """
+    if url is not None:
+        from belljar.client.bridge import serve as serve_bridge
+
+        if timeout is not None or memory is not None:
+            raise click.UsageError("--timeout and --memory are the server's own where --url names one")
+        sys.exit(anyio.run(serve_bridge, url, api_key, runtime))
+    from belljar.client.mcp import serve
+
+    asked: dict[str, Any] = {
+        "timeout_seconds": timeout,
+        "memory_bytes": memory * MIB if memory is not None else None,
+    }
+    settings = Settings(**{name: value for name, value in asked.items() if value is not None})
+    sys.exit(anyio.run(serve, settings, runtime or settings.default_runtime))
