@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-tests page demo test fuzz bench soak test-as-user test-other-kernel wheel test-install test-image check format reference lock clean
+.PHONY: help setup setup-otel setup-dev setup-tests page demo test fuzz bench soak test-as-user test-other-kernel wheel test-install test-image test-service check format reference lock clean
 export PYTHON
 
 help: ## this list
@@ -59,8 +59,13 @@ test-install: setup-dev wheel ## install the wheel as a user would, and try it; 
 	.venv/bin/pytest -o faulthandler_timeout=600 tests/install/check_*.py $(PYTEST_ARGS)
 
 # Docker itself is not needed: scripts/check-image says what it does instead, and what it leaves out.
+IMAGE ?= $(CURDIR)/dist/image
 test-image: setup-dev wheel ## run the Dockerfile's lines in trees of Debian's, and the server in what they make (as root; some 5 minutes)
-	.venv/bin/python scripts/check-image $(IMAGE_ARGS)
+	.venv/bin/python scripts/check-image --keep "$(IMAGE)" $(IMAGE_ARGS)
+
+# On what `make test-image` has left, in a virtual machine.
+test-service: setup-dev ## run packaging/belljar.service under systemd, after test-image (KERNEL=linux-image-*.deb; some 4 minutes)
+	.venv/bin/python scripts/other-kernel --unit "$(IMAGE)/stage-1/opt/belljar" "$(KERNEL)"
 
 check: setup-dev ## lint, formatting, types and the arrows between the folders
 	.venv/bin/ruff check
@@ -73,8 +78,9 @@ format: setup-dev ## bring the code into its form
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
 
-reference: setup-dev ## write the tables of docs/reference.md that are made from the code anew
+reference: setup-dev ## write what docs/reference.md and docs/command.md have from the code anew
 	.venv/bin/python scripts/make-reference
+	.venv/bin/python scripts/make-command-page
 
 lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade for the newest)
 	scripts/lock $(LOCK_ARGS)

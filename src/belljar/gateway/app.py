@@ -111,9 +111,9 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
                 search,
                 ledger,
                 store,
+                endpoint,
                 Timelines(),
                 page.load() if settings.page else None,
-                endpoint,
                 tracing,
             )
             tasks.cancel_scope.cancel()

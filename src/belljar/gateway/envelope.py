@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("belljar.gateway")
 
 _ACTIVITY = "belljar.activity"
+_LOOKS = frozenset({"GET /health", "GET /metrics", "GET /v1/runtimes"})
 _HANG_UP_SECONDS = 0.1
 _DRAIN_FACTOR = 4
 _DRAIN_SECONDS = 10
@@ -114,6 +115,9 @@ class UnderWay:
 
     def __init__(self) -> None:
         self._activities: dict[str, Activity] = {}
+        self.used_at = time.monotonic()
+        """When the last one has ended, of those that do more than ask how the server is."""
+        self._emptied: anyio.Event | None = None
 
     def __len__(self) -> int:
         return len(self._activities)
@@ -125,6 +129,17 @@ class UnderWay:
             yield
         finally:
             del self._activities[activity.request_id]
+            if activity.what not in _LOOKS:
+                self.used_at = time.monotonic()
+            if self._emptied is not None and not self._activities:
+                self._emptied.set()
+
+    async def ended(self, seconds: float) -> None:
+        """Wait for all of them to end, for so long at most."""
+        if self._activities:
+            self._emptied = anyio.Event()
+            with anyio.move_on_after(seconds):
+                await self._emptied.wait()
 
     def let_go(self) -> None:
         """End what only listens."""

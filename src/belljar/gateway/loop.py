@@ -79,10 +79,10 @@ class Parts(running.Parts):
     search: Backend | None
     ledger: Ledger
     store: Store
+    mcp: Endpoint
     timelines: Timelines
     page: Page | None
     """None where the settings want none."""
-    mcp: Endpoint
     tracing: Tracing | None = None
 
     async def admit(self, activity: Activity) -> None:

@@ -314,11 +314,6 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         "GET /v1/files/{id}": Operation("A file's facts", _json(FileDocument), errors=(404,)),
         "DELETE /v1/files/{id}": Operation("Delete a file", _json(FileDeleted), errors=(404,)),
         "GET /v1/files/{id}/content": Operation("A file's bytes", {"*/*": _BYTES}, errors=(400, 404)),
-        "GET /v1/requests/{id}": Operation(
-            "What a request did, and when: its turns, forks, executions, tokens",
-            _json(RequestDocument),
-            errors=(404,),
-        ),
         "POST /mcp": Operation(
             "A message of the Model Context Protocol, whose specification has its shape",
             {**_json(_RPC), "text/event-stream": TEXT},
@@ -333,6 +328,11 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         ),
         "DELETE /mcp": Operation(
             "End such a session, and its container with it", _json(_RPC), errors=(400, 403, 404, 405)
+        ),
+        "GET /v1/requests/{id}": Operation(
+            "What a request did, and when: its turns, forks, executions, tokens",
+            _json(RequestDocument),
+            errors=(404,),
         ),
         "GET /v1/usage": Operation(
             "What requests have used",

@@ -75,6 +75,9 @@ class Session(Protocol):
     async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
         """Answer what the run under way has asked."""
 
+    async def interrupt(self) -> None:
+        """Have the run under way, if any, end as `interrupted`."""
+
     def read(self, file: results.WorkFile | results.Lying, offset: int = 0) -> AsyncIterator[bytes]:
         """A file of the last result, or one that was found. Raises InvalidRequest where it is not there any more, or
         was changed."""
