@@ -15,7 +15,8 @@ import pytest
 from serving import Server
 
 from belljar import results
-from belljar.gateway.feed import Feed, shown
+from belljar.errors import NotFound
+from belljar.gateway.feed import Feed, shown, watched
 
 DEADLINE_SECONDS = 60
 
@@ -208,3 +209,41 @@ def test_unsent_events_are_folded() -> None:
     # Printed text is told in any case: it stays in `stdout`.
     assert folded(out, display("x"), results.Clear(wait=False)) == as_sent(out, results.Clear(wait=False))
     assert folded(display("x"), results.Clear(wait=True)) == as_sent(display("x"), results.Clear(wait=True))
+
+
+@pytest.mark.anyio
+async def test_a_run_does_not_wait_for_whoever_watches_it() -> None:
+    ended, got = anyio.Event(), []
+
+    async def run(feed: Feed) -> int:
+        feed.begin("exec_1", None)
+        for text in "ab":
+            feed.add(results.Stream("stdout", text))
+            await anyio.sleep(0)
+        ended.set()
+        return 7
+
+    async def emit(event: dict[str, object]) -> None:
+        await ended.wait()
+        got.append(event)
+
+    with anyio.fail_after(10):
+        assert await watched(run, emit) == 7
+    assert [event["type"] for event in got] == ["started", "stream"]
+    assert got[1]["text"] == "ab"
+
+
+@pytest.mark.anyio
+async def test_what_a_watched_run_raises_is_raised_as_it_is_behind_what_it_has_told() -> None:
+    got = []
+
+    async def run(feed: Feed) -> None:
+        feed.add(results.Stream("stdout", "a"))
+        raise NotFound("gone")
+
+    async def emit(event: dict[str, object]) -> None:
+        got.append(event)
+
+    with pytest.raises(NotFound, match="gone"):
+        await watched(run, emit)
+    assert len(got) == 1

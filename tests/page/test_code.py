@@ -217,6 +217,19 @@ def test_a_stream_that_ends_early_is_said_to_have(open_page: Open) -> None:
     assert "broke off" in run(page, "1", "Not run").inner_text()
 
 
+def test_what_is_typed_takes_the_place_of_what_was_selected(open_page: Open) -> None:
+    page = open_page("/#code")
+    write(page, "one\ntwo\nthree")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("print('new')")
+    assert page.locator(".cm-content").inner_text() == "print('new')"
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("(")
+    page.locator(".cm-content", has_text="(one").wait_for()
+    assert page.locator(".cm-content").inner_text() == "(one\ntwo\nthree)"
+
+
 def test_nothing_is_run_twice_at_the_same_time(open_page: Open, http: httpx2.Client) -> None:
     page = open_page("/#code")
     sent: list[str] = []

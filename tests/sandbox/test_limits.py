@@ -545,3 +545,26 @@ async def test_what_a_guest_passes_on_holds_nobody_up(keeper: link.Keeper) -> No
                 result = await hostile.run(code, timeout=2, env=env)
                 assert result.outcome.status in ("timed_out", "crashed", "exited"), result.stderr
                 assert await other.says("print(1)") == "1"
+
+
+async def test_what_a_session_holds_is_told_at_any_time(session: Session, keeper: link.Keeper) -> None:
+    before = await keeper.use(session.name)
+    assert before.memory_bytes < 40 * MIB
+    code = "held = b'1' * 60_000_000; open('a', 'wb').write(held[:5_000_000]); sum(range(10**6))"
+    await session.says(code)
+    after = await keeper.use(session.name)
+    assert after.memory_bytes > before.memory_bytes + 55_000_000
+    assert after.disk_bytes >= 5_000_000
+    assert after.pids >= 1
+    assert after.cpu_seconds > before.cpu_seconds
+    threads = (
+        "import threading, time\nfor n in range(5): threading.Thread(target=time.sleep, args=(50,)).start()"
+    )
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.run, f"{threads}\ntime.sleep(50)")
+            while (await keeper.use(session.name)).pids < after.pids + 5:  # while the code runs
+                await anyio.sleep(0.05)
+            tasks.cancel_scope.cancel()
+    with pytest.raises(NotFound):
+        await keeper.use("nobody")

@@ -31,7 +31,7 @@ from belljar.gateway.searching import Searches
 from belljar.gateway.sse import Emit, Event
 from belljar.gateway.store import Store
 from belljar.gateway.telemetry import Telemetry
-from belljar.gateway.timeline import Timelines, answered
+from belljar.gateway.timeline import Kept, Timelines, answered
 from belljar.gateway.told import tell
 from belljar.gateway.tools import BASH, CODE, Failed, Offer, Outcome, not_json
 from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
@@ -84,6 +84,12 @@ class Parts(running.Parts):
     page: Page | None
     """None where the settings want none."""
     tracing: Tracing | None = None
+
+    async def admit(self, activity: Activity) -> None:
+        """Have a request that asks a model or runs code leave a row and a timeline. Raises BudgetSpent."""
+        await self.ledger.admit(activity.client, activity.meter)
+        kept = Kept(activity.request_id, activity.what, activity.meter.at, activity.timeline, activity.meter)
+        self.timelines.begin(activity.client.tenant, kept)
 
 
 @dataclass(frozen=True)

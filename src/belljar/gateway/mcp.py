@@ -181,8 +181,7 @@ class ContainerSession:
         activity, meter = self._activity, self._activity.meter
         activity.has_run_code = True
         kind = BASH if run.calls else CODE
-        running = self._run(run, on_event)
-        ran = await (running if activity.trace is None else activity.trace.execution([kind], running))
+        ran = await activity.execution([kind], self._run(run, on_event))
         result = ran.result
         meter.began(kind)
         meter.ran(result.usage.wall_seconds)
@@ -237,7 +236,7 @@ class ContainerSessions:
         # The SDK runs an older client's call in the session's task, and not in the request's, with which it has to end.
         with activity.ending_with_it() as scope:
             if runs:
-                await parts.ledger.admit(client, activity.meter)
+                await parts.admit(activity)
             with client.execution() if runs else nullcontext():
                 container, note = await self._container(call, activity)
                 activity.container_id = container

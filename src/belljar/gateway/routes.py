@@ -40,12 +40,11 @@ from belljar.gateway import (
     totals,
 )
 from belljar.gateway.access import Client, shown_key
-from belljar.gateway.envelope import Activity, Streamed, ThreadUnsupported, activity_of, from_validation
+from belljar.gateway.envelope import Streamed, ThreadUnsupported, activity_of, from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.form import FORM_BYTES, Form
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.sse import EventStream
-from belljar.gateway.timeline import Kept
 from belljar.gateway.tracing import passed_on
 from belljar.gateway.turn import MessageFold
 from belljar.gateway.upstream import Caller
@@ -87,7 +86,7 @@ async def messages(request: Request) -> ASGIApp:
     meter = asked.activity.meter
     meter.model = asked.request.model
     meter.tools = tuple(tool.get("type") or "custom" for tool in asked.request.tools or ())
-    await _admit(parts, asked.activity)
+    await parts.admit(asked.activity)
     asked.activity.headers[profiles.HEADER] = asked.profile
     asked.activity.headers[runtimes.HEADER] = asked.runtime
     asked.activity.headers["belljar-isolation"] = parts.placement.description.isolation.level
@@ -100,14 +99,6 @@ async def messages(request: Request) -> ASGIApp:
 
     await loop.answer(parts, asked, add)
     return _json(fold.result())
-
-
-async def _admit(parts: loop.Parts, activity: Activity) -> None:
-    """Have the request leave a row and a timeline. Raises BudgetSpent."""
-    await parts.ledger.admit(activity.client, activity.meter)
-    meter = activity.meter
-    kept = Kept(activity.request_id, activity.what, meter.at, activity.timeline, meter)
-    parts.timelines.begin(activity.client.tenant, kept)
 
 
 def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
@@ -174,7 +165,7 @@ async def read_model(request: Request) -> Response:
 async def create_execution(request: Request) -> ASGIApp:
     parts, activity = _parts(request), activity_of(request.scope)
     asked = _validated(ExecutionRequest, await _document(request))
-    await _admit(parts, activity)
+    await parts.admit(activity)
     runtime = _runtime(request)
     if asked.stream:
         return EventStream(lambda emit: live.answer(parts, asked, activity, runtime, emit), {})
@@ -188,7 +179,7 @@ async def create_batch(request: Request) -> ASGIApp:
     lines = lines_of(await request.body())
     at_once = _at_once(request.query_params.get("at_once"), parts.settings.max_sessions)
     activity, runtime = activity_of(request.scope), _runtime(request)
-    await _admit(parts, activity)
+    await parts.admit(activity)
     return batch.LineStream(
         lambda emit: batch.answer(parts, lines, at_once, activity, runtime, emit),
         parts.settings.batch_silence_seconds,
@@ -261,7 +252,7 @@ async def draw_chart(request: Request) -> Response:
     parts, activity = _parts(request), activity_of(request.scope)
     asked = _validated(DrawingRequest, await _document(request, may_be_empty=True))
     ids = request.path_params
-    await _admit(parts, activity)
+    await parts.admit(activity)
     with activity.client.execution():
         body, media_type = await charts.draw(parts, ids["id"], ids["chart_id"], asked, activity)
     return Response(body, headers=_HOSTILE, media_type=media_type)

@@ -29,6 +29,21 @@ const look = EditorView.theme({
   '.tok-definition, .tok-className, .tok-typeName': { color: 'var(--tok-name)' },
 })
 
+/** Text typed over lines that are selected. The browser would join the lines by an inline style, which the page's policy
+ * forbids and reports. */
+const typedOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { from, to } = view.state.selection.main
+    const text = event.data
+    if (event.inputType !== 'insertText' || text === null || event.isComposing || view.state.doc.lineAt(from).to >= to) return false
+    const transaction = () => view.state.update(view.state.replaceSelection(text), { userEvent: 'input.type', scrollIntoView: true })
+    const isHandled = view.state.facet(EditorView.inputHandler).some((handle) => handle(view, from, to, text, transaction))
+    if (!isHandled) view.dispatch(transaction())
+    event.preventDefault()
+    return true
+  },
+})
+
 export function mount(host: HTMLElement): EditorView {
   const root = host.shadowRoot ?? host.attachShadow({ mode: 'open' })
   const run = (): boolean => {
@@ -54,6 +69,7 @@ export function mount(host: HTMLElement): EditorView {
         autocompletion(),
         highlightActiveLine(),
         python(),
+        typedOver,
         bidiIsolates(),
         look,
         EditorView.lineWrapping,
