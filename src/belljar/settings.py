@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     refuse such blocks."""
     open: Literal["", "yes-anyone-may-run-code"] = ""
     """`yes-anyone-may-run-code` to listen on other addresses than loopback without [API keys](#api-keys)."""
+    page: bool = True
+    """Whether there is [a page](page.md) at `/`."""
     profile: Literal["auto", "anthropic", "inline"] = "auto"
     """`anthropic`, `inline`, or `auto`: see [profiles](#profiles)."""
     max_body_bytes: int = Field(32 * MIB, gt=0)

@@ -214,14 +214,14 @@ def test_what_code_prints_comes_while_it_runs(talking: Path) -> None:
             return [
                 event.get("content_block", {}).get("type") or event["output"]["type"]
                 for event in events
-                if event["type"] in ("content_block_start", "code_output")
+                if event["type"] in ("content_block_start", "belljar_output")
             ]
 
         plain = {"anthropic-beta": "code-execution-2025-05-22"}
         assert kinds(**plain) == ["server_tool_use", "code_execution_tool_result", "text"]
-        live = kinds(**plain, **{"belljar-live": "output"})
+        live = kinds(**plain, **{"belljar-output": "live"})
         assert live == ["server_tool_use", "error", "code_execution_tool_result", "text"]
-        assert kinds(**{"belljar-live": "all"}) == ["400"]
+        assert kinds(**{"belljar-output": "all"}) == ["400"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from pages import PAGES, Block, Shell, blocks
 ELSEWHERE = {
     ("README.md", "python"): "test_readme.py",
     ("library.md", "python"): "test_library_page.py",
+    ("adapters.md", "python"): "tests/adapters/page.py",
+    ("install.md", "sh"): "test_install_page.py, and make test-install, test-image and test-service",
     ("cells.md", "json"): "test_cells_page.py",
     ("reference.md", "json"): "test_reference.py",
     ("reference.md", "toml"): "test_reference.py",

@@ -21,8 +21,8 @@ from belljar.gateway import attachments, history, profiles, running, sources, to
 from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import TenantFiles
-from belljar.gateway.hearing import Hearing
 from belljar.gateway.offered import Offered
+from belljar.gateway.page import Page
 from belljar.gateway.pictures import Pictures, shown_in
 from belljar.gateway.profiles import Profile
 from belljar.gateway.running import Nested, Replies, Running, Waiting
@@ -31,6 +31,7 @@ from belljar.gateway.searching import Searches
 from belljar.gateway.sse import Emit, Event
 from belljar.gateway.store import Store
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.timeline import Timelines, answered
 from belljar.gateway.told import tell
 from belljar.gateway.tools import BASH, CODE, Failed, Offer, Outcome, not_json
 from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
@@ -60,6 +61,9 @@ _NO_TOKENS = dict.fromkeys(
     ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"), 0
 )
 """What clients add up: numbers all, whatever the upstream leaves out."""
+OUTPUT_HEADER = "belljar-output"
+"""With the value `live` a stream has events of what cells print and show, which no SDK knows."""
+OUTPUT_EVENT = "belljar_output"
 _NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas", "diagnostics"})
 """What is ours to read, or names an earlier answer by an id that is ours alone."""
 
@@ -76,6 +80,9 @@ class Parts(running.Parts):
     ledger: Ledger
     store: Store
     mcp: Endpoint
+    timelines: Timelines
+    page: Page | None
+    """None where the settings want none."""
     tracing: Tracing | None = None
 
 
@@ -91,10 +98,10 @@ class Asked:
     """Block types that are streamed only once they are complete."""
     offered: Offered
     activity: Activity
+    shows_output: bool = False
+    """The client wants to have what cells print and show while they run."""
     runtime: str = DEFAULT
     """What code runs in: that of the container which the request names, else of the one that it gets."""
-    is_live: bool = False
-    """The client is told what code prints while it runs."""
 
 
 class ContainerNeeded(errors.InvalidRequest):
@@ -111,7 +118,6 @@ class _Answer:
     started_at: float
     traits: Traits
     running: Running = field(init=False)
-    hearing: Hearing | None = None
     next_index: int = 0
     turns: int = 0
     unreadable: int = 0
@@ -194,24 +200,20 @@ async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
 
 def _answer(parts: Parts, asked: Asked, emit: Emit) -> _Answer:
     """An answer that has not begun. Raises NotFound for a model that there is not: before any code runs for it."""
-    traits = parts.upstream.traits(asked.request.model)
-    hearing = Hearing(emit) if asked.is_live else None
-    return _Answer(parts, asked, emit, anyio.current_time(), traits, hearing=hearing)
+    return _Answer(parts, asked, emit, anyio.current_time(), parts.upstream.traits(asked.request.model))
 
 
 def _running(now: _Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
     parts, offered = now.parts, now.asked.offered
     searches = Searches(parts.search, offered.search, parts.telemetry) if offered.search is not None else None
+    asked = now.asked
+
+    async def tell(use_id: str, output: Event) -> None:
+        await now.emit({"type": OUTPUT_EVENT, "tool_use_id": use_id, "output": output})
+
+    tells = tell if asked.shows_output else None
     return Running(
-        parts,
-        offered,
-        now.asked.activity,
-        stack,
-        is_told,
-        searches,
-        now.most_tokens,
-        now.asked.runtime,
-        now.hearing,
+        parts, offered, asked.activity, stack, is_told, searches, now.most_tokens, asked.runtime, tells
     )
 
 
@@ -292,13 +294,17 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     asked = now.asked
     body, sources = _upstream_request(now, messages)
     trace = asked.activity.trace
-    with nullcontext() if trace is None else trace.turn(now.parts.upstream.kind, body) as span:
+    with (
+        asked.activity.timeline.turn(asked.request.model) as step,
+        nullcontext() if trace is None else trace.turn(now.parts.upstream.kind, body) as span,
+    ):
         caller = asked.caller if span is None else replace(asked.caller, trace=span.headers)
         turn = await _streamed(now, body, sources, caller)
         now.next_index = turn.next_index
         usage = turn.message.message.get("usage") or {}
         if now.traits.is_model:
             usage |= _uncounted(now, body, turn, usage)
+        answered(step, turn.message.message, usage)
         if span is not None:
             span.answered(turn.message.message, usage)
     now.usage = added_usage(now.usage, usage)
@@ -416,30 +422,11 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
 
     None where code waits for the caller's tools: then the answer is finished.
     """
-    if now.hearing is None:
-        return await _run_all(now, uses, replies)
-    results: list[dict[str, Any]] | None = None
-    failure: errors.BelljarError | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(now.hearing.pass_on)
-        try:
-            results = await _run_all(now, uses, replies)
-        except errors.BelljarError as error:
-            failure = error  # as it is, and not as a group of one
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return results
-
-
-async def _run_all(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict[str, Any]] | None:
     now.has_called_tool |= bool(uses)
     said = []
     is_readable = False
     async with aclosing(now.running.run(uses, replies)) as outcomes:  # type: ignore[type-var]
         async for use, outcome in outcomes:
-            if now.hearing is not None:
-                await now.hearing.catch_up()
             if isinstance(outcome, Waiting):
                 await _ask(now, use, outcome)
                 return None

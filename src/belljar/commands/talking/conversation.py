@@ -23,7 +23,7 @@ _TOOL = {"type": "code_execution_20250522", "name": "code_execution"}
 """Python alone: cells are told of while they run, and every model is used to them."""
 _HEADERS = {
     "anthropic-beta": "code-execution-2025-05-22,files-api-2025-04-14",
-    "belljar-live": "output",
+    "belljar-output": "live",
     "belljar-profile": "anthropic",
 }
 _SHOWN_BYTES = 4_000_000

@@ -57,7 +57,7 @@ class Plain:
                 self._print("\n")
             elif self._written:
                 _tell("".join(f">>> {line}\n" for line in code_in(self._written).splitlines()))
-        elif kind == "code_output":
+        elif kind == "belljar_output":
             self._heard.add(event["tool_use_id"])
             _tell(_words(event["output"]))
 
@@ -114,7 +114,7 @@ class Rich:
                 self._draw(self._code(code_in(self._text), is_whole=False))
         elif kind == "content_block_stop":
             self._stop()
-        elif kind == "code_output":
+        elif kind == "belljar_output":
             self._heard.add(event["tool_use_id"])
             self._hear(event["output"])
 
