@@ -9,6 +9,7 @@ def main() -> None:
 
     from belljar import quick
 
+    quick.hold_standard_streams()
     quick.run(sys.argv[1:])
     from belljar.commands import main as commands
 

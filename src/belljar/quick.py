@@ -61,10 +61,16 @@ def run(arguments: list[str]) -> None:
         connection = warm.reach(place, warm.RUNS)
     except (OSError, Refused, UnicodeError):
         return
-    # A small number is that of a standard stream that is closed: what is printed would go to the server.
-    if connection.fileno() > 2:
-        read_standard_input(asked)
-        os._exit(converse(connection, asked))
+    read_standard_input(asked)
+    os._exit(converse(connection, asked))
+
+
+def hold_standard_streams() -> None:
+    """Where one is closed, have nothing else take its number, here and in what is started: what is printed would go
+    there."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def parsed(arguments: list[str]) -> Asked | None:
@@ -142,7 +148,7 @@ def read_standard_input(asked: Asked) -> None:
     if asked.source != "-" and not asked.has_stdin:
         return
     try:
-        text = sys.stdin.read()
+        text = sys.stdin.read() if sys.stdin is not None else ""
     except UnicodeDecodeError as error:
         _say(f"standard input is not text in {error.encoding}: {error.reason} at byte {error.start}")
         os._exit(exits.ENGINE_ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from typed import SMALL, Command
+from typed import BELLJAR, SMALL, Command
 
 import belljar as package
 from belljar import warm as warm_server
@@ -291,13 +292,40 @@ def test_nobody_else_is_served(warm: Command, name: str) -> None:
     assert len(ours.stdout) > 5
 
 
-def test_what_is_no_frame_is_refused(warm: Command) -> None:
+def frames(*said: tuple[bytes, bytes]) -> bytes:
+    return b"".join(warm_server.frame(kind, body) for kind, body in [*said, (warm_server.GO, b"")])
+
+
+@pytest.mark.parametrize(
+    ("sent", "word"),
+    [
+        (b"c" + struct.pack(">I", 2**31) + b"x", b"too large"),
+        (frames((warm_server.CODE, b"\xff")), b"no text"),
+        (frames((warm_server.MEMORY_MIB, b"much")), b"limits.memory_bytes"),
+        (frames((warm_server.MEMORY_MIB, b"1")), b"limits.memory_bytes"),
+        (frames((warm_server.SECONDS, b"nan")), b"timeout_seconds"),
+        (frames((warm_server.SECONDS, b"soon")), b"soon"),
+        (frames((warm_server.FORMAT, b"gif")), b"formats"),
+        (frames((warm_server.RUNTIME, b"nowhere")), b"nowhere"),
+        (frames((warm_server.INPUT, b"../x")), b"--file"),
+    ],
+)
+def test_what_no_command_says_is_refused(warm: Command, sent: bytes, word: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
         connection.connect(str(warm.state / "server" / "runs.sock"))
-        connection.sendall(b"c" + struct.pack(">I", 2**31) + b"x")
+        connection.sendall(sent)
         told = b""
-        while piece := connection.recv(1000):
-            told += piece
+        with contextlib.suppress(ConnectionResetError):  # not all was read of what was sent
+            while piece := connection.recv(1000):
+                told += piece
     assert told.startswith(warm_server.frame(warm_server.HERE) + warm_server.FAILED)
-    assert b"too large" in told
+    assert word in told
+    assert b"Internal" not in told
+
+
+@pytest.mark.parametrize("way", ["--no-server", "--server"])
+def test_standard_streams_that_are_closed(warm: Command, way: str) -> None:
+    code = "print(1); raise SystemExit(3)"
+    command = f"{BELLJAR} run {way} -c '{code}' <&- >&- 2>&-"
+    assert subprocess.run(["bash", "-c", command], env=warm.environment(), timeout=60).returncode == 3

@@ -148,7 +148,7 @@ def _alone(asked: quick.Asked, settings: Settings) -> int:
             settings,
             program,
             printer.take,
-            printed.Form(asked.as_json, sys.stderr.isatty()),
+            printed.Form(asked.as_json, os.isatty(2)),
             inputs=[Path(path) for path in asked.inputs],
             runtime=asked.runtime or settings.default_runtime,
             until=_signalled,

@@ -280,10 +280,14 @@ class _Call:
             kind, body = await self._speaker.hear()
             if kind in (warm.GO, warm.INPUT):
                 return kind, body
+            try:
+                word = body.decode("utf-8", "surrogatepass")
+            except UnicodeDecodeError as error:
+                raise InvalidRequest(f"what was said is no text: {error}") from error
             if kind == warm.FORMAT:
-                self._formats.append(body.decode("ascii", "replace"))
+                self._formats.append(word)
             else:
-                self._words[kind] = body.decode("utf-8", "surrogatepass")
+                self._words[kind] = word
 
     def _limits(self) -> LimitsRequest:
         mib = self._words.get(warm.MEMORY_MIB)
@@ -291,6 +295,8 @@ class _Call:
             return LimitsRequest(memory_bytes=None if mib is None else int(mib) * MIB)
         except ValidationError as error:
             raise from_validation(error, "limits.") from error
+        except ValueError as error:
+            raise InvalidRequest(f"limits.memory_bytes: {error}") from error
 
     async def _small_files(self, kind: bytes, body: bytes) -> dict[str, bytes]:
         """Files that are looked at for imports and travel with the code; they end with one that does not."""
