@@ -2,17 +2,19 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-tests demo test fuzz bench soak test-as-user test-other-kernel wheel test-install test-image test-service check format reference lock clean
+.PHONY: help setup setup-otel setup-dev setup-tests page demo test fuzz bench soak test-as-user test-other-kernel wheel test-install test-image test-service check format reference lock clean
 export PYTHON
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand --tabs=26
 
-setup: ## make .venv/bin/belljar ready to use, with the runtime that code runs on
+setup: ## make .venv/bin/belljar ready to use, with the runtime that code runs on, and its page
 	@scripts/setup
+	@scripts/page offer
 
 setup-otel: ## the same, with what sends spans to an OpenTelemetry collector
 	@scripts/setup otel
+	@scripts/page offer
 
 setup-dev:
 	@scripts/setup dev
@@ -20,11 +22,15 @@ setup-dev:
 setup-tests:
 	@scripts/setup tests
 
+page: ## build the server's page at / from web/ (needs Node 20.19 or newer with npm)
+	@scripts/page
+
 # The demo speaks through the official SDK, which the server itself does without.
 demo: setup-dev ## set up, start a server and send it the requests of examples/
 	@.venv/bin/python examples/demo.py
 
 test: setup-tests ## set up and run all tests (PYTEST_ARGS="-k name" for some)
+	@scripts/page offer
 	.venv/bin/pytest $(PYTEST_ARGS)
 
 fuzz: setup-dev ## run the tests of tests/fuzz, of which `make test` takes few examples, with many
@@ -66,16 +72,18 @@ check: setup-dev ## lint, formatting, types and the arrows between the folders
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@scripts/page check
 
 format: setup-dev ## bring the code into its form
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
 
-reference: setup-dev ## write the tables of docs/reference.md that are made from the code anew
+reference: setup-dev ## write what docs/reference.md and docs/command.md have from the code anew
 	.venv/bin/python scripts/make-reference
+	.venv/bin/python scripts/make-command-page
 
 lock: ## write locks/ anew after a change of dependencies (LOCK_ARGS=--upgrade for the newest)
 	scripts/lock $(LOCK_ARGS)
 
 clean: ## remove the environments and caches
-	rm -rf .venv .venv-sdk .venv-adapters tests/sdk/node_modules .tools demo-output dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-sdk .venv-adapters tests/sdk/node_modules web/node_modules src/belljar/page .tools demo-output dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

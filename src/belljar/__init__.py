@@ -9,9 +9,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = (
+    False  # as checkers of types take it; `typing` itself takes as long to import as Python to start
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from belljar.client.sandbox import AsyncSandbox, Sandbox
     from belljar.client.shown import Image, Result
 

@@ -36,6 +36,7 @@ from belljar.logged import REQUEST_ID
 from belljar.settings import Settings
 from belljar.wire.charts import ChartFormat, ChartsRequest
 from belljar.wire.execution import IdleMemory, Isolation, Layer, Limits
+from belljar.wire.resources import ContainerUse
 
 CHUNK_BYTES = 1024 * 1024
 """Of a file, in one message."""
@@ -267,6 +268,11 @@ class Keeper:
         """What lies in the session's working directory. No code may run there meanwhile."""
         answer = await self._ask(Message("files", {"session": session}))
         return Files([_lying(file) for file in json.loads(answer.body)], answer.head["is_whole"])
+
+    async def use(self, session: str) -> ContainerUse:
+        """What the session holds now."""
+        answer = await self._ask(Message("use", {"session": session}))
+        return ContainerUse.model_validate_json(answer.body)
 
     async def find(self, session: str, path: str) -> results.Lying:
         """One of these files. Raises NoSuchFile where there is none, InvalidRequest for what is no path."""

@@ -369,11 +369,3 @@ def _left_out(facts: dict[str, Any]) -> str:
             "There are more files than one look takes in: some that the run has made are perhaps left out."
         )
     return " ".join(said)
-
-
-_ODD = frozenset('\\:*?"<>|\x7f')
-
-
-def harmless(part: str) -> str:
-    """A component of a result's path without what a terminal or another system takes for something else."""
-    return "".join("_" if ord(c) < 32 or c in _ODD else c for c in part)

@@ -69,6 +69,14 @@ class Settings(BaseSettings):
     )
     """All that is kept lies below it."""
 
+    # the command
+    warm: Literal["auto", "always", "never"] = "auto"
+    """Whether `belljar run` uses the [server that is up](command.md#the-server-in-the-background) for this user:
+    `auto`, `always` (else it is an error) or `never`."""
+    pictures: Literal["auto", "kitty", "iterm", "sixel", "none"] = "auto"
+    """How the terminal [shows pictures](command.md#what-all-commands-have-in-common): `kitty`, `iterm`, `sixel`,
+    `none`, or `auto`: as it says itself."""
+
     # the server
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -102,6 +110,8 @@ class Settings(BaseSettings):
     refuse such blocks."""
     open: Literal["", "yes-anyone-may-run-code"] = ""
     """`yes-anyone-may-run-code` to listen on other addresses than loopback without [API keys](#api-keys)."""
+    page: bool = True
+    """Whether there is [a page](page.md) at `/`."""
     profile: Literal["auto", "anthropic", "inline"] = "auto"
     """`anthropic`, `inline`, or `auto`: see [profiles](#profiles)."""
     max_body_bytes: int = Field(32 * MIB, gt=0)
@@ -168,7 +178,7 @@ class Settings(BaseSettings):
             "`default-runtime` in the user's data directory"
         },
     )
-    """The Python environment of the runtime `default`, which [`belljar setup`](#belljar-setup) makes."""
+    """The Python environment of the runtime `default`, which [`belljar setup`](command.md#belljar-setup) makes."""
     default_runtime: str = "default"
     """The runtime that code gets where neither its request nor a rule of its model names one: `default`, or
     one [of your own](runtimes.md)."""

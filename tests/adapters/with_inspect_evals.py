@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import inspect_sandbox
-import page
 import pytest
 from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
@@ -15,6 +14,8 @@ from inspect_ai.scorer import includes
 from inspect_ai.solver import generate, use_tools
 from inspect_ai.tool import bash
 from inspect_ai.util import SandboxEnvironmentSpec
+
+import page
 
 
 def call(name: str, **arguments: Any) -> ModelOutput:

@@ -4,13 +4,13 @@ import base64
 from typing import Any
 
 import langchain_tool
-import page
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
+import page
 from belljar import Result, Sandbox
 
 CHART = "import matplotlib.pyplot as plt\nx = 41\nplt.plot([1, 2])\nprint('drawn')"

@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
-import page
 import pydantic_ai_toolset
 from pydantic_ai import (
     Agent,
@@ -17,6 +16,7 @@ from pydantic_ai import (
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.test import TestModel
 
+import page
 from belljar import AsyncSandbox, Result
 
 CHART = "import matplotlib.pyplot as plt\nx = 41\nplt.plot([1, 2])\nprint('drawn')"

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import page
 import pytest
 import smolagents_executor
 from smolagents import ChatMessage, CodeAgent, MessageRole, Model, Tool, tool
 
+import page
 from belljar import Sandbox
 
 CHART = "import matplotlib.pyplot as plt\nx = 41\nplt.plot([1, 2])\nprint('drawn')"

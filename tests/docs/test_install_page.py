@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from belljar import __version__
-from belljar.cli import main
+from belljar.commands import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "install.md").read_text()
@@ -31,7 +31,7 @@ def test_commands_and_options_exist() -> None:
             asked.append(words[at[-1] + 1 :])
     assert len(asked) > 5
     for first, *rest in asked:
-        command = main.commands[first]
+        command = main.get_command(click.Context(main), first)
         if isinstance(command, click.Group):
             command = command.commands[rest.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts}

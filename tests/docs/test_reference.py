@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-import click
 import httpx2
 import pytest
 from pages import ROOT, blocks
 
-from belljar.cli import main
 from belljar.gateway.profiles import Profile
 from belljar.gateway.routes import routes
 from belljar.gateway.upstream import table
@@ -53,22 +50,6 @@ def test_the_execution_can_be_asked_for(url: str) -> None:
     (asked,) = (block.text for block in blocks(PAGE) if block.language == "json")
     answer = httpx2.post(f"{url}/v1/executions", content=asked, timeout=60).json()
     assert (answer["outcome"]["status"], answer["stdout"]) == ("completed", "42\n")
-
-
-def commands() -> Iterator[tuple[str, click.Command]]:
-    for name, command in main.commands.items():
-        if isinstance(command, click.Group):
-            yield from ((f"{name} {below}", own) for below, own in command.commands.items())
-        else:
-            yield name, command
-
-
-@pytest.mark.parametrize(("name", "command"), list(commands()))
-def test_every_command_and_option_is_described(name: str, command: click.Command) -> None:
-    assert f"### `belljar {name}" in REFERENCE
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            assert all(f"`{option}" in REFERENCE for option in parameter.opts), parameter.opts
 
 
 @pytest.mark.parametrize("status", get_args(Status))

@@ -105,6 +105,9 @@ def test_who_gets_in(keyed: Keyed) -> None:
     assert keyed.http.get("/metrics", headers=by(keyed.a)).status_code == 200
     for path in ("/health", "/openapi.json"):
         assert keyed.http.get(path).status_code == 200
+    # The page asks for a key itself, and may not have been built.
+    assert keyed.http.get("/").status_code in {200, 503}
+    assert keyed.http.get("/page/no-such-file.js").status_code == 404
 
 
 def test_a_body_of_whoever_gets_not_in(keyed: Keyed) -> None:
@@ -113,6 +116,14 @@ def test_a_body_of_whoever_gets_not_in(keyed: Keyed) -> None:
     assert answer.headers["connection"] == "close"
     assert keyed.http.post("/v1/executions", json={"code": "x" * 5_000_000}).status_code == 401
     assert not list((keyed.state / "blobs").glob("*#*"))
+
+
+def test_what_a_request_did_belongs_to_a_tenant(keyed: Keyed) -> None:
+    ran = keyed.http.post("/v1/executions", json={"code": "1"}, headers=by(keyed.a))
+    path = f"/v1/requests/{ran.headers['request-id']}"
+    assert keyed.http.get(path, headers=by(keyed.also_a)).status_code == 200
+    assert keyed.http.get(path, headers=by(keyed.b)).status_code == 404
+    assert keyed.http.get(path).status_code == 401
 
 
 def test_files_of_containers_belong_to_a_tenant(keyed: Keyed) -> None:

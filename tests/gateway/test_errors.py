@@ -94,7 +94,7 @@ def test_code_that_ran_is_not_to_be_run_again(http: httpx2.Client, model: Model)
 @pytest.mark.parametrize(
     ("method", "path", "status", "kind"),
     [
-        ("GET", "/", 404, "not_found_error"),
+        ("GET", "/v2", 404, "not_found_error"),
         ("GET", "/v1/nothing", 404, "not_found_error"),
         ("POST", "/v1/skills", 404, "not_found_error"),
         ("GET", "/v1/files/file_x", 404, "not_found_error"),

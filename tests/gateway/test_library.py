@@ -18,7 +18,6 @@ from belljar import AsyncSandbox, Sandbox, errors
 from belljar.client import sandbox as library
 from belljar.client import showing
 from belljar.client.places import Cleared, Told
-from belljar.client.shown import Image
 from belljar.wire.execution import DisplayOutput, ErrorOutput, StreamOutput
 
 
@@ -218,16 +217,21 @@ def test_a_notebook_gets_nothing_that_runs(box: Sandbox) -> None:
 
 
 def test_pictures_in_terminals() -> None:
-    image = Image("image/png", bytes(5000))
-    kitty = showing.drawn_in(image, {"TERM": "xterm-kitty"})
+    picture = b"\x89PNG" + bytes(4996)
+    kitty = showing.drawn(picture, showing.way_of({"TERM": "xterm-kitty"}))
     assert kitty is not None
-    assert kitty.startswith("\x1b_Ga=T,f=100,m=1;")
-    assert kitty.count("\x1b_G") == 2
-    assert kitty.endswith("\x1b\\\n")
-    iterm = showing.drawn_in(image, {"TERM_PROGRAM": "iTerm.app"})
+    assert kitty.startswith(b"\x1b_Ga=T,f=100,m=1;")
+    assert kitty.count(b"\x1b_G") == 2
+    assert kitty.endswith(b"\x1b\\\n")
+    iterm = showing.drawn(picture, showing.way_of({"TERM_PROGRAM": "iTerm.app"}))
     assert iterm is not None
-    assert iterm.startswith("\x1b]1337;File=inline=1;size=5000:")
-    assert showing.drawn_in(image, {"TERM": "xterm-256color"}) is None
+    assert iterm.startswith(b"\x1b]1337;File=inline=1;size=5000:")
+    assert showing.way_of({"TERM": "xterm-256color"}) is None
+    assert showing.way_of({"TERM": "xterm-kitty", "TMUX": "x"}) is None
+    assert showing.way_of({"TERM": "xterm-kitty", "BELLJAR_PICTURES": "none"}) is None
+    assert showing.way_of({"BELLJAR_PICTURES": "sixel"}) == "sixel"
+    assert showing.drawn(picture, "sixel") is None  # it is no PNG but for its first bytes
+    assert showing.drawn(b"GIF89a", "kitty") is None
     assert showing.harmless("a\x1b[2Jb\n\tc\r\u202e") == "a�[2Jb\n\tc��"
 
 

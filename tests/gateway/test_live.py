@@ -15,7 +15,7 @@ import pytest
 from serving import Server
 
 from belljar import results
-from belljar.gateway.live import Feed, shown
+from belljar.gateway.feed import Feed, shown
 
 DEADLINE_SECONDS = 60
 

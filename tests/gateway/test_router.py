@@ -19,7 +19,7 @@ from fakes import Keepers
 from serving import BreakOff, Model, Refusal, Stall, ask, code, said, serving, text, told
 from test_loop import Played, parts_with, send, shapes
 
-from belljar.cli import main
+from belljar.commands import main
 from belljar.errors import InvalidRequest, NotFound, UpstreamError
 from belljar.gateway.turn import MessageFold
 from belljar.gateway.upstream import Caller, Event, Request, Upstream, nearby

@@ -24,7 +24,7 @@ from engines import SEARCH, Answer, Engine, search
 from serving import BreakOff, Model, Raw, Refusal, Server, ask, serving, text
 from test_access import made
 
-from belljar.cli import main
+from belljar.commands import main
 
 
 def secret(name: str) -> str:

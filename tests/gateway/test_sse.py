@@ -17,6 +17,7 @@ from belljar.gateway.access import open_access
 from belljar.gateway.envelope import Envelope, UnderWay
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.timeline import Timelines
 from belljar.gateway.usage import open_ledger
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ async def answered(produce: Any) -> httpx2.Response:
         stream = sse.EventStream(produce, {})
         async with open_ledger(store, None) as ledger:
             return await asked(
-                Envelope(stream, access, 1000, _read_whole, UnderWay(), Telemetry(), ledger, 60)
+                Envelope(stream, access, 1000, _read_whole, UnderWay(), Telemetry(), ledger, Timelines(), 60)
             )
 
 
@@ -112,7 +113,9 @@ async def test_a_client_that_stops_in_the_middle_of_its_request() -> None:
     async with open_store(Path(":memory:")) as store:
         access = await open_access(store, 1000)
         async with open_ledger(store, None) as ledger:
-            envelope = Envelope(never, access, 1000, _read_whole, UnderWay(), Telemetry(), ledger, 0.05)
+            envelope = Envelope(
+                never, access, 1000, _read_whole, UnderWay(), Telemetry(), ledger, Timelines(), 0.05
+            )
             with anyio.fail_after(20):
                 await envelope(scope, receive, send)
     assert answered[0]["status"] == 408

@@ -6,15 +6,18 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from connecting import BELLJAR, CLEAN, Keyed
+from serving import serving
 from talking import Pipe, below, is_alive, piped, request
 
-from belljar.cli import main
+from belljar.commands import main
 
 SLEEP = (
     "import subprocess, time; subprocess.Popen(['sleep', '100']); print('on', flush=True); time.sleep(100)"
@@ -128,7 +131,6 @@ def test_whatever_comes_it_goes_on_and_writes_nothing_but_messages() -> None:
 def test_what_cannot_work_is_said_on_one_line(keyed_server: Keyed) -> None:
     for arguments, environment, word in (
         (["--url", "http://127.0.0.1:1"], {}, "does not answer"),
-        (["--url", keyed_server.url], {}, "API key"),
         (["--url", keyed_server.url, "--api-key", "wrong"], {}, "not known"),
         (["--runtime", "nowhere"], {}, "nowhere"),
     ):
@@ -162,3 +164,18 @@ def test_limits_are_those_of_the_options() -> None:
         assert "128 MiB of memory" in told["description"]
         assert pipe.run("while True: pass")["status"] == "timed_out"
         assert pipe.run("x = bytearray(300_000_000)")["status"] in ("out_of_memory", "raised")
+
+
+def test_a_bridge_outlives_its_server(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    call = request("tools/call", 5, name="run_python", arguments={"code": "1"})
+    with serving(tmp_path, preload={}, port=port) as server, piped("--url", server.url) as pipe:
+        pipe.greet()
+        assert pipe.run("x = 1; x")["value"] == "1"
+        server.end()
+        assert "does not answer" in pipe.ask(call)["error"]["message"]
+        with serving(tmp_path, preload={}, port=port):
+            assert pipe.run("'x' in globals()")["value"] == "False"
+        with serving(tmp_path, preload={}, port=port):  # it has not noticed that this is another one
+            assert pipe.run("6 * 7")["value"] == "42"

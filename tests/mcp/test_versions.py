@@ -37,7 +37,7 @@ async def test_the_official_client_finds_the_newest(kind: str, keyed_server: Key
 @pytest.mark.parametrize("kind", ["stdio", "http"])
 def test_an_older_client(kind: str, version: str, keyed_server: Keyed) -> None:
     python = ROOT / ".venv-sdk" / f"mcp-{version}" / "bin" / "python"
-    assert python.exists(), "scripts/setup sdk (make test does it) makes the environments of older clients"
+    assert python.exists(), "make setup-tests makes the environments of older clients"
     arguments = [BELLJAR] if kind == "stdio" else [keyed_server.url, keyed_server.keys["ada"]]
     done = subprocess.run(
         [python, Path(__file__).with_name("older_client.py"), kind, *arguments],
@@ -97,7 +97,7 @@ def test_on_a_pipe() -> None:
 @pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here, which brings it")
 def test_the_client_for_typescript(kind: str, keyed_server: Keyed) -> None:
     """On which most applications are built."""
-    assert (SDKS / "node_modules" / "@modelcontextprotocol").exists(), "make setup-sdk brings it, by npm"
+    assert (SDKS / "node_modules" / "@modelcontextprotocol").exists(), "make setup-tests brings it, by npm"
     arguments = [BELLJAR] if kind == "stdio" else [keyed_server.url, keyed_server.keys["ada"]]
     done = subprocess.run(
         ["node", SDKS / "mcp_client.mjs", kind, *arguments],

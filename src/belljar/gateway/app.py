@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from belljar.gateway import pricing
+from belljar.gateway import page, pricing
 from belljar.gateway.access import open_access
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope, UnderWay
@@ -29,6 +29,7 @@ from belljar.gateway.runtimes import Choices
 from belljar.gateway.search.opening import open_search
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.timeline import Timelines
 from belljar.gateway.tracing import open_tracing
 from belljar.gateway.upstream.opening import open_upstream
 from belljar.gateway.usage import Ledger, open_ledger
@@ -68,6 +69,7 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
         under_way,
         parts.telemetry,
         parts.ledger,
+        parts.timelines,
         settings.body_silence_seconds,
         parts.tracing,
     )
@@ -110,6 +112,8 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
                 ledger,
                 store,
                 endpoint,
+                Timelines(),
+                page.load() if settings.page else None,
                 tracing,
             )
             tasks.cancel_scope.cancel()

@@ -50,7 +50,12 @@ async def _answered(
         custom_id = item.custom_id
         asked = item.model_copy(update={"custom_id": None})
         own = Activity(
-            activity.request_id, activity.what, activity.client, meter=activity.meter, trace=activity.trace
+            activity.request_id,
+            activity.what,
+            activity.client,
+            meter=activity.meter,
+            trace=activity.trace,
+            timeline=activity.timeline,
         )
         async with activity.client.execution_in_turn():
             done = await executions.run(parts, asked, own, runtime)

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import anyio.to_thread
 
 from belljar.errors import InvalidRequest
-from belljar.results import WorkFile, harmless
+from belljar.results import WorkFile
+from belljar.saving import harmless
 
 MOST_FILES = 100
 """That a run gives back; where it has made more, the last of them is an archive of the rest."""

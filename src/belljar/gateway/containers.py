@@ -38,8 +38,10 @@ async def create(
     return _document(parts, container)
 
 
-def read(parts: Parts, container_id: str, client: Client) -> ContainerDocument:
-    return _document(parts, parts.placement.find(container_id, client.tenant))
+async def read(parts: Parts, container_id: str, client: Client) -> ContainerDocument:
+    container = parts.placement.find(container_id, client.tenant)
+    use = await parts.placement.measured(container.id)
+    return _document(parts, container).model_copy(update={"use": use})
 
 
 def page(parts: Parts, parameters: list[tuple[str, str]], client: Client) -> ContainerList:

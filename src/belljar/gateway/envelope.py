@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from belljar.gateway.access import Access, Client
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.frame import frame, json_bytes
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.timeline import R, Timeline, Timelines
 from belljar.gateway.tracing import passed_on
 from belljar.gateway.usage import Ledger, Meter
 from belljar.logged import REQUEST_ID
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("belljar.gateway")
 
 _ACTIVITY = "belljar.activity"
+_LOOKS = frozenset({"GET /health", "GET /metrics", "GET /v1/runtimes"})
 _HANG_UP_SECONDS = 0.1
 _DRAIN_FACTOR = 4
 _DRAIN_SECONDS = 10
@@ -74,6 +76,7 @@ class Activity:
     meter: Meter = field(default_factory=lambda: Meter(now_microseconds()))
     trace: Trace | None = None
     """Its spans, where they are asked for."""
+    timeline: Timeline = field(default_factory=Timeline)
     is_cut_short: bool = False
     is_listening: bool = False
     """The client waits for what there may be to tell: the server's end does not wait for that."""
@@ -101,12 +104,20 @@ class Activity:
         for scope in self._beside:
             scope.cancel()
 
+    def execution(self, tools: Sequence[str], running: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
+        """The same, as a step of the request, and with its span where there are any."""
+        traced = running if self.trace is None else self.trace.execution(tools, running)
+        return self.timeline.execution(tools, traced)
+
 
 class UnderWay:
     """The requests under way."""
 
     def __init__(self) -> None:
         self._activities: dict[str, Activity] = {}
+        self.used_at = time.monotonic()
+        """When the last one has ended, of those that do more than ask how the server is."""
+        self._emptied: anyio.Event | None = None
 
     def __len__(self) -> int:
         return len(self._activities)
@@ -118,6 +129,17 @@ class UnderWay:
             yield
         finally:
             del self._activities[activity.request_id]
+            if activity.what not in _LOOKS:
+                self.used_at = time.monotonic()
+            if self._emptied is not None and not self._activities:
+                self._emptied.set()
+
+    async def ended(self, seconds: float) -> None:
+        """Wait for all of them to end, for so long at most."""
+        if self._activities:
+            self._emptied = anyio.Event()
+            with anyio.move_on_after(seconds):
+                await self._emptied.wait()
 
     def let_go(self) -> None:
         """End what only listens."""
@@ -177,6 +199,7 @@ class Envelope:
         under_way: UnderWay,
         telemetry: Telemetry,
         ledger: Ledger,
+        timelines: Timelines,
         silence_seconds: float,
         tracing: Tracing | None = None,
     ) -> None:
@@ -185,6 +208,7 @@ class Envelope:
         self._access = access
         self._telemetry = telemetry
         self._ledger = ledger
+        self._timelines = timelines
         self._max_body_bytes = max_body_bytes
         self._streamed = streamed
         self._under_way = under_way
@@ -239,6 +263,7 @@ class Envelope:
             self._telemetry.used(meter)
             with anyio.CancelScope(shield=True):
                 await self._ledger.record(activity.request_id, activity.what, activity.client, meter, status)
+            self._timelines.end(activity.client.tenant, activity.request_id, status, activity.container_id)
             more |= meter.shown()
         if activity.trace is not None:
             route = self._telemetry.route(scope.get("endpoint"), status)

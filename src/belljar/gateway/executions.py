@@ -130,8 +130,7 @@ async def _run_in(
             watching.begun(execution_id, None if is_fresh else container.id)
         activity.has_run_code = True
         on_event = watching.on_event if watching is not None else None
-        running = run_code(session, what, files, on_event=on_event)
-        ran = await (running if activity.trace is None else activity.trace.execution([CODE], running))
+        ran = await activity.execution([CODE], run_code(session, what, files, on_event=on_event))
     meter = activity.meter
     meter.began(CODE)
     meter.ran(ran.result.usage.wall_seconds)

@@ -22,6 +22,7 @@ from belljar.gateway.access import Access
 from belljar.gateway.envelope import Activity
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.offered import Offered
+from belljar.gateway.page import Page
 from belljar.gateway.pictures import Pictures, shown_in
 from belljar.gateway.profiles import Profile
 from belljar.gateway.running import Nested, Replies, Running, Waiting
@@ -30,6 +31,7 @@ from belljar.gateway.searching import Searches
 from belljar.gateway.sse import Emit, Event
 from belljar.gateway.store import Store
 from belljar.gateway.telemetry import Telemetry
+from belljar.gateway.timeline import Timelines, answered
 from belljar.gateway.told import tell
 from belljar.gateway.tools import BASH, CODE, Failed, Offer, Outcome, not_json
 from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
@@ -59,6 +61,9 @@ _NO_TOKENS = dict.fromkeys(
     ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"), 0
 )
 """What clients add up: numbers all, whatever the upstream leaves out."""
+OUTPUT_HEADER = "belljar-output"
+"""With the value `live` a stream has events of what cells print and show, which no SDK knows."""
+OUTPUT_EVENT = "belljar_output"
 _NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas", "diagnostics"})
 """What is ours to read, or names an earlier answer by an id that is ours alone."""
 
@@ -75,6 +80,9 @@ class Parts(running.Parts):
     ledger: Ledger
     store: Store
     mcp: Endpoint
+    timelines: Timelines
+    page: Page | None
+    """None where the settings want none."""
     tracing: Tracing | None = None
 
 
@@ -90,6 +98,8 @@ class Asked:
     """Block types that are streamed only once they are complete."""
     offered: Offered
     activity: Activity
+    shows_output: bool = False
+    """The client wants to have what cells print and show while they run."""
     runtime: str = DEFAULT
     """What code runs in: that of the container which the request names, else of the one that it gets."""
 
@@ -196,8 +206,14 @@ def _answer(parts: Parts, asked: Asked, emit: Emit) -> _Answer:
 def _running(now: _Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
     parts, offered = now.parts, now.asked.offered
     searches = Searches(parts.search, offered.search, parts.telemetry) if offered.search is not None else None
+    asked = now.asked
+
+    async def tell(use_id: str, output: Event) -> None:
+        await now.emit({"type": OUTPUT_EVENT, "tool_use_id": use_id, "output": output})
+
+    tells = tell if asked.shows_output else None
     return Running(
-        parts, offered, now.asked.activity, stack, is_told, searches, now.most_tokens, now.asked.runtime
+        parts, offered, asked.activity, stack, is_told, searches, now.most_tokens, asked.runtime, tells
     )
 
 
@@ -278,13 +294,17 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     asked = now.asked
     body, sources = _upstream_request(now, messages)
     trace = asked.activity.trace
-    with nullcontext() if trace is None else trace.turn(now.parts.upstream.kind, body) as span:
+    with (
+        asked.activity.timeline.turn(asked.request.model) as step,
+        nullcontext() if trace is None else trace.turn(now.parts.upstream.kind, body) as span,
+    ):
         caller = asked.caller if span is None else replace(asked.caller, trace=span.headers)
         turn = await _streamed(now, body, sources, caller)
         now.next_index = turn.next_index
         usage = turn.message.message.get("usage") or {}
         if now.traits.is_model:
             usage |= _uncounted(now, body, turn, usage)
+        answered(step, turn.message.message, usage)
         if span is not None:
             span.answered(turn.message.message, usage)
     now.usage = added_usage(now.usage, usage)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
 from typing import Any, get_args
@@ -20,7 +20,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import belljar
 from belljar.gateway import form, listing, models, profiles, runtimes, tokens, totals
-from belljar.gateway.access import OPEN_PATHS
+from belljar.gateway.access import is_open
+from belljar.gateway.loop import OUTPUT_HEADER
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
 from belljar.gateway.store import GroupBy
@@ -43,6 +44,7 @@ from belljar.wire.resources import (
     Lifecycle,
     ModelDocument,
     ModelList,
+    RequestDocument,
     RuntimeDocument,
     RuntimeList,
     TokenCount,
@@ -66,6 +68,7 @@ class Operation:
     parameters: tuple[Schema, ...] = ()
     headers: tuple[str, ...] = ()
     """Of the answer, beside `request-id`."""
+    error_answer: Content = field(default_factory=lambda: _json(ErrorDocument))
     errors: tuple[int, ...] = ()
     """Statuses beside 200 and 500, those of API keys, and beside 400 and 413 where there is a body."""
     section: str = ""
@@ -84,6 +87,7 @@ def _header(name: str, schema: Schema, description: str) -> Schema:
     return {"name": name, "in": "header", "schema": schema, "description": description}
 
 
+_HTML: dict[str, Shape] = {"text/html": TEXT}
 _BYTES: Schema = {"type": "string", "format": "binary"}
 _RPC: Schema = {"type": "object", "properties": {"jsonrpc": {"const": "2.0"}}}
 _LINES: Schema = {
@@ -122,6 +126,11 @@ _PROFILE = _header(
     {"enum": list(get_args(Profile))},
     "The shape of results; else it is chosen by the request.",
 )
+_OUTPUT = _header(
+    OUTPUT_HEADER,
+    {"enum": ["live"]},
+    "A stream is to have `belljar_output` events: what cells print and show, while they do.",
+)
 _RUNTIME = _header(runtimes.HEADER, TEXT, "The runtime that code is to run in.")
 _KEYS: Schema = {
     "x-api-key": {
@@ -154,7 +163,7 @@ def operations(max_sessions: int) -> dict[str, Operation]:
             "A message of the model, with the code that it wants run, run",
             {"application/json": named("MessageAnswer"), "text/event-stream": named("MessageEvents")},
             _json(named("MessageRequest")),
-            parameters=(_BETAS, _PROFILE, _RUNTIME),
+            parameters=(_BETAS, _PROFILE, _RUNTIME, _OUTPUT),
             headers=(profiles.HEADER, runtimes.HEADER, "belljar-isolation"),
             errors=(401, 403, 404, *sorted({*_RUNS, *_ASKS})),
         ),
@@ -320,6 +329,11 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         "DELETE /mcp": Operation(
             "End such a session, and its container with it", _json(_RPC), errors=(400, 403, 404, 405)
         ),
+        "GET /v1/requests/{id}": Operation(
+            "What a request did, and when: its turns, forks, executions, tokens",
+            _json(RequestDocument),
+            errors=(404,),
+        ),
         "GET /v1/usage": Operation(
             "What requests have used",
             _json(UsageTable),
@@ -336,6 +350,10 @@ def operations(max_sessions: int) -> dict[str, Operation]:
         ),
         "GET /metrics": Operation("Numbers for Prometheus", {"text/plain": TEXT}),
         "GET /openapi.json": Operation("This API as an OpenAPI document", _json({"type": "object"})),
+        "GET /": Operation(
+            "The page", _HTML, error_answer={**_HTML, **_json(ErrorDocument)}, errors=(404, 503)
+        ),
+        "GET /page/{path}": Operation("A file of the page", {"*/*": _BYTES}, errors=(404,)),
     }
 
 
@@ -383,7 +401,7 @@ def _described(name: str, operation: Operation) -> Schema:
         schema = _PARTS.get(part, {**TEXT, "minLength": 1})
         parameters.insert(at, {"name": part, "in": "path", "required": True, "schema": schema})
     errors = {500, *operation.errors, *((400, 413) if operation.body is not None else ())}
-    if name.partition(" ")[2] not in OPEN_PATHS:
+    if not is_open(name.partition(" ")[2]):
         errors |= {401, 429}  # the API key
     if operation.body is not None:
         errors.add(408)
@@ -397,10 +415,10 @@ def _described(name: str, operation: Operation) -> Schema:
                 "headers": {header: _HEADERS[header] for header in ("request-id", *operation.headers)},
                 "content": _content(operation.answer),
             },
-            **{str(status): _error(status) for status in sorted(errors)},
+            **{str(status): _error(status, operation.error_answer) for status in sorted(errors)},
         },
     }
-    if name.partition(" ")[2] in OPEN_PATHS:
+    if is_open(name.partition(" ")[2]):
         described["security"] = []
     if operation.body is not None:
         described["requestBody"] = {"required": operation.is_body_needed, "content": _content(operation.body)}
@@ -414,9 +432,9 @@ def _content(content: Content) -> Schema:
     }
 
 
-def _error(status: int) -> Schema:
+def _error(status: int, answer: Content) -> Schema:
     return {
         "description": "Overloaded" if status == 529 else HTTPStatus(status).phrase,
         "headers": {"request-id": _HEADERS["request-id"]},
-        "content": _content(_json(ErrorDocument)),
+        "content": _content(answer),
     }

@@ -33,17 +33,19 @@ from belljar.gateway import (
     models,
     offered,
     openapi,
+    page,
     profiles,
     runtimes,
     tokens,
     totals,
 )
 from belljar.gateway.access import Client, shown_key
-from belljar.gateway.envelope import Streamed, ThreadUnsupported, activity_of, from_validation
+from belljar.gateway.envelope import Activity, Streamed, ThreadUnsupported, activity_of, from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.form import FORM_BYTES, Form
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.sse import EventStream
+from belljar.gateway.timeline import Kept
 from belljar.gateway.tracing import passed_on
 from belljar.gateway.turn import MessageFold
 from belljar.gateway.upstream import Caller
@@ -85,7 +87,7 @@ async def messages(request: Request) -> ASGIApp:
     meter = asked.activity.meter
     meter.model = asked.request.model
     meter.tools = tuple(tool.get("type") or "custom" for tool in asked.request.tools or ())
-    await parts.ledger.admit(asked.activity.client, meter)
+    await _admit(parts, asked.activity)
     asked.activity.headers[profiles.HEADER] = asked.profile
     asked.activity.headers[runtimes.HEADER] = asked.runtime
     asked.activity.headers["belljar-isolation"] = parts.placement.description.isolation.level
@@ -98,6 +100,14 @@ async def messages(request: Request) -> ASGIApp:
 
     await loop.answer(parts, asked, add)
     return _json(fold.result())
+
+
+async def _admit(parts: loop.Parts, activity: Activity) -> None:
+    """Have the request leave a row and a timeline. Raises BudgetSpent."""
+    await parts.ledger.admit(activity.client, activity.meter)
+    meter = activity.meter
+    kept = Kept(activity.request_id, activity.what, meter.at, activity.timeline, meter)
+    parts.timelines.begin(activity.client.tenant, kept)
 
 
 def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
@@ -123,7 +133,15 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
         profile, request.headers.get("x-stainless-lang"), request.headers.get("x-stainless-package-version")
     )
     activity = activity_of(request.scope)
-    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity, runtime)
+    shows_output = _wants_output(request) and bool(asked_for.stream)
+    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity, shows_output, runtime)
+
+
+def _wants_output(request: Request) -> bool:
+    asked = request.headers.get(loop.OUTPUT_HEADER)
+    if asked not in {None, "live"}:
+        raise InvalidRequest(f"the header {loop.OUTPUT_HEADER} is {asked!r}; known is: live")
+    return asked == "live"
 
 
 async def count_tokens(request: Request) -> Response:
@@ -156,7 +174,7 @@ async def read_model(request: Request) -> Response:
 async def create_execution(request: Request) -> ASGIApp:
     parts, activity = _parts(request), activity_of(request.scope)
     asked = _validated(ExecutionRequest, await _document(request))
-    await parts.ledger.admit(activity.client, activity.meter)
+    await _admit(parts, activity)
     runtime = _runtime(request)
     if asked.stream:
         return EventStream(lambda emit: live.answer(parts, asked, activity, runtime, emit), {})
@@ -170,7 +188,7 @@ async def create_batch(request: Request) -> ASGIApp:
     lines = lines_of(await request.body())
     at_once = _at_once(request.query_params.get("at_once"), parts.settings.max_sessions)
     activity, runtime = activity_of(request.scope), _runtime(request)
-    await parts.ledger.admit(activity.client, activity.meter)
+    await _admit(parts, activity)
     return batch.LineStream(
         lambda emit: batch.answer(parts, lines, at_once, activity, runtime, emit),
         parts.settings.batch_silence_seconds,
@@ -198,7 +216,7 @@ async def list_containers(request: Request) -> Response:
 
 
 async def read_container(request: Request) -> Response:
-    found = containers.read(_parts(request), request.path_params["id"], _client(request))
+    found = await containers.read(_parts(request), request.path_params["id"], _client(request))
     return _json(json_of(found))
 
 
@@ -243,7 +261,7 @@ async def draw_chart(request: Request) -> Response:
     parts, activity = _parts(request), activity_of(request.scope)
     asked = _validated(DrawingRequest, await _document(request, may_be_empty=True))
     ids = request.path_params
-    await parts.ledger.admit(activity.client, activity.meter)
+    await _admit(parts, activity)
     with activity.client.execution():
         body, media_type = await charts.draw(parts, ids["id"], ids["chart_id"], asked, activity)
     return Response(body, headers=_HOSTILE, media_type=media_type)
@@ -298,6 +316,11 @@ async def delete_file(request: Request) -> Response:
     file_id = request.path_params["id"]
     await _files(request).remove(file_id)
     return _json(json_of(FileDeleted(id=file_id)))
+
+
+async def read_request(request: Request) -> Response:
+    found = _parts(request).timelines.find(_client(request).tenant, request.path_params["id"])
+    return _json(json_of(found))
 
 
 async def read_usage(request: Request) -> Response:
@@ -369,6 +392,14 @@ async def read_openapi(request: Request) -> Response:
     return Response(openapi.document(_parts(request).settings.max_sessions), media_type="application/json")
 
 
+async def read_page(request: Request) -> Response:
+    return page.answer(_parts(request).page, None, request.headers)
+
+
+async def read_page_file(request: Request) -> Response:
+    return page.answer(_parts(request).page, request.path_params["path"], request.headers)
+
+
 def routes() -> list[Route]:
     """Each has its line in `openapi.operations`."""
     return [
@@ -397,10 +428,13 @@ def routes() -> list[Route]:
         Route(mcp.PATH, send_mcp, methods=["POST"]),
         Route(mcp.PATH, hear_mcp, methods=["GET"]),
         Route(mcp.PATH, end_mcp, methods=["DELETE"]),
+        Route("/v1/requests/{id}", read_request, methods=["GET"]),
         Route("/v1/usage", read_usage, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
         Route("/openapi.json", read_openapi, methods=["GET"]),
+        Route("/", read_page, methods=["GET"]),
+        Route("/page/{path:path}", read_page_file, methods=["GET"]),
     ]
 
 

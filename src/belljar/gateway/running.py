@@ -7,11 +7,10 @@ request, and what stands behind it in the same turn is run by the next one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, TypeVar
 
 import structlog
 
@@ -19,6 +18,7 @@ from belljar import errors, link, results
 from belljar.gateway import tokens
 from belljar.gateway.attachments import Attachment, Upload, digest_of
 from belljar.gateway.envelope import Activity
+from belljar.gateway.feed import Feed, watched
 from belljar.gateway.files import Files
 from belljar.gateway.history import Block
 from belljar.gateway.kept import run_calls, run_code
@@ -27,6 +27,7 @@ from belljar.gateway.pending import Own, PendingCode, PendingRuns
 from belljar.gateway.placement import Container, Placement, Session
 from belljar.gateway.runtimes import Choices
 from belljar.gateway.searching import Searches
+from belljar.gateway.sse import Event
 from belljar.gateway.tokens import cut
 from belljar.gateway.told import printed
 from belljar.gateway.tools import (
@@ -47,7 +48,9 @@ from belljar.settings import Settings
 from belljar.wire.ids import new_id
 
 log = structlog.get_logger("belljar.gateway")
-R = TypeVar("R", Ran, list[Ran])
+
+Tell = Callable[[str, Event], Awaitable[None]]
+"""Passes on what a cell has shown: by the client's id of its use."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,14 @@ class Running:
         searches: Searches | None,
         most_tokens: int,
         runtime: str,
+        tell: Tell | None = None,
     ) -> None:
         self._parts = parts
         self._runtime = runtime
         """Of a container that is to be made."""
         self._activity = activity
         self._stack = stack
+        self._tell = tell
         self._client = activity.client
         self._meter = activity.meter
         self._files = parts.files.of(activity.client.tenant, activity.client.most_stored_bytes)
@@ -246,14 +251,9 @@ class Running:
                 async with self._parts.placement.use(container.id) as session:
                     with self._client.execution():
                         await self._begin(session)
-                        ran = await self._traced(
-                            [
-                                use
-                                for use, call in zip(uses, asked, strict=True)
-                                if not isinstance(call, Failed)
-                            ],
-                            run_calls(session, what, self._files),
-                        )
+                        pairs = zip(uses, asked, strict=True)
+                        names = [use.name for use, call in pairs if not isinstance(call, Failed)]
+                        ran = await self._activity.execution(names, run_calls(session, what, self._files))
                         done = ran
                         self._meter.ran(ran[0].result.usage.wall_seconds)
                     note = session.restored
@@ -287,18 +287,29 @@ class Running:
         ]
         what = link.Run(code, self._parts.settings.timeout_seconds, tools=tools)
 
-        async def execute(session: Session, on_asks: Callable[[results.Asks], None] | None = None) -> Outcome:
+        async def execute(
+            session: Session,
+            on_asks: Callable[[results.Asks], None] | None = None,
+            on_event: Callable[[results.Event], None] | None = None,
+        ) -> Outcome:
             with self._client.execution():
                 await self._begin(session)
-                running = run_code(session, what, self._files, keep_figures=True, on_asks=on_asks)
-                ran = await self._traced([use], running)
+                running = run_code(
+                    session, what, self._files, keep_figures=True, on_event=on_event, on_asks=on_asks
+                )
+                ran = await self._activity.execution([CODE], running)
                 return replace(ran, note=session.restored)
+
+        async def alone(feed: Feed | None = None) -> Outcome:
+            async with self._parts.placement.use(container.id) as session:
+                return await execute(session, on_event=None if feed is None else feed.add)
 
         try:
             container = self.container or await self._make()
+            if not tools and (tell := self._tell) is not None:
+                return await watched(alone, lambda event: tell(use.client_id, event))
             if not tools:
-                async with self._parts.placement.use(container.id) as session:
-                    return await execute(session)
+                return await alone()
             run = self._parts.pending.start(container.id, use.client_id, execute, self._own)
             return await self._step(run)
         except errors.BelljarError as error:
@@ -334,11 +345,6 @@ class Running:
             return Waiting(calls)
         self._parts.pending.forget(self.container.id, run)
         return found
-
-    def _traced(self, uses: Sequence[Use], running: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
-        """The same, with its span where there are any."""
-        trace = self._activity.trace
-        return running if trace is None else trace.execution([use.name for use in uses], running)
 
     async def _begin(self, session: Session) -> None:
         """Put the attachments into place; from here on code has perhaps run."""

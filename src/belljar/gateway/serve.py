@@ -6,18 +6,24 @@ import asyncio
 import ipaddress
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import anyio
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
+from anyio.abc import TaskGroup
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from belljar import link
+from belljar import link, warm
 from belljar.errors import InvalidRequest
+from belljar.gateway import owner
+from belljar.gateway.access import OWNER
 from belljar.gateway.app import application, open_parts
 from belljar.gateway.envelope import UnderWay
 from belljar.gateway.frame import json_bytes
@@ -34,12 +40,14 @@ _FINISH_SECONDS = 5
 """For requests that are under way when the server is asked to end."""
 _UNWIND_SECONDS = 5
 """For those that were then cut short."""
+_LOOK_SECONDS = 0.5
+"""Between two looks at whether a server is still used that is to end."""
 _BACKLOG = 1024
 _JOINED_BYTES = 65536
 """What is larger makes packets of its own, and to join it would copy it."""
 
 
-class _Server(uvicorn.Server):
+class _Http1(uvicorn.Server):
     """uvicorn without its own signals: ours say when it ends."""
 
     @contextmanager
@@ -64,6 +72,15 @@ class _Http(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+class _OwnersHttp(_Http):
+    """The same by the socket of the owner's commands."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if not owner.is_owner(transport.get_extra_info("socket")):
+            self.transport.abort()
 
 
 class _Joined(asyncio.Transport):
@@ -97,6 +114,10 @@ class _Joined(asyncio.Transport):
         self._flush()
         self._transport.close()
 
+    def abort(self) -> None:
+        self._held = b""
+        self._transport.abort()
+
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
@@ -110,55 +131,163 @@ class _Joined(asyncio.Transport):
         self._transport.resume_reading()
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How a server is there."""
+
+    by: Literal["serve", "up", "chat"] = "serve"
+    """The command that has started it."""
+    has_port: bool = True
+    """It listens on a port, and not only where its owner's commands find it."""
+    idle_minutes: float | None = None
+    """It ends by itself when it was not used for so long."""
+    ends_with_stdin: bool = False
+    """It ends when nobody holds its standard input open any more."""
+
+
 async def serve(
-    settings: Settings, *, on_ready: Callable[[str, bool], None], keeper_start: KeeperStart = link.start
+    settings: Settings,
+    *,
+    on_ready: Callable[[str, bool], None],
+    keeper_start: KeeperStart = link.start,
+    manner: Manner = Manner(),
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `on_ready` gets the base URL, and whether API keys are asked for, once requests
-    are answered. Raises InvalidRequest where the server would be open to other machines.
+    """Serve until SIGTERM or SIGINT; `on_ready` gets the base URL (empty without a port), and whether API keys are
+    asked for, once requests are answered. Raises InvalidRequest where the server would be open to other machines, Taken
+    where another one has the state directory.
 
     The first signal ends the server cleanly: nothing new is accepted, requests under way have a few seconds,
     and what is cut short then is named in the log. A second one does not wait.
     """
     under_way = UnderWay()
-    with _listen(settings.host, settings.port) as listener:
-        await _refuse_to_be_open(settings, listener)
+    with ExitStack() as stack:
+        place = stack.enter_context(owner.own_place(settings.state_dir))
+        listener = None
+        if manner.has_port:
+            listener = stack.enter_context(_listen(settings.host, settings.port))
+            await _refuse_to_be_open(settings, listener)
+        owners = _owners(stack, place, manner)
         # The parts are opened here and not by uvicorn's lifespan, which would hide why they do not open.
         async with open_parts(settings, keeper_start) as parts:
             app = application(settings, under_way, parts)
-            await _run(
-                _Server(_config(app)), listener, under_way, lambda url: on_ready(url, parts.access.has_keys)
-            )
+            server = _Server(app, owner.Programs(parts, under_way), under_way)
+            url = _base_url(listener) if listener is not None else ""
+
+            def ready() -> None:
+                if owners is not None:
+                    facts = owner.record(manner.by, url, parts, manner.idle_minutes)
+                    warm.write_record(str(place), facts)
+                on_ready(url, parts.access.has_keys)
+
+            await server.run(listener, owners, place, manner, ready)
 
 
-async def _run(
-    server: uvicorn.Server, listener: socket.socket, under_way: UnderWay, on_ready: Callable[[str], None]
-) -> None:
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(_end_on_signals, server, under_way)
-        on_ready(_base_url(listener))
-        tell("READY=1")
-        await server.serve(sockets=[listener])
-        tasks.cancel_scope.cancel()
+def _owners(stack: ExitStack, place: Path, manner: Manner) -> tuple[socket.socket, socket.socket] | None:
+    """Where the owner's commands find the server; None where its directory can have no sockets. Raises InvalidRequest
+    where nothing else would be left."""
+    try:
+        return (
+            stack.enter_context(owner.listen(place, warm.API)),
+            stack.enter_context(owner.listen(place, warm.RUNS)),
+        )
+    except OSError as error:
+        if not manner.has_port:
+            raise InvalidRequest(
+                f"There can be no socket in {place}: {error.strerror}. Choose another --state-dir."
+            ) from error
+        log.warning("commands of this user will not find the server", place=str(place), error=error.strerror)
+        return None
 
 
-async def _end_on_signals(
-    server: uvicorn.Server, under_way: UnderWay, *, task_status: anyio.abc.TaskStatus[None]
-) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
+class _Server:
+    """All that listens, from the first request to the last."""
+
+    def __init__(self, app: ASGIApp, programs: owner.Programs, under_way: UnderWay) -> None:
+        self._app = app
+        self._programs = programs
+        self._under_way = under_way
+        self._servers: list[_Http1] = []
+
+    async def run(
+        self,
+        listener: socket.socket | None,
+        owners: tuple[socket.socket, socket.socket] | None,
+        place: Path,
+        manner: Manner,
+        ready: Callable[[], None],
+    ) -> None:
         async with anyio.create_task_group() as tasks:
-            async for number in signals:
-                name = signal.Signals(number).name
-                if server.should_exit:
-                    log.warning("stopping at once", signal=name)
-                    server.force_exit = True
-                    under_way.cut_short()
-                else:
-                    log.info("stopping", signal=name, under_way=len(under_way))
-                    tell("STOPPING=1")
-                    server.should_exit = True
-                    under_way.let_go()
-                    tasks.start_soon(_cut_short_later, under_way)
+            await tasks.start(self._end_on_signals, place)
+            async with anyio.create_task_group() as serving:
+                if listener is not None:
+                    self._start(serving, listener, self._app, _Http)
+                if owners is not None:
+                    self._start(serving, owners[0], _owned(self._app), _OwnersHttp)
+                    tasks.start_soon(self._programs.serve, owners[1])
+                if manner.idle_minutes is not None:
+                    tasks.start_soon(self._end_when_idle, manner.idle_minutes * 60, place)
+                if manner.ends_with_stdin:
+                    tasks.start_soon(self._end_with_stdin, place)
+                ready()
+                tell("READY=1")
+            await self._under_way.ended(_FINISH_SECONDS + _UNWIND_SECONDS)
+            tasks.cancel_scope.cancel()
+
+    def _start(
+        self, serving: TaskGroup, listener: socket.socket, app: ASGIApp, protocol: type[_Http]
+    ) -> None:
+        server = _Http1(_config(app, protocol))
+        self._servers.append(server)
+        serving.start_soon(lambda: server.serve(sockets=[listener]))
+
+    def _end(self, place: Path) -> bool:
+        """Begin to end. Returns whether that had begun already."""
+        has_begun = self._programs.is_ending
+        self._programs.is_ending = True
+        self._under_way.let_go()
+        (place / warm.RECORD).unlink(missing_ok=True)  # no command looks for it any more
+        for server in self._servers:
+            server.force_exit = has_begun
+            server.should_exit = True
+        return has_begun
+
+    async def _end_on_signals(self, place: Path, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
+            async with anyio.create_task_group() as tasks:
+                async for number in signals:
+                    name = signal.Signals(number).name
+                    if self._end(place):
+                        log.warning("stopping at once", signal=name)
+                        self._under_way.cut_short()
+                    else:
+                        log.info("stopping", signal=name, under_way=len(self._under_way))
+                        tell("STOPPING=1")
+                        tasks.start_soon(_cut_short_later, self._under_way)
+
+    async def _end_when_idle(self, seconds: float, place: Path) -> None:
+        while True:
+            left = self._under_way.used_at + seconds - time.monotonic()
+            if left <= 0 and not len(self._under_way):
+                log.info("stopping", idle_seconds=seconds)
+                self._end(place)
+                return
+            await anyio.sleep(max(left, _LOOK_SECONDS))
+
+    async def _end_with_stdin(self, place: Path) -> None:
+        await anyio.wait_readable(0)  # nothing is ever written there
+        self._end(place)
+        await _cut_short_later(self._under_way)
+
+
+def _owned(app: ASGIApp) -> ASGIApp:
+    """The application for those who need no key."""
+
+    async def owned(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[OWNER] = True
+        await app(scope, receive, send)
+
+    return owned
 
 
 async def _cut_short_later(under_way: UnderWay) -> None:
@@ -166,11 +295,11 @@ async def _cut_short_later(under_way: UnderWay) -> None:
     under_way.cut_short()
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, protocol: type[_Http]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         lifespan="off",
-        http=_Http,
+        http=protocol,
         ws="none",
         log_config=None,
         access_log=False,

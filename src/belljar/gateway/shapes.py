@@ -221,7 +221,8 @@ BY_HAND: dict[str, Schema] = {
     "MessageEvents": _object(
         {"event": TEXT, "data": {"type": "string", "contentMediaType": "application/json"}},
         "event data",
-        description="Each event: `message_start`, blocks, `message_delta`, `message_stop`; `ping`; or an `error`.",
+        description="Each event: `message_start`, blocks, `message_delta`, `message_stop`; `ping`; "
+        "`belljar_output`, where it is asked for; or an `error`.",
     ),
     "ExecutionEvents": _object(
         {"event": TEXT, "data": {"type": "string", "contentMediaType": "application/json"}},

@@ -29,6 +29,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 import belljar
 from belljar import results
 from belljar.errors import BelljarError
+from belljar.gateway.timeline import laps_of
 from belljar.gateway.tools import Ran
 from belljar.gateway.tracing import Headers
 from belljar.gateway.upstream.server import shown_url
@@ -136,26 +137,16 @@ class Trace:
         return ran
 
     def _laps(self, parent: AnySpan, started: int, laps: dict[str, float]) -> None:
-        """The keeper's own times, in milliseconds, one step behind the other from the execution's begin on."""
-        at, below = started, set_span_in_context(parent, Context())
-        if (session := laps.get("session")) is not None:
-            is_parked = "parked.guest" in laps
-            span = self._lap("session", below, at, session, {"belljar.session.made": _made(is_parked)})
-            if not is_parked and (guest := laps.get("guest")) is not None:
-                # The last of its steps: from the order to fork until the guest is locked in.
-                begin = at + _nanoseconds(max(0.0, session - guest))
-                self._lap("fork", set_span_in_context(span, Context()), begin, guest, {})
-            at += _nanoseconds(session)
-        elif (guest := laps.get("guest")) is not None:  # anew, in a session that has lost its own
-            self._lap("fork", below, at, guest, {})
-            at += _nanoseconds(guest)
-        if (run := laps.get("run")) is not None:
-            self._lap("run", below, at, run, {})
-
-    def _lap(self, name: str, parent: Context, at: int, taken: float, attributes: dict[str, str]) -> AnySpan:
-        span = self._tracer.start_span(name, parent, SpanKind.INTERNAL, attributes, start_time=at)
-        span.end(at + _nanoseconds(taken))
-        return span
+        """The keeper's own times, from the execution's begin on."""
+        spans: list[AnySpan] = []
+        for lap in laps_of(laps):
+            above = parent if lap.below is None else spans[lap.below]
+            attributes = {} if lap.made is None else {"belljar.session.made": lap.made}
+            at = started + _nanoseconds(lap.begins)
+            below = set_span_in_context(above, Context())
+            span = self._tracer.start_span(lap.kind, below, SpanKind.INTERNAL, attributes, start_time=at)
+            span.end(at + _nanoseconds(lap.taken))
+            spans.append(span)
 
 
 class Turn:
@@ -221,10 +212,6 @@ def _ended(span: AnySpan) -> Iterator[None]:
 def _fail(span: AnySpan, kind: str) -> None:
     span.set_attribute("error.type", kind)
     span.set_status(Status(StatusCode.ERROR))
-
-
-def _made(is_parked: bool) -> str:
-    return "parked" if is_parked else "forked"
 
 
 def _name(value: object) -> str:

@@ -306,10 +306,9 @@ class Session:
             self.kill()
             return await self._report(run, lost(str(error)), Changes(), 0.0, laps)
 
-    async def _observe(
-        self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
-    ) -> dict[str, Any]:
-        watched = watch.Watched(
+    def _watched(self, guest: Guest, *, is_asked: bool) -> watch.Watched:
+        """All that is looked at; the code's interpreter may be asked where it is."""
+        return watch.Watched(
             self._box,
             self.workspace,
             guest.pid,
@@ -318,8 +317,31 @@ class Session:
             has_namespaces=self.site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
-            guest=guest if request["code"] is not None else None,
+            guest=guest if is_asked else None,
         )
+
+    async def use(self) -> dict[str, float]:
+        """What it holds now; raises SessionLost when it is closed."""
+        disk = await self.workspace.in_thread(self._box.use)
+        memory = pids = 0
+        if self._cgroup is not None:
+            memory, pids = self._cgroup.memory_bytes(), self._cgroup.tasks()
+        elif (guest := self._guest) is not None:
+            watched = self._watched(guest, is_asked=False)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+                memory = max(0, await watch.added_up(watched))
+                pids = sum(map(outside.threads, watched.processes()))
+        return {
+            "memory_bytes": memory,
+            "pids": pids,
+            "disk_bytes": disk.disk_bytes,
+            "cpu_seconds": self._cpu_seconds(),
+        }
+
+    async def _observe(
+        self, run: Run, guest: Guest, request: dict[str, Any], laps: dict[str, float]
+    ) -> dict[str, Any]:
+        watched = self._watched(guest, is_asked=request["code"] is not None)
         # Most runs are over before it is time for the first look.
         watcher = asyncio.get_running_loop().call_later(
             watch.WATCH_SECONDS, self._tasks.start_soon, self._guarded, watch.until_over, run, watched

@@ -252,6 +252,9 @@ class Supervisor:
         files, is_whole = await self._session(message).workspace.files()
         return {"is_whole": is_whole}, json.dumps(files).encode()
 
+    async def _use(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        return {}, json.dumps(await self._session(message).use()).encode()
+
     async def _find(self, message: Message) -> tuple[dict[str, Any], bytes]:
         file = await self._session(message).workspace.find(message.head["path"])
         return {}, json.dumps(file).encode()
@@ -370,6 +373,7 @@ class Supervisor:
         "open": _open,
         "put": _put,
         "files": _files,
+        "use": _use,
         "find": _find,
         "read": _read,
         "remove": _remove,

@@ -115,7 +115,7 @@ async def look_at_memory(run: Run, watched: Watched) -> float:
     Returns the share that is used, as far as it is known. Raises SessionLost when the session has been closed.
     """
     if watched.cgroup is None:
-        used = await _added_up(watched)
+        used = await added_up(watched)
     elif (counted := watched.cgroup.watched_bytes()) is not None:
         used = counted
     else:
@@ -126,7 +126,8 @@ async def look_at_memory(run: Run, watched: Watched) -> float:
     return used / watched.limits.memory_bytes
 
 
-async def _added_up(watched: Watched) -> int:
+async def added_up(watched: Watched) -> int:
+    """The memory of all processes, where no cgroup counts it. Raises SessionLost when the session has been closed."""
     members = watched.processes()
     # In a thread: a process with much memory makes it long, and the other sessions go on.
     used, born_with = await anyio.to_thread.run_sync(

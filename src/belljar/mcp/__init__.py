@@ -3,9 +3,10 @@
 `server` puts them together into a server of the official SDK's. Whoever serves says by `Sessions` where code runs: in
 the gateway that is a container of the caller's tenant, in `belljar mcp` a jail of its own.
 
-    tools      what there is to call: names, descriptions, schemas, and what each does
-    asked      what the tools take            answered   what they give back, as data and as blocks
-    files      what lies in a session, by URI  watching   progress, while code runs
+    tools     what there is to call: names, descriptions, schemas, and what those for files do
+    runs      what those that run code do
+    asked     what the tools take              answered  what they give back, as data and as blocks
+    files     what lies in a session, by URI   watching  progress, while code runs
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from mcp_types import ContentBlock, ImageContent, ResourceLink, TextContent
+from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 from pydantic import BaseModel, Field
 
 from belljar.wire.charts import Chart
@@ -81,13 +81,15 @@ class Fault(BaseModel):
     hint: Annotated[str | None, Field(description="What was probably meant.")]
 
 
-class _Answered(BaseModel):
+class Answered(BaseModel):
+    """What all answers have."""
+
     container: Annotated[
         str | None, Field(description="Pass it as `container`, to go on in the same session.")
     ] = None
 
 
-class Run(_Answered):
+class Run(Answered):
     """How a run ended, and what it left."""
 
     status: Status
@@ -108,13 +110,13 @@ class Run(_Answered):
     seconds: float
 
 
-class Written(_Answered):
+class Written(Answered):
     """A file that was put there."""
 
     file: FileFacts
 
 
-class Content(_Answered):
+class Content(Answered):
     """A file's content. A picture is an image block; other binary content is to be read as a resource."""
 
     file: FileFacts
@@ -123,14 +125,14 @@ class Content(_Answered):
     is_cut: Annotated[bool, Field(description="The middle of the text was left out.")]
 
 
-class Listed(_Answered):
+class Listed(Answered):
     """What lies in the working directory."""
 
     files: list[LyingFile]
     is_whole: Annotated[bool, Field(description="False where there are more files than these.")]
 
 
-class Ended(_Answered):
+class Ended(Answered):
     """The session is gone, with its variables and files."""
 
     message: str
@@ -188,6 +190,13 @@ def link(file: MadeFile) -> ResourceLink:
         mime_type=file.media_type,
         size=file.size_bytes,
         description=f"{file.change} by this run",
+    )
+
+
+def result(answer: Answered, content: list[ContentBlock], *, is_error: bool = False) -> CallToolResult:
+    """What a tool gives back, in both forms."""
+    return CallToolResult(
+        content=content, structured_content=answer.model_dump(mode="json"), is_error=is_error
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from belljar.wire.execution import IdleMemory, Isolation, Limits, LimitsRequest
 
@@ -66,6 +66,17 @@ class ContainerRequest(BaseModel):
     """The name of what code in it runs in; else the server's own."""
 
 
+class ContainerUse(BaseModel):
+    """What a container's session holds at the moment."""
+
+    memory_bytes: int
+    pids: int
+    """Processes and threads."""
+    disk_bytes: int
+    cpu_seconds: float
+    """That it has taken since its session was made."""
+
+
 class ContainerDocument(BaseModel):
     """The answer of POST /v1/containers and GET /v1/containers/{id}."""
 
@@ -78,6 +89,8 @@ class ContainerDocument(BaseModel):
     runtime: str
     isolation: Isolation
     state: Literal["running", "idle", "asleep"]
+    use: ContainerUse | None = None
+    """Of one that is asked for by its id and has a session; None otherwise."""
 
 
 class ContainerList(BaseModel):
@@ -267,6 +280,77 @@ class UsageTable(BaseModel):
     end: str
     group_by: Literal["tenant", "model", "day", "key"]
     data: list[UsageLine]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+T = TypeVar("T")
+_Told = Annotated[T | None, Field(exclude_if=_is_none)]
+
+
+class RequestStep(BaseModel):
+    """A part of a request. What it has nothing to say of is left out."""
+
+    kind: Literal["turn", "execution", "session", "fork", "run"]
+    name: str
+    """Of the model or the tools; else the kind."""
+    below: int | None = None
+    """The number, in the list, of the step that it is a part of."""
+    begins_ms: float
+    """Since the request came."""
+    milliseconds: float | None = None
+    """None while it is under way."""
+    input_tokens: _Told[int] = None
+    output_tokens: _Told[int] = None
+    stop_reason: _Told[str] = None
+    calls: _Told[int] = None
+    """That ran side by side in it."""
+    outcome: _Told[str] = None
+    return_code: _Told[int] = None
+    limit: _Told[str] = None
+    """That has ended it."""
+    cpu_seconds: _Told[float] = None
+    peak_memory_bytes: _Told[int] = None
+    made: _Told[str] = None
+    """Of a session: `parked`, ahead of the request, or `forked` for it."""
+    error: _Told[str] = None
+    """The type of the error with which it ended, or `cancelled`."""
+
+
+class RequestUsage(BaseModel):
+    turns: int
+    executions: int
+    input_tokens: int
+    output_tokens: int
+    cache_creation_tokens: int
+    cache_read_tokens: int
+    thinking_tokens: int
+    searches: int
+    is_estimated: bool
+    """Tokens that the model server has not counted."""
+
+
+class RequestDocument(BaseModel):
+    """The answer of GET /v1/requests/{id}."""
+
+    id: str
+    type: Literal["request"] = "request"
+    what: str
+    """Its method and path."""
+    state: Literal["running", "ended"]
+    status: int | None
+    """Of HTTP, once it has ended; 0 where the client was gone before an answer began."""
+    started_at: str
+    milliseconds: float
+    """So far, or in all."""
+    model: str | None
+    container: str | None
+    usage: RequestUsage
+    steps: list[RequestStep]
+    is_whole: bool
+    """Else there were more steps than are kept."""
 
 
 class ErrorDetail(BaseModel):

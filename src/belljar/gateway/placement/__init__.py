@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from belljar import link, results
 from belljar.builds import DEFAULT
 from belljar.wire.execution import Limits
+from belljar.wire.resources import ContainerUse
 
 
 @dataclass
@@ -73,6 +74,9 @@ class Session(Protocol):
 
     async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
         """Answer what the run under way has asked."""
+
+    async def interrupt(self) -> None:
+        """Have the run under way, if any, end as `interrupted`."""
 
     def read(self, file: results.WorkFile | results.Lying, offset: int = 0) -> AsyncIterator[bytes]:
         """A file of the last result, or one that was found. Raises InvalidRequest where it is not there any more, or
@@ -156,6 +160,9 @@ class Placement(Protocol):
         cannot be brought back, Overloaded, RateLimited.
         `imports` are the names that its code will import; None where more code will come, that may import anything.
         """
+
+    async def measured(self, container_id: str) -> ContainerUse | None:
+        """What its session holds now, whether code runs there or not; None where it has none."""
 
     async def delete(self, container_id: str, why: str) -> None:
         """End it and everything in it."""

@@ -22,7 +22,7 @@ from belljar.logged import words_of
 from belljar.settings import Settings
 from belljar.wire.execution import Limits
 from belljar.wire.ids import new_id
-from belljar.wire.resources import rfc3339
+from belljar.wire.resources import ContainerUse, rfc3339
 
 log = structlog.get_logger("belljar.gateway")
 
@@ -101,6 +101,15 @@ class LocalPlacement:
         if self._keeper is not None:
             with anyio.move_on_after(_STATE_SECONDS), contextlib.suppress(errors.KeeperLost):
                 return await self._keeper.state()
+        return None
+
+    async def measured(self, container_id: str) -> ContainerUse | None:
+        entry = self._entries.get(container_id)
+        if entry is None or not entry.is_open or self._keeper is None:
+            return None
+        # It may end meanwhile, and a keeper that does not answer holds up nobody who looks.
+        with anyio.move_on_after(_STATE_SECONDS), contextlib.suppress(errors.BelljarError):
+            return await self._keeper.use(container_id)
         return None
 
     def find(self, container_id: str, tenant: str) -> Container:

@@ -149,6 +149,10 @@ class LocalSession:
         with self._owner.watching(self.container_id):
             await self._keeper.reply(self.container_id, ask, status, text)
 
+    async def interrupt(self) -> None:
+        with self._owner.watching(self.container_id):
+            await self._keeper.interrupt(self.container_id)
+
     async def read(self, file: results.WorkFile | results.Lying, offset: int = 0) -> AsyncIterator[bytes]:
         with self._owner.watching(self.container_id):
             async for piece in self._keeper.read(self.container_id, file, offset):

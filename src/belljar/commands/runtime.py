@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -15,16 +14,19 @@ import anyio
 import click
 
 from belljar import builds
+from belljar.commands.completion import RUNTIME
+from belljar.commands.given import SERVER_STATE, settings_of
+from belljar.commands.printing import AS_JSON, console, is_terminal, print_json, print_table, say
 from belljar.errors import BelljarError, InvalidRequest
-from belljar.keys import AS_JSON, SERVER_STATE
-from belljar.settings import Settings
 
 if TYPE_CHECKING:
     from belljar.builds import Build, Facts
     from belljar.client.building import Say
+    from belljar.settings import Settings
 
 T = TypeVar("T")
-_NAME = click.argument("name")
+_NEW_NAME = click.argument("name")
+_NAME = click.argument("name", type=RUNTIME)
 _REQUIREMENTS = click.option(
     "--requirements",
     "-r",
@@ -50,7 +52,7 @@ def runtime() -> None:
 
 
 @runtime.command()
-@_NAME
+@_NEW_NAME
 @_REQUIREMENTS
 @_PYTHON
 @_PRELOAD
@@ -153,22 +155,22 @@ def list_(state_dir: Path | None, as_json: bool) -> None:
         except BelljarError as error:
             broken.append(str(error))
     if as_json:
-        click.echo(json.dumps([_document(build.facts) for build in found], indent=2))
+        print_json([_document(build.facts) for build in found])
     else:
-        rows = [("NAME", "PYTHON", "PACKAGES", "PRELOAD", "BUILT")]
+        rows = []
         for build in found:
             facts = build.facts
             ahead = [module for name, tier in facts.tiers.items() if name != "bare" for module in tier]
             count = str(len(facts.packages))
             rows.append((facts.name, facts.python, count, ",".join(ahead) or "-", facts.built_at[:19]))
-        _print_table(rows)
+        print_table(("name", "python", "packages", "preload", "built"), rows, right=("packages",))
     for text in broken:
-        click.echo(f"belljar: {text}", err=True)
+        say(text)
     sys.exit(1 if broken else 0)
 
 
 @runtime.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, type=RUNTIME)
 @SERVER_STATE
 @AS_JSON
 def check(names: tuple[str, ...], state_dir: Path | None, as_json: bool) -> None:
@@ -198,7 +200,7 @@ def check(names: tuple[str, ...], state_dir: Path | None, as_json: bool) -> None
             if not checked.wrong:
                 click.echo(f"{name}: {'usable' if checked.facts.reported else 'as it should be'}")
     if as_json:
-        click.echo(json.dumps(documents, indent=2))
+        print_json(documents)
     sys.exit(1 if any(one["wrong"] or one["not_preloaded"] for one in documents) else 0)
 
 
@@ -215,15 +217,15 @@ def remove(name: str, state_dir: Path | None, as_json: bool) -> None:
         runtimes.forget(name)
         left = runtimes.clear_all(name)
     if as_json:
-        click.echo(json.dumps({"name": name, "still_in_use": bool(left)}, indent=2))
+        print_json({"name": name, "still_in_use": bool(left)})
     else:
         still = "; sessions still use it, and its files go with the last" if left else ""
-        click.echo(f"belljar: the runtime {name} is removed{still}", err=True)
+        say(f"the runtime {name} is removed{still}")
 
 
 def _opened(state_dir: Path | None) -> tuple[Settings, builds.Runtimes]:
     os.umask(0o022)  # what is built is for guests, which have uids of their own
-    settings = Settings(state_dir=state_dir) if state_dir else Settings()
+    settings = settings_of(state_dir=state_dir)
     return settings, builds.Runtimes(settings.state_dir / builds.FOLDER)
 
 
@@ -259,7 +261,7 @@ def working(work: Callable[[Say], Awaitable[T]], interrupted: str = "nothing was
     if done:
         return done[0]
     if signals:
-        click.echo(f"belljar: interrupted; {interrupted}", err=True)
+        say(f"interrupted; {interrupted}")
         sys.exit(128 + signals[0])
     raise failures[0]
 
@@ -267,14 +269,13 @@ def working(work: Callable[[Say], Awaitable[T]], interrupted: str = "nothing was
 @contextmanager
 def _steps() -> Iterator[Say]:
     """Steps on standard error: as they pass on a terminal, else a line each."""
-    if not sys.stderr.isatty():
-        yield lambda step: click.echo(f"belljar: {step}", err=True)
+    if not is_terminal(sys.stderr):
+        yield say
         return
-    from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console(sys.stderr), transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda step: progress.update(task, description=step)
 
@@ -282,13 +283,12 @@ def _steps() -> Iterator[Say]:
 def _told(build: Build, as_json: bool) -> None:
     facts = build.facts
     if as_json:
-        click.echo(json.dumps(_document(facts), indent=2))
+        print_json(_document(facts))
         return
     _print_modules(facts)
-    click.echo(
-        f"belljar: the runtime {facts.name} is ready: Python {facts.python}, {len(facts.packages)} packages. "
-        f"Choose it with belljar run --runtime {facts.name}, or the header belljar-runtime: {facts.name}",
-        err=True,
+    say(
+        f"the runtime {facts.name} is ready: Python {facts.python}, {len(facts.packages)} packages. "
+        f"Choose it with belljar run --runtime {facts.name}, or the header belljar-runtime: {facts.name}"
     )
 
 
@@ -297,12 +297,12 @@ def _print_modules(facts: Facts) -> None:
 
     if not facts.modules:
         return
-    rows = [("MODULE", "MS", "MB", "")]
+    rows = []
     for report in facts.modules:
         memory = f"{report.memory_bytes / 1e6:.0f}"
         word = "not imported ahead" if report.problems else "imported ahead"
         rows.append((report.module, f"{report.milliseconds:.0f}", memory, word))
-    _print_table(rows)
+    print_table(("module", "ms", "MB", ""), rows, right=("ms", "MB"))
     for report in facts.modules:
         for problem in report.problems:
             click.echo(f"{report.module}: {problem.kind}: {problem.detail}; {advice(problem)}")
@@ -326,9 +326,3 @@ def _document(facts: Facts) -> dict[str, Any]:
         "built_at": facts.built_at,
         "belljar": facts.belljar,
     }
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

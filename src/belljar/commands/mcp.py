@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import anyio
 import click
 
-from belljar.settings import Settings
+from belljar.commands.completion import RUNTIME
+from belljar.commands.given import settings_of
 from belljar.wire.execution import MIB
 
 
-@click.command("mcp")
-@click.option("--url", help="Run code on this Belljar server, in place of a jail of its own.")
+@click.command()
+@click.option("--url", metavar="URL", help="Run code on this Belljar server, in place of a jail of its own.")
 @click.option(
     "--api-key",
     envvar="BELLJAR_API_KEY",
+    metavar="KEY",
     help="The server's key; better as BELLJAR_API_KEY in the environment.",
 )
 @click.option(
-    "--runtime", metavar="NAME", help="What code runs in: one that `belljar runtime create` has made."
+    "--runtime",
+    metavar="NAME",
+    type=RUNTIME,
+    help="What code runs in: one that `belljar runtime create` has made.",
 )
 @click.option(
     "--timeout",
@@ -49,9 +53,5 @@ def mcp(
         sys.exit(anyio.run(serve_bridge, url, api_key, runtime))
     from belljar.client.mcp import serve
 
-    asked: dict[str, Any] = {
-        "timeout_seconds": timeout,
-        "memory_bytes": memory * MIB if memory is not None else None,
-    }
-    settings = Settings(**{name: value for name, value in asked.items() if value is not None})
+    settings = settings_of(timeout_seconds=timeout, memory_bytes=memory * MIB if memory is not None else None)
     sys.exit(anyio.run(serve, settings, runtime or settings.default_runtime))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from belljar.keys import AS_JSON, SERVER_STATE, in_store
+from belljar.commands.given import SERVER_STATE
+from belljar.commands.keys import in_store
+from belljar.commands.printing import AS_JSON, print_json, print_table
 from belljar.wire.execution import json_of
 
 if TYPE_CHECKING:
@@ -55,26 +55,10 @@ def usage(since: str | None, until: str | None, by: str, state_dir: Path | None,
 
     found = in_store(state_dir, look)
     if as_json:
-        click.echo(json.dumps(json_of(found), indent=2))
+        print_json(json_of(found))
         return
     rows = [_cells(line) for line in found.data]
-    if sys.stdout.isatty():
-        _print_table(by, rows)
-        return
-    for row in [(by, *_HEADS), *rows]:
-        click.echo("\t".join(row))
-
-
-def _print_table(by: str, rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(by)
-    for head in _HEADS:
-        table.add_column(head, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    print_table((by, *_HEADS), rows, right=_HEADS, between="\t")
 
 
 def _cells(line: UsageLine) -> tuple[str, ...]:

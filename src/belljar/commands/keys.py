@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import click
 
+from belljar.commands.given import SERVER_STATE
+from belljar.commands.printing import AS_JSON, is_terminal, print_json, print_table, say
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.resources import rfc3339
@@ -21,12 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LIMITS = ("requests_per_minute", "executions", "containers", "stored_bytes", "budget")
-SERVER_STATE = click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where all that the server keeps lies [default: as for `belljar serve`].",
-)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
 @click.group()
@@ -71,10 +67,10 @@ def create(
     wanted = KeyLimits(budget=_micro(budget), budget_period=budget_period, **limits)
     key, secret = in_store(state_dir, lambda store: create_key(store, name, tenant, wanted))
     if as_json:
-        click.echo(json.dumps(_document(key) | {"key": secret}, indent=2))
+        print_json(_document(key) | {"key": secret})
         return
     click.echo(secret)
-    click.echo(f"belljar: the key {name!r} of the tenant {tenant!r}; it is not shown again", err=True)
+    say(f"the key {name!r} of the tenant {tenant!r}; it is not shown again")
 
 
 @keys.command("list")
@@ -88,23 +84,35 @@ def list_(state_dir: Path | None, as_json: bool) -> None:
 
     found = [_document(key) for key in in_store(state_dir, look)]
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
+        return
+    if is_terminal(sys.stdout):
+        print_table(("id", "name", "tenant", "state", "limits"), [_row(key) for key in found])
         return
     for key in found:
-        limits = " ".join(f"{name}={key[name]}" for name in _LIMITS if key[name] is not None)
-        state = f"revoked {key['revoked_at']}" if key["revoked_at"] else f"made {key['created_at']}"
-        click.echo(f"{key['id']}  {key['name']}  tenant {key['tenant']}  {state}  {limits}".rstrip())
+        key_id, name, tenant, state, limits = _row(key)
+        click.echo(f"{key_id}  {name}  tenant {tenant}  {state}  {limits}".rstrip())
+
+
+def _row(key: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    limits = " ".join(f"{name}={key[name]}" for name in _LIMITS if key[name] is not None)
+    state = f"revoked {key['revoked_at']}" if key["revoked_at"] else f"made {key['created_at']}"
+    return key["id"], key["name"], key["tenant"], state, limits
 
 
 @keys.command()
 @click.argument("name", metavar="NAME|ID")
 @SERVER_STATE
-def revoke(name: str, state_dir: Path | None) -> None:
+@AS_JSON
+def revoke(name: str, state_dir: Path | None, as_json: bool) -> None:
     """Refuse a key from now on. What was made with it stays its tenant's."""
     from belljar.gateway.access import revoke_key
 
     in_store(state_dir, lambda store: revoke_key(store, name))
-    click.echo(f"belljar: the key {name!r} is revoked", err=True)
+    if as_json:
+        print_json({"name": name, "revoked": True})
+    else:
+        say(f"the key {name!r} is revoked")
 
 
 def in_store(state_dir: Path | None, work: Callable[[Store], Awaitable[T]]) -> T:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from belljar.runtimes import working
-from belljar.settings import Settings
+from belljar.commands.given import settings_of
+from belljar.commands.printing import AS_JSON, print_json, say
+from belljar.commands.runtime import working
 
 
 @click.command()
@@ -14,7 +15,8 @@ from belljar.settings import Settings
     is_flag=True,
     help="As root, install the Debian packages that are missing, with apt-get.",
 )
-def setup(install_packages: bool) -> None:
+@AS_JSON
+def setup(install_packages: bool, as_json: bool) -> None:
     """Make what code runs in, the default runtime, and say which Debian packages are missing.
 
     It lies where BELLJAR_RUNTIME says; without that, in the user's data directory. Does nothing where all is as it
@@ -22,15 +24,18 @@ def setup(install_packages: bool) -> None:
     """
     from belljar.client import provision  # its imports are not for others to pay
 
-    settings = Settings()
+    settings = settings_of()
     runtime = settings.runtime.absolute()  # scripts of an environment name it by its whole path
 
     if runtime.is_relative_to(settings.state_dir):
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # as a server makes it
 
-    async def work(say: provision.Say) -> bool:
-        await provision.provide_packages(say, may_install=install_packages)
-        return await provision.provide_runtime(runtime, say)
+    async def work(tell: provision.Say) -> bool:
+        await provision.provide_packages(tell, may_install=install_packages)
+        return await provision.provide_runtime(runtime, tell)
 
-    working(work, "what was begun is kept: run it again to go on")
-    click.echo(f"belljar: ready: {runtime}. belljar doctor says what the jail has on this machine", err=True)
+    was_made = working(work, "what was begun is kept: run it again to go on")
+    if as_json:
+        print_json({"runtime": str(runtime), "was_made": was_made})
+    else:
+        say(f"ready: {runtime}. belljar doctor says what the jail has on this machine")

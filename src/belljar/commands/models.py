@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,20 +12,20 @@ import anyio
 import click
 
 from belljar import link
-from belljar.settings import Settings
+from belljar.commands.given import UPSTREAM, settings_of
+from belljar.commands.printing import AS_JSON, print_json, print_table, say
 
 if TYPE_CHECKING:
     from belljar.gateway.checks import Checked
     from belljar.gateway.upstream import Upstream
+    from belljar.settings import Settings
 
-_UPSTREAM = click.option("--upstream", help="The model server, as for `belljar serve`.")
 _TABLE = click.option(
     "--models",
     "table",
     type=click.Path(dir_okay=False, path_type=Path),
     help="A table of models [default: BELLJAR_MODELS].",
 )
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
 @click.group()
@@ -36,15 +34,15 @@ def models() -> None:
 
 
 @models.command("list")
-@_UPSTREAM
+@UPSTREAM
 @_TABLE
-@_AS_JSON
+@AS_JSON
 def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
     """Print the models, each with its upstream."""
     from belljar.gateway import log
     from belljar.gateway.upstream.opening import open_upstream  # its imports are not for `run` to pay
 
-    settings = _settings(upstream, table)
+    settings = settings_of(upstream=upstream, models=table)
     log.to_stderr("warning", with_content=settings.log_content)
 
     async def look() -> list[tuple[str, str]]:
@@ -53,18 +51,19 @@ def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
 
     found = anyio.run(look)
     if as_json:
-        click.echo(json.dumps([{"id": model, "upstream": place} for model, place in found], indent=2))
+        print_json([{"id": model, "upstream": place} for model, place in found])
         return
-    _print_table([("MODEL", "UPSTREAM"), *found])
+    print_table(("model", "upstream"), found)
 
 
 @models.command()
 @click.argument("names", metavar="[MODEL]...", nargs=-1)
-@_UPSTREAM
+@UPSTREAM
 @_TABLE
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 3600),
+    metavar="S",
     default=60,
     show_default=True,
     help="For each of the two questions.",
@@ -72,11 +71,12 @@ def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
 @click.option(
     "--max-tokens",
     type=click.IntRange(16, 100_000),
+    metavar="N",
     default=1024,
     show_default=True,
     help="Of an answer with the tool; models that think first may need more.",
 )
-@_AS_JSON
+@AS_JSON
 def check(
     names: tuple[str, ...],
     upstream: str | None,
@@ -102,7 +102,7 @@ def check(
     async def try_all(settings: Settings) -> None:
         async with open_parts(settings, link.start) as parts:
             for name in names or [model for model, _ in await _places(parts.upstream)]:
-                click.echo(f"belljar: asking {name}", err=True)
+                say(f"asking {name}")
                 done.append(await check_model(parts, name, Bounds(seconds, max_tokens)))
                 if not as_json:
                     _print_checked(done[-1])
@@ -110,16 +110,16 @@ def check(
     # A server that runs has its state directory to itself.
     with TemporaryDirectory(prefix="belljar-check-") as state:
         own: dict[str, Any] = {"state_dir": Path(state), "preload": {}, "parked": 0, "max_turns": MAX_TURNS}
-        settings = _settings(upstream, table, **own)
+        settings = settings_of(upstream=upstream, models=table, **own)
         log.to_stderr("warning", with_content=settings.log_content)
         try:
             anyio.run(try_all, settings)
         except BaseExceptionGroup as group:
             raise only(group) from None
     if as_json:
-        click.echo(json.dumps([asdict(one) | {"works": one.works} for one in done], indent=2))
+        print_json([asdict(one) | {"works": one.works} for one in done])
     if not done:
-        click.echo("belljar: the upstream lists no models; name one", err=True)
+        say("the upstream lists no models; name one")
     sys.exit(0 if done and all(one.works for one in done) else 1)
 
 
@@ -138,14 +138,3 @@ async def _places(upstream: Upstream) -> list[tuple[str, str]]:
     if isinstance(upstream, Router):
         return [(model["id"], place) for model, place in await upstream.places(Caller())]
     return [(model["id"], upstream.kind) for model in await upstream.models(Caller())]
-
-
-def _settings(upstream: str | None, table: Path | None, **more: Any) -> Settings:
-    given: dict[str, Any] = {"upstream": upstream, "models": table}
-    return Settings(**more, **{name: value for name, value in given.items() if value is not None})
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,63 @@
+"""`belljar batch`: programs by the thousand, without a server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from belljar.batch import lines_of
+from belljar.commands.given import settings_of
+from belljar.commands.printing import progress_of_things
+from belljar.wire.execution import json_of
+
+if TYPE_CHECKING:
+    from belljar.wire.execution import BatchLine
+
+
+@click.command()
+@click.argument("source", metavar="FILE")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the answers into this new file [default: standard output].",
+)
+@click.option(
+    "-j",
+    "--at-once",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Programs under way at the same time [default: two for each processor].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Its answers are JSON lines in any case.")
+def batch(source: str, output: Path | None, at_once: int | None, as_json: bool) -> None:
+    """Run many programs: JSON lines in (FILE, or `-` for standard input), JSON lines out as they finish.
+
+    Each line is a request of POST /v1/executions, with a `custom_id` if you like. Ends with exit code 1 when a line
+    could not be run; what a program does by itself is in its answer.
+    """
+    from belljar.client import batch as batches
+
+    lines = lines_of(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    failed = 0
+    with contextlib.ExitStack() as stack:
+        target = stack.enter_context(output.open("x", encoding="utf-8")) if output else sys.stdout
+        progress = stack.enter_context(progress_of_things())
+        task = progress.add_task("programs", total=len(lines))
+
+        def told(line: BatchLine) -> None:
+            nonlocal failed
+            failed += line.error is not None
+            target.write(json.dumps(json_of(line), ensure_ascii=False, separators=(",", ":")) + "\n")
+            target.flush()
+            progress.advance(task)
+
+        anyio.run(batches.run, settings_of(), lines, at_once or 2 * (os.cpu_count() or 1), told)
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,64 @@
+"""`belljar chart`: a chart that a server's container has drawn, in another format or size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import click
+
+from belljar.commands.asking import asking, checked, of_server
+from belljar.commands.given import FORCE
+from belljar.commands.printing import AS_JSON
+from belljar.commands.run import CHART_DPI, CHART_FORMAT
+from belljar.commands.writing import writing
+from belljar.wire.charts import LEAST_PIXELS, MOST_PIXELS, ChartFormat, DrawingRequest
+from belljar.wire.execution import json_of
+from belljar.wire.media import extension_of
+
+_PIXELS = click.IntRange(LEAST_PIXELS, MOST_PIXELS)
+
+
+@click.command()
+@click.argument("container_id")
+@click.argument("chart_id")
+@click.option("--format", "kind", type=CHART_FORMAT, default="png", show_default=True, help="Of the picture.")
+@click.option("--dpi", type=CHART_DPI, metavar="N", help="Dots per inch.")
+@click.option(
+    "--width", type=_PIXELS, metavar="N", help="In pixels; the height follows where it is not given."
+)
+@click.option("--height", type=_PIXELS, metavar="N", help="In pixels.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Where to save it, `-` for standard output [default: CHART_ID with the format's ending].",
+)
+@of_server
+@FORCE
+@AS_JSON
+def chart(
+    container_id: str,
+    chart_id: str,
+    kind: ChartFormat,
+    dpi: float | None,
+    width: int | None,
+    height: int | None,
+    output: Path | None,
+    url: str | None,
+    api_key: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Draw a chart of an earlier run again, without running the code.
+
+    CONTAINER_ID and CHART_ID are those of the run's result. A file that is there is not overwritten, but with --force.
+    """
+    path = f"/v1/containers/{quote(container_id, safe='')}/charts/{quote(chart_id, safe='')}"
+    wanted = DrawingRequest(format=kind, dpi=dpi, width=width, height=height)
+    with asking(url, api_key) as client:
+        answer = checked(client.post(path, json=json_of(wanted)))
+        media_type = answer.headers["content-type"].partition(";")[0]
+    target = output or Path(f"{chart_id}.{extension_of(media_type)}")
+    with writing(target, force=force, as_json=as_json) as write:
+        write(answer.content)

@@ -1,0 +1,43 @@
+"""Options that several commands have, and the settings by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from belljar.settings import Settings
+
+LEVELS = ["full", "limited", "reduced"]
+SERVER_STATE = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where all that the server keeps lies [default: as for `belljar serve`].",
+)
+UPSTREAM = click.option(
+    "--upstream", help="The model: `anthropic:URL`, `openai:URL`, `direct` (none) or `scripted:FILE`."
+)
+MODELS = click.option(
+    "--models",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A table of models, in place of one upstream.",
+)
+SEARCH = click.option(
+    "--search", help="Who searches the web: `searxng:URL`, `brave`, `tavily` or `upstream`."
+)
+PROFILE = click.option(
+    "--profile", type=click.Choice(["auto", "anthropic", "inline"]), help="The shape of results."
+)
+REQUIRE = click.option(
+    "--require", type=click.Choice(LEVELS), help="Do not start below this isolation level."
+)
+FORCE = click.option("--force", is_flag=True, help="Write over a file that is there.")
+
+
+def settings_of(**options: Any) -> Settings:
+    """The environment's settings, overridden by the options that were given."""
+    from belljar.settings import Settings
+
+    return Settings(**{name: value for name, value in options.items() if value is not None})

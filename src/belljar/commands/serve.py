@@ -1,0 +1,71 @@
+"""`belljar serve`: the server, until it is told to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from belljar.commands.given import MODELS, PROFILE, REQUIRE, SEARCH, UPSTREAM, settings_of
+from belljar.commands.printing import AS_JSON, print_json
+
+if TYPE_CHECKING:
+    from belljar.gateway.upstream import nearby
+
+
+@click.command()
+@click.option("--host", help="Address to listen on [default: 127.0.0.1].")
+@click.option("--port", type=int, help="Port to listen on, 0 for a free one [default: 8421].")
+@UPSTREAM
+@MODELS
+@SEARCH
+@PROFILE
+@click.option(
+    "--state-dir", type=click.Path(file_okay=False, path_type=Path), help="Where all that is kept lies."
+)
+@REQUIRE
+@AS_JSON
+def serve(as_json: bool, **options: Any) -> None:
+    """Serve the Messages API with code execution until SIGTERM or SIGINT.
+
+    Every option is also a setting in the environment, BELLJAR_HOST and so on.
+    """
+    from belljar.gateway import log
+    from belljar.gateway.serve import serve as serve_gateway  # its imports are not for `run` to pay
+    from belljar.gateway.upstream import nearby
+
+    settings = settings_of(**options)
+    log.to_stderr(settings.log_level, with_content=settings.log_content)
+    has_model = settings.models is not None or settings.upstream != "direct"
+    offers: list[nearby.Place] = []
+
+    async def look_and_serve() -> None:
+        if not has_model:
+            offers.extend(await nearby.find())
+        await serve_gateway(settings, on_ready=ready)
+
+    def ready(url: str, asks_for_keys: bool) -> None:
+        if as_json:
+            found = [{"name": place.name, "url": place.url} for place in offers]
+            has_search = bool(settings.search)
+            told = {
+                "url": url,
+                "asks_for_keys": asks_for_keys,
+                "has_model": has_model,
+                "has_search": has_search,
+            }
+            print_json(told | {"models_here": found}, is_line=True)
+            return
+        click.echo(f"Belljar listens on {url}")
+        if not asks_for_keys:
+            click.echo("There are no API keys: whoever reaches it may run code (belljar keys create).")
+        if not has_model:
+            click.echo("No model is connected: fenced Python in a message is run as it stands (--upstream).")
+        if not settings.search:
+            click.echo("Web searches are `unavailable`: there is no search engine (--search).")
+        for place in offers:
+            click.echo(f"{place.name} runs on this machine; to use it: --upstream openai:{place.url}")
+
+    anyio.run(look_and_serve)

@@ -1,0 +1,119 @@
+"""`belljar up`: a server in the background, for runs that do not wait for one to start."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from belljar import __version__, warm
+from belljar.commands import Failure, background
+from belljar.commands.given import MODELS, PROFILE, REQUIRE, SEARCH, SERVER_STATE, UPSTREAM, settings_of
+from belljar.commands.printing import AS_JSON, console, is_terminal, print_json, say
+
+if TYPE_CHECKING:
+    from belljar.settings import Settings
+
+
+@click.command()
+@click.option("--host", help="Listen on this address as well; else there is no port.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port as well, 0 for a free one.")
+@click.option(
+    "--idle-minutes",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="End when it was not used for so long.",
+)
+@UPSTREAM
+@MODELS
+@SEARCH
+@PROFILE
+@SERVER_STATE
+@REQUIRE
+@AS_JSON
+def up(
+    host: str | None,
+    port: int | None,
+    idle_minutes: float | None,
+    upstream: str | None,
+    models: Path | None,
+    search: str | None,
+    profile: str | None,
+    state_dir: Path | None,
+    require: str | None,
+    as_json: bool,
+) -> None:
+    """Keep a server warm in the background, until `belljar down`.
+
+    `belljar run` then takes as long as Python takes to start; `chat`, `containers` and `files` ask it too. Only this
+    user can reach it, unless --port or --host is given. One that is up already is left as it is.
+    """
+    given = {
+        "host": host,
+        "port": port,
+        "upstream": upstream,
+        "models": models.absolute() if models is not None else None,
+        "search": search,
+        "profile": profile,
+        "state_dir": state_dir.absolute() if state_dir is not None else None,
+        "require": require,
+    }
+    settings = settings_of(**given)  # what is wrong with them is said here, and not in a log
+    arguments = [] if idle_minutes is None else ["--idle-minutes", str(idle_minutes)]
+    if host is not None or port is not None:
+        arguments.append("--port")
+    own = {f"BELLJAR_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+    with ExitStack() as stack:
+        place = stack.enter_context(background.turn(settings.state_dir))
+        server = background.find(settings.state_dir)
+        was_up = server is not None
+        if server is not None:
+            _check(server, settings)
+        else:
+            if is_terminal(sys.stderr):
+                stack.enter_context(console(sys.stderr).status("starting a server"))
+            stack.enter_context(background.starting(place, own, arguments))
+            server = background.find(settings.state_dir)
+    if server is None or server.facts is None:
+        raise Failure(f"The server has ended again. Its log says why: {place / warm.LOG}")
+    url = server.facts["url"]
+    if as_json:
+        print_json(
+            {
+                "pid": server.pid,
+                "url": url or None,
+                "socket": str(place / warm.API),
+                "log": str(place / warm.LOG),
+                "was_up": was_up,
+            }
+        )
+        return
+    where = f" and listens on {url}" if url else ""
+    say(f"a server is up{' already' if was_up else ''} (pid {server.pid}){where}; `belljar down` ends it")
+
+
+def _check(server: background.Server, settings: Settings) -> None:
+    """Raises Failure where the one that is up is not what is asked for."""
+    import os
+
+    from belljar.gateway.owner import asked_of
+
+    facts = server.facts
+    if facts is None:
+        raise Failure(f"A server (pid {server.pid}) is starting or ending; try again when it has.")
+    again = (
+        "`belljar down`, then `belljar up`" if facts["by"] == "up" else f"end it (kill {server.pid}) first"
+    )
+    if facts["version"] != __version__:
+        raise Failure(
+            f"A server of version {facts['version']} is up (pid {server.pid}), and this is {__version__}: {again}."
+        )
+    wanted = asked_of(settings)
+    names = sorted(name.removeprefix("asked.") for name in wanted if wanted[name] != facts.get(name))
+    names += warm.differing(warm.of_runs(os.environ), facts)
+    if names:
+        words = ", ".join(names)
+        raise Failure(f"A server is up (pid {server.pid}) with other settings ({words}): {again}.")

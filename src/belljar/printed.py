@@ -1,0 +1,93 @@
+"""A run as `belljar run` prints it: the frames of `belljar.warm`, for whoever sits at the terminal.
+
+The same from a keeper of the command's own and from a server that is warm, so that nobody can tell them apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from belljar import document, results, warm
+from belljar.wire.charts import MEDIA_TYPES, ChartsRequest
+from belljar.wire.execution import Isolation, json_of
+from belljar.wire.media import HEAD_BYTES, IMAGES, extension_of
+
+Frame = tuple[bytes, bytes]
+_SAVED_TYPES = IMAGES | set(MEDIA_TYPES.values())
+
+
+@dataclass(frozen=True)
+class Form:
+    """How it is to be printed."""
+
+    as_json: bool = False
+    """As one document, at the end."""
+    on_terminal: bool = False
+    """An exception comes with values and a hint."""
+
+
+def charts_of(formats: Sequence[str], dpi: str | None) -> ChartsRequest | None:
+    """How charts are to be drawn; None where nothing was said. Raises pydantic.ValidationError."""
+    if not formats and dpi is None:
+        return None
+    return ChartsRequest.model_validate(
+        {"formats": list(dict.fromkeys(formats)) or ["png"], "dpi": None if dpi is None else float(dpi)}
+    )
+
+
+def heard(event: results.Event, form: Form) -> Iterator[Frame]:
+    """What an event prints while the program runs."""
+    if form.as_json:
+        return
+    if isinstance(event, results.Stream):
+        yield (warm.ERR if event.name == "stderr" else warm.OUT), event.text.encode()
+    elif isinstance(event, results.Raised):
+        lines = [*event.traceback, *(event.notes if form.on_terminal else ())]
+        yield warm.ERR, _line("\n".join(lines))
+    elif isinstance(event, results.Display) and event.type != "execute_result":
+        text = results.text_of(event)
+        yield warm.OUT, _line(text) if text else b""
+
+
+async def ended(
+    result: results.Result,
+    read: Callable[[results.WorkFile], AsyncIterator[bytes]],
+    form: Form,
+    *,
+    runtime: str,
+    isolation: Isolation,
+) -> AsyncIterator[Frame]:
+    """What the program made, how it ended, and its exit code."""
+    files = []
+    for file in result.files:
+        head = b""
+        yield warm.FILE, file.path.encode("utf-8", "replace")
+        async with aclosing(read(file)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                head += piece[: HEAD_BYTES - len(head)]
+                yield warm.PIECE, piece
+        files.append(document.local_file(file, head))
+    count = 0
+    for output in result.outputs:
+        if not isinstance(output, results.Display):
+            continue
+        pictures = {kind: body for kind, body in output.data.items() if kind in _SAVED_TYPES}
+        count += bool(pictures)
+        for kind, body in pictures.items():
+            yield warm.PICTURE, f"figure-{count}.{extension_of(kind)}".encode()
+            yield warm.PIECE, body
+    outcome = result.outcome
+    if form.as_json:
+        answer = document.execution(result, container=None, runtime=runtime, files=files, isolation=isolation)
+        text = json.dumps(json_of(answer), ensure_ascii=False, indent=2)
+        yield warm.OUT, f"{text}\n".encode("utf-8", "backslashreplace")
+    elif outcome.status not in ("completed", "raised", "exited"):
+        yield warm.ERR, _line(f"belljar: {outcome.message}")
+    yield warm.EXIT, str(result.return_code).encode()
+
+
+def _line(text: str) -> bytes:
+    return f"{text}\n".encode("utf-8", "backslashreplace")

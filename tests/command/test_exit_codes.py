@@ -1,0 +1,63 @@
+"""Exit codes, as docs/command.md has them."""
+
+from __future__ import annotations
+
+import pytest
+from typed import Command
+
+SEGFAULT = "import ctypes; ctypes.string_at(0)"
+FULL = "f = open('/tmp/a', 'wb', 0)\nfor _ in range(600): f.write(b'x' * 2**20)"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "said"),
+    [
+        ("pass", 0, ""),
+        ("1 / 0", 1, "ZeroDivisionError"),
+        ("raise SystemExit(42)", 42, ""),
+        ("while True: pass", 124, "stopped after 1 s"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143, ""),
+        (SEGFAULT, 139, "belljar: "),
+        ("x = []\nwhile True: x.append(b'x' * 10**6)", 137, "memory"),
+        (FULL, 1, "disk space are used up"),
+        ("import os\nos.write(1, b'')\nfor _ in range(200): print('x' * 10**6)", 1, "output limit"),
+    ],
+    ids=["done", "raised", "exited", "time", "signal", "crash", "memory", "disk", "output"],
+)
+def test_of_programs(warm: Command, code: str, expected: int, said: str) -> None:
+    limits = {"while True: pass": ("--timeout", "1"), FULL: ()}.get(code, ("--memory", "256"))
+    seen = warm("run", *limits, "-c", code)
+    assert seen.returncode == expected, seen.stderr
+    assert said in seen.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "said"),
+    [
+        (["containers", "list", "--url", "http://127.0.0.1:9"], 3, "is it running"),
+        (["containers", "show", "container_01"], 4, "container_01"),
+        (["containers", "delete", "container_01", "container_02"], 4, "container_02"),
+        (["files", "get", "file_01"], 4, "file_01"),
+        (["files", "delete", "-c", "container_01", "a"], 4, "container_01"),
+        (["files", "put", "missing.txt"], 125, "missing.txt cannot be read"),
+        (["files", "put", "-"], 125, "--as NAME"),
+        (["chart", "container_01", "chart_01"], 4, "container_01"),
+        (["containers", "show"], 125, "CONTAINER_ID"),
+        (["up", "--idle-minutes", "0"], 125, "--idle-minutes"),
+        (["fly"], 125, "No such command"),
+        (["completion", "tcsh"], 125, "tcsh"),
+        (["batch", "missing.jsonl"], 125, "missing.jsonl"),
+    ],
+)
+def test_of_commands(warm: Command, arguments: list[str], expected: int, said: str) -> None:
+    seen = warm(*arguments)
+    assert (seen.returncode, seen.stdout) == (expected, "")
+    assert said in seen.stderr
+    assert all(line.startswith("belljar: ") for line in seen.stderr.splitlines())
+
+
+@pytest.mark.parametrize("command", [["status"], ["containers", "list"], ["files", "list"]])
+def test_without_a_server(tmp_path: object, belljar: Command, command: list[str]) -> None:
+    seen = belljar(*command)
+    assert (seen.returncode, seen.stdout) == (3, "")
+    assert "`belljar up` starts one" in seen.stderr

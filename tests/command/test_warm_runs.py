@@ -1,0 +1,226 @@
+"""`belljar run` by a server that is warm, and by a keeper of its own: nobody can tell which it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from typed import Command
+
+from belljar import quick, warm
+from belljar.settings import Settings
+
+
+@dataclass(frozen=True)
+class Case:
+    arguments: list[str]
+    files: dict[str, bytes] = field(default_factory=dict)
+    stdin: str = ""
+    is_warm: bool = True
+    """Whether the server runs code for it."""
+
+
+CHART = "import matplotlib.pyplot as plt; plt.plot([1, 2, 3]); plt.title('a')"
+NAMES = r"""
+for name in (b"new\nline", b"\xff", b"-rf", b"..hidden", b"a\\b", b"\x1b[31m", b".bashrc", b"C:\\x", "ελλ".encode()):
+    open(b"/files/work/" + name, "wb").write(name)
+"""
+SIZES = "import os; print({n: (os.path.getsize(n), open(n, 'rb').read()[-2:]) for n in sorted(os.listdir())})"
+CASES = {
+    "prints": Case(["-c", "print(1)"]),
+    "every script": Case(["-c", "print('héllo, мир, 世界, שלום', '\\x1b[31mred\\x1b[0m')"]),
+    "displays": Case(
+        ["-c", "display('two')\nfrom IPython.display import Markdown\ndisplay(Markdown('*a*'))\n3"]
+    ),
+    "raises": Case(["-c", "print('before')\n1 / 0"]),
+    "no Python": Case(["-c", "def"]),
+    "exits": Case(["-c", "raise SystemExit(3)"]),
+    "ends its interpreter": Case(["-c", "import os; os._exit(137)"]),
+    "is killed": Case(["-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]),
+    "takes too long": Case(["--timeout", "1", "-c", "print('begun', flush=True)\nwhile True: pass"]),
+    "takes too much memory": Case(["--memory=64", "-c", "x = []\nwhile True: x.append(b'x' * 10**6)"]),
+    "prints too much": Case(["-c", "print('x' * 3_000_000)"]),
+    "a file": Case(["program.py"], {"program.py": "print('é')\n".encode()}),
+    "a file in another encoding": Case(
+        ["program.py"], {"program.py": b"# -*- coding: latin-1 -*-\nprint('\xe9')\n"}
+    ),
+    "a file with a byte order mark": Case(
+        ["program.py"], {"program.py": b"\xef\xbb\xbfprint('a')\r\nprint('b')\r\n"}
+    ),
+    "the program by standard input": Case(["-"], stdin="print(__name__)"),
+    "standard input": Case(["--stdin", "-c", "print(input()[::-1], input())"], stdin="abcé\nsecond\n"),
+    "files": Case(
+        ["-f", "in put.csv", "--file", "sub/-other.txt", "-c", "import os; print(sorted(os.listdir()))"],
+        {"in put.csv": b"a,b\n", "sub/-other.txt": b""},
+    ),
+    "large files": Case(
+        ["-f", "a.bin", "-f", "b.txt", "-f", "c.bin", "-f", "d.bin", "-c", SIZES],
+        {"a.bin": b"a" * 3_000_001, "b.txt": b"b", "c.bin": b"c" * 1_048_577, "d.bin": b""},
+    ),
+    "makes files": Case(
+        [
+            "-o",
+            "made",
+            "-c",
+            "import os\nopen('out.txt', 'w').write('made')\nos.makedirs('d/e')\nopen('d/e/f', 'w')",
+        ]
+    ),
+    "makes files of odd names": Case(["-o", "./out/", "-c", NAMES]),
+    "makes many files": Case(
+        ["-o", "made", "-c", "for n in range(150): open(f'{n:04}.txt', 'w').write(str(n))"]
+    ),
+    "makes a large file": Case(["-c", "open('large', 'wb').write(b'x' * 20_000_000)"]),
+    "changes a file": Case(
+        ["-f", "a.txt", "-o", "made", "-c", "open('a.txt', 'a').write('!')"], {"a.txt": b"hi"}
+    ),
+    "deletes a file": Case(
+        ["-f", "a.txt", "--json", "-c", "import os; os.remove('a.txt')"], {"a.txt": b"hi"}
+    ),
+    "draws": Case(["-o", "made", "-c", CHART]),
+    "draws in other formats": Case(
+        ["-o", "made", "--chart-format", "svg", "--chart-format=pdf", "--chart-dpi", "50", "-c", CHART]
+    ),
+    "a document": Case(["--json", "-c", "print('out')\nopen('a.csv', 'w').write('x,y\\n')\n6 * 7"]),
+    "a document of a chart": Case(["--json", "-o", "made", "-c", CHART]),
+    "imports its own module": Case(
+        ["-f", "mine.py", "-c", "import mine"], {"mine.py": b"import numpy\nprint('mine')"}
+    ),
+    "no such runtime": Case(["--runtime", "nowhere", "-c", "1"], is_warm=False),
+    "no such file": Case(["-f", "missing.csv", "-c", "1"], is_warm=False),
+    "two files of one name": Case(
+        ["-f", "a", "-f", "sub/a", "-c", "1"], {"a": b"", "sub/a": b""}, is_warm=False
+    ),
+    "no program": Case([], is_warm=False),
+    "no directory": Case(["-o", "/dev/null/x", "-c", "1"], is_warm=False),
+    "a limit that is none": Case(["--timeout", "nan", "-c", "1"], is_warm=False),
+}
+_VARYING = ("id", "laps", "usage", "isolation")
+
+
+def told(text: str) -> str:
+    """Without what is another each time: the ids of charts, and what memory was used."""
+    text = re.sub(r"chart_[0-9a-f]+_\d+", "chart_", text)
+    return re.sub(r"after [\d.]+ s|at least [\d.]+ MiB|used [\d.]+ MiB", "so much", text)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_both_ways_are_the_same(warm: Command, tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    before = warm.log.count('"ran": true')
+    with ThreadPoolExecutor() as threads:
+        own, warmed = threads.map(lambda way: ran(warm, tmp_path / way, case, name, way), ("own", "warm"))
+    assert warm.has_run(before + case.is_warm)  # once, and not by the one that has a keeper of its own
+    assert own == warmed
+
+
+def ran(warm: Command, place: Path, case: Case, name: str, way: str) -> tuple[object, ...]:
+    """All that can be seen of a case, in a directory of its own."""
+    place.mkdir()
+    for path, body in case.files.items():
+        (place / path).parent.mkdir(exist_ok=True)
+        (place / path).write_bytes(body)
+    arguments = ["run", *(["--no-server"] if way == "own" else []), *case.arguments]
+    ended = warm(*arguments, stdin=case.stdin, cwd=place)
+    stdout = told(ended.stdout)
+    if "--json" in case.arguments:
+        document = json.loads(stdout)
+        for key in _VARYING:
+            document.pop(key)
+        stdout = json.dumps(document)
+    # Whether Python is told of it before the kernel kills is a matter of chance.
+    stderr = ended.stderr.splitlines()[-1:] if "memory" in name else told(ended.stderr)
+    # A drawing says when it was made.
+    files = {
+        str(path.relative_to(place)): b"" if path.suffix in (".svg", ".pdf") else path.read_bytes()
+        for path in place.rglob("*")
+        if path.is_file()
+    }
+    return ended.returncode, stdout, stderr, files
+
+
+_IMPORTS = """
+import os, sys
+
+def end(code):
+    print(sorted(set(sys.modules) - before), flush=True)
+    at_once(code)
+
+sys.argv[1:] = ["run", "-c", ""]
+at_once, os._exit = os._exit, end
+before = set(sys.modules)
+from belljar.cli import main; main()
+"""
+
+
+def test_the_shortest_way_imports_next_to_nothing(warm: Command) -> None:
+    """Where it grows, `belljar run` does not take as long as Python any more."""
+
+    seen = subprocess.run(
+        [sys.executable, "-c", _IMPORTS], capture_output=True, text=True, env=warm.environment()
+    )
+    assert seen.stdout.strip() == str(
+        ["__future__", "_socket", "belljar", "belljar.cli", "belljar.exits", "belljar.quick", "belljar.warm"]
+    ), seen.stderr
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"BELLJAR_STATE_DIR": "/a b"},
+        {"belljar_state_dir": "relative"},
+        {"XDG_DATA_HOME": "/data"},
+        {"XDG_DATA_HOME": " "},
+        {"HOME": "/home/else"},
+    ],
+)
+def test_the_state_directory_is_that_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    for name in ("BELLJAR_STATE_DIR", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert warm.state_dir(os.environ) == str(Settings().state_dir)
+
+
+def test_settings_of_runs_are_settings() -> None:
+    assert {name.removeprefix("BELLJAR_").lower() for name in warm.OF_RUNS} <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-c1"],
+        ["-c"],
+        ["--", "x.py"],
+        ["--timeout", "1e3", "-c", "1"],
+        ["--timeout", "-1", "-c", "1"],
+        ["--memory", "1", "-c", "1"],
+        ["--memory", "²56", "-c", "1"],
+        ["--chart-format", "gif", "-c", "1"],
+        ["--chart-dpi", "5", "-c", "1"],
+        ["--help"],
+        ["a", "b"],
+        ["-", "--stdin"],
+    ],
+)
+def test_what_the_shortest_way_leaves_to_the_whole_command(arguments: list[str]) -> None:
+    assert quick.parsed(arguments) is None
+
+
+def test_frames_come_whole_however_they_arrive() -> None:
+    sent = b"".join(warm.frame(kind, body) for kind, body in [(b"a", b""), (b"b", b"x" * 300), (b"c", b"\0")])
+    for step in (1, 2, 7, len(sent)):
+        frames = warm.Frames()
+        found = [one for at in range(0, len(sent), step) for one in frames.feed(sent[at : at + step])]
+        assert found == [(b"a", b""), (b"b", b"x" * 300), (b"c", b"\0")]
+    with pytest.raises(ValueError, match="are allowed"):
+        warm.Frames(100).feed(warm.frame(b"a", b"x" * 101))

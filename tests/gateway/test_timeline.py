@@ -1,0 +1,227 @@
+"""What a request did and when, asked for by its id; what a container holds; output while it happens."""
+
+from __future__ import annotations
+
+import threading
+
+import httpx2
+import pytest
+from serving import Model, Refusal, Stall, ask, code, sse, text
+
+from belljar.gateway.timeline import MOST_KEPT, MOST_STEPS, Kept, Timeline, Timelines, laps_of
+from belljar.gateway.usage import Meter
+from belljar.wire.resources import RequestStep
+
+
+def kinds(document: dict[str, list[dict[str, object]]]) -> list[object]:
+    return [step["kind"] for step in document["steps"]]
+
+
+def test_turns_and_executions_of_a_message(http: httpx2.Client, model: Model) -> None:
+    model.play([code("import time; time.sleep(0.05); print(1)")], [text("Done.")])
+    answer = http.post("/v1/messages", json=ask("go"))
+    told = http.get(f"/v1/requests/{answer.headers['request-id']}").json()
+    assert told["id"] == answer.headers["request-id"]
+    assert (told["type"], told["what"], told["state"], told["status"]) == (
+        "request",
+        "POST /v1/messages",
+        "ended",
+        200,
+    )
+    assert told["model"] == "model-1"
+    assert told["container"] == answer.json()["container"]["id"]
+    assert told["is_whole"] is True
+    assert [kind for kind in kinds(told) if kind not in {"session", "fork"}] == [
+        "turn",
+        "execution",
+        "run",
+        "turn",
+    ]
+    turn, execution, *below, last = told["steps"]
+    assert (turn["name"], turn["input_tokens"], turn["output_tokens"], turn["stop_reason"]) == (
+        "model-1",
+        101,
+        10,
+        "tool_use",
+    )
+    assert (execution["name"], execution["below"], execution["outcome"]) == ("code_execution", 0, "completed")
+    assert "limit" not in execution
+    run = next(step for step in below if step["kind"] == "run")
+    assert run["below"] == 1
+    assert run["milliseconds"] >= 50
+    assert execution["begins_ms"] <= run["begins_ms"]
+    assert last["stop_reason"] == "end_turn"
+    assert told["milliseconds"] >= last["begins_ms"] + last["milliseconds"]
+    assert told["usage"]["turns"] == 2
+    assert told["usage"]["executions"] == 1
+    assert (told["usage"]["input_tokens"], told["usage"]["cache_read_tokens"]) == (200, 2)
+
+
+def test_an_execution_has_its_limit(http: httpx2.Client) -> None:
+    answer = http.post("/v1/executions", json={"code": "while True: pass", "timeout_seconds": 0.2})
+    told = http.get(f"/v1/requests/{answer.headers['request-id']}").json()
+    step = told["steps"][0]
+    assert (step["kind"], step["outcome"], step["limit"]) == ("execution", "timed_out", "timeout_seconds")
+    assert told["model"] is None
+
+
+def test_a_request_under_way_is_seen_as_far_as_it_has_come(http: httpx2.Client, model: Model) -> None:
+    until = threading.Event()
+    model.play([code("print(1)")], Stall(until, [text("late")], 2))
+    with http.stream("POST", "/v1/messages", json=ask("go", stream=True)) as answer:
+        for line in answer.iter_lines():
+            if "code_execution_result" in line:
+                break
+        told = http.get(f"/v1/requests/{answer.headers['request-id']}").json()
+        assert (told["state"], told["status"]) == ("running", None)
+        assert told["steps"][1]["outcome"] == "completed"
+        assert told["steps"][-1]["kind"] == "turn"
+        assert told["steps"][-1]["milliseconds"] is None
+        until.set()
+
+
+def test_what_fails_says_how(http: httpx2.Client, model: Model) -> None:
+    model.play(Refusal(529, b'{"type":"error","error":{"type":"overloaded_error","message":"No."}}'))
+    answer = http.post("/v1/messages", json=ask("go"))
+    assert answer.status_code == 529
+    told = http.get(f"/v1/requests/{answer.headers['request-id']}").json()
+    assert told["status"] == 529
+    assert told["steps"][0]["error"] == "overloaded_error"
+
+
+def test_a_batch_has_as_many_steps_as_are_kept(http: httpx2.Client) -> None:
+    lines = "\n".join(['{"code": "1"}'] * 3)
+    answer = http.post("/v1/executions/batch", content=lines)
+    told = http.get(f"/v1/requests/{answer.headers['request-id']}").json()
+    assert kinds(told).count("execution") == 3
+
+
+def test_others_and_unknown_requests_are_not_found(http: httpx2.Client) -> None:
+    assert http.get("/v1/requests/req_nothing").status_code == 404
+    # What neither asks a model nor runs code leaves none.
+    listed = http.get("/v1/models")
+    assert http.get(f"/v1/requests/{listed.headers['request-id']}").status_code == 404
+
+
+def kept(number: int) -> Kept:
+    return Kept(f"req_{number}", "POST /v1/executions", 0, Timeline(), Meter(0))
+
+
+def test_only_the_last_ones_are_kept_and_each_tenant_has_its_own() -> None:
+    timelines = Timelines()
+    for number in range(MOST_KEPT + 1):
+        timelines.begin("one", kept(number))
+    timelines.begin("two", kept(0))
+    assert timelines.find("one", f"req_{MOST_KEPT}").state == "running"
+    with pytest.raises(Exception, match="no request req_0"):
+        timelines.find("one", "req_0")
+    assert timelines.find("two", "req_0").id == "req_0"
+    with pytest.raises(Exception, match="no request"):
+        timelines.find("two", "req_1")
+    timelines.end("two", "req_0", 200, None)
+    timelines.end("two", "req_gone", 200, None)
+    assert timelines.find("two", "req_0").status == 200
+
+
+def test_steps_beyond_the_most_are_left_out() -> None:
+    timeline = Timeline()
+    timeline.steps = [RequestStep(kind="run", name="run", begins_ms=0) for _ in range(MOST_STEPS)]
+    with timeline.turn("model") as step:
+        pass
+    assert not timeline.is_whole
+    assert len(timeline.steps) == MOST_STEPS
+    assert step.milliseconds is not None
+
+
+def test_the_parts_of_an_execution() -> None:
+    parked = laps_of({"session": 0.1, "parked.guest": 4.0, "run": 2.0})
+    assert [(lap.kind, lap.begins, lap.made) for lap in parked] == [
+        ("session", 0.0, "parked"),
+        ("run", 0.1, None),
+    ]
+    forked = laps_of({"session": 10.0, "guest": 4.0, "run": 2.0})
+    assert [(lap.kind, lap.begins, lap.below) for lap in forked] == [
+        ("session", 0.0, None),
+        ("fork", 6.0, 0),
+        ("run", 10.0, None),
+    ]
+    assert [lap.kind for lap in laps_of({"guest": 4.0, "run": 2.0})] == ["fork", "run"]
+    assert laps_of({}) == []
+
+
+# -- what a container holds --------------------------------------------------------------------------------
+
+
+def test_a_container_says_what_it_uses(http: httpx2.Client) -> None:
+    made = http.post("/v1/containers").json()
+    assert made["use"] is None
+    assert http.get(f"/v1/containers/{made['id']}").json()["use"] is None
+    source = "held = b'1' * 40_000_000\nopen('a', 'wb').write(held[:5_000_000])\nsum(range(10**6))"
+    http.post("/v1/executions", json={"code": source, "container": made["id"]})
+    use = http.get(f"/v1/containers/{made['id']}").json()["use"]
+    assert use["memory_bytes"] > 40_000_000
+    assert 5_000_000 <= use["disk_bytes"] < 6_000_000
+    assert use["pids"] >= 1
+    assert use["cpu_seconds"] >= 0
+    listed = http.get("/v1/containers").json()["data"]
+    assert next(one for one in listed if one["id"] == made["id"])["use"] is None
+
+
+def test_it_says_so_while_code_runs(http: httpx2.Client) -> None:
+    container = http.post("/v1/containers").json()["id"]
+    asked = {
+        "code": "x = b'1' * 40_000_000\nprint('held', flush=True)\nimport time; time.sleep(20)",
+        "container": container,
+        "stream": True,
+    }
+    with http.stream("POST", "/v1/executions", json=asked) as answer:
+        for line in answer.iter_lines():
+            if "held" in line:
+                break
+        told = http.get(f"/v1/containers/{container}").json()
+        assert told["state"] == "running"
+        assert told["use"]["memory_bytes"] > 40_000_000
+
+
+# -- output while it happens -------------------------------------------------------------------------------
+
+LIVE = {"belljar-output": "live", "belljar-profile": "anthropic"}
+
+
+def test_cells_of_a_stream_tell_what_they_show(http: httpx2.Client, model: Model) -> None:
+    model.play([code("print('one')\n41 + 1")], [text("Done.")])
+    with http.stream("POST", "/v1/messages", json=ask("go", stream=True), headers=LIVE) as answer:
+        events = sse(answer.iter_lines())
+    shown = [event for event in events if event["type"] == "belljar_output"]
+    use = next(
+        e["content_block"] for e in events if e.get("content_block", {}).get("type") == "server_tool_use"
+    )
+    assert {event["tool_use_id"] for event in shown} == {use["id"]}
+    assert [event["output"]["type"] for event in shown] == ["stream", "execute_result"]
+    assert shown[1]["output"]["data"]["text/plain"] == "42"
+    first = events.index(shown[0])
+    result = next(
+        n for n, e in enumerate(events) if "tool_result" in e.get("content_block", {}).get("type", "")
+    )
+    assert first < result
+
+
+def test_output_comes_before_the_code_has_ended(http: httpx2.Client, model: Model) -> None:
+    model.play([code("print('early', flush=True)\nimport time; time.sleep(20)")])
+    with http.stream("POST", "/v1/messages", json=ask("go", stream=True), headers=LIVE) as answer:
+        for line in answer.iter_lines():
+            if "belljar_output" in line and "early" in line:
+                break
+        else:
+            raise AssertionError("nothing came")
+
+
+def test_nobody_else_gets_these_events(http: httpx2.Client, model: Model) -> None:
+    model.play([code("print('one')")], [text("Done.")])
+    with http.stream("POST", "/v1/messages", json=ask("go", stream=True)) as answer:
+        assert not any("belljar_output" in line for line in answer.iter_lines())
+    refused = http.post("/v1/messages", json=ask("go", stream=True), headers={"belljar-output": "no"})
+    assert refused.status_code == 400
+    assert "belljar-output" in refused.json()["error"]["message"]
+    model.play([code("print('one')")], [text("Done.")])
+    assert "belljar_output" not in http.post("/v1/messages", json=ask("go"), headers=LIVE).text

@@ -1,0 +1,225 @@
+"""A conversation: written, run, shown, stopped, asked again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from browsing import Open, ask, write
+from serving import BreakOff, Events, Model, Refusal, Stall, code, events_of, said, text, thinking
+
+OVERLOADED = Refusal(
+    529,
+    b'{"type":"error","error":{"type":"overloaded_error","message":"Too many ask this model."}}',
+    {"content-type": "application/json"},
+)
+
+
+def test_an_answer_with_code_its_output_a_chart_and_files(open_page: Open, model: Model) -> None:
+    page = open_page()
+    source = (
+        "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nplt.title('Squares')\n"
+        "open('made.txt', 'w').write('made')\nprint('printed')"
+    )
+    model.play([thinking("I draw."), text("Let me **see**."), code(source)], [text("It goes *up*.")])
+    done = ask(page, "Draw the squares")
+    assert done.locator(".words strong").inner_text() == "see"
+    assert done.locator(".jar .code").inner_text() == source
+    assert done.locator(".jar .printed").inner_text().strip() == "printed"
+    assert "Squares" in (done.locator(".jar .chart img").get_attribute("alt") or "")
+    assert done.locator(".used").inner_text() == "202 input tokens, 20 output tokens, 1 execution"
+    with page.expect_download() as download:
+        done.get_by_role("button", name="made.txt").click()
+    assert Path(download.value.path()).read_text() == "made"
+    assert done.locator(".thinking p").is_visible() is False
+    # What the model was sent is what the page said.
+    assert (
+        model.requests[0]["messages"]
+        == [{"role": "user", "content": [{"type": "text", "text": "Draw the squares"}]}]
+        or model.requests[0]["messages"][0]["content"] == "Draw the squares"
+    )
+
+
+def test_code_is_shown_as_it_is_written_and_output_as_it_happens(open_page: Open, model: Model) -> None:
+    page = open_page()
+    goes_on = threading.Event()
+    source = 'import time\nprint("one \\u00e9", flush=True)\ntime.sleep(20)\n'
+
+    def slowly() -> Iterator[dict[str, Any]]:
+        events = list(events_of(said([code(source)]), 5))
+        half = next(n for n, event in enumerate(events) if "input_json_delta" in str(event)) + 5
+        yield from events[:half]
+        goes_on.wait(30)
+        yield from events[half:]
+
+    model.play(Events(slowly()))
+    page.fill("#message", "run it")
+    page.get_by_role("button", name="Send").click()
+    page.locator(".jar.writing .code", has_text="import").wait_for()
+    assert "sleep" not in page.locator(".jar .code").inner_text()
+    goes_on.set()
+    page.locator(".jar.running .printed", has_text="one é").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.locator(".note", has_text="Stopped").wait_for()
+    assert page.locator(".jar-state").inner_text() == "Not run"
+    # A use without a result does not go back into the history.
+    model.play([text("Well.")])
+    ask(page, "and now?")
+    assert [message["role"] for message in model.requests[0]["messages"]] == ["user"]
+    assert "tool_use" not in str(model.requests[0]["messages"])
+
+
+def test_several_turns_keep_the_container(open_page: Open, model: Model, http: httpx2.Client) -> None:
+    page = open_page()
+    model.play([code("x = 20")], [text("Kept.")])
+    ask(page, "remember")
+    model.play([code("x + 1")], [text("So it is.")])
+    second = ask(page, "and use it")
+    assert second.locator(".jar .printed").inner_text().strip() == "21"
+    assert len(model.requests[0]["messages"]) == 5  # question, use, result, answer, question
+    # The same container under the editor's hand.
+    page.keyboard.press("Alt+2")
+    write(page, "x")
+    page.keyboard.press("Control+Enter")
+    page.locator(".jar.good .printed", has_text="20").wait_for()
+
+
+def test_a_failure_is_told_in_the_servers_words_and_tried_again(open_page: Open, model: Model) -> None:
+    page = open_page(expected=("529",))
+    model.play(OVERLOADED)
+    failed = ask(page, "hello")
+    assert failed.locator(".error-words").inner_text() == "Too many ask this model."
+    model.play([text("Hello.")])
+    page.get_by_role("button", name="Try again").click()
+    page.locator(".words", has_text="Hello.").wait_for()
+    assert page.locator(".exchange").count() == 1
+
+
+def test_a_stream_that_breaks_off_shows_what_came(open_page: Open, model: Model) -> None:
+    page = open_page()
+    model.play(BreakOff([text("The first part and the rest")], 4))
+    failed = ask(page, "hello")
+    assert failed.locator(".words").inner_text().startswith("The first")
+    assert "broke off" in failed.locator(".error-words").inner_text()
+
+
+def test_a_pause_of_the_servers_is_gone_on_from(open_page: Open, model: Model) -> None:
+    page = open_page()
+    model.play(said([text("The first half.")], "pause_turn"))
+    ask(page, "tell me")
+    model.play([text("And the second.")])
+    page.get_by_role("button", name="Let it go on").click()
+    page.locator(".words", has_text="And the second.").wait_for()
+    assert page.locator(".words").all_inner_texts() == ["The first half.", "And the second."]
+    assert [message["role"] for message in model.requests[0]["messages"]] == ["user", "assistant"]
+
+
+def test_stopping_a_model_that_does_not_answer(open_page: Open, model: Model) -> None:
+    page = open_page()
+    until = threading.Event()
+    model.play(Stall(until, [text("some words")], 3))
+    page.fill("#message", "hello")
+    page.press("#message", "Enter")
+    page.locator(".reply[aria-busy=true]").wait_for()
+    page.keyboard.press("Control+.")
+    page.locator(".note", has_text="Stopped").wait_for()
+    until.set()
+
+
+def test_files_go_along_with_a_message(open_page: Open, model: Model, tmp_path: Path) -> None:
+    page = open_page()
+    data = tmp_path / "numbers.csv"
+    data.write_text("n\n1\n2\n")
+    with page.expect_file_chooser() as chooser:
+        page.locator(".composer").get_by_role("button", name="Attach files").click()
+    chooser.value.set_files(data)
+    page.locator(".chip.kept").wait_for()
+    model.play([code("print(open('numbers.csv').read())")], [text("Read.")])
+    done = ask(page, "read it")
+    assert done.locator(".question .chip").inner_text().startswith("numbers.csv")
+    assert done.locator(".jar .printed").inner_text().strip() == "n\n1\n2"
+
+
+def test_model_profile_version_and_system_prompt_are_chosen(open_page: Open, model: Model) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_label("Model").select_option("model-2")
+    page.get_by_label("Results come as").select_option("inline")
+    page.get_by_label("Code execution tool").select_option("code_execution_20250522")
+    page.get_by_label("System prompt").fill("Be brief.")
+    model.play([code("print(6 * 7)")], [text("42")])
+    done = ask(page, "what is it?")
+    assert done.locator(".jar .printed").inner_text().strip() == "42"
+    asked = model.requests[0]
+    assert asked["model"] == "model-2"
+    assert "Be brief." in str(asked["system"])
+    page.locator(".jar").get_by_role("button", name="JSON of the result").click()
+    assert '"code_execution_result"' in page.locator(".jar .json pre").inner_text()
+
+
+def test_every_block_has_its_json(open_page: Open, model: Model) -> None:
+    page = open_page()
+    model.play([text("First."), code("print(1)")], [text("Last.")])
+    done = ask(page, "go")
+    names = [button.inner_text() for button in done.locator(".json-toggle .sr").all()]
+    assert names == [
+        "JSON of the question",
+        "JSON of the text",
+        "JSON of the use of Python",
+        "JSON of output",
+        "JSON of the result",
+        "JSON of the text",
+    ]
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_label("Show the JSON beside every block").check()
+    assert done.locator(".json").count() == 6
+    assert '"server_tool_use"' in done.locator(".json").nth(2).inner_text()
+
+
+def test_the_timeline_of_an_answer(open_page: Open, model: Model) -> None:
+    page = open_page()
+    model.play([code("print(1)")], [text("Done.")])
+    ask(page, "go")
+    page.get_by_role("tab", name="Timeline").click()
+    page.locator(".step.turn").nth(1).wait_for()
+    kinds = [name.inner_text().split("\n")[0] for name in page.locator(".step-name").all()]
+    assert [kind.split()[0] for kind in kinds][:2] == ["Turn", "Execution"]
+    assert "2 turns, 1 execution, 202 tokens in, 20 tokens out" in page.locator(".sum").inner_text()
+    assert "101 tokens in, 10 tokens out" in page.locator(".step.turn").first.inner_text()
+
+
+def test_a_long_answer_does_not_freeze_the_page(open_page: Open, model: Model) -> None:
+    page = open_page()
+    many = "\n\n".join(f"Paragraph {n} with **some** `words` in it." for n in range(400))
+    whole = said([text(many + "\n\n```\n" + "x" * 900_000 + "\n```")])
+    model.play(Events(events_of(whole, 4000)))
+    done = ask(page, "write a lot")
+    assert "are not shown" in done.inner_text()
+    page.keyboard.press("Alt+5")
+    page.locator(".panel .code").wait_for()
+
+
+def test_right_to_left_words_and_code_left_to_right(open_page: Open, model: Model) -> None:
+    page = open_page()
+    model.play(
+        [text("سأحسب **الآن**."), code("print('النتيجة:', 42)")],
+        [text("## الخلاصة\n\nثم\n\n| الاسم | العمر |\n|---|---|\n| ليلى | 30 |")],
+    )
+    done = ask(page, "احسب لي ناتج ستة ضرب سبعة")
+
+    def direction(selector: str) -> str:
+        return str(done.locator(selector).first.evaluate("(it) => getComputedStyle(it).direction"))
+
+    assert direction(".question p") == "rtl"
+    assert direction(".words p") == "rtl"
+    assert direction(".words table") == "rtl"
+    assert direction(".jar .code") == "ltr"
+    # A line that was printed runs its own way, beside others that run the other way.
+    box = done.locator(".printed").evaluate(
+        "(it) => { const range = document.createRange(); range.selectNodeContents(it);"
+        " return [range.getBoundingClientRect().right, it.getBoundingClientRect().right] }"
+    )
+    assert abs(box[0] - box[1]) < 4

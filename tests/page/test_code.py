@@ -1,0 +1,235 @@
+"""Code that one writes oneself: run, stopped, shown, taken out again."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from browsing import Open, run, write
+from serving import Server
+
+CHART = """
+import matplotlib.pyplot as plt
+import pandas as pd
+table = pd.DataFrame({"month": ["Jan", "Feb"], "sold": [120, 180]})
+plt.bar(table["month"], table["sold"])
+plt.title("Sold")
+table.to_csv("sold.csv", index=False)
+print("in all", table["sold"].sum())
+table
+"""
+
+
+def test_a_run_shows_text_a_table_a_chart_and_its_file(open_page: Open) -> None:
+    page = open_page("/#code")
+    done = run(page, CHART)
+    assert done.locator(".printed.stdout").inner_text().strip() == "in all 300"
+    assert done.locator(".rich table tbody tr").count() == 2
+    assert done.locator(".rich tbody td.number").all_inner_texts() == ["120", "180"]
+    assert "Sold" in (done.locator(".chart img").get_attribute("alt") or "")
+    assert page.evaluate("document.querySelector('.chart img').naturalWidth") > 100
+    with page.expect_download() as download:
+        done.get_by_role("button", name="sold.csv").click()
+    assert download.value.suggested_filename == "sold.csv"
+    assert Path(download.value.path()).read_text() == "month,sold\nJan,120\nFeb,180\n"
+    with page.expect_download() as download:
+        done.get_by_role("button", name="Download the chart as SVG").click()
+    assert b"<svg" in Path(download.value.path()).read_bytes()
+
+
+def test_output_comes_while_the_code_runs_and_stop_ends_it(open_page: Open, http: httpx2.Client) -> None:
+    page = open_page("/#code")
+    write(page, "import time\nprint('first', flush=True)\ntime.sleep(25)\nprint('last')")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.locator(".jar.running .printed", has_text="first").wait_for()
+    page.get_by_role("tab", name="Timeline").click()
+    page.locator(".step.execution.open").wait_for()
+    page.keyboard.press("Control+.")
+    page.locator(".jar.limit .jar-state", has_text="Stopped").wait_for()
+    assert page.locator(".sr[role=status]").inner_text() == "Stopped"
+    page.locator(".step.execution", has_text="cancelled").wait_for()
+    # The interpreter lives, and with it what the code had.
+    done = run(page, "time.__name__")
+    assert done.locator(".printed").inner_text().strip() == "'time'"
+
+
+def test_variables_stay_in_the_container_or_go_with_a_fresh_session(open_page: Open) -> None:
+    page = open_page("/#code")
+    run(page, "x = 41")
+    assert run(page, "x + 1").locator(".printed").inner_text().strip() == "42"
+    page.get_by_label("Keep variables and files").uncheck()
+    fault = run(page, "x", "Raised an exception")
+    assert fault.locator(".fault-name").inner_text() == "NameError: name 'x' is not defined"
+
+
+def test_an_exception_has_its_place_its_hint_and_a_folded_traceback(open_page: Open) -> None:
+    page = open_page("/#code")
+    source = "import pandas as pd\nsales = pd.DataFrame({'sold': [1]})\nsales['slod']"
+    fault = run(page, source, "Raised an exception").locator(".fault")
+    assert fault.locator(".fault-name").inner_text() == "KeyError: 'slod'"
+    assert "Line 3" in fault.locator(".fault-place").inner_text()
+    assert "'sold'" in fault.locator(".hint").inner_text()
+    assert not fault.locator("pre").first.is_visible()
+    fault.get_by_text("Traceback", exact=True).click()
+    assert "KeyError" in fault.locator("pre").first.inner_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "words"),
+    [
+        ("x = bytearray(2_000_000_000)", "Out of memory", "Limit of memory: 1 GiB"),
+        ("while True: pass", "Out of time", "Limit of time: 0.5 s"),
+    ],
+)
+def test_the_limit_that_ended_a_run_is_named(open_page: Open, code: str, state: str, words: str) -> None:
+    page = open_page("/#code")
+    if "time" in words:
+        page.get_by_label("Seconds").fill("0.5")
+    done = run(page, code, state)
+    assert words in done.inner_text()
+
+
+def test_a_mebibyte_of_text_does_not_freeze_the_page(open_page: Open) -> None:
+    page = open_page("/#code")
+    done = run(page, "for n in range(24_000): print(n, 'a line that goes on for a while')")
+    assert done.locator(".gap").is_visible()
+    assert done.inner_text().count("\n") < 3000
+    done.get_by_role("button", name="Show all").click()
+    done.locator(".printed.whole").wait_for()
+    assert "15000 a line" in done.locator(".printed.whole").text_content()
+    # It still answers: one long line, and thousands of displays.
+    run(page, "print('x' * 1_000_000)\nfrom IPython.display import display\nfor n in range(300): display(n)")
+    page.get_by_role("tab", name="Snippet").click()
+    assert page.locator(".panel .code").is_visible()
+
+
+def test_displays_are_replaced_and_taken_back(open_page: Open) -> None:
+    page = open_page("/#code")
+    done = run(
+        page,
+        "from IPython.display import display, clear_output, HTML\n"
+        "print('gone'); clear_output()\n"
+        "shown = display('one', display_id=True); shown.update('two')\n"
+        "display(HTML('<p>with <b>markup</b></p>'))\n"
+        "print('\\x1b[31mred\\x1b[0m')\n"
+        "print('half\\rwhole')",
+    )
+    text = done.inner_text()
+    assert "two" in text
+    assert "one" not in text
+    assert done.locator(".rich b").inner_text() == "markup"
+    assert "red" in text
+    assert "\x1b" not in text
+    assert "whole" in text
+    assert "half" not in text
+
+
+def test_files_go_in_beside_the_code_and_into_the_container(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/#code")
+    data = tmp_path / "Zahlen – أرقام.csv"
+    data.write_text("a\n1\n2\n")
+    with page.expect_file_chooser() as chooser:
+        page.locator(".bench").get_by_role("button", name="Attach files").click()
+    chooser.value.set_files(data)
+    page.locator(".chip.kept", has_text="Zahlen").wait_for()
+    done = run(page, "import os; print(sorted(os.listdir()))")
+    assert "Zahlen" in done.locator(".printed").inner_text()
+    assert page.locator(".chip").count() == 0
+    other = tmp_path / "put.txt"
+    other.write_text("put by hand")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Put files").click()
+    chooser.value.set_files(other)
+    page.locator(".file-list", has_text="put.txt").wait_for()
+    assert run(page, "open('put.txt').read()").locator(".printed").inner_text().strip() == "'put by hand'"
+    with page.expect_download() as download:
+        page.locator(".file-list").get_by_role("button", name="Download put.txt").click()
+    assert Path(download.value.path()).read_text() == "put by hand"
+    page.locator(".file-list").get_by_role("button", name="Delete put.txt").click()
+    page.locator(".file-list", has_text="put.txt").wait_for(state="detached")
+
+
+def test_a_dropped_file_is_taken(open_page: Open) -> None:
+    page = open_page("/#code")
+    transfer = page.evaluate_handle(
+        "() => { const it = new DataTransfer(); it.items.add(new File(['dropped'], 'd.txt')); return it }"
+    )
+    page.dispatch_event(".bench", "drop", {"dataTransfer": transfer})
+    page.locator(".chip.kept", has_text="d.txt").wait_for()
+
+
+def test_the_container_shows_its_limits_and_what_it_uses(open_page: Open, http: httpx2.Client) -> None:
+    page = open_page("/#code")
+    page.get_by_role("button", name="New container…").click()
+    page.get_by_label("Memory, MiB").fill("512")
+    page.get_by_label("Processors").fill("0.5")
+    page.get_by_role("button", name="Make it").click()
+    page.locator(".facts").wait_for()
+    run(page, "x = b'1' * 60_000_000\nopen('a.bin', 'wb').write(x[:3_000_000])")
+    memory = page.get_by_role("meter", name="Memory")
+    page.locator("[role=meter][aria-label=Disk][aria-valuetext*='2.9 MiB']").wait_for()
+    assert float(memory.get_attribute("aria-valuenow") or 0) > 60_000_000
+    assert memory.get_attribute("aria-valuemax") == str(512 * 1024 * 1024)
+    shown = page.locator(".panel .facts dd.mono").inner_text()
+    facts = http.get(f"/v1/containers/{shown}").json()
+    assert facts["limits"]["cpus"] == 0.5
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="End it").click()
+    page.locator(".panel .facts").wait_for(state="detached")
+    assert http.get(f"/v1/containers/{shown}").status_code == 404
+
+
+def test_a_container_that_is_gone_is_said_to_be(open_page: Open, http: httpx2.Client) -> None:
+    page = open_page("/#code", expected=("404",))
+    run(page, "x = 1")
+    http.delete(f"/v1/containers/{page.locator('.panel .facts dd.mono').inner_text()}")
+    lost = run(page, "x", "Not run")
+    assert "deleted" in lost.locator(".error-words").inner_text()
+    assert "new container" in page.locator(".trouble").inner_text()
+    assert run(page, "2 + 2").locator(".printed").inner_text().strip() == "4"
+
+
+def test_the_timeline_of_a_run(open_page: Open) -> None:
+    page = open_page("/#code")
+    run(page, "sum(range(10**6))")
+    page.get_by_role("tab", name="Timeline").click()
+    page.locator(".step.run").wait_for()
+    assert page.locator(".step-name").all_inner_texts()[0].startswith("Execution")
+    assert "1 execution" in page.locator(".sum").inner_text()
+    assert re.search(r"stood ready|forked for this request", page.locator(".step.session").inner_text())
+
+
+def test_a_server_that_has_gone_is_said_to_be(open_page: Open, server: Server) -> None:
+    page = open_page("/#code", expected=("ERR_FAILED",))
+    page.route("**/v1/executions", lambda route: route.abort())
+    lost = run(page, "1", "Not run")
+    assert "cannot be reached" in lost.inner_text()
+
+
+def test_a_stream_that_ends_early_is_said_to_have(open_page: Open) -> None:
+    page = open_page("/#code")
+    begun = 'event: started\ndata: {"type":"started","id":"exec_1","container":null}\n\n'
+    page.route("**/v1/executions", lambda route: route.fulfill(content_type="text/event-stream", body=begun))
+    assert "broke off" in run(page, "1", "Not run").inner_text()
+
+
+def test_nothing_is_run_twice_at_the_same_time(open_page: Open, http: httpx2.Client) -> None:
+    page = open_page("/#code")
+    sent: list[str] = []
+    lock = threading.Lock()
+
+    def note(request: Any) -> None:
+        if request.url.endswith("/v1/executions"):
+            with lock:
+                sent.append(request.url)
+
+    page.on("request", note)
+    write(page, "import time; time.sleep(0.5)")
+    for _ in range(3):
+        page.keyboard.press("Control+Enter")
+    page.locator(".jar.good").wait_for()
+    assert len(sent) == 1

@@ -1,0 +1,146 @@
+"""The page for everybody: axe in every state, the keyboard alone, a phone's width, less motion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from browsing import Open, ask, axe, run
+from serving import Model, Refusal, code, text
+
+CHART = """
+import matplotlib.pyplot as plt
+import pandas as pd
+table = pd.DataFrame({"month": ["Jan", "Feb"], "sold": [120, 180]})
+plt.bar(table["month"], table["sold"]); plt.title("Sold")
+table.to_csv("sold.csv")
+table
+"""
+LOOKS = [(False, 1280), (True, 1280), (False, 320), (True, 320)]
+NAMES = ["light", "dark", "light phone", "dark phone"]
+
+
+def fits(page: Any) -> None:
+    """Nothing stands out at the side."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS, ids=NAMES)
+def test_axe_finds_nothing(open_page: Open, model: Model, dark: bool, width: int) -> None:
+    page = open_page(dark=dark, width=width, height=720, expected=("400",))
+    page.wait_for_selector(".welcome h2")
+    axe(page)
+    fits(page)
+    model.play(
+        [text("## First\n\n- a list\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n`code`"), code(CHART)],
+        [code("1 / 0")],
+        [text("Done, see [a page](https://example.org).")],
+    )
+    done = ask(page, "Draw it")
+    for summary in done.locator("summary").all():
+        summary.click()
+    done.locator(".json-toggle").nth(1).click()
+    axe(page)
+    fits(page)
+    model.play(Refusal(400, b'{"type":"error","error":{"type":"x","message":"No."}}'))
+    ask(page, "fail")
+    axe(page)
+    page.keyboard.press("Alt+2")
+    run(page, CHART)
+    run(page, "import time\nprint('a')\nraise KeyError('b')", "Raised an exception")
+    run(page, "x = 'y' * 40_000\nprint(x)")
+    axe(page)
+    fits(page)
+    for digit in "3456":
+        page.keyboard.press(f"Alt+{digit}")
+        page.locator("#tabpanel > *").first.wait_for()
+        if digit == "4":
+            page.locator(".step").first.wait_for()
+        axe(page)
+        fits(page)
+    page.keyboard.press("Alt+3")
+    page.get_by_role("button", name="New container…").click()
+    axe(page)
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+    axe(page)
+
+
+def test_the_keyboard_is_enough(open_page: Open, model: Model) -> None:
+    page = open_page()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    seen = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
+    assert "message" in seen
+    page.focus("#message")
+    page.keyboard.type("hello")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("there")
+    model.play([text("Hello.")])
+    page.keyboard.press("Enter")
+    page.locator(".words", has_text="Hello.").wait_for()
+    assert page.locator(".question p").inner_text() == "hello\nthere"
+    # The editor takes Tab for itself, and lets go of it after Escape.
+    page.keyboard.press("Alt+2")
+    page.locator(".cm-content").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "editor"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") != "editor"
+    # Tabs go by arrows, and dialogs close by Escape.
+    page.locator("[role=tab][aria-selected=true]").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.textContent") == "Timeline"
+    assert page.locator("[role=tab][aria-selected=true]").inner_text() == "Timeline"
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
+
+
+def test_on_a_phone_the_details_cover_the_work_and_go_again(open_page: Open) -> None:
+    page = open_page(width=320, height=640)
+    assert page.locator(".panel").count() == 0
+    page.get_by_role("button", name="Show the details").click()
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "tab"
+    assert page.evaluate("document.getElementById('main').inert") is True
+    page.keyboard.press("Escape")
+    page.locator(".panel").wait_for(state="detached")
+    assert page.evaluate("document.getElementById('main').inert") is False
+
+
+def test_colours_follow_the_system_or_the_switch(open_page: Open) -> None:
+    page = open_page(dark=True)
+
+    def paper() -> str:
+        return str(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+
+    dark = paper()
+    switch = page.get_by_role("button", name="Colours:")
+    switch.click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    assert paper() != dark
+    page.reload()
+    page.wait_for_selector("header.head")
+    assert paper() != dark
+    switch.click()
+    assert paper() == dark
+    switch.click()
+    assert page.evaluate("document.documentElement.dataset.theme") is None
+
+
+def test_screen_readers_hear_what_happens(open_page: Open, model: Model) -> None:
+    page = open_page("/#code")
+    run(page, "1")
+    said = page.locator("[role=status]")
+    assert said.inner_text().startswith("Completed after")
+    page.keyboard.press("Alt+1")
+    model.play([text("Yes.")])
+    ask(page, "?")
+    assert said.inner_text() == "The answer is complete"
