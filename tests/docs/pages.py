@@ -143,6 +143,9 @@ class Shell:
         for name in list(self._servers):
             self._stop(name)
         self._bash.communicate(timeout=60)
+        # One in the background outlives the shell, where the page was not followed to its end.
+        state = environment(BELLJAR_STATE_DIR=str(self._folder / "state"))
+        subprocess.run([BELLJAR, "down"], env=state, capture_output=True, timeout=120, check=True)
 
 
 def _commands(block: str) -> Iterator[str]:
