@@ -511,11 +511,15 @@ def test_attachments_need_code(searching: httpx2.Client, model: Model) -> None:
     assert "needs the code execution tool" in answer.text
 
 
-def test_models_can_search(searching: httpx2.Client, http: httpx2.Client, model: Model) -> None:
-    for client, is_supported in ((searching, True), (http, False)):
+def test_models_can_search(tmp_path: Path, engine: Engine, model: Model) -> None:
+    """Of servers of their own: what models there are is remembered for a minute, whoever has asked."""
+    for search, is_supported in ((f"searxng:{engine.url}", True), ("", False)):
         model.play(answered({"data": [{"id": "m-search"}]}))
-        listed = client.get("/v1/models").json()["data"]
-        assert listed[0]["capabilities"]["server_tools"]["web_search"] == {"supported": is_supported}
+        with serving(
+            tmp_path, upstream=f"anthropic:{model.url}", search=search, preload={}, parked=0
+        ) as server:
+            [listed] = httpx2.get(f"{server.url}/v1/models", timeout=60).json()["data"]
+        assert listed["capabilities"]["server_tools"]["web_search"] == {"supported": is_supported}
 
 
 # -- searches by code ----------------------------------------------------------------------------------------
