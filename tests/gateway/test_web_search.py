@@ -513,10 +513,10 @@ def test_attachments_need_code(searching: httpx2.Client, model: Model) -> None:
 
 def test_models_can_search(tmp_path: Path, engine: Engine, model: Model) -> None:
     """Of servers of their own: what models there are is remembered for a minute, whoever has asked."""
-    for search, is_supported in ((f"searxng:{engine.url}", True), ("", False)):
+    for place, is_supported in ((f"searxng:{engine.url}", True), ("", False)):
         model.play(answered({"data": [{"id": "m-search"}]}))
         with serving(
-            tmp_path, upstream=f"anthropic:{model.url}", search=search, preload={}, parked=0
+            tmp_path, upstream=f"anthropic:{model.url}", search=place, preload={}, parked=0
         ) as server:
             [listed] = httpx2.get(f"{server.url}/v1/models", timeout=60).json()["data"]
         assert listed["capabilities"]["server_tools"]["web_search"] == {"supported": is_supported}
