@@ -12,6 +12,8 @@ expected = {
 }
 for number in sorted(signal.valid_signals()):
     handler = signal.getsignal(number)
+    if number == signal.SIGRTMIN + 17 and "belljar.guest" in repr(handler):
+        continue  # by which the keeper asks what takes most of the memory: of this interpreter, and of nobody else
     # None: not one of Python's, as for those that libc keeps for its threads.
     if handler is not None and handler not in expected.get(number, {signal.SIG_DFL}):
         print("ESCAPED: handles", number, "by", handler)
