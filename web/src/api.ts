@@ -39,7 +39,8 @@ interface Asked {
 /** Send a request. Throws Failure where the answer is an error, and what fetch throws where it was given up. */
 export async function send(method: string, path: string, asked: Asked = {}): Promise<Response> {
   const headers: Record<string, string> = { ...asked.headers }
-  if (key.value) headers['x-api-key'] = key.value
+  const shown = key.value
+  if (shown) headers['x-api-key'] = shown
   if (asked.json !== undefined) headers['content-type'] = 'application/json'
   const body = asked.json === undefined ? asked.body : JSON.stringify(asked.json)
   let response: Response
@@ -62,10 +63,10 @@ export async function send(method: string, path: string, asked: Asked = {}): Pro
     )
   }
   if (response.ok) return response
-  throw await failureOf(response)
+  throw await failureOf(response, shown)
 }
 
-async function failureOf(response: Response): Promise<Failure> {
+async function failureOf(response: Response, shown: string): Promise<Failure> {
   const requestId = response.headers.get('request-id')
   let message = `The server has answered ${response.status}.`
   let kind = 'api_error'
@@ -76,7 +77,8 @@ async function failureOf(response: Response): Promise<Failure> {
   } catch {
     // A proxy between has answered, in words of its own that nobody needs.
   }
-  if (response.status === 401) keyRefusal.value = message
+  // A late word on the key of before is none on the one that was given meanwhile.
+  if (response.status === 401 && shown === key.value) keyRefusal.value = message
   return new Failure(message, response.status, kind, requestId)
 }
 
