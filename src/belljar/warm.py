@@ -137,13 +137,20 @@ def reach(place: str, name: str):  # type: ignore[no-untyped-def] # a socket
     import _socket  # `socket` is this and a great deal of enums
 
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    path, fd = address(place, name)
+    try:
+        connection.connect(path)
+    finally:
+        if fd >= 0:
+            os.close(fd)
+    return connection
+
+
+def address(place: str, name: str) -> tuple[str, int]:
+    """The path of a socket there: by the directory's descriptor where it is too long for one, which the caller closes
+    (-1 where it is not needed). Raises OSError."""
     path = f"{place}/{name}"
     if len(os.fsencode(path)) <= SUN_PATH:
-        connection.connect(path)
-        return connection
+        return path, -1
     fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        connection.connect(f"/proc/self/fd/{fd}/{name}")
-    finally:
-        os.close(fd)
-    return connection
+    return f"/proc/self/fd/{fd}/{name}", fd

@@ -94,16 +94,13 @@ def listen(place: Path, name: str) -> socket.socket:
     """A Unix socket in the directory, which the owner alone may connect to. Raises OSError where none can be there."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path = place / name
-        if len(os.fsencode(path)) <= warm.SUN_PATH:
-            listener.bind(str(path))
-        else:
-            fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                listener.bind(f"/proc/self/fd/{fd}/{name}")
-            finally:
+        path, fd = warm.address(str(place), name)
+        try:
+            listener.bind(path)
+        finally:
+            if fd >= 0:
                 os.close(fd)
-        path.chmod(0o600)
+        (place / name).chmod(0o600)
         listener.listen(_BACKLOG)
         listener.setblocking(False)
     except BaseException:
