@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import click
 
 from belljar import exits, warm
+from belljar.client.refused import words_of
 from belljar.commands import Failure, background
 from belljar.commands.given import settings_of
 
@@ -101,22 +103,21 @@ def connecting(url: str | None) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def socket_of(server: background.Server) -> Iterator[str]:
-    # By its directory's descriptor, for the path of a socket may not be long.
-    fd = os.open(server.place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    path, fd = warm.address(str(server.place), warm.API)
     try:
-        yield f"/proc/self/fd/{fd}/{warm.API}"
+        yield path
     finally:
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
 
 
 def checked(answer: httpx2.Response) -> httpx2.Response:
     """An answer that has been read. Raises Failure with the server's own words where it refuses."""
     if answer.is_success:
         return answer
-    try:
-        message = str(answer.json()["error"]["message"])
-    except (ValueError, LookupError, TypeError):
-        message = f"{answer.url} answers with status {answer.status_code}, and not as Belljar does"
+    message = words_of(answer) or (
+        f"{answer.url} answers with status {answer.status_code}, and not as Belljar does"
+    )
     raise Failure(message, exits.NOT_THERE if answer.status_code in (404, 410) else exits.ENGINE_ERROR)
 
 
@@ -127,6 +128,10 @@ def ask(client: httpx2.Client, method: str, path: str, **more: Any) -> Any:
         return answer.json()
     except ValueError as error:
         raise Failure(f"{answer.url} does not answer as Belljar does") from error
+
+
+def container_path(container_id: str) -> str:
+    return f"/v1/containers/{quote(container_id, safe='')}"
 
 
 def pages(client: httpx2.Client, path: str, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import click
 
-from belljar.commands.asking import asking, checked, of_server
+from belljar.commands.asking import asking, checked, container_path, of_server
 from belljar.commands.given import FORCE
 from belljar.commands.printing import AS_JSON
 from belljar.commands.run import CHART_DPI, CHART_FORMAT
@@ -54,7 +54,7 @@ def chart(
 
     CONTAINER_ID and CHART_ID are those of the run's result. A file that is there is not overwritten, but with --force.
     """
-    path = f"/v1/containers/{quote(container_id, safe='')}/charts/{quote(chart_id, safe='')}"
+    path = f"{container_path(container_id)}/charts/{quote(chart_id, safe='')}"
     wanted = DrawingRequest(format=kind, dpi=dpi, width=width, height=height)
     with asking(url, api_key) as client:
         answer = checked(client.post(path, json=json_of(wanted)))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
-from urllib.parse import quote
 
 import click
 
-from belljar import exits
-from belljar.commands import Failure
-from belljar.commands.asking import ask, asking, of_server, pages
+from belljar.commands.asking import ask, asking, container_path, of_server, pages
 from belljar.commands.completion import CONTAINER
-from belljar.commands.printing import AS_JSON, print_facts, print_json, print_table, say, size
+from belljar.commands.deleting import delete_all
+from belljar.commands.printing import AS_JSON, print_facts, print_json, print_table, size
 
 _PAGE = 100
 
@@ -46,7 +43,7 @@ def list_(url: str | None, api_key: str | None, as_json: bool) -> None:
 def show(container_id: str, url: str | None, api_key: str | None, as_json: bool) -> None:
     """Print what there is to know of a container."""
     with asking(url, api_key) as client:
-        found = ask(client, "GET", _path(container_id))
+        found = ask(client, "GET", container_path(container_id))
     if as_json:
         print_json(found)
         return
@@ -74,25 +71,8 @@ def show(container_id: str, url: str | None, api_key: str | None, as_json: bool)
 @AS_JSON
 def delete(container_ids: tuple[str, ...], url: str | None, api_key: str | None, as_json: bool) -> None:
     """Delete containers, with their files and all that runs in them."""
-    deleted: list[Any] = []
-    code = exits.DONE
-    with asking(url, api_key) as client:
-        for container_id in container_ids:
-            try:
-                deleted.append(ask(client, "DELETE", _path(container_id)))
-            except Failure as error:  # the others are deleted all the same
-                say(str(error))
-                code = max(code, error.code)
-                continue
-            if not as_json:
-                say(f"the container {container_id} is deleted")
-    if as_json:
-        print_json(deleted)
-    sys.exit(code)
-
-
-def _path(container_id: str) -> str:
-    return f"/v1/containers/{quote(container_id, safe='')}"
+    paths = [(container_path(one), f"the container {one} is deleted") for one in container_ids]
+    sys.exit(delete_all(paths, url, api_key, as_json=as_json))
 
 
 def _time(text: str) -> str:

@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 import click
 
-from belljar import exits, saving
+from belljar import saving
 from belljar.commands import Failure
-from belljar.commands.asking import ask, asking, checked, of_server, pages
+from belljar.commands.asking import ask, asking, checked, container_path, of_server, pages
 from belljar.commands.completion import CONTAINER
+from belljar.commands.deleting import delete_all
 from belljar.commands.given import FORCE
 from belljar.commands.printing import AS_JSON, print_json, print_table, progress_of_bytes, say, size
 from belljar.commands.sending import Sent, opened
@@ -177,26 +178,18 @@ def delete(
     names: tuple[str, ...], container: str | None, url: str | None, api_key: str | None, as_json: bool
 ) -> None:
     """Delete files."""
-    deleted: list[Any] = []
-    code = exits.DONE
-    with asking(url, api_key) as client:
-        for name in names:
-            path = f"/v1/files/{quote(name, safe='')}" if container is None else _file(container, name)
-            try:
-                deleted.append(ask(client, "DELETE", path))
-            except Failure as error:  # the others are deleted all the same
-                say(str(error))
-                code = max(code, error.code)
-                continue
-            if not as_json:
-                say(f"deleted {name}")
-    if as_json:
-        print_json(deleted)
-    sys.exit(code)
+    paths = [
+        (
+            f"/v1/files/{quote(name, safe='')}" if container is None else _file(container, name),
+            f"deleted {name}",
+        )
+        for name in names
+    ]
+    sys.exit(delete_all(paths, url, api_key, as_json=as_json))
 
 
 def _files(container: str) -> str:
-    return f"/v1/containers/{quote(container, safe='')}/files"
+    return f"{container_path(container)}/files"
 
 
 def _file(container: str, path: str) -> str:

@@ -33,6 +33,10 @@ PROFILE = click.option(
 REQUIRE = click.option(
     "--require", type=click.Choice(LEVELS), help="Do not start below this isolation level."
 )
+TIMEOUT = click.FloatRange(0, 3600, min_open=True)
+"""Seconds of a run."""
+MEMORY = click.IntRange(64, 1024 * 1024)
+"""MiB of a session."""
 FORCE = click.option("--force", is_flag=True, help="Write over a file that is there.")
 
 

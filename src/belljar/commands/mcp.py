@@ -8,7 +8,7 @@ import anyio
 import click
 
 from belljar.commands.completion import RUNTIME
-from belljar.commands.given import settings_of
+from belljar.commands.given import MEMORY, TIMEOUT, settings_of
 from belljar.wire.execution import MIB
 
 
@@ -28,13 +28,13 @@ from belljar.wire.execution import MIB
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, 3600, min_open=True),
+    type=TIMEOUT,
     metavar="S",
     help="Seconds until a run is stopped.",
 )
 @click.option(
     "--memory",
-    type=click.IntRange(64, 1024 * 1024),
+    type=MEMORY,
     metavar="MIB",
     help="Memory for the session.",
 )

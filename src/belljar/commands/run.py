@@ -14,7 +14,7 @@ import click
 
 from belljar import quick, warm
 from belljar.commands.completion import RUNTIME
-from belljar.commands.given import settings_of
+from belljar.commands.given import MEMORY, TIMEOUT, settings_of
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.charts import LEAST_DPI, MOST_DPI, ChartFormat
@@ -44,13 +44,13 @@ CHART_DPI = click.FloatRange(LEAST_DPI, MOST_DPI)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result as one JSON document.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, 3600, min_open=True),
+    type=TIMEOUT,
     metavar="S",
     help="Seconds until the program is stopped.",
 )
 @click.option(
     "--memory",
-    type=click.IntRange(64, 1024 * 1024),
+    type=MEMORY,
     metavar="MIB",
     help="Memory for the program and all that it starts.",
 )
