@@ -35,13 +35,14 @@ from mcp_types import (
 
 from belljar.client.embedded import only
 from belljar.client.mcp import on_stdio
+from belljar.client.refused import words_of
 from belljar.errors import BelljarError, Unauthenticated, Unreachable
+from belljar.mcp import PATH
 from belljar.mcp.server import BelljarServer
 
 R = TypeVar("R")
 Context = ServerRequestContext[Any, Any]
 
-_PATH = "/mcp"
 _CONNECT_SECONDS = 30
 _SILENCE_SECONDS = 300
 """Of the server's; it says every 15 seconds that it goes on."""
@@ -55,7 +56,7 @@ class Bridge:
 
     def __init__(self, tasks: anyio.abc.TaskGroup, url: str, headers: dict[str, str]) -> None:
         self._tasks = tasks
-        self._url = url.rstrip("/") + _PATH
+        self._url = url.rstrip("/") + PATH
         self._headers = headers
         self._lock = anyio.Lock()
         self._client: Client | None = None
@@ -132,7 +133,8 @@ class Bridge:
         """Whether the server lets us in, which the SDK's client would not say so well."""
         answer = await http.get(self._url, headers={"accept": "text/event-stream"})
         if answer.status_code in (401, 402, 403, 429):
-            raise Unauthenticated(f"The server at {self._url} refuses: {_message(answer)}")
+            words = words_of(answer) or f"{answer.status_code} {answer.reason_phrase}"
+            raise Unauthenticated(f"The server at {self._url} refuses: {words}")
         if answer.status_code == 404:
             raise Unreachable(f"What answers at {self._url} is no Belljar server that speaks MCP.")
 
@@ -145,13 +147,6 @@ class Bridge:
         return Unreachable(
             f"The server at {self._url} does not answer: {first or type(first).__name__}. `belljar serve` starts one."
         )
-
-
-def _message(answer: httpx2.Response) -> str:
-    try:
-        return str(answer.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"{answer.status_code} {answer.reason_phrase}"
 
 
 async def serve(url: str, api_key: str | None, runtime: str | None) -> int:

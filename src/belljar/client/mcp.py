@@ -16,7 +16,7 @@ import anyio.abc
 from anyio.abc import ObjectSendStream
 from pydantic import ValidationError
 
-from belljar import link, results
+from belljar import exits, link, results
 from belljar.client.embedded import only, own_keeper
 from belljar.cutting import BYTES_A_TOKEN
 from belljar.errors import BelljarError, KeeperLost, SessionLost
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
 
 _SESSION = "mcp"
-_ENGINE_ERROR = 125
-"""As of all commands."""
 
 
 class OwnSession:
@@ -229,7 +227,7 @@ async def _hold(
         if not is_up or not isinstance(cause, BelljarError):
             raise
         print(f"belljar: {cause}", file=sys.stderr, flush=True)
-        end.code = _ENGINE_ERROR
+        end.code = exits.ENGINE_ERROR
     if end.code:
         # A thread waits for the next line, and nothing ends that but its coming. All that is ours has been ended.
         os._exit(end.code)

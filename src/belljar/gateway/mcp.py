@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("belljar.gateway")
 
-PATH = "/mcp"
 _MOST_SESSIONS = 1000
 """Of the protocol's: each holds a few tasks, while nobody uses it."""
 _ENDED = "the MCP session that it belonged to ended"

@@ -48,6 +48,7 @@ from belljar.gateway.sse import EventStream
 from belljar.gateway.tracing import passed_on
 from belljar.gateway.turn import MessageFold
 from belljar.gateway.upstream import Caller
+from belljar.mcp import PATH as MCP_PATH
 from belljar.settings import BY_UPSTREAM, Settings
 from belljar.wire.charts import DrawingRequest
 from belljar.wire.execution import ExecutionRequest, json_of
@@ -416,9 +417,9 @@ def routes() -> list[Route]:
         Route("/v1/files/{id}", read_file, methods=["GET"]),
         Route("/v1/files/{id}", delete_file, methods=["DELETE"]),
         Route("/v1/files/{id}/content", read_file_content, methods=["GET"]),
-        Route(mcp.PATH, send_mcp, methods=["POST"]),
-        Route(mcp.PATH, hear_mcp, methods=["GET"]),
-        Route(mcp.PATH, end_mcp, methods=["DELETE"]),
+        Route(MCP_PATH, send_mcp, methods=["POST"]),
+        Route(MCP_PATH, hear_mcp, methods=["GET"]),
+        Route(MCP_PATH, end_mcp, methods=["DELETE"]),
         Route("/v1/requests/{id}", read_request, methods=["GET"]),
         Route("/v1/usage", read_usage, methods=["GET"]),
         Route("/health", health, methods=["GET"]),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
 
 URI = "belljar://"
+PATH = "/mcp"
+"""Of a server, where these tools are over HTTP."""
 
 
 @dataclass(frozen=True)

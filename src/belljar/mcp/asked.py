@@ -62,10 +62,7 @@ class Given(BaseModel):
             raise InvalidRequest(f"{place}text: give either `text` or `base64`")
         if self.base64 is not None:
             return decoded(self.base64, f"{place}base64")
-        try:
-            return (self.text or "").encode()
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(f"{place}text: not valid Unicode: {error}") from error
+        return encoded(self.text or "", f"{place}text")
 
 
 class _Run(Asked):
@@ -152,3 +149,11 @@ def read(model: type[Asked], arguments: dict[str, Any], *, has_containers: bool)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def encoded(text: str, place: str) -> bytes:
+    """The bytes of a text that a client has sent. Raises InvalidRequest, naming `place`, for half a character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{place}: not valid Unicode: {error}") from error

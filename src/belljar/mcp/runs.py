@@ -30,7 +30,8 @@ _MOST_DELETED = 1000
 async def run_python(sessions: Sessions, call: Call, given: asked.RunPython) -> CallToolResult:
     bodies = [(file.path, file.body(f"files.{at}.")) for at, file in enumerate(given.files)]
     offer = sessions.offer()
-    run = link.Run(_unicode(given.code, "code"), given.timeout_seconds or offer.timeout_seconds)
+    asked.encoded(given.code, "code")
+    run = link.Run(given.code, given.timeout_seconds or offer.timeout_seconds)
     async with sessions.use(call, runs=True) as session:
         for path, body in bodies:
             await session.put(path, body)
@@ -49,8 +50,8 @@ async def run_shell(sessions: Sessions, call: Call, given: asked.RunShell) -> Ca
     if "\0" in given.command:
         raise InvalidRequest("command: it cannot contain NUL")
     offer = sessions.offer()
-    command = link.Command(_unicode(given.command, "command"))
-    run = link.Run(None, given.timeout_seconds or offer.timeout_seconds, calls=[command])
+    asked.encoded(given.command, "command")
+    run = link.Run(None, given.timeout_seconds or offer.timeout_seconds, calls=[link.Command(given.command)])
     async with sessions.use(call, runs=True) as session:
         before = {file.path: file for file in (await session.files()).files}
         async with watched(call.context) as watch:
@@ -248,11 +249,3 @@ async def _pictures(session: Session, shown: Sequence[results.Display], made: Se
             left -= size
         told.append(Picture(kind, body, None if isinstance(what, bytes) else what.facts.path, chart))
     return _Pictures(told, len(found) - len(told))
-
-
-def _unicode(text: str, name: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRequest(f"{name}: not valid Unicode: {error}") from error
-    return text
