@@ -80,52 +80,53 @@ class Timeline:
     @contextmanager
     def turn(self, model: object) -> Iterator[RequestStep]:
         """A block in which the upstream is asked once. Executions from then on lie below it."""
-        step = self._begin(RequestStep(kind="turn", name=str(model)[:_NAME_CHARS], begins_ms=self.now))
-        self._asking = len(self.steps) - 1 if self.steps and self.steps[-1] is step else None
+        step = RequestStep(kind="turn", name=str(model)[:_NAME_CHARS], begins_ms=self.now)
+        self._asking = self._begin(step)
         with self._ended(step):
             yield step
 
     async def execution(self, tools: Sequence[str], running: Coroutine[Any, Any, R]) -> R:
         """What `running` comes to, as a step: a run of code, or of calls of several tools side by side."""
         name = ", ".join(dict.fromkeys(tools))
-        step = self._begin(
-            RequestStep(kind="execution", name=name, below=self._asking, begins_ms=self.now, calls=len(tools))
+        step = RequestStep(
+            kind="execution", name=name, below=self._asking, begins_ms=self.now, calls=len(tools)
         )
+        place = self._begin(step)
         with self._ended(step):
             ran = await running
         result = (ran[0] if isinstance(ran, list) else ran).result
         step.outcome, step.return_code = result.outcome.status, result.return_code
         step.limit = result.outcome.limit.name if result.outcome.limit is not None else None
         step.cpu_seconds, step.peak_memory_bytes = result.usage.cpu_seconds, result.usage.peak_memory_bytes
-        self._add_laps(step, result.laps)
+        self._add_laps(place, step.begins_ms, result.laps)
         return ran
 
-    def _add_laps(self, above: RequestStep, laps: dict[str, float]) -> None:
+    def _add_laps(self, above: int | None, begins_ms: float, laps: dict[str, float]) -> None:
+        """The parts of the execution that is the step of this number."""
         found = laps_of(laps)
-        if not any(step is above for step in self.steps) or len(self.steps) + len(found) > MOST_STEPS:
+        first = len(self.steps)
+        if above is None or first + len(found) > MOST_STEPS:
             self.is_whole = False
             return
-        top = next(at for at, step in enumerate(self.steps) if step is above)
-        first = len(self.steps)
         for lap in found:
             self.steps.append(
                 RequestStep(
                     kind=lap.kind,
                     name=lap.kind,
-                    below=top if lap.below is None else first + lap.below,
-                    begins_ms=above.begins_ms + lap.begins,
+                    below=above if lap.below is None else first + lap.below,
+                    begins_ms=begins_ms + lap.begins,
                     milliseconds=lap.taken,
                     made=lap.made,
                 )
             )
 
-    def _begin(self, step: RequestStep) -> RequestStep:
-        """The step, which is left out where there are too many."""
-        if len(self.steps) < MOST_STEPS:
-            self.steps.append(step)
-        else:
+    def _begin(self, step: RequestStep) -> int | None:
+        """The number of the step; None where there are too many, and it is left out."""
+        if len(self.steps) == MOST_STEPS:
             self.is_whole = False
-        return step
+            return None
+        self.steps.append(step)
+        return len(self.steps) - 1
 
     @contextmanager
     def _ended(self, step: RequestStep) -> Iterator[None]:
