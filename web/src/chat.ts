@@ -1,8 +1,8 @@
 /** A conversation with a model, as far as it has come. */
 import { batch, signal } from '@preact/signals'
-import { BROKEN_OFF, Failure, events, isGivenUp, send, wordsOf, type Fields, type Kept } from './api'
+import { BROKEN_OFF, Failure, events, send, type Fields, type Kept } from './api'
 import { Outputs } from './output'
-import { attached, began, container, forgetContainer, hasModel, lastDone, lookAtContainer, maxTokens, model, news, profile, runtime, system, takeAttached, toolVersion, useContainer } from './state'
+import { attached, began, brokenOff, container, hasModel, lastDone, lookAtContainer, maxTokens, model, news, profile, runtime, system, takeAttached, toolVersion, useContainer } from './state'
 
 export interface Question {
   text: string
@@ -225,15 +225,7 @@ async function run(): Promise<void> {
     const id = answer.message['container']?.id as string | undefined
     if (id) useContainer(id)
   } catch (error) {
-    if (isGivenUp(error) || answer.abort.signal.aborted) {
-      answer.state = 'stopped'
-      news.value = 'Stopped'
-    } else {
-      answer.state = 'failed'
-      answer.why = wordsOf(error)
-      news.value = `The answer has failed: ${answer.why}`
-      if (error instanceof Failure && error.status === 404 && container.value && error.message.includes(container.value)) forgetContainer(error.message)
-    }
+    brokenOff(answer, error, 'The answer has failed')
   }
   answer.open = null
   answer.changed()

@@ -1,8 +1,8 @@
 /** Code that one writes oneself, and its runs. */
 import { signal } from '@preact/signals'
-import { BROKEN_OFF, Failure, events, isGivenUp, send, wordsOf, type Fields } from './api'
+import { BROKEN_OFF, Failure, events, send, type Fields } from './api'
 import { Outputs } from './output'
-import { attached, began, container, forgetContainer, keepsContainer, lastDone, lookAtContainer, makeContainer, news, runtime, takeAttached, timeoutSeconds } from './state'
+import { attached, began, brokenOff, container, keepsContainer, lastDone, lookAtContainer, makeContainer, news, runtime, takeAttached, timeoutSeconds } from './state'
 import { duration, outcome } from './words'
 
 const FIRST = `import pandas as pd
@@ -98,15 +98,7 @@ export async function runCode(): Promise<void> {
     const status = String(run.execution['outcome'].status)
     news.value = `${outcome(status)} after ${duration(performance.now() - run.startedAt)}`
   } catch (error) {
-    if (isGivenUp(error) || run.abort.signal.aborted) {
-      run.state = 'stopped'
-      news.value = 'Stopped'
-    } else {
-      run.state = 'failed'
-      run.why = wordsOf(error)
-      news.value = `It was not run: ${run.why}`
-      if (error instanceof Failure && error.status === 404 && container.value && error.message.includes(container.value)) forgetContainer(error.message)
-    }
+    brokenOff(run, error, 'It was not run')
   }
   run.changed()
   runs.value = [...runs.value]

@@ -155,6 +155,26 @@ export function forgetContainer(why: string): void {
   trouble.value = `${why} The next run gets a new container.`
 }
 
+interface Work {
+  state: string
+  why: string
+  readonly abort: AbortController
+}
+
+/** A run or an answer that does not come to its end: it was stopped, or has failed, which is said by `words`. */
+export function brokenOff(work: Work, error: unknown, words: string): void {
+  if (isGivenUp(error) || work.abort.signal.aborted) {
+    work.state = 'stopped'
+    news.value = 'Stopped'
+    return
+  }
+  work.state = 'failed'
+  work.why = wordsOf(error)
+  news.value = `${words}: ${work.why}`
+  const id = container.value
+  if (id && error instanceof Failure && error.status === 404 && error.message.includes(id)) forgetContainer(error.message)
+}
+
 export async function makeContainer(limits?: Fields): Promise<string> {
   const body: Fields = {}
   if (limits && Object.keys(limits).length) body['limits'] = limits
