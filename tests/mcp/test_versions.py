@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -33,21 +34,20 @@ async def test_the_official_client_finds_the_newest(kind: str, keyed_server: Key
         assert (await box.run("6 * 7"))["value"] == "42"
 
 
+def told_by(client: list[str | Path], kind: str, server: Keyed) -> Any:
+    """What a client in a program of its own has seen."""
+    arguments = [BELLJAR] if kind == "stdio" else [server.url, server.keys["ada"]]
+    done = subprocess.run([*client, kind, *arguments], env=CLEAN, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("version", OLDER)
 @pytest.mark.parametrize("kind", ["stdio", "http"])
 def test_an_older_client(kind: str, version: str, keyed_server: Keyed) -> None:
     python = ROOT / ".venv-sdk" / f"mcp-{version}" / "bin" / "python"
     assert python.exists(), "make setup-tests makes the environments of older clients"
-    arguments = [BELLJAR] if kind == "stdio" else [keyed_server.url, keyed_server.keys["ada"]]
-    done = subprocess.run(
-        [python, Path(__file__).with_name("older_client.py"), kind, *arguments],
-        env=CLEAN,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told = told_by([python, Path(__file__).with_name("older_client.py")], kind, keyed_server)
     assert (told["version"], told["protocol"], told["server"]) == (version, SPEAKS[version], "belljar")
     assert told["tools"][0] == "run_python"
     assert told["value"] == "42"
@@ -98,16 +98,7 @@ def test_on_a_pipe() -> None:
 def test_the_client_for_typescript(kind: str, keyed_server: Keyed) -> None:
     """On which most applications are built."""
     assert (SDKS / "node_modules" / "@modelcontextprotocol").exists(), "make setup-tests brings it, by npm"
-    arguments = [BELLJAR] if kind == "stdio" else [keyed_server.url, keyed_server.keys["ada"]]
-    done = subprocess.run(
-        ["node", SDKS / "mcp_client.mjs", kind, *arguments],
-        env=CLEAN,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told = told_by(["node", SDKS / "mcp_client.mjs"], kind, keyed_server)
     assert (told["server"], told["tools"][0]) == ("belljar", "run_python")
     assert told["value"] == "42"
     assert told["kinds"] == ["image", "resource_link", "text"]

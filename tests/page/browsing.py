@@ -82,6 +82,13 @@ def run(page: Any, code: str, status: str = "Completed") -> Any:
     return newest
 
 
+def choose(page: Any, button: Any, file: Path) -> None:
+    """Give a file to the button that asks for one."""
+    with page.expect_file_chooser() as chooser:
+        button.click()
+    chooser.value.set_files(file)
+
+
 def ask(page: Any, words: str) -> Any:
     """Send a message, and wait until its answer has ended. Returns the exchange."""
     before = page.locator(".exchange").count()

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from browsing import Open, run, write
+from browsing import Open, choose, run, write
 from serving import Server
 
 CHART = """
@@ -132,18 +132,14 @@ def test_files_go_in_beside_the_code_and_into_the_container(open_page: Open, tmp
     page = open_page("/#code")
     data = tmp_path / "Zahlen – أرقام.csv"
     data.write_text("a\n1\n2\n")
-    with page.expect_file_chooser() as chooser:
-        page.locator(".bench").get_by_role("button", name="Attach files").click()
-    chooser.value.set_files(data)
+    choose(page, page.locator(".bench").get_by_role("button", name="Attach files"), data)
     page.locator(".chip.kept", has_text="Zahlen").wait_for()
     done = run(page, "import os; print(sorted(os.listdir()))")
     assert "Zahlen" in done.locator(".printed").inner_text()
     assert page.locator(".chip").count() == 0
     other = tmp_path / "put.txt"
     other.write_text("put by hand")
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Put files").click()
-    chooser.value.set_files(other)
+    choose(page, page.get_by_role("button", name="Put files"), other)
     page.locator(".file-list", has_text="put.txt").wait_for()
     assert run(page, "open('put.txt').read()").locator(".printed").inner_text().strip() == "'put by hand'"
     with page.expect_download() as download:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from browsing import Open, ask, write
+from browsing import Open, ask, choose, write
 from serving import BreakOff, Events, Model, Refusal, Stall, code, events_of, said, text, thinking
 
 OVERLOADED = Refusal(
@@ -133,9 +133,7 @@ def test_files_go_along_with_a_message(open_page: Open, model: Model, tmp_path: 
     page = open_page()
     data = tmp_path / "numbers.csv"
     data.write_text("n\n1\n2\n")
-    with page.expect_file_chooser() as chooser:
-        page.locator(".composer").get_by_role("button", name="Attach files").click()
-    chooser.value.set_files(data)
+    choose(page, page.locator(".composer").get_by_role("button", name="Attach files"), data)
     page.locator(".chip.kept").wait_for()
     model.play([code("print(open('numbers.csv').read())")], [text("Read.")])
     done = ask(page, "read it")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Open, ask, run
+from browsing import Open, ask, choose, run
 from serving import Model, code, text
 
 PROMPT = 'Read "it", please:\n$HOME `date` \\n \'\'\' """ ÄÖ 🫙 "FILE_1"\nJSON\nend'
@@ -80,9 +80,7 @@ def test_a_message_with_a_file_is_repeated(
     name = 'it\'s "a" file – ملف.csv' if language != "curl" else "it's a file – ملف.csv"
     data = tmp_path / name.replace('"', "_")
     data.write_text("a,b\n1,2\n")
-    with page.expect_file_chooser() as chooser:
-        page.locator(".composer").get_by_role("button", name="Attach files").click()
-    chooser.value.set_files(data)
+    choose(page, page.locator(".composer").get_by_role("button", name="Attach files"), data)
     page.locator(".chip.kept").wait_for()
     model.play([code("kept = 'kept here'")], [text("Kept.")])
     ask(page, PROMPT)
