@@ -69,7 +69,8 @@ def test_a_request_under_way_is_seen_as_far_as_it_has_come(http: httpx2.Client, 
     until = threading.Event()
     model.play([code("print(1)")], Stall(until, [text("late")], 2))
     with http.stream("POST", "/v1/messages", json=ask("go", stream=True)) as answer:
-        for line in answer.iter_lines():
+        lines = answer.iter_lines()
+        for line in lines:
             if "code_execution_result" in line:
                 break
         told = http.get(f"/v1/requests/{answer.headers['request-id']}").json()
@@ -78,6 +79,7 @@ def test_a_request_under_way_is_seen_as_far_as_it_has_come(http: httpx2.Client, 
         assert told["steps"][-1]["kind"] == "turn"
         assert told["steps"][-1]["milliseconds"] is None
         until.set()
+        assert "event: error" in list(lines)  # broken off: and nothing of it is left for the next test
 
 
 def test_what_fails_says_how(http: httpx2.Client, model: Model) -> None:
