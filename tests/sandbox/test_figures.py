@@ -207,3 +207,15 @@ async def test_a_chart_from_a_forked_child_is_not_ours(session: Session) -> None
         os.wait()
     """
     assert pictures(await session.run(code, timeout=60)) == []
+
+
+async def test_only_what_matplotlib_says_of_its_fonts_by_itself_is_left_out(session: Session) -> None:
+    result = await session.run(
+        """
+        import matplotlib.font_manager as fonts
+        fonts._log.warning("Matplotlib is building the font cache; this may take a moment.")
+        fonts._log.warning("findfont: there is no such family")
+        """,
+        timeout=60,
+    )
+    assert result.stderr == "findfont: there is no such family\n"

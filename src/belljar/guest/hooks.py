@@ -70,6 +70,7 @@ def install() -> None:
     """In the zygote, before it imports anything for the code."""
     patches: dict[str, Callable[[Any], None]] = {
         **display.PATCHES,
+        "matplotlib": _look_for_fonts_silently,
         "tqdm.notebook": _draw_plain_bars,
         "getpass": _ask_here,
         "multiprocessing.spawn": _carry_main,
@@ -110,6 +111,16 @@ _displayed.__name__ = _displayed.__qualname__ = "display"
 
 def _ask_here(getpass: Any) -> None:
     getpass.getpass = streams.asked_secretly
+
+
+def _look_for_fonts_silently(_: Any) -> None:
+    """That it takes long on a busy machine is no word of the code's, and none for whoever reads its stderr."""
+    import logging  # as matplotlib has
+
+    def is_told(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Matplotlib is building the font cache")
+
+    logging.getLogger("matplotlib.font_manager").addFilter(is_told)
 
 
 def _draw_plain_bars(notebook: Any) -> None:
