@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from belljar.keeper.stuck import apart, described
+from belljar.keeper.stuck import apart, described, unplaced
 
 STACK = """\
   File "/opt/belljar/runtime/lib/python3.11/site-packages/numpy/linalg.py", line 12 in solve
@@ -77,3 +77,13 @@ def test_a_stack_without_an_end_is_bounded() -> None:
     assert told is not None
     assert len(told["frames"]) == 100
     assert len(told["brief"]) <= 202
+
+
+def test_where_it_was_is_not_always_known() -> None:
+    assert unplaced("MemoryError") == {
+        "ename": "MemoryError",
+        "evalue": "the memory of the session was nearly used up here",
+        "traceback": ["MemoryError: the memory of the session was nearly used up here"],
+        "brief": ["MemoryError: the memory of the session was nearly used up here"],
+        "frames": [],
+    }

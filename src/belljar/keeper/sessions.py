@@ -401,7 +401,7 @@ class Session:
                 "file_locks": run.peak_locks,
             },
             stuck=run.stuck,
-            near=stuck.described(guest.place(), request["code"] or "", "MemoryError"),
+            near=self._near(run, guest, request["code"] or ""),
             largest=run.largest,
         )
         self._pids_refused = refused
@@ -508,6 +508,11 @@ class Session:
             },
             "laps": milliseconds(laps),
         }
+
+    def _near(self, run: Run, guest: Guest, code: str) -> dict[str, Any] | None:
+        """Where it was as its memory became short. What fills up between two looks is known by what it had before."""
+        near = stuck.described(guest.place(), code, "MemoryError")
+        return near or (stuck.unplaced("MemoryError") if run.largest else None)
 
     async def _until_done(self, run: Run, guest: Guest, request: dict[str, Any]) -> bool:
         """Hand the code over and wait for the end of the run, whatever ends it. True when the guest was killed."""

@@ -89,6 +89,12 @@ def described(stack: str, code: str, ename: str = "KeyboardInterrupt") -> dict[s
     }
 
 
+def unplaced(ename: str) -> dict[str, Any]:
+    """The same, where nobody could be asked in time where it was."""
+    line = f"{ename}: {_KINDS[ename]}"
+    return {"ename": ename, "evalue": _KINDS[ename], "traceback": [line], "brief": [line], "frames": []}
+
+
 def _short(file: str) -> str:
     """A library's file by the name that it is imported by."""
     return re.sub(r"^.*/(?:site-packages|lib/python3\.\d+)/", "", file).removeprefix("/files/work/")
