@@ -20,6 +20,8 @@ class Stream:
 
     name: Literal["stdout", "stderr"]
     text: str
+    call: int | None = None
+    """As an event: which of the run's calls has written it; None where it was code."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ class Outputs:
             text = message.body.decode()
             if (call := message.head.get("call")) is not None:
                 self._calls[call][message.head["name"]].append(text)
-                self._tell(Stream(message.head["name"], text))
+                self._tell(Stream(message.head["name"], text, call))
             else:
                 self._stream(message.head["name"], text)
         elif message.kind == "called":

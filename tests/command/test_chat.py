@@ -248,3 +248,20 @@ def test_paragraphs_that_are_whole() -> None:
     assert shown._paragraphs("a") == ("", "a")
     assert shown._paragraphs("a\n\n```\nx\n\ny") == ("a\n\n", "```\nx\n\ny")
     assert shown._paragraphs("```\nx\n\ny\n```\n\nb") == ("```\nx\n\ny\n```\n\n", "b")
+
+
+def test_what_a_result_says_beyond_what_was_heard() -> None:
+    heard = shown._Heard()
+    error = {"type": "error", "brief": ["Traceback", "KeyboardInterrupt"], "traceback": []}
+    for output in (
+        {"type": "stream", "name": "stdout", "text": "be"},
+        {"type": "stream", "text": "gun\n"},
+        error,
+    ):
+        heard.words({"tool_use_id": "one", "output": output})
+    stderr = "Traceback\n  in a library\nKeyboardInterrupt\nThe run was stopped after 2 s."
+    result = {"type": "code_execution_result", "stdout": "begun\n", "stderr": stderr}
+    assert heard.rest({"tool_use_id": "one", "content": result}) == "The run was stopped after 2 s.\n"
+    assert heard.rest({"tool_use_id": "two", "content": result}) == f"begun\n{stderr}"
+    failed = {"type": "code_execution_tool_result_error", "error_code": "unavailable"}
+    assert heard.rest({"tool_use_id": "one", "content": failed}) == "unavailable\n"

@@ -260,6 +260,10 @@ def code(source: str, use_id: str = "toolu_01a") -> dict[str, Any]:
     return {"type": "tool_use", "id": use_id, "name": "code_execution", "input": {"code": source}}
 
 
+def bash(command: str, use_id: str = "toolu_b") -> dict[str, Any]:
+    return {"type": "tool_use", "id": use_id, "name": "bash_code_execution", "input": {"command": command}}
+
+
 def thinking(words: str) -> dict[str, Any]:
     return {"type": "thinking", "thinking": words, "signature": "signed"}
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from serving import Model, Server, Wait, ask, code, serving, text, told
+from serving import Model, Server, Wait, ask, bash, code, serving, text, told
 from test_messages import post, stream, types
-from test_tools import bash, offering, results
+from test_tools import offering, results
 
 from belljar.errors import InvalidRequest
 from belljar.gateway import offered

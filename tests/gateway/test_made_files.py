@@ -7,10 +7,10 @@ import zipfile
 from typing import Any
 
 import httpx2
-from serving import Model, ask, code, text
+from serving import Model, ask, bash, code, text
 from test_executions import run
 from test_messages import post
-from test_tools import bash, offering, results
+from test_tools import offering, results
 
 
 def told(model: Model, turn: int = 1) -> str:

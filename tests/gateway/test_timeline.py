@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import httpx2
 import pytest
-from serving import Model, Refusal, Stall, ask, code, sse, text
+from serving import Model, Refusal, Stall, ask, bash, code, sse, text
+from test_tools import editor, offering
 
 from belljar.gateway.timeline import MOST_KEPT, MOST_STEPS, Kept, Timeline, Timelines, laps_of
 from belljar.gateway.usage import Meter
@@ -208,14 +210,50 @@ def test_cells_of_a_stream_tell_what_they_show(http: httpx2.Client, model: Model
     assert first < result
 
 
-def test_output_comes_before_the_code_has_ended(http: httpx2.Client, model: Model) -> None:
-    model.play([code("print('early', flush=True)\nimport time; time.sleep(20)")])
-    with http.stream("POST", "/v1/messages", json=ask("go", stream=True), headers=LIVE) as answer:
-        for line in answer.iter_lines():
-            if "belljar_output" in line and "early" in line:
-                break
-        else:
-            raise AssertionError("nothing came")
+def test_commands_tell_what_they_print_each_for_itself(http: httpx2.Client, model: Model) -> None:
+    uses = [
+        bash("echo left; until test -e right; do sleep 0.05; done; echo seen", "toolu_1"),
+        {**bash("", "toolu_2"), "input": {"command": 7}},
+        editor("toolu_3", command="create", path="/tmp/a.txt", file_text="one\n"),
+        bash("echo oops >&2; touch right; exit 3", "toolu_4"),
+    ]
+    model.play(uses, [text("Done.")])
+    asked = ask("go", stream=True, tools=offering("20260521"))
+    with http.stream("POST", "/v1/messages", json=asked, headers=LIVE) as answer:
+        events = sse(answer.iter_lines())
+    begun = [event["content_block"] for event in events if event["type"] == "content_block_start"]
+    ids = [block["id"] for block in begun if block["type"] == "server_tool_use"]
+    told: dict[tuple[str, str], str] = {}
+    for event in events:
+        if event["type"] == "belljar_output":
+            output = event["output"]
+            assert output.keys() == {"type", "name", "text"}
+            who = event["tool_use_id"], output["name"]
+            told[who] = told.get(who, "") + output["text"]
+    assert told == {(ids[0], "stdout"): "left\nseen\n", (ids[3], "stderr"): "oops\n"}
+    results = [block["content"] for block in begun if block["type"] == "bash_code_execution_tool_result"]
+    assert [result.get("stdout") for result in results] == ["left\nseen\n", None, ""]
+
+
+@pytest.mark.parametrize(
+    "use", [code("print('early')\nimport time\ntime.sleep(3600)"), bash("echo early; sleep 3600")]
+)
+def test_output_comes_while_it_runs(http: httpx2.Client, model: Model, use: dict[str, Any]) -> None:
+    model.play([use], [text("Done.")])
+    container = http.post("/v1/containers", json={}).json()["id"]
+    asked = ask("go", stream=True, tools=offering("20260521"), container=container)
+    with http.stream("POST", "/v1/messages", json=asked, headers=LIVE) as answer:
+
+        def end_it(event: dict[str, Any]) -> None:
+            if event["type"] == "belljar_output":
+                assert event["output"]["text"] == "early\n"
+                http.delete(f"/v1/containers/{container}")
+
+        events = sse(answer.iter_lines(), end_it)
+    begun = [event["content_block"] for event in events if event["type"] == "content_block_start"]
+    (result,) = [block["content"] for block in begun if "content" in block]
+    assert result["stdout"] == "early\n"
+    assert result["stderr"].endswith("it was ended while the code ran.")
 
 
 def test_nobody_else_gets_these_events(http: httpx2.Client, model: Model) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from serving import Model, ask, code, said, text
+from serving import Model, ask, bash, code, said, text
 from test_messages import post, stream, types
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -15,10 +15,6 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAW
 
 def offering(version: str) -> list[dict[str, Any]]:
     return [{"type": f"code_execution_{version}", "name": "code_execution"}]
-
-
-def bash(command: str, use_id: str = "toolu_b") -> dict[str, Any]:
-    return {"type": "tool_use", "id": use_id, "name": "bash_code_execution", "input": {"command": command}}
 
 
 def editor(use_id: str = "toolu_e", **given: Any) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 from engines import PAGES, SEARCH, Answer, Engine, found, search
-from serving import TOOL, Events, Model, ask, code, said, serving, text
+from serving import TOOL, Events, Model, ask, bash, code, said, serving, text
 from serving import told as answered
 from test_messages import OFFICIAL, post, stream, types
-from test_tools import bash, offering
+from test_tools import offering
 
 from belljar.gateway.search import Found, citing
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 from browsing import Open, ask, choose, write
-from serving import BreakOff, Events, Model, Refusal, Stall, code, events_of, said, text, thinking
+from serving import BreakOff, Events, Model, Refusal, Stall, bash, code, events_of, said, text, thinking
 
 OVERLOADED = Refusal(
     529,
@@ -70,6 +70,31 @@ def test_code_is_shown_as_it_is_written_and_output_as_it_happens(open_page: Open
     ask(page, "and now?")
     assert [message["role"] for message in model.requests[0]["messages"]] == ["user"]
     assert "tool_use" not in str(model.requests[0]["messages"])
+
+
+def test_a_shells_output_comes_as_it_happens_and_then_as_the_model_gets_it(
+    open_page: Open, model: Model
+) -> None:
+    page = open_page()
+    model.play([bash("echo one; sleep 20")])
+    page.fill("#message", "run it")
+    page.get_by_role("button", name="Send").click()
+    page.locator(".jar.running .printed", has_text="one").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.locator(".note", has_text="Stopped").wait_for()
+    model.play([bash("echo one; sleep 0.5; echo two; echo bad >&2; exit 3")], [text("Done.")])
+    done = ask(page, "once more")
+    last = done.locator(".jar").last
+    assert [it.inner_text().strip() for it in last.locator(".printed").all()] == ["one\ntwo", "bad"]
+    assert "Return code 3" in last.inner_text()
+
+
+def test_how_code_was_ended_is_told_below_what_it_has_printed(open_page: Open, model: Model) -> None:
+    page = open_page()
+    model.play([code("print('so far', flush=True)\nimport os\nos.kill(os.getpid(), 9)")], [text("Well.")])
+    done = ask(page, "leave")
+    assert [it.inner_text().strip() for it in done.locator(".jar .printed").all()] == ["so far"]
+    assert "The session's variables are lost" in done.locator(".jar .note").first.inner_text()
 
 
 def test_several_turns_keep_the_container(open_page: Open, model: Model, http: httpx2.Client) -> None:

@@ -41,6 +41,16 @@ export class Outputs {
     this.clears = false
   }
 
+  /** What a result says at the end of its `stderr` beyond this: which limit was reached, what was left out. */
+  rest(stderr: string): string {
+    const said = new Set(this.items.flatMap((item) => (item.kind === 'stream' ? item.pieces.join('').split('\n') : item.kind === 'error' ? ((item.error['traceback'] ?? []) as string[]).join('\n').split('\n') : [])))
+    const lines = stderr.split('\n')
+    return lines
+      .slice(lines.findLastIndex((line) => line !== '' && said.has(line)) + 1)
+      .join('\n')
+      .trim()
+  }
+
   static of(list: Fields[]): Outputs {
     const made = new Outputs()
     for (const event of list) made.add(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import anyio
@@ -36,8 +37,12 @@ class Feed:
     def add(self, event: results.Event) -> None:
         unsent = self._unsent
         last = unsent[-1] if unsent else None
-        if isinstance(event, results.Stream) and isinstance(last, results.Stream) and last.name == event.name:
-            unsent[-1] = results.Stream(event.name, last.text + event.text)
+        if (
+            isinstance(event, results.Stream)
+            and isinstance(last, results.Stream)
+            and (last.name, last.call) == (event.name, event.call)
+        ):
+            unsent[-1] = replace(event, text=last.text + event.text)
         elif not (isinstance(event, results.Display) and self._replaces(event)):
             if isinstance(event, results.Clear) and not event.wait:
                 unsent[:] = [one for one in unsent if isinstance(one, results.Stream)]
@@ -100,8 +105,13 @@ async def watched(run: Callable[[Feed], Awaitable[R]], emit: Emit) -> R:
 
 
 def shown(event: results.Event) -> Event:
-    """An event as the client gets it: an output as the document has it, or a word that what was shown is taken back."""
+    """An event as the client gets it: an output as the document has it, or a word that what was shown is taken back.
+
+    What one of several calls has written has its number besides, as `call`.
+    """
     if isinstance(event, results.Clear):
         return {"type": "clear_output", "wait": event.wait}
     output: dict[str, Any] = json_of(document.output_of(event))
+    if isinstance(event, results.Stream) and event.call is not None:
+        output["call"] = event.call
     return output

@@ -73,9 +73,14 @@ async def run_code(
     return kept.ran(result)
 
 
-async def run_calls(session: Session, what: link.Run, files: TenantFiles) -> list[Ran]:
+async def run_calls(
+    session: Session,
+    what: link.Run,
+    files: TenantFiles,
+    on_event: Callable[[results.Event], None] | None = None,
+) -> list[Ran]:
     """Run shell commands and edits side by side, and keep the files of each. Raises as `run_code` does."""
-    result = await session.execute(what)
+    result = await session.execute(what, on_event)
     kept = [_Kept() for _ in what.calls]
     for call, own in enumerate(kept):
         await _keep_files([file for file in result.files if file.call == call], own, files, session)

@@ -62,7 +62,7 @@ _NO_TOKENS = dict.fromkeys(
 )
 """What clients add up: numbers all, whatever the upstream leaves out."""
 OUTPUT_HEADER = "belljar-output"
-"""With the value `live` a stream has events of what cells print and show, which no SDK knows."""
+"""With the value `live` a stream has events of what code prints and shows, which no SDK knows."""
 OUTPUT_EVENT = "belljar_output"
 _NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas", "diagnostics"})
 """What is ours to read, or names an earlier answer by an id that is ours alone."""
@@ -105,7 +105,7 @@ class Asked:
     offered: Offered
     activity: Activity
     shows_output: bool = False
-    """The client wants to have what cells print and show while they run."""
+    """The client wants to have what code prints and shows while it runs."""
     runtime: str = DEFAULT
     """What code runs in: that of the container which the request names, else of the one that it gets."""
 

@@ -129,7 +129,7 @@ _PROFILE = _header(
 _OUTPUT = _header(
     OUTPUT_HEADER,
     {"enum": ["live"]},
-    "A stream is to have `belljar_output` events: what cells print and show, while they do.",
+    "A stream is to have `belljar_output` events: what code and commands print and show, while they do.",
 )
 _RUNTIME = _header(runtimes.HEADER, TEXT, "The runtime that code is to run in.")
 _KEYS: Schema = {

@@ -245,18 +245,9 @@ class Running:
         done: Sequence[Outcome] = []
         note = ""
         if calls:
-            what = link.Run(None, self._parts.settings.timeout_seconds, calls=calls)
+            called = [use for use, call in zip(uses, asked, strict=True) if not isinstance(call, Failed)]
             try:
-                container = self.container or await self._make()
-                async with self._parts.placement.use(container.id) as session:
-                    with self._client.execution():
-                        await self._begin(session)
-                        pairs = zip(uses, asked, strict=True)
-                        names = [use.name for use, call in pairs if not isinstance(call, Failed)]
-                        ran = await self._activity.execution(names, run_calls(session, what, self._files))
-                        done = ran
-                        self._meter.ran(ran[0].result.usage.wall_seconds)
-                    note = session.restored
+                done, note = await self._called(called, calls)
             except errors.BelljarError as error:
                 done = [self._failed(error)] * len(calls)
         outcomes: list[Outcome] = []
@@ -272,6 +263,27 @@ class Running:
                 outcome, note = replace(outcome, note=note), ""
             outcomes.append(outcome)
         return outcomes
+
+    async def _called(
+        self, uses: Sequence[Use], calls: Sequence[link.Command | link.Edit]
+    ) -> tuple[list[Ran], str]:
+        """What the calls of these uses come to, and what is to be said of a container that was restored for them."""
+        what = link.Run(None, self._parts.settings.timeout_seconds, calls=calls)
+        names = [use.name for use in uses]
+
+        async def run(feed: Feed | None = None) -> tuple[list[Ran], str]:
+            async with self._parts.placement.use(container.id) as session:
+                with self._client.execution():
+                    await self._begin(session)
+                    running = run_calls(session, what, self._files, None if feed is None else feed.add)
+                    ran = await self._activity.execution(names, running)
+                    self._meter.ran(ran[0].result.usage.wall_seconds)
+                return ran, session.restored
+
+        container = self.container or await self._make()
+        if (tell := self._tell) is None:
+            return await run()
+        return await watched(run, lambda event: tell(uses[event.pop("call")].client_id, event))
 
     # -- Python cells --------------------------------------------------------------------------------------
 

@@ -303,8 +303,10 @@ class Session:
             finally:
                 guest.leave()
         except (SessionLost, OSError) as error:
+            # What fails because it is being ended is no news.
+            why = "it was ended while the code ran" if self._is_closed else str(error)
             self.kill()
-            return await self._report(run, lost(str(error)), Changes(), 0.0, laps)
+            return await self._report(run, lost(why), Changes(), 0.0, laps)
 
     def _watched(self, guest: Guest, *, is_asked: bool) -> watch.Watched:
         """All that is looked at; the code's interpreter may be asked where it is."""

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import type { Fields } from '../api'
 import { ask, draft, exchanges, goOn, retry, startOver, stop, underWay, writtenString, type Answer, type Exchange } from '../chat'
 import { fromMarkdown } from '../markup'
+import type { Outputs } from '../output'
 import { attach, attached, hasModel, health, view } from '../state'
 import { count, size } from '../words'
 import { Button, Code, Files, Icon, Nodes, WithJson } from './bits'
@@ -314,7 +315,9 @@ function Use({ answer, block, index, results }: { answer: Answer; block: Fields;
   const pieces = answer.written.get(index)
   const isOpen = answer.open === index
   const asked = askedOf(block, pieces)
-  const outputs = answer.outputs.get(String(block['id']))
+  // What a shell has printed stands whole in its result, once that is there.
+  const isCell = block['name'] === 'code_execution'
+  const outputs = isCell || !results.length ? answer.outputs.get(String(block['id'])) : undefined
   const runs = answer.isUnderWay && !isOpen && results.length === 0
   const isBad = results.some(isFailed)
   const tool = TOOLS[String(block['name'])] ?? String(block['name'])
@@ -331,7 +334,7 @@ function Use({ answer, block, index, results }: { answer: Answer; block: Fields;
       {outputs && <OutputList outputs={outputs} />}
       {results.map((result, at) => (
         <WithJson key={at} value={() => result} name="the result">
-          <Result block={result} outputs={outputs ? 'shown' : null} />
+          <Result block={result} outputs={outputs ?? null} />
         </WithJson>
       ))}
     </article>
@@ -345,7 +348,7 @@ function isFailed(block: Fields): boolean {
 }
 
 /** The block that answers a use; with what it has printed, where that was not shown as it happened. */
-function Result({ block, outputs }: { block: Fields; outputs: 'shown' | null }) {
+function Result({ block, outputs }: { block: Fields; outputs: Outputs | null }) {
   if (block['type'] === 'code_execution_result') {
     const output = (block['output'] ?? {}) as Fields
     if (output['type'] === 'image') {
@@ -384,12 +387,18 @@ function Result({ block, outputs }: { block: Fields; outputs: 'shown' | null }) 
     )
   }
   if (typeof content['return_code'] === 'number') {
+    const rest = outputs ? outputs.rest(String(content['stderr'] ?? '')) : ''
     const made = (Array.isArray(content['content']) ? (content['content'] as Fields[]) : []).filter((one) => one['file_id'])
     return (
       <>
         {!outputs && <Printed text={String(content['stdout'] ?? '')} name="stdout" label="Output" />}
         {!outputs && <Printed text={String(content['stderr'] ?? '')} name="stderr" label="Error output" />}
         {outputs && !made.length && content['return_code'] === 0 && <p class="aside">The result, as the model got it</p>}
+        {rest && (
+          <p class="note" dir="auto">
+            {rest}
+          </p>
+        )}
         {content['return_code'] !== 0 && <p class="note">Return code {content['return_code']}</p>}
         <Files files={made} />
       </>

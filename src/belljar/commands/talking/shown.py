@@ -29,13 +29,40 @@ class Shown(Protocol):
         """Nothing more comes; also where the answer was given up."""
 
 
+class _Heard:
+    """What was said of each use while it ran."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, str] = {}
+
+    def words(self, event: Event) -> str:
+        """What there is to read of an event."""
+        use_id, words = event["tool_use_id"], _words(event["output"])
+        self._words[use_id] = self._words.get(use_id, "") + words
+        return words
+
+    def rest(self, block: Event) -> str:
+        """What the result of a use says beyond that: how it failed, and at its end which limit was reached."""
+        content = block["content"]
+        if not isinstance(content, dict):
+            return ""
+        if content.get("type", "").endswith("_error"):
+            return f"{content.get('error_code', 'error')}\n"
+        stdout, stderr = (str(content.get(name) or "") for name in ("stdout", "stderr"))
+        if (heard := self._words.get(block["tool_use_id"])) is None:
+            return stdout + stderr
+        said, lines = set(heard.splitlines()), stderr.splitlines()
+        last = max((at for at, line in enumerate(lines) if line in said), default=-1)
+        return "".join(f"{line}\n" for line in lines[last + 1 :])
+
+
 class Plain:
     """The text of the answer on standard output; code, and what it prints, on standard error."""
 
     def __init__(self) -> None:
         self._kind = ""
         self._written = ""
-        self._heard: set[str] = set()
+        self._heard = _Heard()
 
     def take(self, event: Event) -> None:
         kind = event["type"]
@@ -58,16 +85,14 @@ class Plain:
             elif self._written:
                 _tell("".join(f">>> {line}\n" for line in code_in(self._written).splitlines()))
         elif kind == "belljar_output":
-            self._heard.add(event["tool_use_id"])
-            _tell(_words(event["output"]))
+            _tell(self._heard.words(event))
 
     def _print(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
 
     def _result(self, block: Event) -> None:
-        if block["tool_use_id"] not in self._heard:
-            _tell(_printed(block))
+        _tell(self._heard.rest(block))
 
     def end(self) -> None:
         sys.stdout.flush()
@@ -88,7 +113,7 @@ class Rich:
         self._live.start()
         self._kind = ""
         self._text = ""
-        self._heard: set[str] = set()
+        self._heard = _Heard()
         self._printed = ""
         """What code has printed of a line that is not at its end."""
 
@@ -115,8 +140,7 @@ class Rich:
         elif kind == "content_block_stop":
             self._stop()
         elif kind == "belljar_output":
-            self._heard.add(event["tool_use_id"])
-            self._hear(event["output"])
+            self._hear(event["output"], self._heard.words(event))
 
     def _add(self, text: str) -> None:
         """Text of the answer: paragraphs that are whole are printed."""
@@ -143,10 +167,9 @@ class Rich:
         syntax = Syntax(code, "python", background_color="default", word_wrap=True)
         return Padding(syntax, (1, 0, 0, 2)) if is_whole else Padding(syntax, (0, 0, 0, 2))
 
-    def _hear(self, output: Event) -> None:
+    def _hear(self, output: Event, words: str) -> None:
         if output["type"] == "clear_output":
             return
-        words = _words(output)
         is_red = output["type"] == "error" or output.get("name") == "stderr"
         if output["type"] == "stream":
             *lines, self._printed = (self._printed + words).split("\n")
@@ -158,9 +181,8 @@ class Rich:
 
     def _result(self, block: Event) -> None:
         self._end_line()
-        if block["tool_use_id"] not in self._heard:
-            for line in _printed(block).splitlines():
-                self._print(_line(line, is_red=False))
+        for line in self._heard.rest(block).splitlines():
+            self._print(_line(line, is_red=False))
         self._draw(Text("…", style="dim"))
 
     def _end_line(self) -> None:
@@ -205,6 +227,8 @@ def _line(text: str, *, is_red: bool) -> RenderableType:
 
 def _words(output: Event) -> str:
     """What there is to read of an output."""
+    if output["type"] == "clear_output":
+        return ""
     if output["type"] == "stream":
         return str(output["text"])
     if output["type"] == "error":
@@ -214,13 +238,3 @@ def _words(output: Event) -> str:
         return ""
     words = next((data[kind] for kind in ("text/markdown", "text/plain", "text/latex") if kind in data), "")
     return f"{words}\n" if words else ""
-
-
-def _printed(block: Event) -> str:
-    """What a result says that nobody has heard of."""
-    content = block["content"]
-    if not isinstance(content, dict):
-        return ""
-    if content.get("type", "").endswith("_error"):
-        return f"{content.get('error_code', 'error')}\n"
-    return "".join(str(content.get(name) or "") for name in ("stdout", "stderr"))
