@@ -133,10 +133,10 @@ def test_search_and_then_a_chart(searching: httpx2.Client, model: Model, engine:
         "code_execution_requests": 1,
     }
     assert engine.asked[0].query["q"] == "tech share prices"
-    sent = {tool["name"]: tool for tool in model.requests[0]["tools"]}
-    assert list(sent) == ["code_execution", "web_search"]
-    assert sent["web_search"]["input_schema"]["required"] == ["query"]
-    assert "type" not in sent["web_search"]
+    sent = model.requests[0]["tools"]
+    assert [tool["name"] for tool in sent] == ["code_execution", "web_search"]
+    assert sent[1]["input_schema"]["required"] == ["query"]
+    assert "type" not in sent[1]
     (block,) = model.requests[1]["messages"][-1]["content"]
     assert block["content"][0] == {
         "type": "search_result",
@@ -145,6 +145,17 @@ def test_search_and_then_a_chart(searching: httpx2.Client, model: Model, engine:
         "content": [text(PAGES[0]["content"])],
         "citations": {"enabled": True},
     }
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_each_tool_is_offered_once(searching: httpx2.Client, model: Model, first: int) -> None:
+    model.play([text("Well.")])
+    marked = {**SEARCH, "cache_control": {"type": "ephemeral"}}
+    tools = [*offering("20260521"), marked]
+    post(searching, ask("Go.", tools=tools[first:] + tools[:first]))
+    sent = [(tool["name"], bool(tool.get("cache_control"))) for tool in model.requests[0]["tools"]]
+    code = [(name, False) for name in ("bash_code_execution", "text_editor_code_execution", "code_execution")]
+    assert sent == ([*code, ("web_search", True)] if first == 0 else [("web_search", True), *code])
 
 
 def test_the_inline_shape(searching: httpx2.Client, model: Model, engine: Engine) -> None:
@@ -554,9 +565,13 @@ def test_code_searches(searching: httpx2.Client, model: Model, engine: Engine) -
     assert printed == (
         "['Shares today', 'Tech shares'] B leads at 20.\ninvalid_tool_input: The query is empty.\n"
     )
-    sent = {tool["name"]: tool for tool in model.requests[0]["tools"]}
-    assert "web_search" not in sent
-    assert "- web_search(input): Search the web" in sent["code_execution"]["description"]
+    *_, last = sent = model.requests[0]["tools"]
+    assert [tool["name"] for tool in sent] == [
+        "bash_code_execution",
+        "text_editor_code_execution",
+        "code_execution",
+    ]
+    assert "- web_search(input): Search the web" in last["description"]
 
     # The model hears of what the code printed, and of nothing else.
     history = [

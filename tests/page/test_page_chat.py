@@ -8,8 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from browsing import Open, ask, choose, write
-from serving import BreakOff, Events, Model, Refusal, Stall, bash, code, events_of, said, text, thinking
+from browsing import Open, ask, axe, choose, write
+from engines import PAGES, Engine, search
+from serving import (
+    BreakOff,
+    Events,
+    Model,
+    Refusal,
+    Stall,
+    bash,
+    code,
+    events_of,
+    said,
+    serving,
+    text,
+    thinking,
+)
 
 OVERLOADED = Refusal(
     529,
@@ -181,6 +195,40 @@ def test_model_profile_version_and_system_prompt_are_chosen(open_page: Open, mod
     assert "Be brief." in str(asked["system"])
     page.locator(".jar").get_by_role("button", name="JSON of the result").click()
     assert '"code_execution_result"' in page.locator(".jar .json pre").inner_text()
+
+
+def test_the_web_is_searched_where_the_server_can(
+    open_page: Open, model: Model, tmp_path: Path, the_model: Model
+) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Settings").click()
+    assert page.get_by_label("The model may search the web").count() == 0
+    with (
+        Engine() as engine,
+        serving(
+            tmp_path,
+            upstream=f"anthropic:{the_model.url}",
+            upstream_api_key="upstream-key",
+            search=f"searxng:{engine.url}",
+            preload={},
+        ) as server,
+    ):
+        page = open_page(at=server.url)
+        model.play([text("Without.")])
+        ask(page, "say something")
+        names = [tool["name"] for tool in model.requests[0]["tools"]]
+        page.get_by_role("tab", name="Settings").click()
+        page.get_by_label("The model may search the web").check()
+        model.play([search("tech share prices")], [text("Found.")])
+        page.fill("#message", "search")
+        page.get_by_role("button", name="Send").click()
+        page.locator(".exchange").nth(1).locator(".used").wait_for()
+        assert [tool["name"] for tool in model.requests[0]["tools"]] == [*names, "web_search"]
+        jar = page.locator(".jar", has_text="Web search")
+        assert "tech share prices" in jar.locator(".code").inner_text()
+        links = [link.get_attribute("href") for link in jar.locator(".found a").all()]
+        assert links == [one["url"] for one in PAGES]
+        axe(page)
 
 
 def test_every_block_has_its_json(open_page: Open, model: Model) -> None:

@@ -2,7 +2,7 @@
 import { batch, signal } from '@preact/signals'
 import { BROKEN_OFF, Failure, events, send, type Fields, type Kept } from './api'
 import { Outputs } from './output'
-import { attached, began, brokenOff, container, hasModel, lastDone, lookAtContainer, maxTokens, model, news, profile, runtime, system, takeAttached, toolVersion, useContainer } from './state'
+import { attached, began, brokenOff, canSearch, container, hasModel, lastDone, lookAtContainer, maxTokens, model, news, profile, runtime, searches, system, takeAttached, toolVersion, useContainer } from './state'
 
 export interface Question {
   text: string
@@ -203,6 +203,7 @@ async function run(): Promise<void> {
   const body: Fields = { model: model.value || 'default', max_tokens: maxTokens.value, stream: true }
   if (system.value.trim()) body['system'] = system.value
   body['tools'] = [{ type: toolVersion.value, name: 'code_execution' }]
+  if (searches.value && canSearch()) body['tools'].push({ type: 'web_search_20250305', name: 'web_search' })
   body['messages'] = history()
   if (container.value !== null) body['container'] = container.value
   const headers: Record<string, string> = { 'anthropic-version': '2023-06-01', 'belljar-output': 'live' }

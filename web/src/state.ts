@@ -29,6 +29,8 @@ export const toolVersion = signal('code_execution_20260521')
 export const profile = signal<'' | 'anthropic' | 'inline'>('anthropic')
 export const system = signal('')
 export const maxTokens = signal(4096)
+/** The model may search the web, where the server can. */
+export const searches = signal(false)
 export const timeoutSeconds = signal('')
 export const keepsContainer = signal(true)
 
@@ -78,6 +80,12 @@ export function began(requestId: string | null, label: string): void {
 /** Whether there is a model, or only the server that runs what stands between fences. */
 export function hasModel(): boolean {
   return health.value !== null && health.value['upstream'] !== 'direct'
+}
+
+/** Whether the server, or the model's own, searches the web. */
+export function canSearch(): boolean {
+  const one = models.value.find((it) => it['id'] === model.value) ?? models.value[0]
+  return one?.['capabilities']?.server_tools?.web_search?.supported === true
 }
 
 /** How the server is; whether it could be asked. */

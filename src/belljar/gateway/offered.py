@@ -83,7 +83,7 @@ class Offered:
         out: list[dict[str, Any]] = []
         for tool in self.declared:
             if tool.get("type") == self.version and self.version is not None:
-                made = [own.definition(offer) for own in self.tools]
+                made = [own.definition(offer) for own in self.tools if own.name != SEARCH]
                 if tool.get("cache_control"):
                     made[-1]["cache_control"] = tool["cache_control"]
                 out += made

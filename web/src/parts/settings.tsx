@@ -1,7 +1,7 @@
 /** What is asked, and of whom. */
 import { useEffect } from 'preact/hooks'
 import { key, rememberKey } from '../api'
-import { VERSIONS, container, hasModel, health, lookAtHealth, maxTokens, model, models, profile, runtime, runtimes, showsJson, system, toolVersion } from '../state'
+import { VERSIONS, canSearch, container, hasModel, health, lookAtHealth, maxTokens, model, models, profile, runtime, runtimes, searches, showsJson, system, toolVersion } from '../state'
 import { Button } from './bits'
 
 export function SettingsPanel() {
@@ -65,6 +65,12 @@ export function SettingsPanel() {
         System prompt
         <textarea dir="auto" rows={4} value={system.value} onInput={(event) => (system.value = event.currentTarget.value)} />
       </label>
+      {canSearch() && (
+        <label class="check">
+          <input type="checkbox" checked={searches.value} onChange={(event) => (searches.value = event.currentTarget.checked)} />
+          The model may search the web
+        </label>
+      )}
       <label class="check">
         <input type="checkbox" checked={showsJson.value} onChange={(event) => (showsJson.value = event.currentTarget.checked)} />
         Show the JSON beside every block
