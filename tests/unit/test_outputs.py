@@ -115,7 +115,7 @@ def test_what_a_call_prints_is_told_and_no_output_of_code() -> None:
     outputs.take(Message("stream", {"name": "stdout", "call": 0}, b"line\n"))
     call = {"return_code": 3, "truncated": {}}
     result = outputs.result({**FACTS, "calls": [call]}, is_closed=False)
-    assert told == [results.Stream("stdout", "line\n")]
+    assert told == [results.Stream("stdout", "line\n", 0)]
     assert (result.outputs, result.stdout) == ([], "")
     assert (result.calls[0].stdout, result.calls[0].return_code) == ("line\n", 3)
 
