@@ -44,7 +44,9 @@ def test_of_programs(warm: Command, code: str, expected: int, said: str) -> None
         (["chart", "container_01", "chart_01"], 4, "container_01"),
         (["containers", "show"], 125, "CONTAINER_ID"),
         (["up", "--idle-minutes", "0"], 125, "--idle-minutes"),
-        (["fly"], 125, "No such command"),
+        (["fly"], 125, "No such command 'fly'. `belljar --help` has"),
+        (["--fly"], 125, "No such option '--fly'. `belljar --help` has"),
+        (["keys", "creat"], 125, "'create'"),
         (["completion", "tcsh"], 125, "tcsh"),
         (["batch", "missing.jsonl"], 125, "missing.jsonl"),
     ],
@@ -54,6 +56,13 @@ def test_of_commands(warm: Command, arguments: list[str], expected: int, said: s
     assert (seen.returncode, seen.stdout) == (expected, "")
     assert said in seen.stderr
     assert all(line.startswith("belljar: ") for line in seen.stderr.splitlines())
+
+
+@pytest.mark.parametrize("command", [[], ["keys"]])
+def test_without_a_word_there_is_help(belljar: Command, command: list[str]) -> None:
+    seen = belljar(*command)
+    assert (seen.returncode, seen.stdout) == (125, "")
+    assert seen.stderr.startswith(f"Usage: {' '.join(['belljar', *command])} ")
 
 
 @pytest.mark.parametrize("command", [["status"], ["containers", "list"], ["files", "list"]])

@@ -60,11 +60,19 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            _misused(error)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            _fail(error.format_message())  # with our exit code: click's own 2 could be the program's
+            _misused(error)
         except Failure as error:
             _fail(str(error), error.code)
         except BelljarError as error:
@@ -79,6 +87,18 @@ class Commands(click.Group):
             if (message := _settings_message(error)) is None:
                 raise
             _fail(message)
+
+
+def _misused(error: click.UsageError) -> NoReturn:
+    """With our exit code: click's own 2 could be the program's."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        sys.exit(exits.ENGINE_ERROR)
+    message = error.format_message()
+    if isinstance(error, click.exceptions.NoSuchCommand | click.NoSuchOption) and not error.possibilities:
+        assert error.ctx is not None
+        message += f" `{error.ctx.command_path} --help` has those that there are."
+    _fail(message)
 
 
 def _fail(message: str, code: int = exits.ENGINE_ERROR) -> NoReturn:

@@ -289,6 +289,10 @@ function Outside({ url, children }: { url: string; children: string }) {
   )
 }
 
+function hostOf(url: string): string {
+  return URL.parse(url)?.hostname ?? ''
+}
+
 const TOOLS: Record<string, string> = {
   code_execution: 'Python',
   bash_code_execution: 'Shell',
@@ -371,7 +375,11 @@ function Result({ block, outputs }: { block: Fields; outputs: Outputs | null }) 
         {content.map((page, at) => (
           <li key={at}>
             <Outside url={String(page['url'] ?? '')}>{String(page['title'] ?? page['url'] ?? '')}</Outside>
-            <span class="faint">{page['page_age'] ? ` ${page['page_age']}` : ''}</span>
+            <span class="faint">
+              {' '}
+              <bdi>{hostOf(String(page['url'] ?? ''))}</bdi>
+              {page['page_age'] ? `, ${page['page_age']}` : ''}
+            </span>
           </li>
         ))}
       </ol>
