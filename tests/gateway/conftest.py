@@ -28,9 +28,11 @@ def the_model() -> Iterator[Model]:
 
 
 @pytest.fixture
-def model(the_model: Model) -> Model:
+def model(the_model: Model) -> Iterator[Model]:
     the_model.play()
-    return the_model
+    the_model.faults.clear()
+    yield the_model
+    assert the_model.faults == []
 
 
 @pytest.fixture(scope="session")

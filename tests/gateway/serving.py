@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from official import faults
+
 from belljar.gateway.turn import events_of
 
 TOOL = {"type": "code_execution_20250522", "name": "code_execution"}
@@ -148,6 +150,8 @@ class Model:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
+        self.faults: list[str] = []
+        """What the official API would have refused."""
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -201,6 +205,9 @@ class Model:
                 model.paths.append(self.path)
                 model.headers.append({name.lower(): value for name, value in self.headers.items()})
                 turn = model.turn(self.path, body)
+                if self.path == "/v1/messages" and body is not None and (wrong := faults(body)):
+                    model.faults += wrong
+                    turn = told(_refused(wrong), 400)
                 if isinstance(turn, Refusal):
                     self.send_response(turn.status)
                     for name, value in (turn.headers | {"content-length": str(len(turn.body))}).items():
@@ -221,6 +228,10 @@ class Model:
                     turn.until.wait(60)
 
         return Handler
+
+
+def _refused(wrong: list[str]) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": "invalid_request_error", "message": "; ".join(wrong)}}
 
 
 def _events(turn: Any) -> Iterator[dict[str, Any]]:

@@ -233,7 +233,7 @@ async def test_each_retry_is_in_the_log(tmp_path: Path, model: Model) -> None:
     busy = Refusal(503, f"{MARK}".encode(), {"retry-after": "0"})
     model.play(busy, busy)
     chosen = settings(tmp_path, upstream=f"anthropic:{model.url}", upstream_retries=1)
-    request = {"model": "m", "max_tokens": 1, "messages": []}
+    request = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "Go."}]}
     async with open_upstream(chosen) as upstream:
         with capture_logs() as logs, pytest.raises(UpstreamError):
             async for _ in upstream.stream(request, Caller()):
