@@ -28,6 +28,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from belljar import private
 from belljar.errors import InvalidRequest, NotFound, RuntimeUnavailable
 from belljar.settings import DATA_TIERS
 
@@ -274,9 +275,7 @@ class Runtimes:
         What a builder that was killed has left is deleted first, and what is not whole in the end.
         """
         check_name(name)
-        self.root.parent.mkdir(
-            parents=True, exist_ok=True, mode=0o700
-        )  # the state directory, as a server makes it
+        private.make_directory(self.root.parent)  # the state directory, as a server makes it
         self.root.mkdir(exist_ok=True)
         path = self.root / f".{name}.lock"
         fd = _locked(path, what, name)

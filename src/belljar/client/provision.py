@@ -22,7 +22,7 @@ import anyio
 import anyio.to_thread
 
 import belljar
-from belljar import interpreters
+from belljar import interpreters, private
 from belljar.client import shell_tools, uv
 from belljar.errors import InvalidRequest
 
@@ -192,7 +192,7 @@ async def _uv(say: Say) -> Path:
         return await anyio.to_thread.run_sync(uv.find)
     if find_spec("pip") is None:
         await anyio.to_thread.run_sync(uv.find)  # which says how it can be brought
-    uv.BROUGHT.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private.make_directory(uv.BROUGHT.parent)  # the state directory, where nothing else is said
     say(f"bringing uv into {uv.BROUGHT}")
     command = [
         sys.executable,

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from belljar import warm
+from belljar import private, warm
 from belljar.commands import Failure
 
 _START_SECONDS = 180
@@ -60,7 +60,8 @@ def _is_free(fd: int) -> bool:
 def turn(state_dir: Path) -> Iterator[Path]:
     """Be the only one that starts a server; yields the place of its sockets."""
     place = state_dir.absolute() / warm.FOLDER
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private.make_directory(state_dir.absolute())
+    place.mkdir(exist_ok=True, mode=0o700)
     with open(place / _TURN, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield place

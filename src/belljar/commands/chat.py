@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from belljar import exits, saving
+from belljar import exits, private, saving
 from belljar.client import showing
 from belljar.commands import Failure, asking, background
 from belljar.commands.given import MODELS, UPSTREAM, settings_of
@@ -330,5 +329,5 @@ def _remembering(history: Path) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):  # what was typed is then not remembered
-            os.close(os.open(history, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            private.make_file(history)
             readline.write_history_file(history)

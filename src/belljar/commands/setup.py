@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from belljar import private
 from belljar.commands.given import settings_of
 from belljar.commands.printing import AS_JSON, print_json, say
 from belljar.commands.runtime import working
@@ -28,7 +29,7 @@ def setup(install_packages: bool, as_json: bool) -> None:
     runtime = settings.runtime.absolute()  # scripts of an environment name it by its whole path
 
     if runtime.is_relative_to(settings.state_dir):
-        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # as a server makes it
+        private.make_directory(settings.state_dir)  # as a server makes it
 
     async def work(tell: provision.Say) -> bool:
         await provision.provide_packages(tell, may_install=install_packages)

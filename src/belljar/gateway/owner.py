@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shlex
 import socket
 import struct
 import time
@@ -24,7 +25,7 @@ from anyio.abc import TaskGroup
 from pydantic import ValidationError
 
 import belljar
-from belljar import link, printed, results, warm
+from belljar import link, printed, private, results, warm
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.gateway.envelope import Activity, ShuttingDown, UnderWay, from_validation
 from belljar.gateway.executions import limits_of
@@ -58,7 +59,10 @@ class Taken(BelljarError):
 def own_place(state_dir: Path) -> Iterator[Path]:
     """The directory of the sockets, while this server has the state directory to itself. Raises Taken."""
     place = state_dir / warm.FOLDER
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private.make_directory(state_dir)
+    if private.is_open(state_dir):
+        log.warning("others may enter the state directory", mend=f"chmod 700 {shlex.quote(str(state_dir))}")
+    place.mkdir(exist_ok=True, mode=0o700)
     place.chmod(0o700)
     with open(
         place / warm.LOCK, "r+", opener=lambda name, flags: os.open(name, flags | os.O_CREAT, 0o600)

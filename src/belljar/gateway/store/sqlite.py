@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from belljar import private
 from belljar.gateway.store import File, GroupBy, Key, KnownContainer, UsageRow, UsageTotal
 
 _BUSY_SECONDS = 10
@@ -191,7 +192,8 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
     statements = _all_queries()
 
     def connect() -> sqlite3.Connection:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.make_directory(path.parent)
+        private.make_file(path)  # SQLite gives its log beside it the same mode
         connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_SECONDS)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
