@@ -93,6 +93,8 @@ class Run:
     timeout_seconds: float
     stdin: str = ""
     env: dict[str, str] = field(default_factory=dict)
+    argv: Sequence[str] = ()
+    """What the code has in `sys.argv`; as it is, where there is nothing."""
     is_last: bool = False
     """The session ends after this run, so there is nothing to say on what it keeps."""
     calls: Sequence[Command | Edit] = ()
@@ -309,6 +311,7 @@ class Keeper:
             "timeout_seconds": run.timeout_seconds,
             "stdin": run.stdin,
             "env": run.env,
+            "argv": list(run.argv),
             "is_last": run.is_last,
             "output_dir": secrets.token_hex(8),
             "calls": [_call(call) for call in run.calls],

@@ -27,6 +27,8 @@ class Form:
     """As one document, at the end."""
     on_terminal: bool = False
     """An exception comes with values and a hint."""
+    name: str | None = None
+    """Of the file that the program is in, for tracebacks."""
 
 
 def charts_of(formats: Sequence[str], dpi: str | None) -> ChartsRequest | None:
@@ -45,11 +47,20 @@ def heard(event: results.Event, form: Form) -> Iterator[Frame]:
     if isinstance(event, results.Stream):
         yield (warm.ERR if event.name == "stderr" else warm.OUT), event.text.encode()
     elif isinstance(event, results.Raised):
-        lines = [*event.traceback, *(event.notes if form.on_terminal else ())]
-        yield warm.ERR, _line("\n".join(lines))
+        lines = [_named(line, form.name) for line in event.traceback]
+        yield warm.ERR, _line("\n".join([*lines, *(event.notes if form.on_terminal else ())]))
     elif isinstance(event, results.Display) and event.type != "execute_result":
         text = results.text_of(event)
         yield warm.OUT, _line(text) if text else b""
+
+
+def argv(name: str | None, arguments: Sequence[str]) -> list[str]:
+    """As Python would have it for a file, `-` or, without a name, `-c`."""
+    return ["-c" if name is None else name, *arguments]
+
+
+def _named(line: str, name: str | None) -> str:
+    return line if name in (None, "-") else line.replace('File "<cell 1>"', f'File "{name}"')
 
 
 async def ended(
@@ -86,6 +97,12 @@ async def ended(
         yield warm.OUT, f"{text}\n".encode("utf-8", "backslashreplace")
     elif outcome.status not in ("completed", "raised", "exited"):
         yield warm.ERR, _line(f"belljar: {outcome.message}")
+    elif cut := [name for name in ("stdout", "stderr") if getattr(result.truncated, name)]:
+        # It stands in the middle of what was printed as well, where a pipe does not look.
+        yield (
+            warm.ERR,
+            _line(f"belljar: part of {' and of '.join(cut)} was left out: --max-output MIB keeps more of it"),
+        )
     yield warm.EXIT, str(result.return_code).encode()
 
 

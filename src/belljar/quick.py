@@ -14,6 +14,8 @@ from belljar import __version__, exits, warm
 _PIECE_BYTES = 256 * 1024
 _HERE_SECONDS = 10
 """For the server to take the connection."""
+_LAST_BYTES = 4096
+_MISSING = "FileNotFoundError: [Errno 2] No such file or directory: "
 _SAID = 100
 """Names of files that are said."""
 _FORMATS = ("png", "svg", "pdf")
@@ -30,12 +32,15 @@ class Asked:
     def __init__(self) -> None:
         self.source: str | None = None
         """Where the program is read from: a file, or `-`; None where it was given."""
+        self.arguments: list[str] = []
+        """Of the program, after its name."""
         self.code = ""
         self.has_stdin = False
         """The program gets what is on standard input."""
         self.stdin = ""
         self.seconds: str | None = None
         self.memory_mib: str | None = None
+        self.output_mib: str | None = None
         self.runtime: str | None = None
         self.inputs: list[str] = []
         self.output_dir: str | None = None
@@ -77,13 +82,14 @@ def parsed(arguments: list[str]) -> Asked | None:
     """The call, where each argument is of a plain form and good; None for all that the whole command has to look at."""
     asked = Asked()
     code = None
+    words: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         name, has_value, value = argument.partition("=")
         if argument == "-" or not argument.startswith("-"):
-            if asked.source is not None:
-                return None
-            asked.source = argument
+            words.append(argument)
+        elif argument == "--":
+            words += rest
         elif argument == "--json":
             asked.as_json = True
         elif argument == "--stdin":
@@ -111,6 +117,14 @@ def parsed(arguments: list[str]) -> Asked | None:
                 and 64 <= int(value) <= 1024 * 1024
             ):
                 asked.memory_mib = value
+            elif (
+                name == "--max-output"
+                and value.isdecimal()
+                and value.isascii()
+                and len(value) < 4
+                and 1 <= int(value) <= 64
+            ):
+                asked.output_mib = value
             elif name == "--runtime" and value:
                 asked.runtime = value
             elif name == "--chart-format" and value in _FORMATS:
@@ -122,11 +136,18 @@ def parsed(arguments: list[str]) -> Asked | None:
     output_dir = f"{asked.output_dir or ''}/"
     if output_dir.startswith("./") or "//" in output_dir or "/./" in output_dir:
         return None  # what is saved is told by the plainest path
-    if (asked.source is None) == (code is None) or (asked.has_stdin and asked.source == "-"):
+    if not take_words(asked, code, words) or (asked.has_stdin and asked.source == "-"):
         return None
-    if code is not None:
-        asked.code = code
     return asked
+
+
+def take_words(asked: Asked, code: str | None, words: list[str]) -> bool:
+    """Which program it is, and what its own arguments are, as Python tells them apart; False where there is none."""
+    if code is not None:
+        asked.code, asked.arguments = code, words
+    elif words:
+        asked.source, *asked.arguments = words
+    return code is not None or bool(words)
 
 
 def _is_ready(asked: Asked) -> bool:
@@ -289,11 +310,14 @@ def _send(connection, asked: Asked) -> None:  # type: ignore[no-untyped-def]
     for kind, word in (
         (warm.SECONDS, asked.seconds),
         (warm.MEMORY_MIB, asked.memory_mib),
+        (warm.OUTPUT_MIB, asked.output_mib),
+        (warm.NAME, asked.source),
         (warm.RUNTIME, asked.runtime),
         (warm.DPI, asked.dpi),
     ):
         if word is not None:
             said.append(warm.frame(kind, _bytes(word)))
+    said += [warm.frame(warm.ARGUMENT, _bytes(word)) for word in asked.arguments]
     said += [warm.frame(warm.FORMAT, form.encode()) for form in asked.formats]
     if asked.as_json:
         said.append(warm.frame(warm.AS_JSON))
@@ -323,6 +347,8 @@ class Printer:
         self._directory = asked.output_dir or ""
         self._saved: list[str] = []
         self._file = -1
+        self._said = b""
+        """The end of what was written on standard error."""
         self._picture: list[bytes] | None = None
         """The name and the pieces of one that is to be shown."""
         self.code = exits.ENGINE_ERROR
@@ -333,6 +359,7 @@ class Printer:
             write(1, body)
         elif kind == warm.ERR:
             write(2, body)
+            self._said = (self._said + body)[-_LAST_BYTES:]
         elif kind == warm.PIECE:
             if self._picture is not None:
                 self._picture.append(body)
@@ -350,6 +377,7 @@ class Printer:
             elif kind == warm.EXIT:
                 self.code = int(body)
                 self._tell_saved()
+                self._tell_missing()
                 return True
         return False
 
@@ -392,6 +420,17 @@ class Printer:
             _say(f"saved {path}")
         if len(self._saved) > _SAID:
             _say(f"saved {len(self._saved) - _SAID:,} more below {self._directory or '.'}")
+
+    def _tell_missing(self) -> None:
+        """Where the program looked for a file that lies here, how it gets it."""
+        _, found, rest = self._said.decode(errors="replace").rpartition(_MISSING)
+        path = rest.partition("\n")[0].strip("'")
+        if self.code == 1 and found and os.path.isfile(path):
+            name = os.path.basename(path)
+            _say(
+                f"{path} is here, and not in the jail: -f {path} puts it there"
+                + (f", as {name}" * (name != path))
+            )
 
 
 def write(fd: int, data: bytes) -> None:

@@ -27,9 +27,13 @@ OF_RUNS = frozenset(
 
 # What the command says.
 CODE = b"c"
+NAME = b"n"
+"""Of the file that the program is in."""
+ARGUMENT = b"a"
 STDIN = b"i"
 SECONDS = b"s"
 MEMORY_MIB = b"m"
+OUTPUT_MIB = b"k"
 RUNTIME = b"r"
 INPUT = b"f"
 """A file begins, of this name; its pieces follow."""

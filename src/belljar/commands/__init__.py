@@ -98,6 +98,8 @@ def _misused(error: click.UsageError) -> NoReturn:
     if isinstance(error, click.exceptions.NoSuchCommand | click.NoSuchOption) and not error.possibilities:
         assert error.ctx is not None
         message += f" `{error.ctx.command_path} --help` has those that there are."
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.command.name == "run":
+        message += " What is for the program comes after `--`."
     _fail(message)
 
 

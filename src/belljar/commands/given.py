@@ -37,6 +37,8 @@ TIMEOUT = click.FloatRange(0, 3600, min_open=True)
 """Seconds of a run."""
 MEMORY = click.IntRange(64, 1024 * 1024)
 """MiB of a session."""
+MAX_OUTPUT = click.IntRange(1, 64)
+"""MiB of what a run prints, on each of its streams."""
 FORCE = click.option("--force", is_flag=True, help="Write over a file that is there.")
 
 

@@ -14,7 +14,7 @@ import click
 
 from belljar import quick, warm
 from belljar.commands.completion import RUNTIME
-from belljar.commands.given import MEMORY, TIMEOUT, settings_of
+from belljar.commands.given import MAX_OUTPUT, MEMORY, TIMEOUT, settings_of
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.charts import LEAST_DPI, MOST_DPI, ChartFormat
@@ -25,7 +25,7 @@ CHART_DPI = click.FloatRange(LEAST_DPI, MOST_DPI)
 
 
 @click.command()
-@click.argument("source", metavar="[FILE | -]", required=False)
+@click.argument("program", metavar="[FILE | -] [ARGUMENT]...", nargs=-1, type=click.Path(path_type=str))
 @click.option("-c", "code", metavar="CODE", help="Run this code instead of a file's.")
 @click.option(
     "-f",
@@ -55,6 +55,12 @@ CHART_DPI = click.FloatRange(LEAST_DPI, MOST_DPI)
     help="Memory for the program and all that it starts.",
 )
 @click.option(
+    "--max-output",
+    type=MAX_OUTPUT,
+    metavar="MIB",
+    help="How much of stdout, and of stderr, is kept; what is more is left out of the middle.",
+)
+@click.option(
     "--runtime",
     metavar="NAME",
     type=RUNTIME,
@@ -78,13 +84,14 @@ CHART_DPI = click.FloatRange(LEAST_DPI, MOST_DPI)
     help="Use the server of `belljar up`, or do without it [default: use it if it is up, BELLJAR_WARM].",
 )
 def run(
-    source: str | None,
+    program: tuple[str, ...],
     code: str | None,
     inputs: tuple[Path, ...],
     output_dir: Path | None,
     as_json: bool,
     timeout: float | None,
     memory: int | None,
+    max_output: int | None,
     runtime: str | None,
     pass_stdin: bool,
     chart_formats: tuple[ChartFormat, ...],
@@ -93,24 +100,30 @@ def run(
 ) -> None:
     """Run a Python program in the jail: print what it prints, save what it makes, end with its exit code.
 
-    An exit code of 125 says that Belljar itself failed, and why on standard error.
+    Each ARGUMENT is the program's own, in its `sys.argv`; those that begin with a dash come after `--`. An exit code of
+    125 says that Belljar itself failed, and why on standard error.
     """
     asked = quick.Asked()
-    asked.source, asked.has_stdin = source, pass_stdin
-    asked.code = _program(source, code)
+    asked.has_stdin = pass_stdin
+    if not quick.take_words(asked, code, list(program)):
+        raise InvalidRequest("give one program: a FILE, `-` for standard input, or -c CODE")
+    if asked.source is not None and asked.source != "-":
+        asked.code = _program(asked.source)
     asked.inputs = [str(path) for path in inputs]
     asked.output_dir = str(output_dir) if output_dir is not None else None
     asked.as_json, asked.runtime = as_json, runtime
     asked.seconds = None if timeout is None else repr(timeout)
     asked.memory_mib = None if memory is None else str(memory)
+    asked.output_mib = None if max_output is None else str(max_output)
     asked.formats = list(dict.fromkeys(chart_formats))
     asked.dpi = None if chart_dpi is None else repr(chart_dpi)
     asked.mode = {None: "", True: "always", False: "never"}[uses_server]
-    if pass_stdin and source == "-":
+    if pass_stdin and asked.source == "-":
         raise InvalidRequest("`-` reads the program from standard input, so --stdin has nothing left to read")
     settings = settings_of(
         timeout_seconds=asked.seconds,
-        memory_bytes=int(asked.memory_mib) * MIB if asked.memory_mib is not None else None,
+        memory_bytes=memory * MIB if memory is not None else None,
+        output_bytes=max_output * MIB if max_output is not None else None,
     )
     try:
         quick.check_inputs(asked.inputs)
@@ -141,14 +154,21 @@ def _alone(asked: quick.Asked, settings: Settings) -> int:
     from belljar.client import embedded
 
     charts = printed.charts_of(asked.formats, asked.dpi)
-    program = link.Run(asked.code, settings.timeout_seconds, stdin=asked.stdin, is_last=True, charts=charts)
+    program = link.Run(
+        asked.code,
+        settings.timeout_seconds,
+        stdin=asked.stdin,
+        argv=printed.argv(asked.source, asked.arguments),
+        is_last=True,
+        charts=charts,
+    )
     printer = quick.Printer(asked)
     anyio.run(
         lambda: embedded.run(
             settings,
             program,
             printer.take,
-            printed.Form(asked.as_json, os.isatty(2)),
+            printed.Form(asked.as_json, os.isatty(2), asked.source),
             inputs=[Path(path) for path in asked.inputs],
             runtime=asked.runtime or settings.default_runtime,
             until=_signalled,
@@ -163,18 +183,10 @@ async def _signalled() -> None:
             return
 
 
-def _program(source: str | None, code: str | None) -> str:
-    """The program, but for one that comes by standard input."""
-    if (source is None) == (code is None):
-        raise InvalidRequest("give one program: a FILE, `-` for standard input, or -c CODE")
-    if code is not None:
-        return code
-    if source is None or source == "-":
-        return ""
+def _program(path: str) -> str:
+    """The program in a file."""
     try:
-        with tokenize.open(source) as file:  # honours an encoding that the file declares
+        with tokenize.open(path) as file:  # honours an encoding that the file declares
             return file.read()
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise InvalidRequest(
-            f"{source} cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from error
+        raise InvalidRequest(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error

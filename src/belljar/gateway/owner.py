@@ -248,6 +248,7 @@ class _Call:
         self._speaker = speaker
         self._words: dict[bytes, str] = {}
         self._formats: list[str] = []
+        self._arguments: list[str] = []
         self._large: tuple[str, bytes] | None = None
         """A file whose pieces come now, and as much of it as is here."""
         self._unsaid: list[printed.Frame] = []
@@ -287,17 +288,24 @@ class _Call:
                 raise InvalidRequest(f"what was said is no text: {error}") from error
             if kind == warm.FORMAT:
                 self._formats.append(word)
+            elif kind == warm.ARGUMENT:
+                self._arguments.append(word)
             else:
                 self._words[kind] = word
 
     def _limits(self) -> LimitsRequest:
-        mib = self._words.get(warm.MEMORY_MIB)
         try:
-            return LimitsRequest(memory_bytes=None if mib is None else int(mib) * MIB)
+            return LimitsRequest(
+                memory_bytes=self._bytes(warm.MEMORY_MIB), output_bytes=self._bytes(warm.OUTPUT_MIB)
+            )
         except ValidationError as error:
             raise from_validation(error, "limits.") from error
         except ValueError as error:
-            raise InvalidRequest(f"limits.memory_bytes: {error}") from error
+            raise InvalidRequest(f"limits: {error}") from error
+
+    def _bytes(self, kind: bytes) -> int | None:
+        mib = self._words.get(kind)
+        return None if mib is None else int(mib) * MIB
 
     async def _small_files(self, kind: bytes, body: bytes) -> dict[str, bytes]:
         """Files that are looked at for imports and travel with the code; they end with one that does not."""
@@ -331,7 +339,8 @@ class _Call:
 
     async def _execute(self, session: Session, runtime: str) -> None:
         words, settings = self._words, self._parts.settings
-        form = printed.Form(warm.AS_JSON in words, warm.ON_TERMINAL in words)
+        name = words.get(warm.NAME)
+        form = printed.Form(warm.AS_JSON in words, warm.ON_TERMINAL in words, name)
         try:
             charts = printed.charts_of(self._formats, words.get(warm.DPI))
             given = words.get(warm.SECONDS)
@@ -342,7 +351,12 @@ class _Call:
             raise InvalidRequest(str(error)) from error
         seconds = asked.timeout_seconds or settings.timeout_seconds
         what = link.Run(
-            words.get(warm.CODE, ""), seconds, stdin=words.get(warm.STDIN, ""), is_last=True, charts=charts
+            words.get(warm.CODE, ""),
+            seconds,
+            stdin=words.get(warm.STDIN, ""),
+            argv=printed.argv(name, self._arguments),
+            is_last=True,
+            charts=charts,
         )
 
         def heard(event: results.Event) -> None:

@@ -206,6 +206,8 @@ class Guest:
                     return self._with_calls(calls)
                 if chart := request.get("chart"):
                     return self._draw_again(chart)
+                if argv := request.get("argv"):
+                    sys.argv = argv
                 return self._cell(request)
             finally:
                 _set_handler(signal.SIGINT, signal.SIG_IGN)

@@ -236,7 +236,7 @@ class Session:
     # -- runs ----------------------------------------------------------------------------------------------
 
     async def execute(self, request: dict[str, Any], emit: Emit) -> dict[str, Any]:
-        """Run `request` = {code, timeout_seconds, stdin, env, output_dir, is_last, calls, tools, charts, chart,
+        """Run `request` = {code, timeout_seconds, stdin, env, argv, output_dir, is_last, calls, tools, charts, chart,
         request_id}; events go to `emit` while it runs. `calls`, shell commands and edits, come instead of `code`, and
         so does `chart`, one of an earlier run that is to be drawn again; `charts` says how code has its own drawn."""
         if self._run is not None:
@@ -528,7 +528,7 @@ class Session:
                 {**call, "output_dir": f"{self._box.places.output}/{call['output_dir']}"}
                 for call in request["calls"]
             ]
-        for more in ("tools", "charts", "chart"):
+        for more in ("argv", "tools", "charts", "chart"):
             if request[more]:
                 asked[more] = request[more]
         body = json.dumps(asked).encode()
