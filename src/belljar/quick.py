@@ -196,7 +196,10 @@ def check_inputs(paths) -> None:  # type: ignore[no-untyped-def]
     names: set[str] = set()
     for path in paths:
         if not os.path.isfile(path):
-            raise Refused(f"there is no file {path}")
+            is_folder = os.path.isdir(path)
+            raise Refused(
+                f"{path} is a directory, and --file puts files" if is_folder else f"there is no file {path}"
+            )
         name = os.path.basename(path)
         if name in names:
             raise Refused(f"two of the files are called {name}")

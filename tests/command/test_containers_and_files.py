@@ -150,8 +150,30 @@ def test_completion_in_bash(warm: Command, container: str) -> None:
     assert {"run", "runtime"} == set(completed("belljar", "ru"))
     assert completed("belljar", "run", "--time") == ["--timeout"]
     assert completed("belljar", "run", "--runtime", "def") == ["default"]
+    assert completed("belljar", "run", "--runtime", "=", "def") == ["default"]  # as bash tells words apart
+    assert completed("belljar", "runtime", "remove", "def") == []
     assert completed("belljar", "containers", "show", container[:-2]) == [container]
     assert completed("belljar", "files", "list", "-c", container[:-2]) == [container]
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "current", "found"),
+    [
+        ("zsh", "belljar run --runtime=def", "2", "plain\n--runtime=default\n_\n"),
+        ("zsh", "belljar run rep", "2", "file\nrep\n_\n"),
+        ("zsh", "belljar run a rep", "3", "file\nrep\n_\n"),
+        ("zsh", "belljar key", "1", "plain\nkeys\nMake, list and revoke API keys.\n"),
+        ("fish", "belljar run --runtime=def", "--runtime=def", "plain,--runtime=default\n"),
+        ("fish", "belljar key", "key", "plain,keys\tMake, list and revoke API keys.\n"),
+        ("fish", "belljar run rep", "rep", "file,rep\n"),
+    ],
+)
+def test_what_other_shells_are_told(
+    belljar: Command, shell: str, words: str, current: str, found: str
+) -> None:
+    asked = {"_BELLJAR_COMPLETE": f"{shell}_complete", "COMP_WORDS": words, "COMP_CWORD": current}
+    seen = belljar(**asked)
+    assert (seen.returncode, seen.stdout) == (0, found), seen.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -159,6 +181,7 @@ def test_completion_scripts(warm: Command, shell: str) -> None:
     seen = warm("completion", shell)
     assert seen.returncode == 0
     assert "_BELLJAR_COMPLETE" in seen.stdout
+    assert (shell != "fish") or 'split --max 1 ","' in seen.stdout  # a help has commas
 
 
 def test_json_of_half_a_character(warm: Command, container: str, http: httpx2.Client) -> None:

@@ -33,6 +33,7 @@ for name in (b"new\nline", b"\xff", b"-rf", b"..hidden", b"a\\b", b"\x1b[31m", b
     open(b"/files/work/" + name, "wb").write(name)
 """
 SIZES = "import os; print({n: (os.path.getsize(n), open(n, 'rb').read()[-2:]) for n in sorted(os.listdir())})"
+ARGV = b"import sys; print(ascii(sys.argv))"
 CASES = {
     "prints": Case(["-c", "print(1)"]),
     "every script": Case(["-c", "print('héllo, мир, 世界, שלום', '\\x1b[31mred\\x1b[0m')"]),
@@ -47,6 +48,14 @@ CASES = {
     "takes too long": Case(["--timeout", "1", "-c", "print('begun', flush=True)\nwhile True: pass"]),
     "takes too much memory": Case(["--memory=64", "-c", "x = []\nwhile True: x.append(b'x' * 10**6)"]),
     "prints too much": Case(["-c", "print('x' * 3_000_000)"]),
+    "prints much and wants it": Case(["--max-output", "4", "-c", "print('x' * 3_000_000)"]),
+    "a limit of output that is none": Case(["--max-output", "0640", "-c", "1"], is_warm=False),
+    "raises in a file": Case(["my program.py"], {"my program.py": b"def f():\n    1 / 0\nf()\n"}),
+    "no Python in a file": Case(["program.py"], {"program.py": b"def"}),
+    "arguments": Case(["program.py", "a b", "-", "--", "--timeout", "-c"], {"program.py": ARGV}),
+    "arguments of code": Case(["-c", ARGV.decode(), "\u0444\udcff"]),
+    "arguments of the program by standard input": Case(["-", "x"], stdin=ARGV.decode()),
+    "looks for a file that lies here": Case(["-c", "open('sub/a.csv')"], {"sub/a.csv": b""}),
     "a file": Case(["program.py"], {"program.py": "print('é')\n".encode()}),
     "a file in another encoding": Case(
         ["program.py"], {"program.py": b"# -*- coding: latin-1 -*-\nprint('\xe9')\n"}
@@ -118,6 +127,39 @@ def test_both_ways_are_the_same(warm: Command, tmp_path: Path, name: str) -> Non
         own, warmed = threads.map(lambda way: ran(warm, tmp_path / way, case, name, way), ("own", "warm"))
     assert warm.has_run(before + case.is_warm)  # once, and not by the one that has a keeper of its own
     assert own == warmed
+
+
+def test_a_program_has_its_name_and_its_arguments(warm: Command) -> None:
+    (warm.cwd / "program.py").write_bytes(ARGV + b"\n1 / 0\n")
+    seen = warm("run", "program.py", "5", "--", "--n", "-5")
+    assert seen.stdout == "['program.py', '5', '--n', '-5']\n"
+    assert 'File "program.py", line 2, in <module>' in seen.stderr
+    assert warm("run", "-c", ARGV.decode(), "x").stdout == "['-c', 'x']\n"
+    misled = warm("run", "program.py", "--n", "5")
+    assert misled.returncode == 125
+    assert misled.stderr.endswith("What is for the program comes after `--`.\n")
+
+
+def test_what_is_left_out_of_the_output_is_told(warm: Command) -> None:
+    code = "import sys\nprint('x' * 3_000_000)\nprint('y', file=sys.stderr)"
+    seen = warm("run", "-c", code)
+    assert (seen.returncode, seen.stderr) == (
+        0,
+        "y\nbelljar: part of stdout was left out: --max-output MIB keeps more of it\n",
+    )
+    seen = warm("run", "--max-output=3", "-c", code)
+    assert (len(seen.stdout), seen.stderr) == (3_000_001, "y\n")
+
+
+def test_a_file_that_was_not_put_there_is_named(warm: Command) -> None:
+    (warm.cwd / "sub").mkdir()
+    for name in ("sales.csv", "sub/sales.csv"):
+        (warm.cwd / name).write_text("a,b\n")
+        seen = warm("run", "-c", f"import pandas; pandas.read_csv('{name}')")
+        assert seen.stderr.splitlines()[-1].startswith(
+            f"belljar: {name} is here, and not in the jail: -f {name} puts"
+        )
+    assert "is here" not in warm("run", "-c", "open('missing.csv')").stderr
 
 
 def ran(warm: Command, place: Path, case: Case, name: str, way: str) -> tuple[object, ...]:
@@ -200,7 +242,6 @@ def test_settings_of_runs_are_settings() -> None:
     [
         ["-c1"],
         ["-c"],
-        ["--", "x.py"],
         ["--timeout", "1e3", "-c", "1"],
         ["--timeout", "-1", "-c", "1"],
         ["--memory", "1", "-c", "1"],
@@ -208,7 +249,6 @@ def test_settings_of_runs_are_settings() -> None:
         ["--chart-format", "gif", "-c", "1"],
         ["--chart-dpi", "5", "-c", "1"],
         ["--help"],
-        ["a", "b"],
         ["-", "--stdin"],
     ],
 )

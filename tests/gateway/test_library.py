@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -175,10 +176,24 @@ def test_it_is_open_inside_of_its_block_only(place: dict[str, str]) -> None:
             ask()
 
 
-@pytest.mark.parametrize("limits", [{"memory_bytes": 1}, {"pids": 0}, {"cpus": -1.0}])
+@pytest.mark.parametrize(
+    "limits", [{"memory_bytes": 1}, {"pids": 0}, {"cpus": -1.0}, {"timeout_seconds": -1}]
+)
 def test_limits_that_are_none(limits: dict[str, float]) -> None:
     with pytest.raises(errors.InvalidRequest, match=next(iter(limits))):
         Sandbox(**limits)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "path"),
+    [(5, {}, "code"), ("1", {"timeout_seconds": 0}, "timeout_seconds"), ("1", {"env": {"A": 1}}, "env.A")],
+)
+def test_what_cannot_be_run(place: dict[str, str], code: Any, more: dict[str, Any], path: str) -> None:
+    with Sandbox(**place) as box:
+        with pytest.raises(errors.InvalidRequest, match=f"^{path}: "):
+            box.run(code, **more)
+        result = box.run("print('x' * 999)\n6 * 7")
+        assert repr(result) == f"Result(completed, '{'x' * 200}…', 0 images, 0 files)"
 
 
 def test_an_unknown_runtime(place: dict[str, str]) -> None:

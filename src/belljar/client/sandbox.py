@@ -17,7 +17,7 @@ from typing import IO, Any, Generic, TypeVar
 import anyio
 import anyio.from_thread
 import anyio.to_thread
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from belljar.client.embedded import only
 from belljar.client.places import File, Place, Program, Told
@@ -26,9 +26,10 @@ from belljar.client.places.server import open_server
 from belljar.client.shown import Result
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
-from belljar.wire.execution import ExecutionFile, Isolation, LimitsRequest
+from belljar.wire.execution import ExecutionFile, ExecutionRequest, Isolation, LimitsRequest
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 Content = bytes | str | Path | IO[bytes]
 """Of a file: its bytes, its text (written as UTF-8), where it lies on this machine, or something to read it from."""
@@ -83,11 +84,8 @@ class AsyncSandbox:
             "pids": pids,
             "cpus": cpus,
         }
-        try:
-            self._limits = LimitsRequest.model_validate(limits)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        self._limits = _valid(LimitsRequest, limits)
+        _valid(ExecutionRequest, {"code": "", "timeout_seconds": timeout_seconds})
         self._base_url = base_url
         self._api_key = api_key if api_key is not None else os.environ.get("BELLJAR_API_KEY")
         self._container = container
@@ -144,7 +142,10 @@ class AsyncSandbox:
         raised. Cancelling interrupts the code. Raises InvalidRequest, and BelljarError where the session breaks.
         """
         place = self._open
-        program = Program(code, timeout_seconds or self._timeout_seconds, stdin, env or {})
+        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        asked = {"code": code, "timeout_seconds": seconds, "stdin": stdin, "env": env or {}}
+        _valid(ExecutionRequest, asked)
+        program = Program(code, seconds, stdin, env or {})
         if on_output is None:
             return Result(await place.run(program, lambda told: None))
         send, receive = anyio.create_memory_object_stream[Told](float("inf"))
@@ -370,3 +371,12 @@ async def _pieces_of(content: Content) -> AsyncIterator[bytes]:
     with content.open("rb") if isinstance(content, Path) else contextlib.nullcontext(content) as file:
         while piece := await anyio.to_thread.run_sync(file.read, _PIECE_BYTES):
             yield piece
+
+
+def _valid(model: type[M], asked: dict[str, Any]) -> M:
+    """What is asked for, by the rules of the API. Raises InvalidRequest."""
+    try:
+        return model.model_validate(asked)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -22,6 +22,8 @@ from belljar.wire.media import extension_of
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _WORDS = ("text/markdown", "text/plain", "text/latex", "application/json")
 """Of a rich value, the first of these is what there is to read."""
+_SHOWN = 200
+"""Characters of what there is to read, where a result stands for itself."""
 _VECTORS = "image/svg+xml"
 
 
@@ -41,7 +43,7 @@ class Image:
         return {self.mime_type: self.data}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """One run: what it printed and showed, how it ended, what it made.
 
@@ -123,6 +125,10 @@ class Result:
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= _SHOWN else f"{self.text[:_SHOWN]}…"
+        return f"Result({self.outcome.status}, {text!r}, {len(self.images)} images, {len(self.files)} files)"
 
     def show(self) -> None:
         """Print what there is to read, and show the pictures: in a notebook, in a terminal that can, else by name."""

@@ -8,6 +8,7 @@ import sys
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from belljar import __version__, exits
 from belljar.errors import BelljarError
@@ -33,6 +34,8 @@ _COMMANDS = {
     "completion": "Print what completes commands in a shell.",
 }
 """In the order in which help names them. Each lies in the module of its name, as an object of its name."""
+COMPLETE = "_BELLJAR_COMPLETE"
+"""By which a shell asks how a line can be completed."""
 
 
 class Failure(Exception):
@@ -59,6 +62,20 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        if COMPLETE in os.environ:
+            importlib.import_module(f"{__name__}.completion")  # how each shell wants it
+        return super().main(*args, **extra)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Without an import of each of them."""
+        found = [
+            CompletionItem(name, help=words)
+            for name, words in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any

@@ -13,7 +13,7 @@ import anyio
 import click
 
 from belljar.batch import lines_of
-from belljar.commands.given import settings_of
+from belljar.commands.given import Whole, settings_of
 from belljar.commands.printing import progress_of_things
 from belljar.wire.execution import json_of
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "-j",
     "--at-once",
-    type=click.IntRange(1, 1024),
+    type=Whole(1, 1024),
     metavar="N",
     help="Programs under way at the same time [default: two for each processor].",
 )

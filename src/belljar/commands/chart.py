@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 
 from belljar.commands.asking import asking, checked, container_path, of_server
-from belljar.commands.given import FORCE
+from belljar.commands.given import FORCE, Whole
 from belljar.commands.printing import AS_JSON
 from belljar.commands.run import CHART_DPI, CHART_FORMAT
 from belljar.commands.writing import writing
@@ -16,7 +16,7 @@ from belljar.wire.charts import LEAST_PIXELS, MOST_PIXELS, ChartFormat, DrawingR
 from belljar.wire.execution import json_of
 from belljar.wire.media import extension_of
 
-_PIXELS = click.IntRange(LEAST_PIXELS, MOST_PIXELS)
+_PIXELS = Whole(LEAST_PIXELS, MOST_PIXELS)
 
 
 @click.command()

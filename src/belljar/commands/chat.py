@@ -14,7 +14,7 @@ import click
 from belljar import exits, private, saving
 from belljar.client import showing
 from belljar.commands import Failure, asking, background
-from belljar.commands.given import MODELS, UPSTREAM, settings_of
+from belljar.commands.given import MODELS, UPSTREAM, Whole, settings_of
 from belljar.commands.printing import AS_JSON, console, is_terminal, print_json, progress_of_bytes, say, size
 from belljar.commands.sending import upload
 
@@ -63,7 +63,7 @@ _GOOD_ENDS = frozenset({"end_turn", "stop_sequence", "tool_use", "pause_turn"})
 @click.option("--system", metavar="TEXT", help="What the model is told before all else.")
 @click.option(
     "--max-tokens",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=8192,
     show_default=True,
     metavar="N",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+    get_completion_class,
+)
 
-from belljar.commands import Failure
-
-VARIABLE = "_BELLJAR_COMPLETE"
-"""By which a shell asks."""
+from belljar.commands import COMPLETE, Failure
 
 
 @click.command()
@@ -26,7 +31,41 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise Failure(f"{shell} cannot be completed")
-    click.echo(kind(main, {}, "belljar", VARIABLE).source())
+    click.echo(kind(main, {}, "belljar", COMPLETE).source())
+
+
+class _WholeWords(ShellComplete):
+    """What completes `--option=val` begins with `--option=`: the shell puts it in the place of all of the word."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+        option, is_one, _ = incomplete.partition("=")
+        found = super().get_completions(args, incomplete)
+        if is_one and option.startswith("--"):
+            for item in found:
+                item.value = f"{option}={item.value}"
+        return found
+
+
+class _Bash(BashComplete):
+    """For which `=` is a word of its own."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        args, incomplete = super().get_completion_args()
+        return [word for word in args if word != "="], "" if incomplete == "=" else incomplete
+
+
+class _Zsh(_WholeWords, ZshComplete):
+    pass
+
+
+class _Fish(_WholeWords, FishComplete):
+    source_template = FishComplete.source_template.replace(
+        'split ","', 'split --max 1 ","'
+    )  # of helps with commas
+
+
+for _kind in (_Bash, _Zsh, _Fish):
+    add_completion_class(_kind)
 
 
 class _Container(click.ParamType[str]):
@@ -50,19 +89,24 @@ class _Container(click.ParamType[str]):
 
 
 class _Runtime(click.ParamType[str]):
-    """A name of a runtime that was built, or `default`."""
+    """A name of a runtime that was built, or one of `others`."""
 
     name = "runtime"
+
+    def __init__(self, *others: str) -> None:
+        self._others = others
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        from belljar.builds import DEFAULT, FOLDER, Runtimes
+        from belljar.builds import FOLDER, Runtimes
         from belljar.commands.given import settings_of
 
-        names = [DEFAULT, *Runtimes(settings_of().state_dir / FOLDER).names()]
+        names = [*self._others, *Runtimes(settings_of().state_dir / FOLDER).names()]
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 CONTAINER = _Container()
-RUNTIME = _Runtime()
+RUNTIME = _Runtime("default")
+BUILT = _Runtime()
+"""One that can be built anew or removed."""

@@ -70,7 +70,7 @@ def list_(container: str | None, url: str | None, api_key: str | None, as_json: 
         print_table(("size", "changed", "path"), lying, right=("size",))
 
 
-@files.command()
+@files.command(short_help="Put files into a container, or upload them.")
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False))
 @_OF
 @click.option("--as", "name", metavar="NAME", help="What it is called there; needed for `-`, standard input.")

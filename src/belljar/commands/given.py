@@ -33,11 +33,21 @@ PROFILE = click.option(
 REQUIRE = click.option(
     "--require", type=click.Choice(LEVELS), help="Do not start below this isolation level."
 )
-TIMEOUT = click.FloatRange(0, 3600, min_open=True)
+
+
+class Number(click.FloatRange):
+    name = "number"
+
+
+class Whole(click.IntRange):
+    name = "whole number"
+
+
+TIMEOUT = Number(0, 3600, min_open=True)
 """Seconds of a run."""
-MEMORY = click.IntRange(64, 1024 * 1024)
+MEMORY = Whole(64, 1024 * 1024)
 """MiB of a session."""
-MAX_OUTPUT = click.IntRange(1, 64)
+MAX_OUTPUT = Whole(1, 64)
 """MiB of what a run prints, on each of its streams."""
 FORCE = click.option("--force", is_flag=True, help="Write over a file that is there.")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import click
 
-from belljar.commands.given import SERVER_STATE
+from belljar.commands.given import SERVER_STATE, Whole
 from belljar.commands.printing import AS_JSON, is_terminal, print_json, print_table, say
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
@@ -33,13 +33,13 @@ def keys() -> None:
     """
 
 
-@keys.command()
+@keys.command(short_help="Make a key, and print it.")
 @click.argument("name")
 @click.option("--tenant", default="default", show_default=True, help="Who owns what is made with the key.")
-@click.option("--requests-per-minute", type=click.IntRange(1), metavar="N", help="More get 429.")
-@click.option("--executions", type=click.IntRange(1), metavar="N", help="Under way at once with the key.")
-@click.option("--containers", type=click.IntRange(0), metavar="N", help="Of its tenant, at once.")
-@click.option("--stored-bytes", type=click.IntRange(0), metavar="N", help="Of all files of its tenant.")
+@click.option("--requests-per-minute", type=Whole(1), metavar="N", help="More get 429.")
+@click.option("--executions", type=Whole(1), metavar="N", help="Under way at once with the key.")
+@click.option("--containers", type=Whole(0), metavar="N", help="Of its tenant, at once.")
+@click.option("--stored-bytes", type=Whole(0), metavar="N", help="Of all files of its tenant.")
 @click.option(
     "--budget", metavar="AMOUNT", help="What may be spent with the key, in the price plan's currency."
 )
@@ -73,7 +73,7 @@ def create(
     say(f"the key {name!r} of the tenant {tenant!r}; it is not shown again")
 
 
-@keys.command("list")
+@keys.command("list", short_help="Print all keys, revoked ones too.")
 @SERVER_STATE
 @AS_JSON
 def list_(state_dir: Path | None, as_json: bool) -> None:

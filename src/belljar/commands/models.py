@@ -12,7 +12,7 @@ import anyio
 import click
 
 from belljar import link
-from belljar.commands.given import UPSTREAM, settings_of
+from belljar.commands.given import UPSTREAM, Number, Whole, settings_of
 from belljar.commands.printing import AS_JSON, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
     print_table(("model", "upstream"), found)
 
 
-@models.command()
+@models.command(short_help="Try which models can use the code execution tool.")
 @click.argument("names", metavar="[MODEL]...", nargs=-1)
 @UPSTREAM
 @_TABLE
 @click.option(
     "--seconds",
-    type=click.FloatRange(1, 3600),
+    type=Number(1, 3600),
     metavar="S",
     default=60,
     show_default=True,
@@ -70,7 +70,7 @@ def list_(upstream: str | None, table: Path | None, as_json: bool) -> None:
 )
 @click.option(
     "--max-tokens",
-    type=click.IntRange(16, 100_000),
+    type=Whole(16, 100_000),
     metavar="N",
     default=1024,
     show_default=True,

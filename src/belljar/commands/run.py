@@ -14,14 +14,14 @@ import click
 
 from belljar import quick, warm
 from belljar.commands.completion import RUNTIME
-from belljar.commands.given import MAX_OUTPUT, MEMORY, TIMEOUT, settings_of
+from belljar.commands.given import MAX_OUTPUT, MEMORY, TIMEOUT, Number, settings_of
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.charts import LEAST_DPI, MOST_DPI, ChartFormat
 from belljar.wire.execution import MIB
 
 CHART_FORMAT = click.Choice(get_args(ChartFormat))
-CHART_DPI = click.FloatRange(LEAST_DPI, MOST_DPI)
+CHART_DPI = Number(LEAST_DPI, MOST_DPI)
 
 
 @click.command()
@@ -46,19 +46,19 @@ CHART_DPI = click.FloatRange(LEAST_DPI, MOST_DPI)
     "--timeout",
     type=TIMEOUT,
     metavar="S",
-    help="Seconds until the program is stopped.",
+    help="Seconds until the program is stopped [default: 30, BELLJAR_TIMEOUT_SECONDS].",
 )
 @click.option(
     "--memory",
     type=MEMORY,
     metavar="MIB",
-    help="Memory for the program and all that it starts.",
+    help="Memory for the program and all that it starts [default: 1024, BELLJAR_MEMORY_BYTES].",
 )
 @click.option(
     "--max-output",
     type=MAX_OUTPUT,
     metavar="MIB",
-    help="How much of stdout, and of stderr, is kept; what is more is left out of the middle.",
+    help="How much of stdout, and of stderr, is kept; what is more is left out of the middle [default: 1].",
 )
 @click.option(
     "--runtime",

@@ -14,7 +14,7 @@ import anyio
 import click
 
 from belljar import builds
-from belljar.commands.completion import RUNTIME
+from belljar.commands.completion import BUILT
 from belljar.commands.given import SERVER_STATE, settings_of
 from belljar.commands.printing import AS_JSON, console, is_terminal, print_json, print_table, say
 from belljar.errors import BelljarError, InvalidRequest
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NEW_NAME = click.argument("name")
-_NAME = click.argument("name", type=RUNTIME)
+_NAME = click.argument("name", type=BUILT)
 _REQUIREMENTS = click.option(
     "--requirements",
     "-r",
@@ -51,7 +51,7 @@ def runtime() -> None:
     """
 
 
-@runtime.command()
+@runtime.command(short_help="Build a runtime from wheels.")
 @_NEW_NAME
 @_REQUIREMENTS
 @_PYTHON
@@ -95,7 +95,7 @@ def create(
     _told(working(work), as_json)
 
 
-@runtime.command()
+@runtime.command(short_help="Build a runtime anew, with what is given changed.")
 @_NAME
 @_REQUIREMENTS
 @_PYTHON
@@ -169,8 +169,8 @@ def list_(state_dir: Path | None, as_json: bool) -> None:
     sys.exit(1 if broken else 0)
 
 
-@runtime.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1, type=RUNTIME)
+@runtime.command(short_help="Look whether runtimes are what they were built as.")
+@click.argument("names", metavar="[NAME]...", nargs=-1, type=BUILT)
 @SERVER_STATE
 @AS_JSON
 def check(names: tuple[str, ...], state_dir: Path | None, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
-from belljar.commands.given import MODELS, PROFILE, REQUIRE, SEARCH, UPSTREAM, settings_of
+from belljar.commands.given import MODELS, PROFILE, REQUIRE, SEARCH, UPSTREAM, Whole, settings_of
 from belljar.commands.printing import AS_JSON, print_json
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--host", help="Address to listen on [default: 127.0.0.1].")
-@click.option("--port", type=int, help="Port to listen on, 0 for a free one [default: 8421].")
+@click.option("--port", type=Whole(0, 65535), help="Port to listen on, 0 for a free one [default: 8421].")
 @UPSTREAM
 @MODELS
 @SEARCH

@@ -47,7 +47,9 @@ def _look(server: background.Server) -> dict[str, Any]:
         "state": "starting or ending" if server.facts is None else "up",
         "pid": server.pid,
         "state_dir": str(server.place.parent),
-        "log": str(server.place / warm.LOG),
+        "log": None
+        if server.facts is not None and server.facts["by"] == "serve"
+        else str(server.place / warm.LOG),
         "memory_bytes": used,
         "processes": processes,
     }
@@ -92,7 +94,7 @@ def _print(found: dict[str, Any]) -> None:
         facts.append(("sessions", words))
     facts.append(("memory", f"{size(found['memory_bytes'])} in {found['processes']} processes"))
     facts.append(("state", found["state_dir"]))
-    facts.append(("log", found["log"]))
+    facts.append(("log", found["log"] or "where `belljar serve` was called"))
     print_facts(facts)
     rows = []
     for runtime in found.get("runtimes", ()):

@@ -11,7 +11,17 @@ import click
 
 from belljar import __version__, warm
 from belljar.commands import Failure, background
-from belljar.commands.given import MODELS, PROFILE, REQUIRE, SEARCH, SERVER_STATE, UPSTREAM, settings_of
+from belljar.commands.given import (
+    MODELS,
+    PROFILE,
+    REQUIRE,
+    SEARCH,
+    SERVER_STATE,
+    UPSTREAM,
+    Number,
+    Whole,
+    settings_of,
+)
 from belljar.commands.printing import AS_JSON, console, is_terminal, print_json, say
 
 if TYPE_CHECKING:
@@ -20,10 +30,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--host", help="Listen on this address as well; else there is no port.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port as well, 0 for a free one.")
+@click.option("--port", type=Whole(0, 65535), help="Listen on this port as well, 0 for a free one.")
 @click.option(
     "--idle-minutes",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     metavar="N",
     help="End when it was not used for so long.",
 )
