@@ -189,7 +189,6 @@ def test_a_chart_in_other_formats(belljar: Run, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["run"], "give one program"),
-        (["run", "x.py", "-c", "1"], "give one program"),
         (["run", "missing.py"], "missing.py cannot be read"),
         (["run", "-f", "missing.csv", "-c", "1"], "there is no file missing.csv"),
         (["run", "--timeout", "0", "-c", "1"], "--timeout"),

@@ -294,18 +294,17 @@ class _Call:
                 self._words[kind] = word
 
     def _limits(self) -> LimitsRequest:
+        asked = {}
+        for name, kind in (("memory_bytes", warm.MEMORY_MIB), ("output_bytes", warm.OUTPUT_MIB)):
+            mib = self._words.get(kind)
+            try:
+                asked[name] = None if mib is None else int(mib) * MIB
+            except ValueError as error:
+                raise InvalidRequest(f"limits.{name}: {error}") from error
         try:
-            return LimitsRequest(
-                memory_bytes=self._bytes(warm.MEMORY_MIB), output_bytes=self._bytes(warm.OUTPUT_MIB)
-            )
+            return LimitsRequest(**asked)
         except ValidationError as error:
             raise from_validation(error, "limits.") from error
-        except ValueError as error:
-            raise InvalidRequest(f"limits: {error}") from error
-
-    def _bytes(self, kind: bytes) -> int | None:
-        mib = self._words.get(kind)
-        return None if mib is None else int(mib) * MIB
 
     async def _small_files(self, kind: bytes, body: bytes) -> dict[str, bytes]:
         """Files that are looked at for imports and travel with the code; they end with one that does not."""
