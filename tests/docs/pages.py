@@ -97,6 +97,8 @@ class Shell:
             stderr=subprocess.STDOUT,
         )
         self.work = work
+        # Pages put folders of their own before the others of PATH.
+        self._say(f'python3() {{ {STAND_INS}/python3 "$@"; }}\n')
         self._say(f"set -E -o pipefail; trap 'echo {self._mark} failed: $BASH_COMMAND' ERR\n")
 
     def run(self, block: str) -> str:
