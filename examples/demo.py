@@ -116,7 +116,8 @@ def choose_upstream() -> tuple[str, str]:
         "\n"
         "To connect a model, set one of these and start again:\n"
         "  ANTHROPIC_API_KEY=sk-ant-…                        Anthropic's models\n"
-        "  BELLJAR_UPSTREAM=anthropic:http://127.0.0.1:8080  any server that speaks /v1/messages;\n"
+        "  BELLJAR_UPSTREAM=anthropic:http://127.0.0.1:8080  a server that speaks /v1/messages, or with\n"
+        "  BELLJAR_UPSTREAM=openai:http://127.0.0.1:11434    /v1/chat/completions (Ollama, vLLM, …);\n"
         "                                                    ANTHROPIC_MODEL=… is the model's name there"
     )
 

@@ -1,7 +1,8 @@
 """The pages of the documentation, the blocks of code in them, and a shell in which a page is followed word for word.
 
 The shell has a network of its own, so that the ports which a page names are free, and nothing is asked of others. What
-is not ours and not on this machine stands in `stand_ins/`, by its own name: servers of models, `pip`, and what brings that.
+is not ours and not on this machine stands in `stand_ins/`, by its own name: servers of models, `pip`, and what brings
+that.
 """
 
 from __future__ import annotations
