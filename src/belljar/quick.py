@@ -425,10 +425,12 @@ class Printer:
             _say(f"saved {len(self._saved) - _SAID:,} more below {self._directory or '.'}")
 
     def _tell_missing(self) -> None:
-        """Where the program looked for a file that lies here, how it gets it."""
+        """Where the program looked for a file that lies here, how it gets it. Its own word is no advice on files that
+        lie elsewhere, or are hidden."""
         _, found, rest = self._said.decode(errors="replace").rpartition(_MISSING)
         path = rest.partition("\n")[0].strip("'")
-        if self.code == 1 and found and os.path.isfile(path):
+        is_plain = not any(part.startswith(".") or not part for part in path.split("/"))
+        if self.code == 1 and found and is_plain and os.path.isfile(path):
             name = os.path.basename(path)
             _say(
                 f"{path} is here, and not in the jail: -f {path} puts it there"

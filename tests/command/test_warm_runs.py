@@ -159,7 +159,10 @@ def test_a_file_that_was_not_put_there_is_named(warm: Command) -> None:
         assert seen.stderr.splitlines()[-1].startswith(
             f"belljar: {name} is here, and not in the jail: -f {name} puts"
         )
-    assert "is here" not in warm("run", "-c", "open('missing.csv')").stderr
+    (warm.cwd / ".netrc").write_text("")
+    for name in ("missing.csv", ".netrc", "/etc/passwd", "sub/../sales.csv"):
+        said = f"import sys; sys.exit(\"FileNotFoundError: [Errno 2] No such file or directory: '{name}'\")"
+        assert "is here" not in warm("run", "-c", said).stderr
 
 
 def ran(warm: Command, place: Path, case: Case, name: str, way: str) -> tuple[object, ...]:
