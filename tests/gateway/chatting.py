@@ -126,6 +126,9 @@ def complaint(body: dict[str, Any]) -> str | None:
             waiting.append(made["id"])
     if waiting:
         return f"the calls {waiting} are not answered"
+    names = [tool["function"]["name"] for tool in body.get("tools") or []]
+    if len(set(names)) < len(names):
+        return f"{names}: a name is there twice"
     for tool in body.get("tools") or []:
         if tool["type"] != "function" or not isinstance(tool["function"]["parameters"], dict):
             return f"{tool} is no tool"
