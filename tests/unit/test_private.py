@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from belljar import private
 from belljar.builds import Runtimes
@@ -67,3 +68,12 @@ async def test_a_store_that_others_could_read_is_closed(tmp_path: Path) -> None:
     path.chmod(0o644)
     async with open_store(path):
         assert mode(path) == "0o600"
+
+
+@pytest.mark.parametrize("allowed", [0o755, 0o700])
+def test_a_server_names_a_state_directory_that_is_open(tmp_path: Path, allowed: int) -> None:
+    state = tmp_path / "my state"
+    state.mkdir(mode=allowed)
+    with capture_logs() as logs, owner.own_place(state):
+        assert mode(state) == oct(allowed)
+    assert [line.get("mend") for line in logs] == ([f"chmod 700 '{state}'"] if allowed == 0o755 else [])
