@@ -98,10 +98,13 @@ async def test_what_a_client_is_told_works(entry: dict[str, Any], server: Keyed)
     assert answer.structured_content["value"] == "42"
 
 
-def test_the_program_prints_what_it_says(server: Keyed) -> None:
-    [program] = blocks("python")
+@pytest.mark.parametrize(("at", "reaches"), enumerate((COMMAND, URL)))
+def test_the_program_prints_what_it_says(server: Keyed, at: int, reaches: str) -> None:
+    program = blocks("python")[at]
     promised = re.search(r"# (\d+)$", program, re.MULTILINE)
     assert promised
+    assert reaches in program
+    program = program.replace(COMMAND, str(BELLJAR))
     program = program.replace(URL, server.url).replace(KEY, server.keys["ada"])
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, env=CLEAN
