@@ -235,6 +235,23 @@ def test_commands_tell_what_they_print_each_for_itself(http: httpx2.Client, mode
     assert [result.get("stdout") for result in results] == ["left\nseen\n", None, ""]
 
 
+def test_what_a_cell_has_left_printing_is_no_commands_output(http: httpx2.Client, model: Model) -> None:
+    source = (
+        "import threading, time\n"
+        "def go_on():\n    while True:\n        print('tick', flush=True)\n        time.sleep(0.05)\n"
+        "threading.Thread(target=go_on, daemon=True).start()"
+    )
+    model.play([code(source)], [bash("sleep 1; echo own")], [text("Done.")])
+    asked = ask("go", stream=True, tools=offering("20260521"))
+    with http.stream("POST", "/v1/messages", json=asked, headers=LIVE) as answer:
+        events = sse(answer.iter_lines())
+    assert events[-1]["type"] == "message_stop"
+    begun = [event["content_block"] for event in events if event["type"] == "content_block_start"]
+    (command,) = (block["id"] for block in begun if block.get("name") == "bash_code_execution")
+    told = [event["output"]["text"] for event in events if event.get("tool_use_id") == command]
+    assert told == ["own\n"]
+
+
 @pytest.mark.parametrize(
     "use", [code("print('early')\nimport time\ntime.sleep(3600)"), bash("echo early; sleep 3600")]
 )

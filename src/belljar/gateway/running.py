@@ -283,7 +283,14 @@ class Running:
         container = self.container or await self._make()
         if (tell := self._tell) is None:
             return await run()
-        return await watched(run, lambda event: tell(uses[event.pop("call")].client_id, event))
+
+        async def told(event: Event) -> None:
+            if (
+                call := event.pop("call", None)
+            ) is not None:  # else a cell before has left somebody who prints
+                await tell(uses[call].client_id, event)
+
+        return await watched(run, told)
 
     # -- Python cells --------------------------------------------------------------------------------------
 
