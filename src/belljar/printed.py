@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from belljar import document, results, warm
 from belljar.wire.charts import MEDIA_TYPES, ChartsRequest
-from belljar.wire.execution import Isolation, json_of
+from belljar.wire.execution import MIB, MOST_OUTPUT_MIB, Isolation, json_of
 from belljar.wire.media import HEAD_BYTES, IMAGES, extension_of
 
 Frame = tuple[bytes, bytes]
@@ -29,6 +29,8 @@ class Form:
     """An exception comes with values and a hint."""
     name: str | None = None
     """Of the file that the program is in, for tracebacks."""
+    output_bytes: int = MIB
+    """That are kept of each stream."""
 
 
 def charts_of(formats: Sequence[str], dpi: str | None) -> ChartsRequest | None:
@@ -60,7 +62,7 @@ def argv(name: str | None, arguments: Sequence[str]) -> list[str]:
 
 
 def _named(line: str, name: str | None) -> str:
-    return line if name in (None, "-") else line.replace('File "<cell 1>"', f'File "{name}"')
+    return line if name in (None, "-") else line.replace('File "<cell 1>", line ', f'File "{name}", line ')
 
 
 async def ended(
@@ -97,11 +99,14 @@ async def ended(
         yield warm.OUT, f"{text}\n".encode("utf-8", "backslashreplace")
     elif outcome.status not in ("completed", "raised", "exited"):
         yield warm.ERR, _line(f"belljar: {outcome.message}")
-    elif cut := [name for name in ("stdout", "stderr") if getattr(result.truncated, name)]:
+    cut = [name for name in ("stdout", "stderr") if getattr(result.truncated, name)]
+    if cut and not form.as_json:
         # It stands in the middle of what was printed as well, where a pipe does not look.
+        mib = form.output_bytes / MIB
+        more = " (--max-output MIB)" if mib < MOST_OUTPUT_MIB else ""
         yield (
             warm.ERR,
-            _line(f"belljar: part of {' and of '.join(cut)} was left out: --max-output MIB keeps more of it"),
+            _line(f"belljar: the middle of {' and of '.join(cut)} was left out: {mib:g} MiB are kept{more}"),
         )
     yield warm.EXIT, str(result.return_code).encode()
 

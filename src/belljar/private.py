@@ -13,21 +13,30 @@ def make_directory(path: Path) -> None:
     One that is there stays as it is: it may be one that its owner shares on purpose, so see `is_open`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.mkdir(
-        exist_ok=True, mode=0o700
-    )  # its `parents` would make those above it only, with no mode of ours
+    # Not with `parents`, which gives the mode to the last one alone, wherever one above it is the state directory.
+    path.mkdir(exist_ok=True, mode=0o700)
 
 
 def make_file(path: Path) -> None:
-    """Make an empty file that only its owner may read; close one that is there and open to others. Raises OSError."""
-    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    """Make an empty file that only its owner may read, or close one that is there to others: see `close`."""
     try:
-        if stat.S_IMODE(os.fstat(fd).st_mode) & 0o077:
-            os.fchmod(fd, 0o600)
-    finally:
-        os.close(fd)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        close(path)
 
 
-def is_open(directory: Path) -> bool:
-    """Whether others than its owner may list or enter a directory."""
-    return bool(stat.S_IMODE(directory.stat().st_mode) & 0o077)
+def close(path: Path) -> None:
+    """Let nobody but its owner read a file, if there is one; one of somebody else's stays as it is.
+
+    It is not opened: whoever closes a descriptor of a database lets go of the locks that this process has on it.
+    """
+    try:
+        if is_open(path):
+            path.chmod(0o600)
+    except (FileNotFoundError, PermissionError):
+        return
+
+
+def is_open(path: Path) -> bool:
+    """Whether others than its owner may read a file, or list or enter a directory."""
+    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)

@@ -426,16 +426,22 @@ class Printer:
 
     def _tell_missing(self) -> None:
         """Where the program looked for a file that lies here, how it gets it. Its own word is no advice on files that
-        lie elsewhere, or are hidden."""
+        lie elsewhere, are hidden, or are of its own making, nor on names that a shell takes for more than a name."""
         _, found, rest = self._said.decode(errors="replace").rpartition(_MISSING)
         path = rest.partition("\n")[0].strip("'")
-        is_plain = not any(part.startswith(".") or not part for part in path.split("/"))
-        if self.code == 1 and found and is_plain and os.path.isfile(path):
-            name = os.path.basename(path)
+        is_plain = all(letter.isalnum() or letter in "._-/" for letter in path) and not any(
+            part[:1] in ("", ".", "-") for part in path.split("/")
+        )
+        if self.code != 1 or not found or not is_plain or path in self._saved or not os.path.isfile(path):
+            return
+        name = os.path.basename(path)
+        if name not in map(os.path.basename, self._asked.inputs):
             _say(
                 f"{path} is here, and not in the jail: -f {path} puts it there"
                 + (f", as {name}" * (name != path))
             )
+        elif name != path:
+            _say(f"{path} lies in the jail as {name}")
 
 
 def write(fd: int, data: bytes) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -250,18 +251,42 @@ def test_paragraphs_that_are_whole() -> None:
     assert shown._paragraphs("```\nx\n\ny\n```\n\nb") == ("```\nx\n\ny\n```\n\n", "b")
 
 
-def test_what_a_result_says_beyond_what_was_heard() -> None:
+def stream(name: str, text: str) -> dict[str, str]:
+    return {"type": "stream", "name": name, "text": text}
+
+
+RAISED = {"type": "error", "brief": ["short"], "traceback": ["Traceback", "  in a library", "KeyError: 'a'"]}
+TRACEBACK = "Traceback\n  in a library\nKeyError: 'a'\n"
+STOPPED = "The run was stopped after 2 s."
+
+
+@pytest.mark.parametrize(
+    ("outputs", "stderr", "rest"),
+    [
+        ([RAISED], f"{TRACEBACK}{STOPPED}", STOPPED),
+        (
+            [stream("stderr", "wa"), stream("stdout", "x"), stream("stderr", "rn\n")],
+            f"warn\n{STOPPED}",
+            STOPPED,
+        ),
+        ([stream("stdout", "working"), stream("stderr", "warn\n")], "warn\n", ""),
+        ([stream("stderr", "\r 1%"), stream("stdout", "x\n"), stream("stderr", "\r 2%")], "\r 1%\r 2%", ""),
+        ([stream("stdout", "\n")], f"{STOPPED}\n\nmore\n", f"{STOPPED}\n\nmore\n"),
+        ([RAISED], "Traceback\nKeyError: 'a'\nHint: 'b'\n", "Hint: 'b'\n"),
+        ([stream("stderr", "a\nb\nc\n")], f"a\n[...]\nc\n{STOPPED}", f"{STOPPED}\n"),
+        ([stream("stderr", "a\n")], "something else\n", ""),
+        ([{"type": "clear_output", "wait": False}], "", ""),
+    ],
+)
+def test_what_a_result_says_beyond_what_was_heard(outputs: list[Any], stderr: str, rest: str) -> None:
     heard = shown._Heard()
-    error = {"type": "error", "brief": ["Traceback", "KeyboardInterrupt"], "traceback": []}
-    for output in (
-        {"type": "stream", "name": "stdout", "text": "be"},
-        {"type": "stream", "text": "gun\n"},
-        error,
-    ):
+    for output in outputs:
         heard.words({"tool_use_id": "one", "output": output})
-    stderr = "Traceback\n  in a library\nKeyboardInterrupt\nThe run was stopped after 2 s."
-    result = {"type": "code_execution_result", "stdout": "begun\n", "stderr": stderr}
-    assert heard.rest({"tool_use_id": "one", "content": result}) == "The run was stopped after 2 s.\n"
-    assert heard.rest({"tool_use_id": "two", "content": result}) == f"begun\n{stderr}"
-    failed = {"type": "code_execution_tool_result_error", "error_code": "unavailable"}
-    assert heard.rest({"tool_use_id": "one", "content": failed}) == "unavailable\n"
+    content = {"type": "code_execution_result", "stdout": "begun\n", "stderr": stderr}
+    assert heard.rest({"tool_use_id": "one", "content": content}) == rest
+    assert heard.rest({"tool_use_id": "two", "content": content}) == f"begun\n{stderr}"
+
+
+def test_a_use_that_failed_says_so() -> None:
+    content = {"type": "code_execution_tool_result_error", "error_code": "unavailable"}
+    assert shown._Heard().rest({"tool_use_id": "one", "content": content}) == "unavailable\n"

@@ -145,10 +145,13 @@ def test_what_is_left_out_of_the_output_is_told(warm: Command) -> None:
     seen = warm("run", "-c", code)
     assert (seen.returncode, seen.stderr) == (
         0,
-        "y\nbelljar: part of stdout was left out: --max-output MIB keeps more of it\n",
+        "y\nbelljar: the middle of stdout was left out: 1 MiB are kept (--max-output MIB)\n",
     )
     seen = warm("run", "--max-output=3", "-c", code)
     assert (len(seen.stdout), seen.stderr) == (3_000_001, "y\n")
+    seen = warm("run", "--timeout", "1", "-c", f"{code}\nsys.stdout.flush()\nwhile True: pass")
+    assert seen.returncode == 124
+    assert "the middle of stdout was left out" in seen.stderr
 
 
 def test_a_file_that_was_not_put_there_is_named(warm: Command) -> None:
@@ -159,10 +162,16 @@ def test_a_file_that_was_not_put_there_is_named(warm: Command) -> None:
         assert seen.stderr.splitlines()[-1].startswith(
             f"belljar: {name} is here, and not in the jail: -f {name} puts"
         )
-    (warm.cwd / ".netrc").write_text("")
-    for name in ("missing.csv", ".netrc", "/etc/passwd", "sub/../sales.csv"):
-        said = f"import sys; sys.exit(\"FileNotFoundError: [Errno 2] No such file or directory: '{name}'\")"
-        assert "is here" not in warm("run", "-c", said).stderr
+    seen = warm("run", "-f", "sub/sales.csv", "-c", "open('sub/sales.csv')")
+    assert seen.stderr.endswith("belljar: sub/sales.csv lies in the jail as sales.csv\n")
+    for name in (".netrc", "a;b.csv"):
+        (warm.cwd / name).write_text("")
+    for name in ("missing.csv", ".netrc", "/etc/passwd", "sub/../sales.csv", "a;b.csv", "made.csv"):
+        said = f"FileNotFoundError: [Errno 2] No such file or directory: '{name}'"
+        seen = warm("run", "-c", f"open('made.csv', 'w').close()\nraise SystemExit({said!r})")
+        assert said in seen.stderr
+        assert "is here" not in seen.stderr
+        (warm.cwd / "made.csv").unlink()
 
 
 def ran(warm: Command, place: Path, case: Case, name: str, way: str) -> tuple[object, ...]:

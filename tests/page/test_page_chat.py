@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from browsing import Open, ask, axe, choose, write
 from engines import PAGES, Engine, search
 from serving import (
@@ -103,12 +104,37 @@ def test_a_shells_output_comes_as_it_happens_and_then_as_the_model_gets_it(
     assert "Return code 3" in last.inner_text()
 
 
-def test_how_code_was_ended_is_told_below_what_it_has_printed(open_page: Open, model: Model) -> None:
+ENDED = "print('so far', flush=True)\nimport os\nos.kill(os.getpid(), 9)"
+
+
+@pytest.mark.parametrize("profile", ["anthropic", "inline"])
+def test_how_code_was_ended_is_told_below_what_it_has_printed(
+    open_page: Open, model: Model, profile: str
+) -> None:
     page = open_page()
-    model.play([code("print('so far', flush=True)\nimport os\nos.kill(os.getpid(), 9)")], [text("Well.")])
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_label("Results come as").select_option(profile)
+    model.play([code(ENDED)], [text("Well.")])
     done = ask(page, "leave")
     assert [it.inner_text().strip() for it in done.locator(".jar .printed").all()] == ["so far"]
-    assert "The session's variables are lost" in done.locator(".jar .note").first.inner_text()
+    note = done.locator(".jar .note").first.inner_text()
+    assert "variables are lost" in note
+    assert "so far" not in note
+
+
+def test_warnings_that_were_taken_back_are_no_word_of_how_code_has_ended(
+    open_page: Open, model: Model
+) -> None:
+    page = open_page()
+    source = (
+        "import sys\nfrom IPython.display import clear_output\n"
+        "print('warning', file=sys.stderr)\nclear_output()\nprint('step', end='')\n"
+        "print('one', file=sys.stderr)\nprint('end')"
+    )
+    model.play([code(source)], [text("Well.")])
+    done = ask(page, "warn")
+    assert "one" in done.locator(".jar").inner_text()
+    assert done.locator(".jar .note").count() == 0
 
 
 def test_several_turns_keep_the_container(open_page: Open, model: Model, http: httpx2.Client) -> None:

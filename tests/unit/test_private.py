@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,13 +64,60 @@ async def test_the_state_directory_is_closed_whoever_makes_it(tmp_path: Path) ->
 
 
 @pytest.mark.anyio
-async def test_a_store_that_others_could_read_is_closed(tmp_path: Path) -> None:
+async def test_a_store_that_others_could_read_is_closed_with_what_a_killed_server_has_left(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "belljar.sqlite3"
+    names = [path.with_name(f"{path.name}{beside}") for beside in ("", "-wal", "-shm")]
+    dies = (
+        "import os, sqlite3, sys\nit = sqlite3.connect(sys.argv[1])\nit.execute('PRAGMA journal_mode=WAL')\n"
+    )
+    dies += "it.execute('CREATE TABLE a (b)')\nit.commit()\nos.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", dies, str(path)], check=False, timeout=60)
+    assert [mode(name) for name in names] == [
+        "0o644"
+    ] * 3  # as SQLite makes them, whatever the umask lets through
     async with open_store(path):
-        pass
-    path.chmod(0o644)
+        assert [mode(name) for name in names] == ["0o600"] * 3
+
+
+@pytest.mark.anyio
+async def test_a_store_that_is_open_keeps_its_locks(tmp_path: Path) -> None:
+    """POSIX locks go with any descriptor of the file that is closed."""
+    path = tmp_path / "belljar.sqlite3"
+
+    def locks() -> int:
+        inodes = {f":{name.stat().st_ino} " for name in tmp_path.iterdir()}
+        return sum(
+            any(inode in line for inode in inodes) for line in Path("/proc/locks").read_text().splitlines()
+        )
+
     async with open_store(path):
-        assert mode(path) == "0o600"
+        before = locks()
+        assert before
+        private.make_file(path)
+        assert locks() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes a file of somebody else's")
+def test_a_file_of_somebody_elses_stays_as_it_is() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # which others can reach
+        place, path = Path(name), Path(name) / "shared"
+        path.touch()
+        os.chown(path, 54321, 54321)
+        place.chmod(0o777)
+        path.chmod(0o660)
+        if (pid := os.fork()) == 0:
+            failed = True
+            try:
+                os.setgroups([54321])
+                os.setresuid(54322, 54322, 54322)
+                private.make_file(path)
+                failed = not os.access(path, os.W_OK)
+            finally:
+                os._exit(failed)
+        assert os.waitpid(pid, 0) == (pid, 0)
+        assert mode(path) == "0o660"
 
 
 @pytest.mark.parametrize("allowed", [0o755, 0o700])

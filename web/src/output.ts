@@ -5,11 +5,18 @@ export type Shown = { kind: 'stream'; name: 'stdout' | 'stderr'; pieces: string[
 
 export class Outputs {
   items: Shown[] = []
+  /** All that was written there, also what was taken back since, with the tracebacks. */
+  stderr = ''
+  /** The same of both streams. */
+  written = ''
   /** What is shown goes when something else comes. */
   private clears = false
 
   add(event: Fields): void {
     const type = event['type']
+    const traceback = type === 'error' ? ((event['traceback'] ?? []) as string[]).map((line) => `${line}\n`).join('') : ''
+    if (traceback || (type === 'stream' && event['name'] === 'stderr')) this.stderr += traceback || event['text']
+    if (traceback || type === 'stream') this.written += traceback || event['text']
     if (type === 'clear_output') {
       if (event['wait']) this.clears = true
       else this.clear()
@@ -41,14 +48,14 @@ export class Outputs {
     this.clears = false
   }
 
-  /** What a result says at the end of its `stderr` beyond this: which limit was reached, what was left out. */
-  rest(stderr: string): string {
-    const said = new Set(this.items.flatMap((item) => (item.kind === 'stream' ? item.pieces.join('').split('\n') : item.kind === 'error' ? ((item.error['traceback'] ?? []) as string[]).join('\n').split('\n') : [])))
-    const lines = stderr.split('\n')
-    return lines
-      .slice(lines.findLastIndex((line) => line !== '' && said.has(line)) + 1)
-      .join('\n')
-      .trim()
+  /** What a result says at the end of `text` beyond what was shown: which limit was reached, what was left out. */
+  rest(text: string, heard = this.stderr): string {
+    if (text.startsWith(heard)) return text.slice(heard.length).trim()
+    // It was shortened for the model: what follows the last line that was shown.
+    const said = new Set(heard.split('\n'))
+    const lines = text.split('\n')
+    const last = lines.findLastIndex((line) => line !== '' && said.has(line))
+    return last < 0 ? '' : lines.slice(last + 1).join('\n').trim()
   }
 
   static of(list: Fields[]): Outputs {

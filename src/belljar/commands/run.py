@@ -58,7 +58,7 @@ CHART_DPI = Number(LEAST_DPI, MOST_DPI)
     "--max-output",
     type=MAX_OUTPUT,
     metavar="MIB",
-    help="How much of stdout, and of stderr, is kept; what is more is left out of the middle [default: 1].",
+    help="How much of stdout and of stderr is kept; more is left out of the middle [default: 1, BELLJAR_OUTPUT_BYTES].",
 )
 @click.option(
     "--runtime",
@@ -168,7 +168,7 @@ def _alone(asked: quick.Asked, settings: Settings) -> int:
             settings,
             program,
             printer.take,
-            printed.Form(asked.as_json, os.isatty(2), asked.source),
+            printed.Form(asked.as_json, os.isatty(2), asked.source, settings.output_bytes),
             inputs=[Path(path) for path in asked.inputs],
             runtime=asked.runtime or settings.default_runtime,
             until=_signalled,

@@ -272,7 +272,7 @@ class _Call:
                     await session.put(name, "", content)
                 while self._large is not None:
                     await self._put_large(session, *self._large)
-                await self._execute(session, runtime)
+                await self._execute(session, runtime, limits.output_bytes)
         finally:
             await parts.placement.discard(container.id, "it was made for one run")
 
@@ -336,10 +336,10 @@ class _Call:
         kind, body = followed[0]
         self._large = (checked_name(os.fsdecode(body), "--file"), b"") if kind == warm.INPUT else None
 
-    async def _execute(self, session: Session, runtime: str) -> None:
+    async def _execute(self, session: Session, runtime: str, output_bytes: int) -> None:
         words, settings = self._words, self._parts.settings
         name = words.get(warm.NAME)
-        form = printed.Form(warm.AS_JSON in words, warm.ON_TERMINAL in words, name)
+        form = printed.Form(warm.AS_JSON in words, warm.ON_TERMINAL in words, name, output_bytes)
         try:
             charts = printed.charts_of(self._formats, words.get(warm.DPI))
             given = words.get(warm.SECONDS)

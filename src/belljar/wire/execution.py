@@ -32,7 +32,8 @@ BASE64_PATTERN = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 MemoryBytes = Annotated[int, Field(ge=64 * MIB, le=1024 * 1024 * MIB), WHOLE]
 Pids = Annotated[int, Field(ge=8, le=32768), WHOLE]
 DiskBytes = Annotated[int, Field(ge=1 * MIB, le=1024 * 1024 * MIB), WHOLE]
-OutputBytes = Annotated[int, Field(ge=1024, le=64 * MIB), WHOLE]
+MOST_OUTPUT_MIB = 64
+OutputBytes = Annotated[int, Field(ge=1024, le=MOST_OUTPUT_MIB * MIB), WHOLE]
 Cpus = Annotated[float, Field(ge=0.05, le=1024)]
 
 

@@ -319,9 +319,9 @@ function Use({ answer, block, index, results }: { answer: Answer; block: Fields;
   const pieces = answer.written.get(index)
   const isOpen = answer.open === index
   const asked = askedOf(block, pieces)
-  // What a shell has printed stands whole in its result, once that is there.
-  const isCell = block['name'] === 'code_execution'
-  const outputs = isCell || !results.length ? answer.outputs.get(String(block['id'])) : undefined
+  // What a shell has printed stands whole in a result that has its streams, once that is there.
+  const isWhole = block['name'] !== 'code_execution' && results.some((result) => typeof (result['content'] as Fields | undefined)?.['return_code'] === 'number')
+  const outputs = isWhole ? undefined : answer.outputs.get(String(block['id']))
   const runs = answer.isUnderWay && !isOpen && results.length === 0
   const isBad = results.some(isFailed)
   const tool = TOOLS[String(block['name'])] ?? String(block['name'])
@@ -360,8 +360,14 @@ function Result({ block, outputs }: { block: Fields; outputs: Outputs | null }) 
       const chart = output['alt'] ? { alt: output['alt'], id: output['chart_id'] } : null
       return <Picture url={pictureUrl(String(output['media_type']), String(output['data']))} chart={chart} fallback="A chart" />
     }
+    const rest = outputs && block['is_error'] ? outputs.rest(String(output['text'] ?? ''), outputs.written) : ''
     return (
       <>
+        {rest && (
+          <p class="note" dir="auto">
+            {rest}
+          </p>
+        )}
         {outputs && !block['files'] && <p class="aside">The result, as the model got it</p>}
         {!outputs && <Printed text={String(output['text'] ?? '')} name={block['is_error'] ? 'stderr' : 'stdout'} label="Result" />}
         <Files files={(block['files'] as Fields[] | undefined) ?? []} />

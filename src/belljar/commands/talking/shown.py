@@ -33,13 +33,17 @@ class _Heard:
     """What was said of each use while it ran."""
 
     def __init__(self) -> None:
-        self._words: dict[str, str] = {}
+        self._stderr: dict[str, str] = {}
 
     def words(self, event: Event) -> str:
         """What there is to read of an event."""
-        use_id, words = event["tool_use_id"], _words(event["output"])
-        self._words[use_id] = self._words.get(use_id, "") + words
-        return words
+        use_id, output = event["tool_use_id"], event["output"]
+        heard = self._stderr.setdefault(use_id, "")
+        if output["type"] == "error":
+            self._stderr[use_id] = heard + "".join(f"{line}\n" for line in output["traceback"])
+        elif output.get("name") == "stderr":
+            self._stderr[use_id] = heard + output["text"]
+        return _words(output)
 
     def rest(self, block: Event) -> str:
         """What the result of a use says beyond that: how it failed, and at its end which limit was reached."""
@@ -49,10 +53,13 @@ class _Heard:
         if content.get("type", "").endswith("_error"):
             return f"{content.get('error_code', 'error')}\n"
         stdout, stderr = (str(content.get(name) or "") for name in ("stdout", "stderr"))
-        if (heard := self._words.get(block["tool_use_id"])) is None:
+        if (heard := self._stderr.get(block["tool_use_id"])) is None:
             return stdout + stderr
-        said, lines = set(heard.splitlines()), stderr.splitlines()
-        last = max((at for at, line in enumerate(lines) if line in said), default=-1)
+        if stderr.startswith(heard):
+            return stderr[len(heard) :]
+        # It was shortened for the model: what follows the last line that was heard.
+        said, lines = set(heard.splitlines()) - {""}, stderr.splitlines()
+        last = max((at for at, line in enumerate(lines) if line in said), default=len(lines))
         return "".join(f"{line}\n" for line in lines[last + 1 :])
 
 
