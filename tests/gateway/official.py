@@ -1,4 +1,5 @@
-"""What the official Messages API refuses in a request: what we send to such a server is held to it in every test."""
+"""What the official Messages API refuses in a request: what we send to such a server is held to it wherever a
+`serving.Model` plays one."""
 
 from __future__ import annotations
 
@@ -25,7 +26,10 @@ _MOST_MARKS = 4
 
 def faults(body: dict[str, Any]) -> list[str]:
     """Why the request would be a 400, a line each; none where it would not."""
-    return list(_faults(body))
+    try:
+        return list(_faults(body))
+    except (LookupError, TypeError, AttributeError) as error:
+        return [f"the request is of no shape that could be looked at: {error!r}"]
 
 
 def _faults(body: dict[str, Any]) -> Iterator[str]:
@@ -57,9 +61,8 @@ def _faults(body: dict[str, Any]) -> Iterator[str]:
         yield f"messages: nothing answers {sorted(asked)}"
     if marks > _MOST_MARKS:
         yield f"{marks} blocks with cache_control; {_MOST_MARKS} are the most"
-    last = messages[-1] if messages else {"role": "user"}
-    if last["role"] == "assistant":
-        end = last["content"] if isinstance(last["content"], str) else last["content"][-1].get("text", "")
+    if messages and messages[-1]["role"] == "assistant":
+        end = (blocks or [{}])[-1].get("text", "")
         if end != end.rstrip():
             yield "messages: final assistant content cannot end with trailing whitespace"
 

@@ -165,6 +165,7 @@ class Model:
         self.server.shutdown()
         self._thread.join()
         self.server.server_close()
+        assert self.faults == []
 
     def play(self, *turns: Any) -> None:
         self.turns = deque(turns)

@@ -59,9 +59,8 @@ class _Zsh(_WholeWords, ZshComplete):
 
 
 class _Fish(_WholeWords, FishComplete):
-    source_template = FishComplete.source_template.replace(
-        'split ","', 'split --max 1 ","'
-    )  # of helps with commas
+    # Helps have commas.
+    source_template = FishComplete.source_template.replace('split ","', 'split --max 1 ","')
 
 
 for _kind in (_Bash, _Zsh, _Fish):

@@ -285,9 +285,9 @@ class Running:
             return await run()
 
         async def told(event: Event) -> None:
-            if (
-                call := event.pop("call", None)
-            ) is not None:  # else a cell before has left somebody who prints
+            call = event.pop("call", None)
+            # Else it comes from something that an earlier cell has left.
+            if call is not None:
                 await tell(uses[call].client_id, event)
 
         return await watched(run, told)
