@@ -74,9 +74,8 @@ async def test_a_store_that_others_could_read_is_closed_with_what_a_killed_serve
     )
     dies += "it.execute('CREATE TABLE a (b)')\nit.commit()\nos.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", dies, str(path)], check=False, timeout=60)
-    assert [mode(name) for name in names] == [
-        "0o644"
-    ] * 3  # as SQLite makes them, whatever the umask lets through
+    # As SQLite makes them, whatever the umask lets through.
+    assert [mode(name) for name in names] == ["0o644"] * 3
     async with open_store(path):
         assert [mode(name) for name in names] == ["0o600"] * 3
 

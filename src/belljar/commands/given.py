@@ -47,8 +47,6 @@ TIMEOUT = Number(0, 3600, min_open=True)
 """Seconds of a run."""
 MEMORY = Whole(64, 1024 * 1024)
 """MiB of a session."""
-MAX_OUTPUT = Whole(1, 64)
-"""MiB of what a run prints, on each of its streams."""
 FORCE = click.option("--force", is_flag=True, help="Write over a file that is there.")
 
 

@@ -14,11 +14,11 @@ import click
 
 from belljar import quick, warm
 from belljar.commands.completion import RUNTIME
-from belljar.commands.given import MAX_OUTPUT, MEMORY, TIMEOUT, Number, settings_of
+from belljar.commands.given import MEMORY, TIMEOUT, Number, Whole, settings_of
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.charts import LEAST_DPI, MOST_DPI, ChartFormat
-from belljar.wire.execution import MIB
+from belljar.wire.execution import MIB, MOST_OUTPUT_MIB
 
 CHART_FORMAT = click.Choice(get_args(ChartFormat))
 CHART_DPI = Number(LEAST_DPI, MOST_DPI)
@@ -56,7 +56,7 @@ CHART_DPI = Number(LEAST_DPI, MOST_DPI)
 )
 @click.option(
     "--max-output",
-    type=MAX_OUTPUT,
+    type=Whole(1, MOST_OUTPUT_MIB),
     metavar="MIB",
     help="How much of stdout and of stderr is kept; more is left out of the middle [default: 1, BELLJAR_OUTPUT_BYTES].",
 )

@@ -47,9 +47,7 @@ def _look(server: background.Server) -> dict[str, Any]:
         "state": "starting or ending" if server.facts is None else "up",
         "pid": server.pid,
         "state_dir": str(server.place.parent),
-        "log": None
-        if server.facts is not None and server.facts["by"] == "serve"
-        else str(server.place / warm.LOG),
+        "log": str(server.place / warm.LOG),
         "memory_bytes": used,
         "processes": processes,
     }
@@ -59,6 +57,7 @@ def _look(server: background.Server) -> dict[str, Any]:
     started = int(facts["started_at"])
     found |= {
         "by": facts["by"],
+        "log": None if facts["by"] == "serve" else found["log"],
         "version": facts["version"],
         "started_at": datetime.fromtimestamp(started, UTC).isoformat().replace("+00:00", "Z"),
         "uptime_seconds": max(0, int(time.time()) - started),

@@ -234,8 +234,6 @@ def _line(text: str, *, is_red: bool) -> RenderableType:
 
 def _words(output: Event) -> str:
     """What there is to read of an output."""
-    if output["type"] == "clear_output":
-        return ""
     if output["type"] == "stream":
         return str(output["text"])
     if output["type"] == "error":

@@ -194,10 +194,8 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
     def connect() -> sqlite3.Connection:
         private.make_directory(path.parent)
         private.make_file(path)
-        for beside in (
-            "-wal",
-            "-shm",
-        ):  # SQLite makes them with the same mode, and takes those that were left
+        # SQLite makes them with the same mode, and takes those that were left.
+        for beside in ("-wal", "-shm"):
             private.close(path.with_name(f"{path.name}{beside}"))
         connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_SECONDS)
         connection.execute("PRAGMA journal_mode=WAL")
