@@ -91,14 +91,22 @@ function Head() {
 
 function KeyDialog() {
   const dialog = useRef<HTMLDialogElement>(null)
+  /** We close it ourselves: the browser says so later, when the next key may have been refused already. */
+  const closes = useRef(false)
   const typed = useSignal('')
   const words = keyRefusal.value
   useEffect(() => {
     if (words && !dialog.current?.open) dialog.current?.showModal()
-    if (!words) dialog.current?.close()
+    if (!words && dialog.current?.open) {
+      closes.current = true
+      dialog.current.close()
+    }
   }, [words])
   return (
-    <dialog ref={dialog} aria-labelledby="key-title" onClose={() => (keyRefusal.value = '')}>
+    <dialog ref={dialog} aria-labelledby="key-title" onClose={() => {
+        if (!closes.current) keyRefusal.value = ''
+        closes.current = false
+      }}>
       <form
         method="dialog"
         onSubmit={(event) => {
