@@ -48,16 +48,6 @@ export class Outputs {
     this.clears = false
   }
 
-  /** What a result says at the end of `text` beyond what was shown: which limit was reached, what was left out. */
-  rest(text: string, heard = this.stderr): string {
-    if (text.startsWith(heard)) return text.slice(heard.length).trim()
-    // It was shortened for the model: what follows the last line that was shown.
-    const said = new Set(heard.split('\n'))
-    const lines = text.split('\n')
-    const last = lines.findLastIndex((line) => line !== '' && said.has(line))
-    return last < 0 ? '' : lines.slice(last + 1).join('\n').trim()
-  }
-
   static of(list: Fields[]): Outputs {
     const made = new Outputs()
     for (const event of list) made.add(event)
@@ -77,4 +67,14 @@ export function asPrinted(text: string): string {
     .split('\n')
     .map((line) => line.slice(line.lastIndexOf('\r', line.length - 2) + 1).replace(/\r$/, ''))
     .join('\n')
+}
+
+/** What a result says at the end of `text` beyond what was shown: which limit was reached, what was left out. */
+export function beyond(text: string, shown: string): string {
+  if (text.startsWith(shown)) return text.slice(shown.length).trim()
+  // It was shortened for the model: what follows the last line that was shown.
+  const said = new Set(shown.split('\n'))
+  const lines = text.split('\n')
+  const last = lines.findLastIndex((line) => line !== '' && said.has(line))
+  return last < 0 ? '' : lines.slice(last + 1).join('\n').trim()
 }

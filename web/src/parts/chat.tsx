@@ -1,10 +1,10 @@
 /** A conversation: questions, and what the model says, writes and gets back. */
 import { useSignal } from '@preact/signals'
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import type { Fields } from '../api'
 import { ask, draft, exchanges, goOn, retry, startOver, stop, underWay, writtenString, type Answer, type Exchange } from '../chat'
 import { fromMarkdown } from '../markup'
-import type { Outputs } from '../output'
+import { beyond, type Outputs } from '../output'
 import { attach, attached, hasModel, health, view } from '../state'
 import { count, size } from '../words'
 import { Button, Code, Files, Icon, Nodes, WithJson } from './bits'
@@ -351,6 +351,17 @@ function isFailed(block: Fields): boolean {
   return String(content?.['type'] ?? '').endsWith('_error') || (typeof content?.['return_code'] === 'number' && content['return_code'] !== 0)
 }
 
+/** Looked for once, and not whenever more of an answer comes. */
+function Beyond({ text, shown }: { text: string; shown: string }) {
+  const rest = useMemo(() => beyond(text, shown), [text, shown])
+  if (!rest) return null
+  return (
+    <p class="note" dir="auto">
+      {rest}
+    </p>
+  )
+}
+
 /** The block that answers a use; with what it has printed, where that was not shown as it happened. */
 function Result({ block, outputs }: { block: Fields; outputs: Outputs | null }) {
   if (block['type'] === 'code_execution_result') {
@@ -360,14 +371,9 @@ function Result({ block, outputs }: { block: Fields; outputs: Outputs | null }) 
       const chart = output['alt'] ? { alt: output['alt'], id: output['chart_id'] } : null
       return <Picture url={pictureUrl(String(output['media_type']), String(output['data']))} chart={chart} fallback="A chart" />
     }
-    const rest = outputs && block['is_error'] ? outputs.rest(String(output['text'] ?? ''), outputs.written) : ''
     return (
       <>
-        {rest && (
-          <p class="note" dir="auto">
-            {rest}
-          </p>
-        )}
+        {outputs && block['is_error'] && <Beyond text={String(output['text'] ?? '')} shown={outputs.written} />}
         {outputs && !block['files'] && <p class="aside">The result, as the model got it</p>}
         {!outputs && <Printed text={String(output['text'] ?? '')} name={block['is_error'] ? 'stderr' : 'stdout'} label="Result" />}
         <Files files={(block['files'] as Fields[] | undefined) ?? []} />
@@ -401,18 +407,13 @@ function Result({ block, outputs }: { block: Fields; outputs: Outputs | null }) 
     )
   }
   if (typeof content['return_code'] === 'number') {
-    const rest = outputs ? outputs.rest(String(content['stderr'] ?? '')) : ''
     const made = (Array.isArray(content['content']) ? (content['content'] as Fields[]) : []).filter((one) => one['file_id'])
     return (
       <>
         {!outputs && <Printed text={String(content['stdout'] ?? '')} name="stdout" label="Output" />}
         {!outputs && <Printed text={String(content['stderr'] ?? '')} name="stderr" label="Error output" />}
         {outputs && !made.length && content['return_code'] === 0 && <p class="aside">The result, as the model got it</p>}
-        {rest && (
-          <p class="note" dir="auto">
-            {rest}
-          </p>
-        )}
+        {outputs && <Beyond text={String(content['stderr'] ?? '')} shown={outputs.stderr} />}
         {content['return_code'] !== 0 && <p class="note">Return code {content['return_code']}</p>}
         <Files files={made} />
       </>
