@@ -219,3 +219,132 @@ async def test_only_what_matplotlib_says_of_its_fonts_by_itself_is_left_out(sess
         timeout=60,
     )
     assert result.stderr == "findfont: there is no such family\n"
+
+
+_CHARTS = """
+import io
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.figure import Figure
+from PIL import Image
+
+def bars():
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3))
+    left.bar(["Jan", "Feb", "Mar"], [3e7, 1e7, 2e7], label="units")
+    left.set_title("Bars")
+    left.legend()
+    right.plot([1, 2, 3], [2, 1, 3], "o--")
+    right.tick_params(axis="x", rotation=40)
+    right.set_ylabel("height")
+    plt.tight_layout()
+    return figure
+
+def picture():
+    figure, axes = plt.subplots(figsize=(4, 3))
+    shown = axes.imshow(np.add.outer(np.arange(20), np.arange(30)))
+    figure.colorbar(shown)
+    return figure
+
+def solid():
+    figure = plt.figure(figsize=(4, 4))
+    axes = figure.add_subplot(projection="3d")
+    axes.plot([0, 1, 2], [0, 1, 0], [3, 2, 1])
+    return figure
+
+charts = (bars, picture, solid)
+draws = []
+def counted(self, *args, plain=Figure.draw, **kwargs):
+    draws.append(self)
+    return plain(self, *args, **kwargs)
+Figure.draw = counted
+as_it_is = FigureCanvasBase.print_figure.__wrapped__
+def pixels(file):
+    return np.asarray(Image.open(file).convert("RGBA")).astype(int)
+"""
+
+
+async def test_a_saved_picture_is_drawn_once_and_is_what_matplotlib_makes(session: Session) -> None:
+    result = await session.run(
+        _CHARTS
+        + """
+for chart in charts:
+    for more, most in (({}, 1), ({"dpi": 70}, 1), ({"dpi": 70, "bbox_inches": "tight"}, 2)):
+        chart()
+        plt.savefig(ours := io.BytesIO(), **more)
+        assert len(draws) == most, (chart, more, draws)
+        draws.clear()
+        as_it_is(chart().canvas, theirs := io.BytesIO(), format="png", **more)
+        assert (pixels(ours) == pixels(theirs)).all(), (chart, more)
+        draws.clear()
+        plt.close("all")
+print("the same")
+""",
+        timeout=60,
+    )
+    assert result.stdout == "the same\n", result.stderr
+
+
+async def test_who_looks_at_the_canvas_behind_a_save_sees_the_figure(session: Session) -> None:
+    result = await session.run(
+        _CHARTS
+        + """
+for more in ({}, {"dpi": 30}, {"bbox_inches": "tight"}, {"transparent": True}, {"facecolor": "red"}):
+    canvas = bars().canvas
+    plt.savefig(io.BytesIO(), **more)
+    ours = np.array(canvas.buffer_rgba())
+    canvas.draw()
+    assert (ours == np.asarray(canvas.buffer_rgba())).all(), more
+    plt.savefig(io.BytesIO(), **more)
+    assert len(canvas.tostring_argb()) == ours.size
+    plt.close("all")
+
+figure = bars()
+told = []
+figure.canvas.mpl_connect("draw_event", told.append)
+plt.savefig(io.BytesIO())
+assert len(told) == 3  # as often as matplotlib draws
+print("seen")
+""",
+        timeout=60,
+    )
+    assert result.stdout == "seen\n", result.stderr
+
+
+async def test_a_shown_picture_is_drawn_once_and_has_all_that_is_on_it(session: Session) -> None:
+    result = await session.run(
+        _CHARTS
+        + """
+def outside():
+    figure, axes = plt.subplots(figsize=(3, 2))
+    axes.plot([1, 2], label="a line with a long name")
+    axes.legend(bbox_to_anchor=(1.5, 1))
+    return figure
+
+def at_the_edge():
+    figure, axes = plt.subplots(figsize=(1, 2))
+    axes.set_yticks([0, 1], ["1 000 000", "2 000 000"])
+    return figure
+
+def white():
+    figure = plt.figure(figsize=(4, 3))
+    axes = figure.add_axes([0.2, 0.2, 0.6, 0.6])
+    axes.imshow(np.pad(np.zeros((8, 8, 3)), ((8, 8), (8, 8), (0, 0)), constant_values=1))
+    axes.axis("off")
+    return figure
+
+from belljar.guest import figures  # how what is shown is drawn
+for chart, most in ((bars, 1), (picture, 1), (solid, 1), (white, 1), (outside, 3), (at_the_edge, 3)):
+    ours = pixels(io.BytesIO(figures.draw(chart(), "png")))
+    assert len(draws) == most, (chart, len(draws))
+    as_it_is(chart().canvas, theirs := io.BytesIO(), format="png", bbox_inches="tight")
+    sides = list(zip(ours.shape, pixels(theirs).shape))
+    assert all(abs(own - other) <= (0 if most > 1 else 4) for own, other in sides), (chart, sides)
+    assert (ours[0, 0] == pixels(theirs)[0, 0]).all()
+    draws.clear()
+    plt.close("all")
+print("all of it")
+""",
+        timeout=60,
+    )
+    assert result.stdout == "all of it\n", result.stderr

@@ -122,6 +122,12 @@ def _patch_canvases(module: Any) -> None:
     figures.watch_canvases(module)
 
 
+def _patch_agg(module: Any) -> None:
+    from belljar.guest import canvases
+
+    canvases.watch_agg(module)
+
+
 def _patch_animations(module: Any) -> None:
     from belljar.guest import figures
 
@@ -161,6 +167,7 @@ def _patch_pictures(module: Any) -> None:
 PATCHES: dict[str, Callable[[Any], None]] = {
     "matplotlib.figure": _patch_figure,
     "matplotlib.backend_bases": _patch_canvases,
+    "matplotlib.backends.backend_agg": _patch_agg,
     "matplotlib.animation": _patch_animations,
     "matplotlib.pyplot": _patch_pyplot,
     "matplotlib.axes._axes": _patch_axes,

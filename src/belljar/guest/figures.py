@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from belljar.guest import charts, display
+from belljar.guest import canvases, charts, display
 
 CHART = "application/vnd.belljar.chart+json"
 MOST_SHOWN = 256
@@ -143,9 +143,11 @@ def watch_canvases(module: Any) -> None:
             return method(self, filename, *args, **kwargs)
         figure = self.figure
         state = _state(figure)
-        result = method(self, filename, *args, **kwargs)
-        _settle(figure)
         kind = kwargs.get("format") or (args[4] if len(args) > 4 else None)
+        canvases.fresh(self)
+        with canvases.laid_out(figure, kwargs.get("bbox_inches")):
+            result = method(self, filename, *args, **kwargs)
+        _settle(figure)
         if (file := _result_file(filename, kind, self.get_default_filetype)) is not None:
             _saved(figure, state, *file)
         return result
@@ -178,6 +180,7 @@ def watch_pyplot(module: Any) -> None:
         emit_open(module)
 
     module.show = show
+    canvases.save_once(module)
 
 
 def _result_file(filename: Any, kind: str | None, default: Any) -> tuple[str, str] | None:
@@ -327,20 +330,19 @@ def emit_open(pyplot: Any) -> None:
 
 def draw(figure: Any, kind: str, *, dpi: float | None = None, is_exact: bool = False) -> bytes:
     """The picture, cut to what is on it unless it has to have the figure's size."""
-    buffer = io.BytesIO()
-    more: dict[str, Any] = {} if is_exact else {"bbox_inches": "tight"}
-    if dpi is not None:
-        more["dpi"] = dpi
-    if kind == "png":
-        # A tenth of the time for a picture goes into the last tenth of its size.
-        more["pil_kwargs"] = {"compress_level": 2}
     canvas = figure.canvas
+    canvases.fresh(canvas)
     # Not by `savefig`, which this would be taken for a picture of the code's by.
     method = type(canvas).print_figure
-    method = getattr(method, "__wrapped__", method)
-    method(canvas, buffer, format=kind, **more)
+    save = functools.partial(getattr(method, "__wrapped__", method), canvas)
+    picture = canvases.drawn_once(figure, save, dpi) if kind == "png" and not is_exact else None
+    if picture is None:
+        buffer = io.BytesIO()
+        more: dict[str, Any] = {} if is_exact else {"bbox_inches": "tight"}
+        save(buffer, format=kind, dpi=dpi, **more)
+        picture = buffer.getvalue()
     _settle(figure)
-    return buffer.getvalue()
+    return picture
 
 
 def draw_sized(figure: Any, kind: str, asked: dict[str, Any]) -> bytes:

@@ -45,6 +45,13 @@ _written: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 """The face for Chinese characters in a figure that has kana or hangul somewhere."""
 
 
+_DECIDING = tuple(
+    f"font.{key}"
+    for key in ("family style variant weight stretch size serif sans-serif cursive fantasy monospace".split())
+)
+"""What rcParams say of the font that is found."""
+_MOST_REMEMBERED = 256
+
 _RELIED_ON = (
     "FontPath FontEntry FontManager._find_fonts_by_props FontManager._findfont_cached FontManager._expand_aliases",
     "Text._get_layout Text.draw",
@@ -69,6 +76,7 @@ def hook_fonts() -> None:
                 return
     manager, text, path, mathtext = modules
     text, path = text.Text, path.TextToPath
+    _remember_tables()
     try:
         files = frozenset(os.listdir(_FOLDER))
     except OSError:
@@ -90,6 +98,23 @@ def hook_fonts() -> None:
 
     path.get_text_path = of_string
     _write_beside_formulas(mathtext, manager)
+
+
+def _remember_tables() -> None:
+    """Each text that is laid out asks for tables of its font twice, which are read out of the file each time."""
+    font_class = sys.modules["matplotlib.ft2font"].FT2Font
+    get_table = font_class.get_sfnt_table
+    known: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(get_table)
+    def get_sfnt_table(self: Any, name: str) -> Any:
+        tables = known.setdefault(self, {})
+        if name not in tables:
+            tables[name] = get_table(self, name)
+        table = tables[name]
+        return None if table is None else dict(table)
+
+    font_class.get_sfnt_table = get_sfnt_table
 
 
 def _name(manager: Any, files: frozenset[str]) -> None:
@@ -142,16 +167,11 @@ def _find(manager: Any, files: frozenset[str]) -> None:
             prop = _with_stand_ins(manager, self, prop)
         return findfont(self, prop, fontext, directory, *args, **kwargs)
 
-    @functools.wraps(find_fonts)
-    def find_all(
-        self: Any, prop: Any, fontext: str = "ttf", directory: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        found = find_fonts(self, prop, fontext, directory, *args, **kwargs)
+    def extended(self: Any, found: Any, prop: Any) -> Any:
         wanted = _wanted.get()
         is_dejavu = os.path.basename(found[0]).startswith("DejaVuSans")
-        if fontext != "ttf" or directory is not None or (is_dejavu and not wanted and len(found) == 1):
+        if is_dejavu and not wanted and len(found) == 1:
             return found
-        prop = manager.FontProperties._from_any(prop)
         if not is_dejavu:
             last = plain.copy()
             last.set_weight("bold" if _is_bold(manager, prop) else "normal")
@@ -165,6 +185,29 @@ def _find(manager: Any, files: frozenset[str]) -> None:
                     found = [*found, manager.FontPath(path, min(face, last_face))]
                     break
         return list(dict.fromkeys(found))  # several of the families may have got the same one
+
+    remembered: dict[Any, Any] = {}
+
+    @functools.wraps(find_fonts)
+    def find_all(
+        self: Any, prop: Any, fontext: str = "ttf", directory: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        if fontext != "ttf" or directory is not None:
+            return find_fonts(self, prop, fontext, directory, *args, **kwargs)
+        prop = manager.FontProperties._from_any(prop)
+        # Each text asks several times. The code may add fonts, and change what rcParams say of them.
+        said = [dict.__getitem__(manager.mpl.rcParams, name) for name in _DECIDING]
+        decided = tuple(tuple(value) if isinstance(value, list) else value for value in said)
+        key = self, len(self.ttflist), tuple(prop.__dict__.values()), _wanted.get(), decided
+        if (found := remembered.get(key)) is None:
+            plainly = find_fonts(self, prop, fontext, directory, *args, **kwargs)
+            found = extended(self, plainly, prop)
+            # Of one that is missing the log is told each time.
+            if len(plainly) == len(prop.get_family()) and not args and not kwargs:
+                if len(remembered) >= _MOST_REMEMBERED:
+                    remembered.clear()
+                remembered[key] = found
+        return list(found)
 
     font_manager.findfont, font_manager._find_fonts_by_props = find_one, find_all
 
