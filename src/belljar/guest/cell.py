@@ -36,6 +36,8 @@ _KEPT_VALUES = 3
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, list, dict, tuple, set, frozenset, range})
 """Types whose values are their text, and no more."""
 _MAX_TRACEBACK = 32 * 1024
+_PREPARED = 20
+"""Runs in the zygote: Python takes a function for one that is used often when it is called for the eighth time."""
 _REHEARSED = "print('one', 2 * 3.5, end=' ')\nprint([4])\n"
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _IS_COROUTINE = 0x80  # inspect.CO_COROUTINE, of a module that most do without
@@ -88,18 +90,26 @@ class Guest:
         """Of the first run: what one has read ahead is not for the next."""
         _here[:] = [self]
 
-    def become(self, temporary: str) -> None:
-        """Be from now on what the code takes the interpreter for. Files without a name are made in `temporary`."""
-        self._temporary, self.pid = temporary, os.getpid()
-        _set_handler(LARGEST_SIGNAL, self._tell_largest)
+    def prepare(self) -> None:
+        """In the zygote: be already what the code takes the interpreter for, and run a little, time and again.
+
+        What Python notes of its own steps when they are taken is noted before the fork then, in pages that all share.
+        """
         sys.modules["__main__"] = self._main
         if "multiprocessing" in sys.modules:
             sys.modules["__mp_main__"] = self._main
         sys.argv, sys.orig_argv = [""], [sys.executable]
-        sys.path[:] = ["", *filter(None, sys.path)]
-        sys.dont_write_bytecode = True
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
+        for _ in range(_PREPARED):
+            self.rehearse()
+
+    def become(self, temporary: str) -> None:
+        """Serve the code from now on. Files without a name are made in `temporary`."""
+        self._temporary, self.pid = temporary, os.getpid()
+        _set_handler(LARGEST_SIGNAL, self._tell_largest)
+        sys.path[:] = ["", *filter(None, sys.path)]
+        sys.dont_write_bytecode = True
         display.set_emit(self.displays.send, self._tell_of_file)
 
     def serve(self, control: int, laps: dict[str, float]) -> None:

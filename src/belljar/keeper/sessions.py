@@ -630,7 +630,7 @@ class Session:
         deadline = time.monotonic() + DEATH_SECONDS
         while self._cgroup is not None and time.monotonic() < deadline:
             try:
-                await self._hand.do(self._cgroup.remove)
+                await self._hand.begin_short(self._cgroup.remove).outcome()
                 return True
             except OSError:
                 await anyio.sleep(0.02)  # EBUSY: an exiting process is still being taken apart

@@ -76,13 +76,26 @@ class Hand:
 
     def __init__(self, name: str) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._begun = self._ended = 0
         # The process does not wait for it at its end: what blocks then is the kernel's to finish.
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def begin(self, work: Callable[[], T]) -> Job[T]:
         """Have `work` done after all that was begun before."""
         job = Job(work, asyncio.get_running_loop())
+        self._begun += 1
         self._jobs.put(job.run)
+        return job
+
+    def begin_short(self, work: Callable[[], T]) -> Job[T]:
+        """The same for what takes no time unless the thread is at work: it is done at once where that is not.
+
+        To have a thread do something, and to hear of it, costs more than a call of the kernel that does not wait.
+        """
+        if self._begun != self._ended:
+            return self.begin(work)
+        job = Job(work, asyncio.get_running_loop())
+        job.run()
         return job
 
     async def do(self, work: Callable[[], T]) -> T:
@@ -92,6 +105,7 @@ class Hand:
     def _work(self) -> None:
         while True:
             self._jobs.get()()
+            self._ended += 1
 
 
 class Job(Generic[T]):

@@ -60,15 +60,18 @@ def main(control: socket.socket) -> Birth:
     program, has_boxes = kernel.Filter(bytes.fromhex(config.pop("filter"))), config["has_boxes"]
     preload = config["preload"]
     while True:
-        _get_ready(control, preload)
-        came = _Server(control, program, has_boxes=has_boxes).serve()
+        guest = _get_ready(control, preload)
+        came = _Server(control, program, guest, has_boxes=has_boxes).serve()
         if isinstance(came, Birth):
             return came
         control, preload = came.control, came.preload
 
 
-def _get_ready(control: socket.socket, preload: list[str]) -> None:
-    """Import, use a little of what was imported, and leave the memory as it is best forked; then report."""
+def _get_ready(control: socket.socket, preload: list[str]) -> cell.Guest:
+    """Import, use a little of what was imported, and leave the memory as it is best forked; then report.
+
+    Returns what each guest is to be, made ahead: pages that are not written to are shared.
+    """
     started = time.perf_counter()
     gc.unfreeze()  # what the tier before had is looked through for generators, and frozen, once more
     failed = _preload(preload)
@@ -78,6 +81,8 @@ def _get_ready(control: socket.socket, preload: list[str]) -> None:
     _forget_the_host()
     threads = len(os.listdir("/proc/self/task"))
     confine.remember_generators()
+    guest = cell.Guest()
+    guest.prepare()
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection here would only dirty pages that all guests share; each guest enables it again
@@ -97,6 +102,7 @@ def _get_ready(control: socket.socket, preload: list[str]) -> None:
     if threads != 1:
         # setns(CLONE_NEWUSER) needs one thread, and a lock held by another would stay locked in every guest
         os._exit(1)
+    return guest
 
 
 def _preload(modules: list[str]) -> dict[str, str]:
@@ -128,11 +134,12 @@ def _data_bytes() -> int:
 
 
 class _Server:
-    def __init__(self, control: socket.socket, program: kernel.Filter, *, has_boxes: bool) -> None:
+    def __init__(
+        self, control: socket.socket, program: kernel.Filter, guest: cell.Guest, *, has_boxes: bool
+    ) -> None:
         self._control = control
         self._filter = program
-        self._guest = cell.Guest()
-        """What each of ours is to be, made ahead: pages that are not written to are shared."""
+        self._guest = guest
         self._has_boxes = has_boxes
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._children: dict[int, int] = {}
