@@ -202,8 +202,7 @@ class Guest:
                 os.environ[name] = value
             streams.give_to_read(request["stdin"], self._temporary)
             sys.stdin, self._stdin = self._stdin or streams.read_text(), None
-            with contextlib.suppress(OSError):  # no space left, say: for the code to find, and to mend
-                os.makedirs(env["OUTPUT_DIR"], exist_ok=True)
+            _make_directory(env["OUTPUT_DIR"])
             _set_handler(signal.SIGINT, signal.default_int_handler)
             try:
                 self._channel.send(
@@ -424,6 +423,15 @@ def _compile(tree: ast.Module | ast.Expression, filename: str) -> CodeType:
     code = compile(tree, filename, mode, _AWAIT, dont_inherit=True)
     assert isinstance(code, CodeType)
     return code
+
+
+def _make_directory(path: str) -> None:
+    """Where it cannot be made, for want of space say, that is for the code to find, and to mend."""
+    try:
+        os.mkdir(path)  # as it usually goes: `makedirs` looks at each of its parents first
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.makedirs(path, exist_ok=True)
 
 
 def _is_quiet(code: str, last: Any) -> bool:

@@ -45,7 +45,9 @@ class Maker:
         making: Job[Cgroup] | None = None
         if self._tree is not None:
             # Beside the box, and not by ourselves: whoever changes cgroups waits for all others who do.
-            making = self._hand.begin_short(functools.partial(self._tree.make, f"{next(self._names):x}", limits))
+            making = self._hand.begin_short(
+                functools.partial(self._tree.make, f"{next(self._names):x}", limits)
+            )
         box = None
         try:
             box = await site.make_box(index, limits.disk_bytes)

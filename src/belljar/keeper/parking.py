@@ -34,6 +34,7 @@ BURST_SECONDS = 0.25
 """What comes within so short a time finds nothing that was made meanwhile."""
 _RUN = ("a run",)
 _ALL = ("a run", "libraries")
+_MOMENT_SECONDS = 0.1
 _SPARE_SHARE = 0.1
 """Of the machine's memory, which parked sessions leave alone."""
 
@@ -70,6 +71,7 @@ class Lot:
         self._waiting: list[list[Parked]] = [[] for _ in zygotes.tiers]
         self._bursts = [Bursts() for _ in zygotes.tiers]
         self._wake = Flag()
+        self._is_short, self._looked_at = False, -1.0
 
     def __len__(self) -> int:
         return sum(self.counts())
@@ -149,9 +151,16 @@ class Lot:
             for tier, waiting in enumerate(self._waiting)
             if len(waiting) < (wanted := self._wanted(tier))
         }
-        if not lacking or outside.available_share() < _SPARE_SHARE:
+        if not lacking or self._lacks_memory():
             return None
         return min(lacking, key=lacking.__getitem__)
+
+    def _lacks_memory(self) -> bool:
+        """Whether the machine has little left; as it was a moment ago, for this is asked before each that is made."""
+        now = time.monotonic()
+        if now - self._looked_at > _MOMENT_SECONDS:
+            self._is_short, self._looked_at = outside.available_share() < _SPARE_SHARE, now
+        return self._is_short
 
     def _wanted(self, tier: int) -> int:
         """How many to have ready: as many as came at once, and one."""

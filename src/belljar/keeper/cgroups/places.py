@@ -29,12 +29,19 @@ class Files:
 
     def text(self, name: str) -> str:
         """All of a file. Raises FileNotFoundError, and SessionLost once these are closed."""
+        return os.pread(self._opened(name, os.O_RDONLY), 65536, 0).decode()
+
+    def reset(self, name: str) -> None:
+        """Have a count begin at 0 again, in a file that is read by `text` as well. Raises as that does, and OSError."""
+        os.pwrite(self._opened(name, os.O_RDWR), b"0", 0)
+
+    def _opened(self, name: str, access: int) -> int:
         if self._is_closed:
             raise SessionLost("the session has ended")
         fd = self._fds.get(name)
         if fd is None:
-            fd = self._fds[name] = os.open(f"{self.path}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-        return os.pread(fd, 65536, 0).decode()
+            fd = self._fds[name] = os.open(f"{self.path}/{name}", access | os.O_CLOEXEC)
+        return fd
 
     def value_of(self, name: str, key: str) -> int:
         """What stands behind `key` in a list of keys and numbers; 0 where it is not there."""

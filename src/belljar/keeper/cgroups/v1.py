@@ -82,7 +82,7 @@ class _CgroupV1:
         # which not every kernel keeps: see `watched_bytes`.
         self._memory.write("memory.kmem.tcp.limit_in_bytes", limits.memory_bytes)
         self._pids.write("pids.max", limits.pids)
-        self._cpu.write("cpu.cfs_period_us", CPU_PERIOD_US)
+        # The period is CPU_PERIOD_US already: the kernel's own for new cgroups (sched-bwc.rst).
         self._cpu.write("cpu.cfs_quota_us", int(limits.cpus * CPU_PERIOD_US))
 
     def attach(self, pid: int) -> None:
@@ -120,7 +120,7 @@ class _CgroupV1:
         )
 
     def reset_peak(self) -> None:
-        self._memory.write("memory.max_usage_in_bytes", 0)
+        self._memory.reset("memory.max_usage_in_bytes")
 
     def peak_bytes(self) -> int:
         return int(self._memory.text("memory.max_usage_in_bytes"))
