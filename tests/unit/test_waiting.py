@@ -89,3 +89,28 @@ async def test_work_that_was_begun_is_waited_for_when_cancelled() -> None:
         tasks.cancel_scope.cancel()
         go.set()
     assert done == [True]
+
+
+async def test_short_work_is_done_at_once_unless_the_hand_is_at_work() -> None:
+    hand, go, threads = Hand("test"), threading.Event(), list[str]()
+
+    def work() -> int:
+        threads.append(threading.current_thread().name)
+        return 1
+
+    job = hand.begin_short(work)
+    assert threads == [threading.current_thread().name]
+    assert await job.outcome() == 1
+    held = hand.begin(go.wait)
+    job = hand.begin_short(work)  # behind what is begun, and so not by us
+    assert len(threads) == 1
+    go.set()
+    assert await held.outcome()
+    assert await job.outcome() == 1
+    assert threads[1] == "test"
+
+
+async def test_short_work_that_fails_says_so_where_it_is_waited_for() -> None:
+    job = Hand("test").begin_short(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        await job.outcome()

@@ -21,8 +21,8 @@ from belljar.guest import display
 
 _READ = ("draw", "buffer_rgba", "tostring_argb", "copy_from_bbox", "restore_region", "get_renderer")
 """What shows, or uses, what was drawn last: methods of a canvas of Agg."""
-
-
+_MOST_PIXELS = 8_000_000
+"""That are held three times over to be cut: of four bytes each."""
 _LEVEL = 3
 """Of a PNG's compression: more takes half as long again for a tenth of the size."""
 _beyond: ContextVar[list[bool] | None] = ContextVar("beyond", default=None)
@@ -163,6 +163,8 @@ def drawn_once(figure: Any, save: Callable[..., Any], dpi: float | None) -> byte
     dots = dpi or rc["savefig.dpi"]
     dots = getattr(figure, "_original_dpi", figure.dpi) if dots == "figure" else dots
     width, height = (int(side * dots) for side in figure.get_size_inches())
+    if width * height > _MOST_PIXELS:
+        return None
     raw = io.BytesIO()
     beyond: list[bool] = []
     token = _beyond.set(beyond)

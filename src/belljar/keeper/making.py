@@ -44,7 +44,7 @@ class Maker:
         index = self._take_index()
         making: Job[Cgroup] | None = None
         if self._tree is not None:
-            # Beside the box, and not by ourselves: whoever changes cgroups waits for all others who do.
+            # Whoever changes cgroups waits for all others who do: not by ourselves while the hand does.
             making = self._hand.begin_short(
                 functools.partial(self._tree.make, f"{next(self._names):x}", limits)
             )

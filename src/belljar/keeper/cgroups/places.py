@@ -21,6 +21,7 @@ class Files:
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
         self._fds: dict[str, int] = {}
+        self._resettable: set[str] = set()
         self._is_closed = False
 
     def write(self, name: str, value: str | int) -> None:
@@ -29,13 +30,18 @@ class Files:
 
     def text(self, name: str) -> str:
         """All of a file. Raises FileNotFoundError, and SessionLost once these are closed."""
-        return os.pread(self._opened(name, os.O_RDONLY), 65536, 0).decode()
+        return os.pread(self._opened(name), 65536, 0).decode()
 
     def reset(self, name: str) -> None:
         """Have a count begin at 0 again, in a file that is read by `text` as well. Raises as that does, and OSError."""
-        os.pwrite(self._opened(name, os.O_RDWR), b"0", 0)
+        if name not in self._resettable:
+            if (fd := self._fds.pop(name, None)) is not None:
+                os.close(fd)
+            self._opened(name, os.O_RDWR)
+            self._resettable.add(name)
+        os.pwrite(self._opened(name), b"0", 0)
 
-    def _opened(self, name: str, access: int) -> int:
+    def _opened(self, name: str, access: int = os.O_RDONLY) -> int:
         if self._is_closed:
             raise SessionLost("the session has ended")
         fd = self._fds.get(name)
