@@ -147,10 +147,10 @@ def laid_out(figure: Any, bbox_inches: Any) -> Iterator[None]:
 
 
 def drawn_once(figure: Any, save: Callable[..., Any], dpi: float | None) -> bytes | None:
-    """A PNG, cut to what is on it; None where some of that lies outside of the figure, and for other canvases.
+    """A PNG, cut to what is on it; None for other canvases, and for one that is too large to be held.
 
-    `save(file, format=, dpi=)` saves all of the figure. The picture is as large as one that matplotlib cuts itself, but
-    for a few pixels.
+    `save(file, format=, dpi=, bbox_inches=)` saves all of the figure, or that part. The picture is as large as one that
+    matplotlib cuts itself, but for a few pixels.
     """
     numpy, rc = import_module("numpy"), import_module("matplotlib").rcParams
     # A figure that is closed has a canvas of no kind, and is drawn by one of Agg.
@@ -173,13 +173,16 @@ def drawn_once(figure: Any, save: Callable[..., Any], dpi: float | None) -> byte
             save(raw, format="raw", dpi=dpi)
     finally:
         _beyond.reset(token)
-    if beyond or not width * height * 4 == len(raw.getbuffer()) > 0:
+    if not width * height * 4 == len(raw.getbuffer()) > 0:
         return None
     drawn = numpy.frombuffer(raw.getbuffer(), numpy.uint32).reshape(height, width)
     is_seen = drawn != drawn[0, 0]
     rows, columns = (numpy.flatnonzero(is_seen.any(axis=axis)) for axis in (1, 0))
-    if not len(rows) or rows[0] == 0 or columns[0] == 0 or rows[-1] == height - 1 or columns[-1] == width - 1:
+    if not len(rows):
         return None
+    is_at_edge = rows[0] == 0 or columns[0] == 0 or rows[-1] == height - 1 or columns[-1] == width - 1
+    if beyond or is_at_edge:
+        return _drawn_again(figure, save, dots)
     left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
     to_figure = figure.transFigure.inverted()
     for axes in figure.axes:
@@ -200,4 +203,15 @@ def drawn_once(figure: Any, save: Callable[..., Any], dpi: float | None) -> byte
     import_module("matplotlib.image").imsave(
         buffer, shown, format="png", dpi=dots, pil_kwargs={"compress_level": _LEVEL}
     )
+    return buffer.getvalue()
+
+
+def _drawn_again(figure: Any, save: Callable[..., Any], dots: float) -> bytes:
+    """With what lies outside: cut by what matplotlib knows of all parts of a figure that is drawn, and so laid out."""
+    with import_module("matplotlib.cbook")._setattr_cm(figure, dpi=dots):
+        box = figure.get_tightbbox()
+    box = box.padded(import_module("matplotlib").rcParams["savefig.pad_inches"])
+    buffer = io.BytesIO()
+    with laid_out(figure, box):
+        save(buffer, format="png", dpi=dots, bbox_inches=box)
     return buffer.getvalue()
