@@ -3,8 +3,8 @@
     .venv/share/belljar/runtimes/data/bin/python bench/figures.py
 
 What draws once is `belljar.guest.canvases`. Each figure is saved, drawn ahead without an output, and saved again: that
-has to change nothing. And each is cut to what is on it by its pixels and by matplotlib, which has to lose nothing. It
-takes some minutes.
+has to change nothing. And each is cut to what is on it here and by matplotlib, which has to lose nothing. It takes some
+minutes.
 """
 
 from __future__ import annotations
@@ -115,12 +115,12 @@ def compared(name: str, figure: Any) -> Iterator[str]:
     yield "drawn once and twice: the same" if is_same else "drawn once and twice: not the same"
     save = functools.partial(type(figure.canvas).print_figure, figure.canvas)
     if (cut := canvases.drawn_once(figure, save, None)) is None:
-        yield "cut by matplotlib, as something lies beyond the edge"
+        yield "left to matplotlib"
         return
     figure.savefig(theirs := io.BytesIO(), format="png", bbox_inches="tight")
     sizes = content(cut), content(theirs.getvalue())
     is_whole = all(their - own <= MARGIN_PIXELS for own, their in zip(*sizes, strict=True))
-    yield "cut by pixels: all there" if is_whole else "cut by pixels: less is there"
+    yield "cut: all there" if is_whole else "cut: less is there"
     if not (is_same and is_whole):
         print(f"{name}: content of {sizes[0]} and {sizes[1]} pixels", file=sys.stderr)
 
