@@ -59,9 +59,9 @@ class Session:
         with anyio.fail_after(DEADLINE_SECONDS):
             return await self.keeper.execute(self.name, program, on_event)
 
-    async def says(self, code: str) -> str:
+    async def says(self, code: str, timeout: float = 30) -> str:
         """What code that has to run to its end prints."""
-        result = await self.run(code)
+        result = await self.run(code, timeout=timeout)
         assert result.outcome.status == "completed", (result.outcome, result.stderr)
         return result.stdout.strip()
 

@@ -183,27 +183,39 @@ def drawn_once(figure: Any, save: Callable[..., Any], dpi: float | None) -> byte
     is_at_edge = rows[0] == 0 or columns[0] == 0 or rows[-1] == height - 1 or columns[-1] == width - 1
     if beyond or is_at_edge:
         return _drawn_again(figure, save, dots)
-    left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
+    box = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
+    picture = _cut(drawn, _with_axes(figure, box, width, height), round(rc["savefig.pad_inches"] * dots))
+    buffer = io.BytesIO()
+    import_module("matplotlib.image").imsave(
+        buffer, picture, format="png", dpi=dots, pil_kwargs={"compress_level": _LEVEL}
+    )
+    return buffer.getvalue()
+
+
+def _with_axes(
+    figure: Any, box: tuple[int, int, int, int], width: int, height: int
+) -> tuple[int, int, int, int]:
+    """The box (left, right, top, bottom, in pixels) with what is there and not seen: an image's white margin, say."""
+    left, right, top, bottom = box
     to_figure = figure.transFigure.inverted()
     for axes in figure.axes:
-        # What is there and not seen: the white margin of an image, say.
         if axes.get_visible():
             (x0, y0), (x1, y1) = to_figure.transform(axes.bbox.get_points())
             left, right = min(left, round(x0 * width)), max(right, round(x1 * width))
             top, bottom = min(top, round((1 - y1) * height)), max(bottom, round((1 - y0) * height))
-    margin = round(rc["savefig.pad_inches"] * dots)
-    left, right, top, bottom = left - margin, right + margin, top - margin, bottom + margin
+    return left, right, top, bottom
+
+
+def _cut(drawn: Any, box: tuple[int, int, int, int], margin: int) -> Any:
+    """A part of the pixels with a margin, which has the colour of the corner where there is no more of them."""
+    numpy = import_module("numpy")
+    height, width = drawn.shape
+    left, right, top, bottom = box[0] - margin, box[1] + margin, box[2] - margin, box[3] + margin
     picture = numpy.full((bottom - top, right - left), drawn[0, 0], numpy.uint32)
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
-    picture[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = drawn[
-        rows, columns
-    ]
-    buffer = io.BytesIO()
-    shown = picture.view(numpy.uint8).reshape(*picture.shape, 4)
-    import_module("matplotlib.image").imsave(
-        buffer, shown, format="png", dpi=dots, pil_kwargs={"compress_level": _LEVEL}
-    )
-    return buffer.getvalue()
+    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    picture[inside] = drawn[rows, columns]
+    return picture.view(numpy.uint8).reshape(*picture.shape, 4)
 
 
 def _drawn_again(figure: Any, save: Callable[..., Any], dots: float) -> bytes:

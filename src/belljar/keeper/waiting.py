@@ -122,7 +122,7 @@ class Job(Generic[T]):
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """In the thread."""
+        """In the thread; for what is short, perhaps in the loop's own."""
         try:
             self._results.append(self._work())
         except BaseException as error:  # noqa: BLE001 - it is raised where the work is waited for
