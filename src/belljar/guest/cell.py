@@ -128,6 +128,8 @@ class Guest:
             if not request["is_last"] and perf_counter() - started > _LONG_SECONDS:
                 trim_heap()  # from here on we may be stopped for long
             self._channel.send(finished)
+            # Between runs nothing runs. The keeper sees to that; who is stopped by then does not keep it waiting.
+            signal.raise_signal(signal.SIGSTOP)
 
     def rehearse(self) -> None:
         """Before `serve`: run a little, so that the pages which a run writes to are ours by then.

@@ -40,10 +40,11 @@ _MAX_FLUSH_BYTES = 4 * 1024 * 1024
 """More than was in a pipe when it began, which the machine bounds; a child may go on writing for ever."""
 _GATHER_SECONDS = 0.005
 _MOMENT_SECONDS = 0.002
-_LOOKS = 5
-"""At whether it has stopped."""
-_LOOK_SECONDS = 20e-6
-"""Between these, and what the kernel adds to it."""
+_LOOK_SECONDS = 0.0005
+"""For looks at whether it has stopped, with the processor left to others in between."""
+_OWN_LOOKS = 10
+"""And then, on a busy machine where it has to wait for its turn, one in each `_PATIENT_LOOK_SECONDS`: before it is
+stopped, and after."""
 _PATIENT_LOOKS = 50
 _PATIENT_LOOK_SECONDS = 0.001
 _CRUMB_BYTES = 4096
@@ -134,24 +135,36 @@ class Guest:
             for fd in (self._pidfd, *self._pipes.values()):
                 os.close(fd)
 
-    async def stop_alone(self) -> bool:
-        """Stop it where it is the only process of its session; False where that does not come true."""
+    async def stop_alone(self, *, is_waking: bool) -> bool:
+        """Have it stopped where it is the only process of its session; False where that does not come true.
+
+        It stops itself at the end of a run (see `guest.cell`), and nothing in the session can have it go on. One that
+        does not, or that was woken since and so `is_waking`, is told to.
+        """
+        if not is_waking and await self._stops(_OWN_LOOKS):
+            return True
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
-            for _ in range(_LOOKS):
-                if self.stat.is_stopped():
-                    return True
-                time.sleep(_LOOK_SECONDS)  # noqa: ASYNC251 - it may have to run on our processor to be stopped
-            for _ in range(_PATIENT_LOOKS):  # on a busy machine it has to wait for its turn
-                await asyncio.sleep(_PATIENT_LOOK_SECONDS)
-                if self.exited.is_set():
-                    return False  # and may have left a child behind
-                if self.stat.is_stopped():
-                    return True
+            return await self._stops(_PATIENT_LOOKS)
+        return False
+
+    async def _stops(self, patient_looks: int) -> bool:
+        """Whether it is stopped, or will be soon."""
+        until = time.perf_counter() + _LOOK_SECONDS
+        while time.perf_counter() < until:
+            if self.stat.is_stopped():
+                return True
+            os.sched_yield()  # it may have to run on our processor to be stopped
+        for _ in range(patient_looks):
+            await asyncio.sleep(_PATIENT_LOOK_SECONDS)
+            if self.exited.is_set():
+                return False  # and may have left a child behind
+            if self.stat.is_stopped():
+                return True
         return False
 
     def go_on(self) -> None:
-        """Let it go on, where `stop_alone` has stopped it."""
+        """Let it go on, where it was stopped alone."""
         with contextlib.suppress(OSError):  # it has ended: its run will say so
             signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
 
@@ -206,19 +219,26 @@ class Guest:
         if self.run is not None:
             self.run.end()
 
-    async def send(self, data: bytes) -> None:
-        """Hand bytes to the guest, as fast as it reads; returns early when it is gone."""
+    async def send(self, data: bytes, *, is_stopped: bool = False) -> None:
+        """Hand bytes to the guest, as fast as it reads; returns early when it is gone. One that `is_stopped` alone goes
+        on when it has them, or as many as it can have: it wakes up once."""
         view = memoryview(data)
         async with self._sending:  # what it reads slowly, nothing else comes in between
             while view and not self.exited.is_set():
+                is_full = False
                 try:
                     view = view[self._control.send(view) :]
                 except BlockingIOError:
+                    is_full = True
+                except OSError:
+                    return  # its exit status says how it went
+                if is_stopped:
+                    is_stopped = False
+                    self.go_on()
+                if is_full:
                     self._is_sending = True
                     with contextlib.suppress(anyio.ClosedResourceError):
                         await anyio.wait_writable(self._control)
-                except OSError:
-                    return  # its exit status says how it went
 
     @property
     def is_spent(self) -> bool:

@@ -85,7 +85,9 @@ class Session:
         self._is_stopped = False
         """By the box, all that is in it."""
         self._is_alone = False
-        """Stopped by us, being the only process."""
+        """Stopped, being the only process."""
+        self._is_waking = False
+        """The guest, by a sweep."""
         self._is_closed = False
         self._is_forking = False
         self._idle_since = time.monotonic()
@@ -319,7 +321,8 @@ class Session:
             has_namespaces=self.site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
-            guest=guest if is_asked else None,
+            guest=guest,
+            is_asked=is_asked,
         )
 
     async def use(self) -> dict[str, float]:
@@ -439,7 +442,12 @@ class Session:
         """Kill what shell commands have left behind: nothing of a call outlives it. `others` were there before."""
         if self._count() != 1:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the guest has ended since
-                await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid), *others])
+                await self._sweep(guest, others)
+
+    async def _sweep(self, guest: Guest, others: list[int]) -> None:
+        """Kill all but the guest and `others`, which go on. Raises what `outside.pid_inside` does."""
+        await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid), *others])
+        self._is_waking = True
 
     def _begin_count(self) -> None:
         """What the next run takes is counted from here on: until it begins nothing runs."""
@@ -455,8 +463,9 @@ class Session:
     async def _stop(self, run: Run, guest: Guest, watched: watch.Watched, *, is_last: bool) -> bool:
         """Have nothing run between runs: no thread or child that outlives its run, no code behind a forged end of it,
         and nobody who changes files while we look at them. True when it had to be killed instead."""
-        # By itself where it is alone, as is usual: by the kernel's count, taken again when it cannot fork any more.
-        if self._count() == 1 and await guest.stop_alone() and self._count() == 1:
+        # By itself where it is alone, as is usual: by the kernel's count, taken when it cannot fork any more.
+        is_waking, self._is_waking = self._is_waking, False
+        if await guest.stop_alone(is_waking=is_waking) and self._count() == 1:
             self._is_alone = True
         else:
             await self._box.tell("stop")
@@ -533,12 +542,10 @@ class Session:
                 asked[more] = request[more]
         body = json.dumps(asked).encode()
         with anyio.move_on_after(request["timeout_seconds"]) as run.clock:
-            if self._is_alone:
-                guest.go_on()
-            elif self._is_stopped:
+            if self._is_stopped:
                 await self._box.tell("continue")
+            await guest.send(encode(Message("execute", {}, body)), is_stopped=self._is_alone)
             self._is_alone = self._is_stopped = False
-            await guest.send(encode(Message("execute", {}, body)))
             await run.attention.wait()
         if run.done.is_set():
             return False
@@ -551,7 +558,7 @@ class Session:
         if run.done.is_set() and not guest.exited.is_set():
             # The interpreter came back; whatever else it had started has not been asked.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
-                await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid)])
+                await self._sweep(guest, [])
                 return False
         if run.stop == "timed_out" and request["code"] is not None and not guest.exited.is_set():
             run.stuck = stuck.described(await guest.stack(), request["code"])

@@ -66,8 +66,9 @@ class Watched:
     zygote_pid: int
     """It shares memory with its guests, which is not theirs: where no cgroup counts, its own share tells how much."""
     locks: Locks
-    guest: Guest | None
-    """The code's interpreter, to be asked as memory becomes short: None where it runs no code."""
+    guest: Guest
+    is_asked: bool
+    """It runs code, and so can be asked where that is as memory becomes short."""
 
     def processes(self) -> list[int]:
         return list(self.box.processes(self.guest_pid))
@@ -82,6 +83,9 @@ async def until_over(run: Run, watched: Watched) -> None:
     with contextlib.suppress(SessionLost):
         while not run.is_over:
             started = time.perf_counter()
+            if not (run.has_begun or run.done.is_set() or run.stop):
+                # Where it was slow to stop itself at the end of its last run, it was stopped before that.
+                watched.guest.go_on()
             if watched.cgroup is None and not watched.has_namespaces:
                 _count_processes(run, watched)
             if started >= rested_at:
@@ -97,7 +101,7 @@ async def _look(run: Run, watched: Watched) -> float:
     if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
         run.exceeded("file_locks")
     share = await look_at_memory(run, watched)
-    if watched.cgroup is not None and watched.guest is not None and not run.done.is_set():
+    if watched.cgroup is not None and watched.is_asked and not run.done.is_set():
         # The kernel kills at the limit, and who is killed cannot say any more where it was, and what it had.
         used, most = watched.cgroup.memory_bytes(), watched.limits.memory_bytes
         if run.has_much(used, most):

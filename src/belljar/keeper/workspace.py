@@ -54,8 +54,8 @@ class Workspace:
         self._owner = owner
         self._turn = anyio.Lock(fast_acquire=True)
         self._is_closed = False
-        self._is_untouched = True
-        """Nobody has written into the directories yet."""
+        self._is_current = True
+        """What was listed last is what lies there still: between runs nothing of the session runs."""
         self._bare = _inodes(files_fd) if has_disk else None
         """How many there are without a file."""
         self._listing = Listing()
@@ -81,9 +81,9 @@ class Workspace:
     async def before(self, output_dir: str) -> Listing:
         """What lies there before a run."""
         self.at_once(self._give_up_archive)
-        if self._is_untouched:
-            self._is_untouched = False
-            return Listing()
+        if self._is_current:
+            self._is_current = False
+            return self._listing
         return await self.look(output_dir)
 
     async def look(self, output_dir: str) -> Listing:
@@ -107,6 +107,7 @@ class Workspace:
     async def changes(self, before: Listing, output_dir: str) -> Changes:
         """The files that are new or different since `before`, and those that are gone."""
         self._listing = await self.look(output_dir)
+        self._is_current = self._listing.is_whole
         if len(self._listing) + len(before) < _FEW:
             return _described(before, self._listing, _output(output_dir))
         # In a thread as well: tens of thousands of entries take a while, and the other sessions go on.
@@ -115,7 +116,7 @@ class Workspace:
     async def outputs(self, output_dirs: list[str | None]) -> Changes:
         """The files that lie in each of these, and not deeper, as {path, size_bytes, handle, inode, call}: `call` is
         its place in the list."""
-        self._is_untouched = False  # commands may have written anywhere
+        self._is_current = False  # commands may have written anywhere
         tops = [_output(name) if name is not None else None for name in output_dirs]
         some = [top for top in tops if top is not None]
         self._listing = (
@@ -137,7 +138,7 @@ class Workspace:
         Raises InvalidRequest, and then what had the path has it still.
         """
         raw = _raw(path)
-        self._is_untouched = False
+        self._is_current = False
         incoming = _incoming(raw)
 
         def write() -> None:
@@ -186,6 +187,7 @@ class Workspace:
     async def remove(self, path: str) -> None:
         """Delete one of these files. Raises NoSuchFile."""
         raw = _WORK + b"/" + _raw(path)
+        self._is_current = False
 
         def remove() -> None:
             collector.find(self._files_fd, raw)
@@ -240,7 +242,7 @@ class Workspace:
         self, open_temporary: Callable[[], int], disk_bytes: int, data: bytes, *, is_last: bool
     ) -> None:
         """Take in the next piece of an archive. Raises NotKept."""
-        self._is_untouched = False
+        self._is_current = False
 
         def unpack() -> None:
             if self._unpacker is None:
@@ -280,6 +282,7 @@ class Workspace:
 
     async def mend(self) -> None:
         """Make the directories again that code may have moved or deleted: a guest cannot begin without."""
+        self._is_current = False
         await self.in_thread(lambda: collector.mend(self._files_fd, (_WORK, b"output"), owner=self._owner))
 
     async def close(self) -> None:

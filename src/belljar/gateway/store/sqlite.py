@@ -123,7 +123,7 @@ class SqliteStore:
         return await self._run(lambda: self._do("revoke_key", {"name": name, "now": now}).rowcount > 0)
 
     async def add_usage(self, rows: Iterable[UsageRow]) -> None:
-        values = [asdict(row) for row in rows]
+        values = [vars(row) for row in rows]
         await self._run(lambda: self._connection.executemany(self._statements["add_usage"], values))
 
     async def usage_totals(
