@@ -320,6 +320,22 @@ async def test_handlers_of_signals_may_show_at_any_moment(session: Session) -> N
     assert [text for text in shown if b"tick" in text] == [f"'tick {n}'".encode() for n in range(1, 101)]
 
 
+@pytest.mark.parametrize("stop", ["(time.sleep(0.3), own(number))", "None"], ids=["late", "never"])
+async def test_an_interpreter_that_does_not_stop_itself_is_stopped(session: Session, stop: str) -> None:
+    """At the end of a run; and one that does so later, when it was let go on, goes on all the same."""
+    result = await session.run(
+        f"""
+        import time
+        from belljar.guest import cell
+        own = cell._raise_signal
+        cell._raise_signal = lambda number: {stop}
+        """
+    )
+    assert result.outcome.status == "completed", result.stderr
+    for number in range(3):
+        assert await session.says(f"print({number})") == str(number)
+
+
 async def test_what_was_not_flushed_is_not_printed_by_a_forked_child(session: Session) -> None:
     code = """
         import os

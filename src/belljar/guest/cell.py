@@ -45,6 +45,7 @@ _LONG_SECONDS = 0.1
 """A run that took so long does not notice the millisecond or two in which its heap is trimmed."""
 # Without the conversions to and from enumerations: what is called for the first time in a guest is dear.
 _set_handler = getattr(signal.signal, "__wrapped__", signal.signal)
+_raise_signal = signal.raise_signal
 _here: list[Guest] = []
 """The one that this process is."""
 
@@ -129,7 +130,7 @@ class Guest:
                 trim_heap()  # from here on we may be stopped for long
             self._channel.send(finished)
             # Between runs nothing runs. The keeper sees to that; who is stopped by then does not keep it waiting.
-            signal.raise_signal(signal.SIGSTOP)
+            _raise_signal(signal.SIGSTOP)
 
     def rehearse(self) -> None:
         """Before `serve`: run a little, so that the pages which a run writes to are ours by then.
