@@ -401,6 +401,20 @@ async def test_a_client_is_its_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_only_keys_that_changed_are_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "belljar.sqlite3"
+    async with open_store(path) as ours, open_store(path) as theirs:
+        first = ours.keys_version()
+        await theirs.remove_old_usage(0)
+        await theirs.revoke_key("nobody", 1)
+        assert ours.keys_version() == first is not None
+        key, _ = await create_key(theirs, "k", "acme", KeyLimits())
+        second = ours.keys_version()
+        await revoke_key(theirs, key.id)
+        assert len({first, second, ours.keys_version()}) == 3
+
+
+@pytest.mark.anyio
 async def test_so_many_executions_at_once() -> None:
     client = Client(most_executions=1)
     with client.execution(), pytest.raises(errors.RateLimited), client.execution():

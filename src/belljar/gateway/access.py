@@ -145,6 +145,8 @@ class Access:
         self._clients: dict[str, Client] = {}
         """Of the keys that are good, by digest."""
         self._looked_at = -math.inf
+        self._version: int | None = None
+        """Of the keys that we know."""
         self._anyone = Client(most_stored_bytes=stored_bytes)
         self.has_keys = False
         """Whether a key was ever made, revoked ones counting too: to revoke the last one opens nothing."""
@@ -179,7 +181,11 @@ class Access:
         if now - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = now  # before we look: whoever comes meanwhile need not look too
+        version = self._store.keys_version()
+        if version is not None and version == self._version:
+            return
         keys = await self._store.all_keys()
+        self._version = version
         self.has_keys = bool(keys)
         good = {key.digest: key for key in keys if key.revoked_at is None}
         self._clients = {

@@ -181,6 +181,10 @@ class Store(Protocol):
     async def all_keys(self) -> list[Key]:
         """Revoked ones too, the oldest first."""
 
+    def keys_version(self) -> int | None:
+        """Another number once a key was made or revoked, by whichever process. It takes microseconds and waits for
+        nobody: None where it would have to."""
+
     async def revoke_key(self, name: str, now: int) -> bool:
         """Refuse from now on the key that has this name or id. Returns whether there was one."""
 

@@ -1,11 +1,13 @@
 """The store in one SQLite file.
 
 One connection, used by one thread at a time: the lock makes it so, and SQLite's calls block, so they run
-off the event loop. WAL lets another process read and write the same file beside us.
+off the event loop. WAL lets another process read and write the same file beside us; and a second connection look, from
+the event loop, at a number that says whether there is something new.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -51,8 +53,11 @@ def _all_queries() -> dict[str, str]:
 class SqliteStore:
     """Made by `open_store`."""
 
-    def __init__(self, connection: sqlite3.Connection, statements: dict[str, str]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, looking: sqlite3.Connection, statements: dict[str, str]
+    ) -> None:
         self._connection = connection
+        self._looking = looking
         self._statements = statements
         self._lock = anyio.Lock()
 
@@ -113,14 +118,25 @@ class SqliteStore:
         return {row[0] for row in rows}
 
     async def add_key(self, key: Key) -> bool:
-        return await self._run(lambda: self._do("add_key", asdict(key)).rowcount > 0)
+        return await self._run(lambda: self._changes_keys("add_key", asdict(key)))
 
     async def all_keys(self) -> list[Key]:
         rows = await self._run(lambda: self._do("all_keys", {}).fetchall())
         return [Key(*row) for row in rows]
 
     async def revoke_key(self, name: str, now: int) -> bool:
-        return await self._run(lambda: self._do("revoke_key", {"name": name, "now": now}).rowcount > 0)
+        return await self._run(lambda: self._changes_keys("revoke_key", {"name": name, "now": now}))
+
+    def keys_version(self) -> int | None:
+        with contextlib.suppress(sqlite3.OperationalError):  # somebody mends or empties the log just now
+            return _keys_version(self._looking)
+        return None
+
+    def _changes_keys(self, name: str, values: dict[str, Any]) -> bool:
+        is_changed = self._do(name, values).rowcount > 0
+        if is_changed:  # and nobody else writes until this is committed
+            self._connection.execute(f"PRAGMA user_version = {_keys_version(self._connection) + 1}")
+        return is_changed
 
     async def add_usage(self, rows: Iterable[UsageRow]) -> None:
         values = [vars(row) for row in rows]
@@ -179,6 +195,11 @@ class SqliteStore:
             return await anyio.to_thread.run_sync(transaction)
 
 
+def _keys_version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
 def _has_column(connection: sqlite3.Connection, name: str) -> bool:
     """Whether the table of a statement `column_TABLE.COLUMN` has its column: SQLite knows no IF NOT EXISTS there."""
     table, _, column = name.removeprefix("column_").partition(".")
@@ -191,7 +212,7 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
     """Open the store in the file at `path`, making it where it is missing."""
     statements = _all_queries()
 
-    def connect() -> sqlite3.Connection:
+    def connect() -> tuple[sqlite3.Connection, sqlite3.Connection]:
         private.make_directory(path.parent)
         private.make_file(path)
         # SQLite makes them with the same mode, and takes those that were left.
@@ -206,12 +227,15 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
                 for name, statement in statements.items():
                     if name.startswith(kind) and not _has_column(connection, name):
                         connection.execute(statement)
-        return connection
+        return connection, sqlite3.connect(path, check_same_thread=False, timeout=0)
 
-    connection = await anyio.to_thread.run_sync(connect)
-    store = SqliteStore(connection, statements)
+    def close() -> None:
+        looking.close()
+        connection.close()  # last, which empties the log
+
+    connection, looking = await anyio.to_thread.run_sync(connect)
     try:
-        yield store
+        yield SqliteStore(connection, looking, statements)
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(connection.close)
+            await anyio.to_thread.run_sync(close)
