@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import binascii
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from belljar.errors import InvalidRequest
 from belljar.inputs import checked_name, checked_names, decoded
@@ -37,6 +40,17 @@ def test_base64_of_any_length() -> None:
     for size in range(70):
         body = bytes(range(size))
         assert decoded(base64.b64encode(body).decode(), "here") == body
+
+
+@given(st.text("ABab01+/=-_", max_size=13))
+def test_base64_is_what_binascii_takes_for_it(data: str) -> None:
+    try:
+        body = binascii.a2b_base64(data, strict_mode=True)
+    except ValueError:
+        with pytest.raises(InvalidRequest):
+            decoded(data, "here")
+    else:
+        assert decoded(data, "here") == body
 
 
 def test_a_name_stands_for_one_file() -> None:
