@@ -185,8 +185,7 @@ def mend(files_fd: int, directories: Iterable[bytes], *, owner: int) -> None:
 
 
 def rename(files_fd: int, directory: bytes, old: bytes, new: bytes, *, owner: int) -> None:
-    """Give a file in `directory` another path there, replacing what has it; directories above it are made. Runs in a
-    thread of its own, like `write`."""
+    """Give a file in `directory` another path there, replacing what has it; directories above it are made."""
     with acting_as(owner), contextlib.ExitStack() as stack:
         from_fd = kernel.openat2(files_fd, directory, os.O_RDONLY | os.O_DIRECTORY)
         stack.callback(os.close, from_fd)
@@ -227,8 +226,7 @@ def acting_as(owner: int) -> Iterator[None]:
 def write(files_fd: int, path: bytes, data: bytes, *, append: bool, owner: int) -> None:
     """Write into a file of the session as its own user `owner` (a uid and gid of this machine).
 
-    The first piece replaces whatever had the name. Runs in a thread of its own: the file-system identity is
-    switched for that thread only.
+    The first piece replaces whatever had the name. The file-system identity is switched for the calling thread only.
     """
     with acting_as(owner):
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
