@@ -27,8 +27,8 @@ def _read_whole(method: str, path: str) -> None:
     """Of no request the body is read as it comes in."""
 
 
-async def answered(produce: Any) -> httpx2.Response:
-    async with open_store(Path(":memory:")) as store:
+async def answered(produce: Any, place: Path) -> httpx2.Response:
+    async with open_store(place / "store") as store:
         access = await open_access(store, 1000)
         stream = sse.EventStream(produce, {})
         async with open_ledger(store, None) as ledger:
@@ -44,7 +44,7 @@ async def asked(app: ASGIApp) -> httpx2.Response:
             return await client.post("/")
 
 
-async def test_pings_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pings_while_nothing_comes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sse, "PING_SECONDS", 0.001)
     pinged = anyio.Event()
     frame = sse.frame
@@ -60,28 +60,28 @@ async def test_pings_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> Non
         await pinged.wait()
         await emit({"type": "message_stop"})
 
-    answer = await answered(produce)
+    answer = await answered(produce, tmp_path)
     events = [json.loads(line[6:])["type"] for line in answer.text.splitlines() if line.startswith("data: ")]
     assert events[0] == "ping"
     assert "message_stop" in events
 
 
-async def test_an_error_before_it_has_begun() -> None:
+async def test_an_error_before_it_has_begun(tmp_path: Path) -> None:
     async def produce(emit: sse.Emit) -> None:
         raise Overloaded("no place")
 
-    answer = await answered(produce)
+    answer = await answered(produce, tmp_path)
     assert answer.status_code == 529
     assert answer.json()["error"] == {"type": "overloaded_error", "message": "no place"}
 
 
 @pytest.mark.parametrize("error", [Overloaded("no place"), ZeroDivisionError()])
-async def test_an_error_after_it_has_begun(error: Exception) -> None:
+async def test_an_error_after_it_has_begun(error: Exception, tmp_path: Path) -> None:
     async def produce(emit: sse.Emit) -> None:
         await emit({"type": "message_start", "message": {}})
         raise error
 
-    answer = await answered(produce)
+    answer = await answered(produce, tmp_path)
     assert answer.status_code == 200
     last = json.loads(answer.text.strip().rpartition("data: ")[2])
     assert last["type"] == "error"
@@ -90,7 +90,7 @@ async def test_an_error_after_it_has_begun(error: Exception) -> None:
     assert last["error"]["type"] == kind
 
 
-async def test_a_client_that_stops_in_the_middle_of_its_request() -> None:
+async def test_a_client_that_stops_in_the_middle_of_its_request(tmp_path: Path) -> None:
     """Nobody waits for it for ever, and it is told so."""
     sent: list[dict[str, Any]] = []
 
@@ -110,7 +110,7 @@ async def test_a_client_that_stops_in_the_middle_of_its_request() -> None:
         raise AssertionError("a request that is not complete is not answered by the application")
 
     scope = {"type": "http", "method": "POST", "path": "/v1/messages", "headers": [(b"content-length", b"9")]}
-    async with open_store(Path(":memory:")) as store:
+    async with open_store(tmp_path / "store") as store:
         access = await open_access(store, 1000)
         async with open_ledger(store, None) as ledger:
             envelope = Envelope(
