@@ -172,6 +172,7 @@ def cells(client: Client, count: int) -> list[list[str]]:
     _, container = client.ask("POST", "/v1/containers", {})
     workload = Workload("cell", PRINT)
     client.run(workload, container["id"])
+    time.sleep(PAUSE_SECONDS)
     ours = [client.run(workload, container["id"])[0] for _ in range(count)]
     client.ask("DELETE", f"/v1/containers/{container['id']}")
     middle = statistics.median(ours)
