@@ -238,6 +238,34 @@ await get_weather(n=1)
     assert "inside.zip" not in result.stderr
 
 
+async def test_a_long_answer_that_nobody_waits_for_any_more(session: Session) -> None:
+    """The code ends before it has read it, and the next one is behind it."""
+
+    async def reply(asks: results.Asks) -> None:
+        for ask in asks.asks:
+            await session.keeper.reply(session.name, ask.number, "answered", "x" * 8_000_000)
+
+    code = """
+import asyncio, time
+async def main():
+    asked = asyncio.ensure_future(get_weather(place='Oslo'))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    time.sleep(0.5)
+    print(asked.cancel())
+asyncio.run(main())
+"""
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            result = await session.keeper.execute(
+                session.name,
+                link.Run(code, 30, tools=WEATHER),
+                on_asks=lambda asks: tasks.start_soon(reply, asks),
+            )
+            assert result.stdout == "True\n"
+            assert await session.says("print('next')", timeout=10) == "next"
+
+
 async def test_displays_and_questions_take_one_way(session: Session) -> None:
     result = await Client(session, sunny).run("""
 import asyncio

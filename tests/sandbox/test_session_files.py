@@ -251,6 +251,29 @@ async def test_what_was_there_is_told_from_what_is_new(session: Session) -> None
     assert (await session.run("pass")).deleted == []
 
 
+async def test_what_others_do_between_two_runs_is_not_the_runs(session: Session) -> None:
+    """The caller, a command, a run that was killed."""
+
+    async def told() -> tuple[list[str], list[str]]:
+        result = await session.run("pass")
+        return [file.path for file in result.files], result.deleted
+
+    await session.run("for name in 'abc': open(name, 'w').write(name)")
+    assert await told() == ([], [])
+    await session.put("put", b"x")
+    await session.put("a", b"new")
+    assert await told() == ([], [])
+    await session.keeper.remove(session.name, "b")
+    assert await told() == ([], [])
+    await session.keeper.execute(session.name, link.Run(None, 30, calls=[link.Command("rm c; echo > made")]))
+    assert await told() == ([], [])
+    await session.run("import os; open('late', 'w').write('x'); os._exit(3)")
+    assert await told() == ([], [])
+    result = await session.run("import os; open('a', 'a').write('more'); os.remove('put')")
+    assert [(file.path, file.change) for file in result.files] == [("a", "modified")]
+    assert result.deleted == ["put"]
+
+
 async def test_what_is_deleted_is_told_within_bounds(session: Session) -> None:
     await session.run("for n in range(3000): open(f'{n:04}', 'w').close()")
     result = await session.run("import os\nfor n in range(3000): os.unlink(f'{n:04}')")

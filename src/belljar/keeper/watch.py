@@ -84,7 +84,8 @@ async def until_over(run: Run, watched: Watched) -> None:
         while not run.is_over:
             started = time.perf_counter()
             if not (run.has_begun or run.done.is_set() or run.stop):
-                # Where it was slow to stop itself at the end of its last run, it was stopped before that.
+                # It was slow to stop itself at the end of its last run, and was stopped before that; or it has yet to
+                # read what was sent then, and the code waits for its turn.
                 watched.guest.go_on()
             if watched.cgroup is None and not watched.has_namespaces:
                 _count_processes(run, watched)

@@ -144,7 +144,6 @@ class Workspace:
         Raises InvalidRequest, and then what had the path has it still.
         """
         raw = _raw(path)
-        self._is_current = False
         incoming = _incoming(raw)
 
         def write() -> None:
@@ -167,6 +166,8 @@ class Workspace:
             raise InvalidRequest(
                 f"{path!r} could not be written into the session: {error.strerror}"
             ) from error
+        finally:
+            self._is_current = False  # now: a run may have ended meanwhile
 
     async def give_up(self, path: str) -> None:
         """Delete what has come in of a file whose rest will not come."""
@@ -195,7 +196,6 @@ class Workspace:
     async def remove(self, path: str) -> None:
         """Delete one of these files. Raises NoSuchFile."""
         raw = _WORK + b"/" + _raw(path)
-        self._is_current = False
 
         def remove() -> None:
             collector.find(self._files_fd, raw)
@@ -205,6 +205,8 @@ class Workspace:
             await self.in_thread(remove)
         except OSError as error:
             raise _not_there(path, error) from error
+        finally:
+            self._is_current = False
 
     async def read(self, handle: str, offset: int, length: int) -> bytes:
         """Part of a file of the last result, or of one that was found. Raises InvalidRequest when it is not there any

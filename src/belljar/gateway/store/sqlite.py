@@ -1,7 +1,7 @@
 """The store in one SQLite file.
 
 One connection, used by one thread at a time: the lock makes it so, and SQLite's calls block, so they run
-off the event loop. WAL lets another process read and write the same file beside us; and a second connection look, from
+off the event loop. WAL lets another process read and write the same file beside us; and a second connection looks, from
 the event loop, at a number that says whether there is something new.
 """
 
