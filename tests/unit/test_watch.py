@@ -70,3 +70,27 @@ def test_they_are_counted_at_once_when_the_machine_has_less_than_it_had_at_best(
     memory = iter([100 * mib, 50 * mib, 53 * mib, 55 * mib])
     monkeypatch.setattr(outside, "unreclaimable_bytes", lambda: next(memory))
     assert _looks(holder, True, True, True) == [0, 0, watch.MAX_LOCKS + 1]
+
+
+@pytest.mark.parametrize("holder", [2000], indirect=True)
+def test_they_are_not_counted_again_for_what_was_gone_by_then(
+    holder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mib = 2**20
+    memory = iter(mib * n for n in (100, 103, 105, 106, 108.5, 108.7))
+    monkeypatch.setattr(outside, "unreclaimable_bytes", lambda: int(next(memory)))
+    counted = 0
+
+    def members() -> list[int]:
+        nonlocal counted
+        counted += 1
+        return [holder]
+
+    async def look() -> list[int]:
+        locks, run, counts = watch.Locks(), Run(1, _nobody, Limits()), []
+        for _ in range(5):
+            assert not await locks.are_too_many(run, members, may_wait=True)
+            counts.append(counted)
+        return counts
+
+    assert asyncio.run(look()) == [0, 1, 1, 1, 2]  # the 2,000 take 0.4 MiB of the next 4

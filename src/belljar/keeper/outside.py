@@ -212,7 +212,13 @@ def are_cores_piped() -> bool:
 
 def unreclaimable_bytes() -> int:
     """What the kernel holds of the machine's memory for objects of its own, and cannot give back."""
-    return int(_text("/proc/meminfo").partition("\nSUnreclaim:")[2].split()[0]) * 1024
+    return int(os.pread(_meminfo(), 65536, 0).partition(b"\nSUnreclaim:")[2].split(None, 1)[0]) * 1024
+
+
+@functools.cache
+def _meminfo() -> int:
+    """It is read after each run."""
+    return os.open("/proc/meminfo", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def record_locks(pid: int) -> int:

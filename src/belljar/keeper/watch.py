@@ -23,7 +23,7 @@ WATCH_SECONDS = 0.05
 MAX_LOCKS = 20_000
 """Record locks of a session: they are the kernel's memory, which no cgroup counts."""
 _NOTABLE_BYTES = 4 * MIB
-"""Some 20,000 of them take so much."""
+"""So many of them take so much."""
 _COUNT_LOCKS_SECONDS = 1.0
 _NEAR = 0.5
 """The share of its memory from which on a session is looked at more often."""
@@ -31,10 +31,12 @@ _NEAR = 0.5
 
 class Locks:
     """Counts the record locks of a session, which is dear: at once when so much of the machine's memory went where they
-    are, whoever took it, and now and then in any case, since others give such memory back meanwhile."""
+    are since they were counted last, whoever took it, and now and then in any case, since others give such memory back
+    meanwhile."""
 
     def __init__(self) -> None:
         self._lowest_bytes = outside.unreclaimable_bytes()
+        """At best, or when they were counted last: as it were without them."""
         self._due_at = 0.0
 
     async def are_too_many(self, run: Run, members: Callable[[], Iterable[int]], *, may_wait: bool) -> bool:
@@ -50,6 +52,7 @@ class Locks:
         took = time.perf_counter() - started
         self._due_at = started + max(_COUNT_LOCKS_SECONDS, 20 * took)
         run.peak_locks = max(run.peak_locks, held)
+        self._lowest_bytes = unreclaimable - held * _NOTABLE_BYTES // MAX_LOCKS
         return held > MAX_LOCKS
 
 
