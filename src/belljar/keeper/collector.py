@@ -77,15 +77,13 @@ def find(files_fd: int, path: bytes) -> Seen:
     return Seen(status.st_ino, status.st_size, status.st_ctime_ns)
 
 
-def look_quickly(files_fd: int, *tops: bytes) -> Listing | None:
+def look_quickly(files_fd: int, *tops: bytes, max_depth: int = MAX_DEPTH) -> Listing | None:
     """The same where it takes microseconds; None where there is more to be seen."""
-    found, budget = _look(files_fd, tops, _FEW_ENTRIES)
+    found, budget = _look(files_fd, tops, _FEW_ENTRIES, max_depth)
     return found if budget > 0 else None
 
 
-def _look(
-    files_fd: int, tops: Sequence[bytes], budget: int, max_depth: int = MAX_DEPTH
-) -> tuple[Listing, int]:
+def _look(files_fd: int, tops: Sequence[bytes], budget: int, max_depth: int) -> tuple[Listing, int]:
     """What was found, and what is left of the budget: nothing of it where not all was seen."""
     found = Listing()
     room = MAX_PATHS_BYTES

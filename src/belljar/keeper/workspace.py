@@ -98,9 +98,13 @@ class Workspace:
         if self.at_once(lambda: self._is_bare(top)):
             return Listing()
         # Results first: where there is more than we take in, that is the litter of the working directory.
-        seen = self.at_once(lambda: collector.look_quickly(self._files_fd, top, _WORK))
+        return await self._listed(top, _WORK)
+
+    async def _listed(self, *tops: bytes, max_depth: int = collector.MAX_DEPTH) -> Listing:
+        """What `collector.look` finds, without a thread where that is little."""
+        seen = self.at_once(lambda: collector.look_quickly(self._files_fd, *tops, max_depth=max_depth))
         if seen is None:
-            seen = await self.in_thread(lambda: collector.look(self._files_fd, top, _WORK))
+            seen = await self.in_thread(lambda: collector.look(self._files_fd, *tops, max_depth=max_depth))
         return seen
 
     def _is_bare(self, top: bytes) -> bool:
@@ -125,11 +129,7 @@ class Workspace:
         self._is_current = False  # commands may have written anywhere
         tops = [_output(name) if name is not None else None for name in output_dirs]
         some = [top for top in tops if top is not None]
-        self._listing = (
-            await self.in_thread(lambda: collector.look(self._files_fd, *some, max_depth=0))
-            if some
-            else Listing()
-        )
+        self._listing = await self._listed(*some, max_depth=0)
         described = []
         for number, top in enumerate(tops):
             for path, seen in self._listing.items():
@@ -177,7 +177,7 @@ class Workspace:
 
     async def files(self) -> tuple[list[dict[str, Any]], bool]:
         """What lies in the working directory, as {path, size_bytes, changed_ns, handle}; and whether that is all."""
-        listing = await self.in_thread(lambda: collector.look(self._files_fd, _WORK))
+        listing = await self._listed(_WORK)
         return [_lying(path, seen) for path, seen in listing.items()], listing.is_whole
 
     async def find(self, path: str) -> dict[str, Any]:
