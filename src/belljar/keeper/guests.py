@@ -135,13 +135,13 @@ class Guest:
             for fd in (self._pidfd, *self._pipes.values()):
                 os.close(fd)
 
-    async def stop_alone(self, *, is_waking: bool) -> bool:
+    async def stop_alone(self) -> bool:
         """Have it stopped where it is the only process of its session; False where that does not come true.
 
         It stops itself at the end of a run (see `guest.cell`), and nothing in the session can have it go on. One that
-        does not, or that was woken since and so `is_waking`, is told to.
+        does not is told to.
         """
-        if not is_waking and await self._stops(_OWN_LOOKS):
+        if await self._stops(_OWN_LOOKS):
             return True
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)

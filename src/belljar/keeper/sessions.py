@@ -86,8 +86,6 @@ class Session:
         """By the box, all that is in it."""
         self._is_alone = False
         """Stopped, being the only process."""
-        self._is_waking = False
-        """The guest, by a sweep."""
         self._is_closed = False
         self._is_forking = False
         self._idle_since = time.monotonic()
@@ -315,7 +313,6 @@ class Session:
         return watch.Watched(
             self._box,
             self.workspace,
-            guest.pid,
             self.limits,
             self._cgroup,
             has_namespaces=self.site.has_namespaces,
@@ -442,12 +439,7 @@ class Session:
         """Kill what shell commands have left behind: nothing of a call outlives it. `others` were there before."""
         if self._count() != 1:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the guest has ended since
-                await self._sweep(guest, others)
-
-    async def _sweep(self, guest: Guest, others: list[int]) -> None:
-        """Kill all but the guest and `others`, which go on. Raises what `outside.pid_inside` does."""
-        await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid), *others])
-        self._is_waking = True
+                await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid), *others])
 
     def _begin_count(self) -> None:
         """What the next run takes is counted from here on: until it begins nothing runs."""
@@ -464,8 +456,7 @@ class Session:
         """Have nothing run between runs: no thread or child that outlives its run, no code behind a forged end of it,
         and nobody who changes files while we look at them. True when it had to be killed instead."""
         # By itself where it is alone, as is usual: by the kernel's count, taken when it cannot fork any more.
-        is_waking, self._is_waking = self._is_waking, False
-        if await guest.stop_alone(is_waking=is_waking) and self._count() == 1:
+        if await guest.stop_alone() and self._count() == 1:
             self._is_alone = True
         else:
             await self._box.tell("stop")
@@ -558,7 +549,7 @@ class Session:
         if run.done.is_set() and not guest.exited.is_set():
             # The interpreter came back; whatever else it had started has not been asked.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
-                await self._sweep(guest, [])
+                await self._box.tell("sweep", keep=[outside.pid_inside(guest.pid)])
                 return False
         if run.stop == "timed_out" and request["code"] is not None and not guest.exited.is_set():
             run.stuck = stuck.described(await guest.stack(), request["code"])

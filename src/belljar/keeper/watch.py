@@ -35,16 +35,16 @@ class Locks:
     meanwhile."""
 
     def __init__(self) -> None:
-        self._lowest_bytes = outside.unreclaimable_bytes()
+        self._base_bytes = outside.unreclaimable_bytes()
         """At best, or when they were counted last: as it were without them."""
         self._due_at = 0.0
 
     async def are_too_many(self, run: Run, members: Callable[[], Iterable[int]], *, may_wait: bool) -> bool:
         """Whether a run holds too many. Where it `may_wait`, only the machine's memory makes us count."""
         unreclaimable = outside.unreclaimable_bytes()
-        self._lowest_bytes = min(self._lowest_bytes, unreclaimable)
+        self._base_bytes = min(self._base_bytes, unreclaimable)
         started = time.perf_counter()
-        if unreclaimable - self._lowest_bytes < _NOTABLE_BYTES and (may_wait or started < self._due_at):
+        if unreclaimable - self._base_bytes < _NOTABLE_BYTES and (may_wait or started < self._due_at):
             return False
         processes = list(members())
         # In a thread: who holds many makes the lists long, and the other sessions go on.
@@ -52,7 +52,7 @@ class Locks:
         took = time.perf_counter() - started
         self._due_at = started + max(_COUNT_LOCKS_SECONDS, 20 * took)
         run.peak_locks = max(run.peak_locks, held)
-        self._lowest_bytes = unreclaimable - held * _NOTABLE_BYTES // MAX_LOCKS
+        self._base_bytes = unreclaimable - held * _NOTABLE_BYTES // MAX_LOCKS
         return held > MAX_LOCKS
 
 
@@ -62,7 +62,6 @@ class Watched:
 
     box: Box
     workspace: Workspace
-    guest_pid: int
     limits: Limits
     cgroup: Cgroup | None
     has_namespaces: bool
@@ -74,7 +73,7 @@ class Watched:
     """It runs code, and so can be asked where that is as memory becomes short."""
 
     def processes(self) -> list[int]:
-        return list(self.box.processes(self.guest_pid))
+        return list(self.box.processes(self.guest.pid))
 
 
 async def until_over(run: Run, watched: Watched) -> None:

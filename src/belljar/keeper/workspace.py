@@ -28,6 +28,7 @@ _FOUND = "found/"
 _MOST_FOUND = 64
 """Of them, that can be read."""
 _SHORT_BYTES = 512 * 1024
+"""They are written in less than a millisecond where the disk is memory."""
 _FEW = 100
 _FEW_BYTES = 1024 * 1024
 

@@ -72,11 +72,9 @@ def stop_all(look: Look) -> None:
 
 
 def sweep(look: Look, keep: Collection[int]) -> None:
-    """Kill all but `keep`; all of them where that does not come to an end."""
+    """Kill all but `keep`, which are stopped from then on; all of them where that does not come to an end."""
     stop_all(look)  # who is stopped does not fork: a chain of short lives would be gone wherever one looks
-    if kill(lambda: [pid for pid in look() if pid not in keep]):
-        send_all(signal.SIGCONT)
-    else:
+    if not kill(lambda: [pid for pid in look() if pid not in keep]):
         send_all(signal.SIGKILL)
 
 

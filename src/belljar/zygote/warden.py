@@ -94,7 +94,7 @@ def _answer(sock: socket.socket, guest: int) -> None:
 
 
 def _signal(op: str, keep: list[int], look: reach.Look) -> None:
-    """Signal all: `interrupt` (SIGINT), `stop`, `continue` or `kill`; `sweep` kills all but `keep`."""
+    """Signal all: `interrupt` (SIGINT), `stop`, `continue` or `kill`; `sweep` kills all but `keep`, and stops these."""
     if op in _SIGNALS:
         reach.send_all(_SIGNALS[op])
     elif op == "stop":

@@ -11,7 +11,6 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,7 +61,7 @@ class SqliteStore:
         self._lock = anyio.Lock()
 
     async def add_file(self, file: File, most_bytes: int, most_files: int) -> bool:
-        values = asdict(file) | {"most_bytes": most_bytes, "most_files": most_files}
+        values = vars(file) | {"most_bytes": most_bytes, "most_files": most_files}
         return await self._run(lambda: self._do("add_file", values).rowcount > 0)
 
     async def stored_bytes(self, tenant: str, now: int) -> int:
@@ -118,7 +117,7 @@ class SqliteStore:
         return {row[0] for row in rows}
 
     async def add_key(self, key: Key) -> bool:
-        return await self._run(lambda: self._changes_keys("add_key", asdict(key)))
+        return await self._run(lambda: self._changes_keys("add_key", vars(key)))
 
     async def all_keys(self) -> list[Key]:
         rows = await self._run(lambda: self._do("all_keys", {}).fetchall())
@@ -161,7 +160,7 @@ class SqliteStore:
         await self._run(lambda: self._do("remove_old_usage", {"before": before}))
 
     async def save_container(self, container: KnownContainer) -> None:
-        await self._run(lambda: self._do("save_container", asdict(container)))
+        await self._run(lambda: self._do("save_container", vars(container)))
 
     async def touch_containers(self, times: Iterable[tuple[str, int, int]]) -> None:
         def touch() -> None:

@@ -86,7 +86,7 @@ class Box(Protocol):
         """Signal everything in the box, and return when all have taken notice.
 
         `op` is `interrupt`, `stop`, `continue`, `kill`, or `sweep`: kill all but the processes `keep` (pids as the
-        guest has them). Raises SessionLost when nobody is there to do it.
+        guest has them), and stop these. Raises SessionLost when nobody is there to do it.
         """
 
     def processes(self, guest_pid: int) -> list[int]:
