@@ -462,6 +462,29 @@ async def test_where_memory_was_used_up(
     assert await session.says("print('alive')") == "alive"
 
 
+async def test_where_memory_was_used_up_by_code_that_says_so_once(
+    session: Session, keeper: link.Keeper
+) -> None:
+    if not has_cgroups(keeper):
+        pytest.skip("without a cgroup the kernel refuses memory, and kills nobody")
+    result = await session.run(
+        """
+        import signal, time
+        most = bytearray(b"x") * (820 * 2**20)
+        time.sleep(1)
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+        rest = bytearray(b"x") * (90 * 2**20)
+        time.sleep(1)
+        rest = bytearray(b"x") * (900 * 2**20)
+        """,
+        timeout=60,
+    )
+    told = result.outputs[-1]
+    assert result.outcome.status == "out_of_memory"
+    assert isinstance(told, results.Raised), result
+    assert told.frames[-1].line in (3, 4)
+
+
 @pytest.mark.parametrize(
     ("code", "name"),
     [

@@ -47,6 +47,23 @@ def test_it_is_told_as_an_exception_is() -> None:
     ]
 
 
+def test_what_the_guest_does_meanwhile_is_not_the_codes() -> None:
+    importing = """\
+  File "<frozen importlib._bootstrap>", line 1229 in _handle_fromlist
+  File "/opt/belljar/inside.zip/belljar/guest/cell.py", line 185 in _tell_largest
+"""
+    following = """\
+  File "/opt/belljar/runtime/lib/python3.11/contextlib.py", line 3 in __enter__
+  File "/opt/belljar/inside.zip/belljar/guest/largest.py", line 99 in _tell_now
+"""
+    for aside in (importing, following):
+        assert described(aside + STACK, CODE) == described(STACK, CODE)
+    ours = '  File "/opt/belljar/inside.zip/belljar/guest/cell.py", line 1 in show\n'
+    shown = described(STACK.splitlines(keepends=True)[0] + ours + STACK, CODE)
+    assert shown is not None
+    assert [frame["line"] for frame in shown["frames"]] == [3, 2, 12]
+
+
 def test_words_that_are_no_stack_of_the_codes() -> None:
     assert described("", CODE) is None
     assert described('  File "/usr/lib/x.py", line 3 in f\n', CODE) is None

@@ -177,7 +177,6 @@ class Guest:
     async def stack(self) -> str:
         """Where its interpreter is at the moment, in its own words; nothing where it does not say so soon."""
         self.place()
-        self._place = ""
         if not outside.hears(self.pid, STACK_SIGNAL):
             return ""  # it has become another program, which would end by it, or does not want to hear now
         self.flush()
@@ -199,12 +198,16 @@ class Guest:
         finally:
             if self._aside is aside:
                 self.place()
-        return self._place
+        return stuck.apart(bytes(aside))[0]
 
     def place(self) -> str:
-        """Where its interpreter was when it was asked last; what it wrote besides meanwhile is the run's."""
+        """Where its interpreter was when it said so last in this run: once its memory is full, it says nothing more.
+
+        What it wrote besides meanwhile is the run's.
+        """
         if self._aside is not None:
-            self._place, rest = stuck.apart(bytes(self._aside))
+            place, rest = stuck.apart(bytes(self._aside))
+            self._place = place or self._place
             self._aside = None
             if rest and self.run is not None:
                 self.run.text("stderr", rest)

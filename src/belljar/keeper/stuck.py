@@ -52,7 +52,9 @@ def described(stack: str, code: str, ename: str = "KeyboardInterrupt") -> dict[s
     if first is None:
         return None
     cell, lines = frames[first][0], code.splitlines()
-    frames = [frame for frame in frames[first:] if "inside.zip" not in frame[0]]
+    frames = frames[first:]
+    aside = next((at for at, frame in enumerate(frames) if _is_aside(*frame)), None)
+    frames = [frame for frame in frames[:aside] if "inside.zip" not in frame[0]]
     plain, brief, told = [], [], []
     left_out = 0
     for at, (file, line, function) in enumerate(frames):
@@ -93,6 +95,11 @@ def unplaced(ename: str) -> dict[str, Any]:
     """The same, where nobody could be asked in time where it was."""
     line = f"{ename}: {_KINDS[ename]}"
     return {"ename": ename, "evalue": _KINDS[ename], "traceback": [line], "brief": [line], "frames": []}
+
+
+def _is_aside(file: str, _: int, function: str) -> bool:
+    """Whether the guest itself has interrupted the code here, to say what takes most of the memory."""
+    return "inside.zip" in file and (function == "_tell_largest" or file.endswith("/largest.py"))
 
 
 def _short(file: str) -> str:

@@ -107,6 +107,7 @@ async def _look(run: Run, watched: Watched) -> float:
     if watched.cgroup is not None and watched.is_asked and not run.done.is_set():
         # The kernel kills at the limit, and who is killed cannot say any more where it was, and what it had.
         used, most = watched.cgroup.memory_bytes(), watched.limits.memory_bytes
+        share = used / most
         if run.has_much(used, most):
             watched.guest.ask_for_largest()
         if run.comes_near(used, most):
