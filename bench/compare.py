@@ -114,14 +114,16 @@ def fresh(client: Client, rounds: int) -> list[list[str]]:
     has_bubblewrap = peers.has_bubblewrap()
     for workload in WORKLOADS:
         times: dict[str, list[float]] = {
-            name: [] for name in ("cold", "bubblewrap", "belljar", "first", "health")
+            name: [] for name in ("cold", "bubblewrap", "warm", "belljar", "first", "health")
         }
-        with peers.folder(workload) as place:
-            warm = statistics.median(peers.warm(workload, place, 7)[1:])
+        with peers.folder(workload) as place, peers.warm(workload, place) as again:
             for _ in range(rounds * 4 if workload.code == PRINT else rounds):
                 times["cold"].append(_timed(lambda place=place: peers.cold(place)))  # type: ignore[misc]
                 if has_bubblewrap:
                     times["bubblewrap"].append(_timed(lambda place=place: peers.bubblewrap(place)))  # type: ignore[misc]
+                # Each after a pause, in which others had the processor's caches.
+                time.sleep(PAUSE_SECONDS)
+                times["warm"].append(again())
                 time.sleep(PAUSE_SECONDS)
                 client.again()
                 times["health"].append(client.ask("GET", "/health")[0])
@@ -129,7 +131,7 @@ def fresh(client: Client, rounds: int) -> list[list[str]]:
                 times["belljar"].append(taken)
                 times["first"].append(document["laps"]["first_result"])
         jupyter = peers.jupyter(_with_files(workload), 1)
-        cold, ours = statistics.median(times["cold"]), statistics.median(times["belljar"])
+        cold, warm, ours = (statistics.median(times[name]) for name in ("cold", "warm", "belljar"))
         rows.append([
             workload.name,
             f"{cold:.1f}",

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,19 +20,17 @@ RUNTIME = ROOT / ".venv/share/belljar/runtimes/data"
 JUPYTER = ROOT / ".tools/bench/bin/python"
 
 _WARM = """
-import contextlib, io, json, sys, time
+import contextlib, io, sys, time
 import numpy, pandas, matplotlib, scipy.optimize, sympy
 matplotlib.use("Agg")
 import matplotlib.pyplot
-code = compile(sys.stdin.read(), "program", "exec")
-times = []
-for _ in range(int(sys.argv[1])):
+code = compile(sys.argv[1], "program", "exec")
+while sys.stdin.readline():
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         exec(code, {"__name__": "__main__"})
-    times.append((time.perf_counter() - started) * 1000)
+    print((time.perf_counter() - started) * 1000, flush=True)
     matplotlib.pyplot.close("all")
-print(json.dumps(times))
 """
 
 
@@ -80,14 +78,25 @@ def has_bubblewrap() -> bool:
     )
 
 
-def warm(workload: Workload, place: Path, times: int) -> list[float]:
-    """Milliseconds of the program again and again in one interpreter that has imported everything."""
-    done = subprocess.run(
-        [str(RUNTIME / "bin/python"), "-c", _WARM, str(times)],
-        input=workload.code, cwd=place, env=environment(), check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    found: list[float] = json.loads(done.stdout)
-    return found
+@contextmanager
+def warm(workload: Workload, place: Path) -> Iterator[Callable[[], float]]:
+    """An interpreter that has imported everything, and has run the program before: runs it again, and tells how many
+    milliseconds that took."""
+    command = [str(RUNTIME / "bin/python"), "-c", _WARM, workload.code]
+    with subprocess.Popen(
+        command, cwd=place, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, told = process.stdin, process.stdout
+
+        def again() -> float:
+            asked.write("\n")
+            asked.flush()
+            return float(told.readline())
+
+        again()
+        yield again
 
 
 def jupyter(code: str, cells: int) -> tuple[float, list[float]] | None:
