@@ -84,13 +84,15 @@ async def until_over(run: Run, watched: Watched) -> None:
     rested_at = 0.0
     with contextlib.suppress(SessionLost):
         while not run.is_over:
-            started = time.perf_counter()
             if not (run.has_begun or run.done.is_set() or run.stop):
                 # It was slow to stop itself at the end of its last run, and was stopped before that; or it has yet to
                 # read what was sent then, and the code waits for its turn.
                 watched.guest.go_on()
             if watched.cgroup is None and not watched.has_namespaces:
                 _count_processes(run, watched)
+            if watched.cgroup is not None and watched.is_asked and not run.done.is_set():
+                await _ask(run, watched, watched.cgroup)
+            started = time.perf_counter()
             if started >= rested_at:
                 share = await _look(run, watched)
                 # A session with many processes or files takes longer to look at, and is not to cost more than others;
@@ -104,17 +106,18 @@ async def _look(run: Run, watched: Watched) -> float:
     if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
         run.exceeded("file_locks")
     share = await look_at_memory(run, watched)
-    if watched.cgroup is not None and watched.is_asked and not run.done.is_set():
-        # The kernel kills at the limit, and who is killed cannot say any more where it was, and what it had.
-        used, most = watched.cgroup.memory_bytes(), watched.limits.memory_bytes
-        share = used / most
-        if run.has_much(used, most):
-            watched.guest.ask_for_largest()
-        if run.comes_near(used, most):
-            await watched.guest.stack()
     if not watched.has_namespaces:
         await _look_at_disk(run, watched)
     return share
+
+
+async def _ask(run: Run, watched: Watched, cgroup: Cgroup) -> None:
+    """The kernel kills at the limit, and who is killed cannot say any more where it was, and what it had."""
+    used, most = cgroup.memory_bytes(), watched.limits.memory_bytes
+    if run.has_much(used, most):
+        watched.guest.ask_for_largest()
+    if run.comes_near(used, most):
+        await watched.guest.stack()
 
 
 async def look_at_memory(run: Run, watched: Watched) -> float:
