@@ -209,7 +209,7 @@ def test_files_go_along_with_a_message(open_page: Open, model: Model, tmp_path: 
 def test_model_profile_version_and_system_prompt_are_chosen(open_page: Open, model: Model) -> None:
     page = open_page()
     page.get_by_role("tab", name="Settings").click()
-    page.get_by_label("Model").select_option("model-2")
+    page.get_by_role("combobox", name="Model").select_option("model-2")  # once it is known which there are
     page.get_by_label("Results come as").select_option("inline")
     page.get_by_label("Code execution tool").select_option("code_execution_20250522")
     page.get_by_label("System prompt").fill("Be brief.")
