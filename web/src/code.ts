@@ -90,11 +90,11 @@ export async function runCode(): Promise<void> {
       else if (event['type'] === 'finished') {
         run.execution = event['execution']
         run.outputs = Outputs.of(event['execution'].outputs)
+        run.state = 'done' // as is shown from here on, and the next may be run
       } else if (event['type'] !== 'ping') run.outputs.add(event)
       run.changed()
     }
     if (!run.execution) throw new Failure(BROKEN_OFF, 0, 'connection', run.requestId)
-    run.state = 'done'
     const status = String(run.execution['outcome'].status)
     news.value = `${outcome(status)} after ${duration(performance.now() - run.startedAt)}`
   } catch (error) {
