@@ -53,7 +53,7 @@ def described(stack: str, code: str, ename: str = "KeyboardInterrupt") -> dict[s
         return None
     cell, lines = frames[first][0], code.splitlines()
     frames = frames[first:]
-    aside = next((at for at, frame in enumerate(frames) if _is_aside(*frame)), None)
+    aside = next((at for at, frame in enumerate(frames) if _is_aside(frame[0], frame[2])), None)
     frames = [frame for frame in frames[:aside] if "inside.zip" not in frame[0]]
     plain, brief, told = [], [], []
     left_out = 0
@@ -97,7 +97,7 @@ def unplaced(ename: str) -> dict[str, Any]:
     return {"ename": ename, "evalue": _KINDS[ename], "traceback": [line], "brief": [line], "frames": []}
 
 
-def _is_aside(file: str, _: int, function: str) -> bool:
+def _is_aside(file: str, function: str) -> bool:
     """Whether the guest itself has interrupted the code here, to say what takes most of the memory."""
     return "inside.zip" in file and (function == "_tell_largest" or file.endswith("/largest.py"))
 
