@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from browsing import Open, ask, axe, choose, write
 from engines import PAGES, Engine, search
+from playwright.sync_api import expect
 from serving import (
     BreakOff,
     Events,
@@ -221,6 +222,24 @@ def test_model_profile_version_and_system_prompt_are_chosen(open_page: Open, mod
     assert "Be brief." in str(asked["system"])
     page.locator(".jar").get_by_role("button", name="JSON of the result").click()
     assert '"code_execution_result"' in page.locator(".jar .json pre").inner_text()
+
+
+def test_a_model_is_not_written_by_hand_while_it_is_not_known_which_there_are(
+    open_page: Open, model: Model
+) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Settings").click()
+    chosen = page.get_by_role("combobox", name="Model")
+    expect(chosen).to_be_enabled()
+    held: list[Any] = []
+    page.route("**/v1/models?*", lambda route: held.append(route))
+    page.reload()
+    page.get_by_role("tab", name="Settings").click()
+    expect(chosen).to_be_disabled()
+    while not held:
+        page.wait_for_timeout(10)
+    held[0].continue_()
+    expect(chosen).to_be_enabled()
 
 
 def test_the_web_is_searched_where_the_server_can(

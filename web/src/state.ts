@@ -20,7 +20,8 @@ export const news = signal('')
 export const trouble = signal('')
 
 export const health = signal<Fields | null>(null)
-export const models = signal<Fields[]>([])
+/** Null until they were asked for; none where they cannot be listed. */
+export const models = signal<Fields[] | null>(null)
 export const runtimes = signal<Fields[]>([])
 
 export const model = signal('')
@@ -84,7 +85,7 @@ export function hasModel(): boolean {
 
 /** Whether the server, or the model's own, searches the web. */
 export function canSearch(): boolean {
-  const one = models.value.find((it) => it['id'] === model.value) ?? models.value[0]
+  const one = models.value?.find((it) => it['id'] === model.value) ?? models.value?.[0]
   return one?.['capabilities']?.server_tools?.web_search?.supported === true
 }
 
@@ -106,8 +107,9 @@ export async function look(): Promise<void> {
 
 async function lookAtModels(): Promise<void> {
   try {
-    models.value = (await fetched<{ data: Fields[] }>('/v1/models?limit=1000')).data
-    if (!model.value) model.value = String(models.value[0]?.['id'] ?? '')
+    const { data } = await fetched<{ data: Fields[] }>('/v1/models?limit=1000')
+    if (!model.value) model.value = String(data[0]?.['id'] ?? '')
+    models.value = data
   } catch (error) {
     models.value = []
     if (!(error instanceof Failure && error.status === 401)) trouble.value = `Models cannot be listed: ${wordsOf(error)}`

@@ -7,15 +7,16 @@ import { Button } from './bits'
 export function SettingsPanel() {
   useEffect(() => void lookAtHealth(), [])
   const about = health.value
-  const names = models.value.map((one) => String(one['id']))
+  const listed = models.value ?? []
+  const names = listed.map((one) => String(one['id']))
   return (
     <div class="settings">
       <label class="field">
         Model
-        {names.length ? (
-          <select value={model.value} onChange={(event) => (model.value = event.currentTarget.value)}>
+        {models.value === null || names.length ? (
+          <select value={model.value} disabled={models.value === null} onChange={(event) => (model.value = event.currentTarget.value)}>
             {!names.includes(model.value) && model.value && <option value={model.value}>{model.value}</option>}
-            {models.value.map((one) => (
+            {listed.map((one) => (
               <option value={one['id']} key={one['id']}>
                 {one['display_name'] && one['display_name'] !== one['id'] ? `${one['display_name']} (${one['id']})` : one['id']}
               </option>
