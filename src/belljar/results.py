@@ -6,12 +6,22 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from belljar.frames import Message
 from belljar.wire import charts
 from belljar.wire.charts import Chart
-from belljar.wire.execution import Change, ErrorFrame, ErrorValue, Outcome, Truncated, Usage
+from belljar.wire.execution import (
+    MAX_RUN_DISPLAY_BYTES,
+    MAX_RUN_DISPLAYS,
+    MAX_RUN_TEXT_BYTES,
+    Change,
+    ErrorFrame,
+    ErrorValue,
+    Outcome,
+    Truncated,
+    Usage,
+)
 
 
 @dataclass(frozen=True)
@@ -201,6 +211,38 @@ def _is_read(mime: str) -> bool:
     return mime in ("text/plain", "text/markdown", "text/latex", "application/json")
 
 
+class _Amount(NamedTuple):
+    """Of what is shown."""
+
+    displays: int = 0
+    all_bytes: int = 0
+    text_bytes: int = 0
+
+    def plus(self, other: _Amount, times: int = 1) -> _Amount:
+        return _Amount(*(one + times * more for one, more in zip(self, other, strict=True)))
+
+
+_NOTHING = _Amount()
+_MOST = _Amount(MAX_RUN_DISPLAYS, MAX_RUN_DISPLAY_BYTES, MAX_RUN_TEXT_BYTES)
+
+
+def _amount_of(shown: Display) -> _Amount:
+    texts = sum(len(part) for mime, part in shown.data.items() if not _is_seen(mime))
+    return _Amount(1, sum(map(len, shown.data.values())), texts)
+
+
+class _Places:
+    """Where displays of one id stand, and how much they are together."""
+
+    def __init__(self) -> None:
+        self.at: list[int] = []
+        self.amount = _NOTHING
+
+    def add(self, at: int, one: _Amount) -> None:
+        self.at.append(at)
+        self.amount = self.amount.plus(one)
+
+
 class Outputs:
     """Folds a run's events into its result."""
 
@@ -215,6 +257,12 @@ class Outputs:
         self._calls: list[dict[str, list[str]]] = [{"stdout": [], "stderr": []} for _ in range(calls)]
         self._bodies = [b""] * calls
         self._outputs: list[Output] = []
+        self._places: dict[str, _Places] = {}
+        """Of what can be replaced, by display id."""
+        self._amount = _NOTHING
+        """Of all that is shown."""
+        self._left_out = 0
+        """Rich values that the keeper has let through: it does not know in how many places each of them stands."""
         self._is_to_clear = False
         """With the next output."""
         self._open: tuple[Literal["stdout", "stderr"], list[str]] | None = None
@@ -252,26 +300,47 @@ class Outputs:
             self._tell(Clear(wait))
             return
         shown = _display(head["type"], data, metadata, head.get("display_id"))
-        if shown.type != "update_display_data":
-            self._add(shown)
+        places = self._places.get(shown.display_id or "")
+        if shown.type == "update_display_data" and places is not None:
+            self._update(shown, places)
             return
-        places = [
-            at
-            for at, output in enumerate(self._outputs)
-            if isinstance(output, Display) and output.display_id == shown.display_id
-        ]
-        for at in places:
-            self._outputs[at] = replace(shown, type="display_data")
-        if places:
+        if self._is_to_clear:
+            self._clear()
+        if shown.type == "update_display_data":  # of what an earlier run has shown
+            shown = replace(shown, type="display_data")
+        one = _amount_of(shown)
+        if self._has_room(one):
+            self._add(shown)
+            self._amount = self._amount.plus(one)
+            if shown.display_id is not None:
+                self._places.setdefault(shown.display_id, _Places()).add(len(self._outputs) - 1, one)
+
+    def _update(self, shown: Display, places: _Places) -> None:
+        filled = _NOTHING.plus(_amount_of(shown), len(places.at))
+        if self._has_room(filled, in_place_of=places.amount):
+            self._amount = self._amount.plus(places.amount, -1).plus(filled)
+            places.amount = filled
+            for at in places.at:
+                self._outputs[at] = replace(shown, type="display_data")
             self._tell(shown)
-        else:  # it was shown by an earlier run
-            self._add(replace(shown, type="display_data"))
+
+    def _has_room(self, more: _Amount, in_place_of: _Amount = _NOTHING) -> bool:
+        """Whether all that is shown is within the limits then; else it is counted as left out.
+
+        The keeper sees to that too, and cannot know in how many places each stands.
+        """
+        total = self._amount.plus(in_place_of, -1).plus(more)
+        has_room = all(one <= most for one, most in zip(total, _MOST, strict=True))
+        self._left_out += not has_room
+        return has_room
 
     def _clear(self) -> None:
         """What a notebook would show is gone; what was printed stays printed."""
         self._is_to_clear = False
         self._open = None
         self._outputs.clear()
+        self._places.clear()
+        self._amount = _NOTHING
 
     def _stream(self, name: Literal["stdout", "stderr"], text: str) -> None:
         if self._is_to_clear:
@@ -302,6 +371,7 @@ class Outputs:
 
     def result(self, facts: dict[str, Any], *, is_closed: bool) -> Result:
         stderr = "".join(self._texts["stderr"])
+        facts["displays_left_out"] += self._left_out
         if facts["raised"] is not None:
             raised = _raised(facts["raised"])
             self._add(raised)

@@ -23,7 +23,7 @@ from belljar.frames import Decoder, Message, encode
 from belljar.keeper import guests, runs
 from belljar.keeper.guests import Guest
 from belljar.keeper.runs import Run
-from belljar.wire.execution import Limits
+from belljar.wire.execution import MAX_RUN_DISPLAY_BYTES, MAX_RUN_DISPLAYS, Limits
 
 LIMITS = Limits(output_bytes=1024)
 DEADLINE_SECONDS = 60
@@ -360,7 +360,7 @@ async def _be_deaf() -> None:
             assert deaf.guest.run is not None
             await deaf.guest.run.attention.wait()
             tasks.cancel_scope.cancel()
-        assert len(deaf.emitted) <= runs.MAX_RUN_DISPLAYS
+        assert len(deaf.emitted) <= MAX_RUN_DISPLAYS
 
 
 @a_fraction(4)
@@ -384,7 +384,7 @@ async def _show_all(sizes: list[int]) -> None:
         await speak(here, encode(Message("finished", {"run": _RUN})))
         await run.attention.wait()
         shown = [len(message.body) for message in here.emitted]
-        assert len(shown) <= runs.MAX_RUN_DISPLAYS
-        assert sum(shown) <= runs.MAX_RUN_DISPLAY_BYTES
+        assert len(shown) <= MAX_RUN_DISPLAYS
+        assert sum(shown) <= MAX_RUN_DISPLAY_BYTES
         if run.stop is None:
             assert len(shown) + run.displays_left_out == len(sizes)

@@ -211,6 +211,26 @@ def test_unsent_events_are_folded() -> None:
     assert folded(display("x"), results.Clear(wait=True)) == as_sent(display("x"), results.Clear(wait=True))
 
 
+def test_a_display_in_several_places_is_replaced_in_all_of_them() -> None:
+    one, new = display("one", place="p"), display("new", "update_display_data", "p")
+    newer = display("newer", "update_display_data", "p")
+    assert folded(one, one, new, newer) == as_sent(one, one, newer)
+    assert folded(new, one, newer) == as_sent(one, newer)
+
+    async def one_is_there_already() -> list[dict[str, Any]]:
+        feed, got = Feed(), []
+        feed.add(one)
+        async for event in feed.events():
+            got.append(event)
+            if len(got) == 1:
+                for further in (one, new, newer):
+                    feed.add(further)
+                feed.close()
+        return got
+
+    assert anyio.run(one_is_there_already) == as_sent(one, one, newer)
+
+
 @pytest.mark.anyio
 async def test_a_run_does_not_wait_for_whoever_watches_it() -> None:
     ended, got = anyio.Event(), []

@@ -158,6 +158,22 @@ for number in range(5000):
     assert len(result.outputs) <= 256
 
 
+async def test_what_stands_in_many_places_is_bounded(session: Session) -> None:
+    code = """
+for number in range(256):
+    say(message("display", b"a", type="display_data", parts=[["image/png", 1]], display_id="q"))
+body = b"x" * 15 * 2**20
+say(message("display", body, type="update_display_data", parts=[["image/png", len(body)]], display_id="q"))
+"""
+    result = await forged(session, code)
+    assert result.outcome.status == "completed"
+    sizes = [
+        len(output.data["image/png"]) for output in result.outputs if isinstance(output, results.Display)
+    ]
+    assert sizes == [1] * 256
+    assert result.displays_left_out == 1
+
+
 async def test_large_displays_are_bounded(session: Session) -> None:
     code = """
 body = b"x" * 15 * 2**20

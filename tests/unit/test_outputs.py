@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from belljar import results
 from belljar.frames import Message
+from belljar.wire.execution import MIB
 
 FACTS: dict[str, Any] = {
     "outcome": {"status": "completed", "reason": "completed", "message": "It ran.", "limit": None},
@@ -43,7 +45,7 @@ def folded(*messages: Message) -> tuple[results.Result, list[results.Event]]:
     outputs = results.Outputs(told.append)
     for message in messages:
         outputs.take(message)
-    return outputs.result(FACTS, is_closed=False), told
+    return outputs.result(deepcopy(FACTS), is_closed=False), told
 
 
 def texts(result: results.Result) -> list[str]:
@@ -128,3 +130,40 @@ def test_a_traceback_is_told_in_brief_with_what_helps() -> None:
         results.with_help("before\nlong\nKeyError: 'a'\n", [raised]) == "before\nshort\nHint: Perhaps 'b'.\n"
     )
     assert results.with_help("printed", []) == "printed"
+
+
+def picture(size: int, kind: str = "display_data", mime: str = "image/png", **more: Any) -> Message:
+    return Message("display", {"type": kind, "parts": [[mime, size]], **more}, bytes(size))
+
+
+@pytest.mark.parametrize(("mime", "fits"), [("image/png", 8 * MIB), ("text/html", 2 * MIB)])
+def test_what_stands_in_several_places_counts_in_each(mime: str, fits: int) -> None:
+    places = [picture(1, mime=mime, display_id="a") for _ in range(4)]
+    update = "update_display_data"
+    result, told = folded(*places, picture(fits, update, mime, display_id="a"))
+    assert [len(o.data[mime]) for o in result.outputs if isinstance(o, results.Display)] == [fits] * 4
+    assert (result.displays_left_out, len(told)) == (0, 5)
+    result, told = folded(
+        *places,
+        picture(fits + 1, update, mime, display_id="a"),
+        picture(2, update, mime, display_id="a"),
+    )
+    assert [len(o.data[mime]) for o in result.outputs if isinstance(o, results.Display)] == [2] * 4
+    assert (result.displays_left_out, len(told)) == (1, 5)
+    assert "Left out" in result.stderr
+    # What is taken back or replaced makes room again.
+    whole = picture(fits, update, mime, display_id="a")
+    result, _ = folded(*places, whole, clear(wait=False), *places, whole, whole)
+    assert result.displays_left_out == 0
+    result, _ = folded(*places, whole, picture(1, mime=mime))
+    assert (len(result.outputs), result.displays_left_out) == (4, 1)
+
+
+def test_what_an_earlier_run_has_shown_takes_a_place() -> None:
+    result, _ = folded(*(shown("x", "update_display_data", display_id=str(n)) for n in range(300)))
+    assert (len(result.outputs), result.displays_left_out) == (256, 44)
+
+
+def test_a_display_without_a_name_is_replaced_by_none() -> None:
+    result, _ = folded(shown("a"), shown("b", "update_display_data"))
+    assert texts(result) == ["a", "b"]

@@ -26,6 +26,8 @@ class Feed:
     def __init__(self) -> None:
         self._begun: Event | None = None
         self._unsent: list[results.Event] = []
+        self._sent: set[str | None] = set()
+        """Ids of displays that the client has."""
         self._came = anyio.Event()
         self._is_closed = False
 
@@ -50,13 +52,23 @@ class Feed:
         self._came.set()
 
     def _replaces(self, event: results.Display) -> bool:
-        """Whether it has taken the place of an unsent display of the same id."""
+        """Whether it has taken the place of the one unsent event of its id. Where the client has others, or is about
+        to, it needs to hear of it besides."""
         if event.type != "update_display_data":
             return False
-        for at, one in enumerate(self._unsent):
-            if isinstance(one, results.Display) and one.display_id == event.display_id:
-                self._unsent[at] = results.Display(one.type, event.data, event.metadata, event.display_id)
+        unsent, name = self._unsent, event.display_id
+        places = [
+            (at, one)
+            for at, one in enumerate(unsent)
+            if isinstance(one, results.Display) and one.display_id == name
+        ]
+        match places:
+            case [(at, one)] if one.type == event.type or name not in self._sent:
+                unsent[at] = replace(event, type=one.type)
                 return True
+        for at, one in reversed(places):
+            if one.type == event.type:
+                del unsent[at]
         return False
 
     def close(self) -> None:
@@ -71,7 +83,10 @@ class Feed:
                 begun, self._begun = self._begun, None
                 yield begun
             while self._unsent:
-                yield shown(self._unsent.pop(0))
+                event = self._unsent.pop(0)
+                if isinstance(event, results.Display):
+                    self._sent.add(event.display_id)
+                yield shown(event)
             if self._is_closed:
                 return
             self._came = anyio.Event()

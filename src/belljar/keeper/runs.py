@@ -15,12 +15,13 @@ from belljar.frames import Message, ProtocolError
 from belljar.keeper.capture import Capture
 from belljar.keeper.waiting import Flag
 from belljar.wire.charts import MOST_BYTES
-from belljar.wire.execution import Limits
+from belljar.wire.execution import (
+    MAX_RUN_DISPLAY_BYTES,
+    MAX_RUN_DISPLAYS,
+    MAX_RUN_TEXT_BYTES,
+    Limits,
+)
 
-MAX_RUN_DISPLAY_BYTES = 32 * 1024 * 1024
-MAX_RUN_TEXT_BYTES = 8 * 1024 * 1024
-"""Of what is no picture: as JSON it can become six times as long."""
-MAX_RUN_DISPLAYS = 256
 MAX_METADATA_BYTES = 16 * 1024
 """Of one display."""
 MAX_RUN_MESSAGES = 10_000

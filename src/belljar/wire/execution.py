@@ -25,6 +25,11 @@ Status = Literal[
 
 MIB = 1024 * 1024
 
+MAX_RUN_DISPLAYS = 256
+MAX_RUN_DISPLAY_BYTES = 32 * MIB
+MAX_RUN_TEXT_BYTES = 8 * MIB
+"""Of what is no picture: as JSON it can become six times as long."""
+
 FILE_NAME_PATTERN = r"^(?!\.{1,2}$)[^/\u0000-\u001f\u007f]+$"
 BASE64_PATTERN = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
