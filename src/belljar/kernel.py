@@ -6,6 +6,7 @@ Numbers and constants are those of the kernel's user-space headers (include/uapi
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -34,6 +35,7 @@ _NUMBERS: dict[str, dict[str, int]] = {
         "capset": 126,
         "seccomp": 317,
         "setfsuid": 122,
+        "kcmp": 312,
         "setfsgid": 123,
     },
     "aarch64": {
@@ -41,6 +43,7 @@ _NUMBERS: dict[str, dict[str, int]] = {
         "capset": 91,
         "seccomp": 277,
         "setfsuid": 151,
+        "kcmp": 272,
         "setfsgid": 152,
     },
 }
@@ -318,6 +321,13 @@ def close_range(first: int, last: int = 0xFFFFFFFF) -> None:
     """Close every descriptor from `first` to `last` (Linux 5.9)."""
     if first <= last:
         syscall("close_range", first, last, 0)
+
+
+def share_descriptors(one: int, other: int) -> bool:
+    """Whether two threads have one table of descriptors; not where nobody may know (kcmp(2), KCMP_FILES)."""
+    with contextlib.suppress(OSError):
+        return syscall("kcmp", one, other, 2) == 0
+    return False
 
 
 def openat2(directory_fd: int, path: bytes, flags: int, mode: int = 0) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from belljar.frames import Message
 from belljar.keeper import outside, watch
 from belljar.keeper.runs import Run
+from belljar.keeper.waiting import Turns
 from belljar.wire.execution import Limits
 
 HOLD = """
@@ -43,7 +45,7 @@ def _looks(pid: int, *ways: bool) -> list[int]:
     """What is known of the locks after one look after the other, each of which may wait or not."""
 
     async def look() -> list[int]:
-        locks, run, known = watch.Locks(), Run(1, _nobody, Limits()), []
+        locks, run, known = watch.Locks(Turns()), Run(1, _nobody, Limits()), []
         for may_wait in ways:
             is_over = await locks.are_too_many(run, lambda: [pid], may_wait=may_wait)
             assert is_over is (run.peak_locks > watch.MAX_LOCKS)
@@ -87,10 +89,66 @@ def test_they_are_not_counted_again_for_what_was_gone_by_then(
         return [holder]
 
     async def look() -> list[int]:
-        locks, run, counts = watch.Locks(), Run(1, _nobody, Limits()), []
+        locks, run, counts = watch.Locks(Turns()), Run(1, _nobody, Limits()), []
         for _ in range(5):
             assert not await locks.are_too_many(run, members, may_wait=True)
             counts.append(counted)
         return counts
 
     assert asyncio.run(look()) == [0, 1, 1, 1, 2]  # the 2,000 take 0.4 MiB of the next 4
+
+
+@pytest.mark.parametrize("holder", [200], indirect=True)
+def test_what_takes_too_long_to_count_is_too_much(holder: int) -> None:
+    assert outside.record_locks([holder], 1000, seconds=5) == 200
+    assert outside.record_locks([holder, holder], 300, seconds=5) == 301
+    assert outside.record_locks([holder], 1000, seconds=0) == 1001
+
+
+UNSHARE = """
+import ctypes, sys, threading
+started = threading.Barrier(4)
+def share():
+    started.wait()
+    sys.stdin.read()
+def unshare():
+    assert ctypes.CDLL(None).unshare(0x400) == 0  # CLONE_FILES
+    share()
+for target in (share, share, unshare):
+    threading.Thread(target=target, daemon=True).start()
+started.wait()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_threads_are_looked_at_once_for_each_table_of_descriptors() -> None:
+    command = [sys.executable, "-c", UNSHARE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 4
+        assert len(outside.with_own_descriptors(process.pid)) == 2
+        process.communicate("")
+
+
+def test_dear_work_is_done_in_turn_and_followed_by_a_rest() -> None:
+    under_way, most, turns = 0, 0, Turns(rest=1000.0)
+
+    def work() -> int:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        time.sleep(0.01)
+        under_way -= 1
+        return most
+
+    async def many() -> None:
+        quick = Turns(rest=0.0)
+        assert await asyncio.gather(*(quick.take(work) for _ in range(5))) == [1] * 5
+        assert quick.is_free()
+        assert turns.is_free()
+        await turns.take(work)
+        assert not turns.is_free()
+
+    asyncio.run(many())

@@ -16,7 +16,7 @@ from belljar.keeper.boxes import UID_COUNT, Box, Site
 from belljar.keeper.cgroups import Cgroup, Tree
 from belljar.keeper.journal import log
 from belljar.keeper.sessions import Session
-from belljar.keeper.waiting import Hand, Job
+from belljar.keeper.waiting import Hand, Job, Turns
 from belljar.keeper.zygotes import Zygotes
 from belljar.wire.execution import Limits
 
@@ -32,6 +32,7 @@ class Maker:
         """Every session that is not gone yet, named or not."""
         self._hand = Hand("cgroups")
         """One for all: the kernel lets only one at a time change them."""
+        self._dear = Turns()
         self._names = itertools.count(1)
         """Of cgroups."""
         self._used_indexes: set[int] = set()
@@ -68,6 +69,7 @@ class Maker:
             cgroup,
             self._grace_seconds,
             self._hand,
+            self._dear,
             self._tasks,
         )
         self.living.add(session)

@@ -6,11 +6,17 @@ import contextlib
 import functools
 import os
 import re
+import time
+from collections.abc import Iterable
 from pathlib import Path
+
+from belljar import kernel
 
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _FIELD = re.compile(r"^(\w+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_IN_USE = re.compile(rb"^TCP6?: inuse (\d+)", re.MULTILINE)
+_ENDED = re.compile(rb"^TCP: .* tw (\d+)", re.MULTILINE)
 
 
 def _text(path: str) -> str:
@@ -173,15 +179,58 @@ def has_swap() -> bool:
     return int(_text("/proc/meminfo").partition("\nSwapFree:")[2].split()[0]) > 0
 
 
-def network_bytes(pid: int) -> int:
-    """What lies in the buffers of TCP and UDP in a process's network namespace; 0 when it is gone."""
+_CONNECTION_BYTES = 8192
+"""Of one with nothing in it."""
+_QUEUE_BYTES = 128 * 1024
+"""Of one with something in it that nobody has accepted: as much as a buffer takes (tcp_rmem), however little is said to
+be in it, since each byte may lie in a page of its own."""
+_ENDED_BYTES = 512
+"""Of one that is over, and remembered for a minute."""
+_OPEN = ("01", "08")  # ESTABLISHED, CLOSE_WAIT
+
+
+def network_bytes(pid: int, *, is_counted: bool) -> int:
+    """What TCP and UDP take in a process's network namespace, roughly; 0 when it is gone.
+
+    Where a cgroup `is_counted`, only what it does not have: connections that nobody has accepted yet are the kernel's
+    own, with all that was sent by them.
+    """
     total = 0
-    for name in ("tcp", "tcp6", "udp", "udp6"):
+    for name in ("tcp", "tcp6") if is_counted else ("tcp", "tcp6", "udp", "udp6"):
         with contextlib.suppress(OSError):
             for line in _text(f"/proc/{pid}/net/{name}").splitlines()[1:]:
-                sending, _, receiving = line.split()[4].partition(":")
-                total += int(sending, 16) + int(receiving, 16)
+                _, _, _, state, queues, _, _, _, _, inode, *_ = line.split()
+                sending, _, receiving = queues.partition(":")
+                if inode == "0" and state in _OPEN:
+                    queued = int(receiving, 16)
+                    total += _CONNECTION_BYTES + (max(_QUEUE_BYTES, 2 * queued) if queued else 0)
+                elif not is_counted:
+                    total += int(sending, 16) + int(receiving, 16)
     return total
+
+
+class Connections:
+    """Those by TCP in a process's network namespace, opened once. Raises OSError when that is gone."""
+
+    def __init__(self, pid: int) -> None:
+        self._fds: list[int] = []
+        try:
+            for name in ("sockstat", "sockstat6"):
+                self._fds.append(os.open(f"/proc/{pid}/net/{name}", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            self.close()
+            raise
+
+    def sizes(self) -> tuple[int, int]:
+        """How many bytes of the kernel's own they take at most: open ones, if nobody has accepted any, and ended ones.
+        Nothing once it is closed."""
+        told = b"".join(os.pread(fd, 4096, 0) for fd in self._fds)
+        ended = sum(map(int, _ENDED.findall(told)))
+        return sum(map(int, _IN_USE.findall(told))) * _QUEUE_BYTES, ended * _ENDED_BYTES
+
+    def close(self) -> None:
+        while self._fds:
+            os.close(self._fds.pop())
 
 
 def _of_a_live_thread(pid: int, name: str) -> list[str]:
@@ -221,18 +270,38 @@ def _meminfo() -> int:
     return os.open("/proc/meminfo", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def record_locks(pid: int) -> int:
-    """How many locks on files a process holds, by its descriptors: to list /proc/locks would stop all who lock."""
-    seen: set[bytes] = set()
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        # Of each thread: the first may have ended, and one may have descriptors of its own.
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError):
-                for name in os.listdir(f"/proc/{pid}/task/{thread}/fdinfo"):
-                    with contextlib.suppress(OSError):
-                        lines = Path(f"/proc/{pid}/task/{thread}/fdinfo/{name}").read_bytes().splitlines()
-                        seen.update(line.partition(b": ")[2] for line in lines if line.startswith(b"lock:\t"))
-    return len(seen)
+def record_locks(processes: Iterable[int], most: int, seconds: float) -> int:
+    """How many locks on files they hold, by their descriptors: to list /proc/locks would stop all who lock.
+
+    `most` + 1 where there are more, and where it takes more than `seconds` of processor time to find out.
+    """
+    total, until = 0, time.thread_time() + seconds
+    for pid in processes:
+        seen: set[bytes] = set()
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            for thread in with_own_descriptors(pid):
+                directory = f"/proc/{pid}/task/{thread}/fdinfo"
+                with contextlib.suppress(OSError):
+                    for name in os.listdir(directory):
+                        with contextlib.suppress(OSError):
+                            lines = Path(f"{directory}/{name}").read_bytes().splitlines()
+                            seen.update(
+                                line.partition(b": ")[2] for line in lines if line.startswith(b"lock:\t")
+                            )
+                        if total + len(seen) > most or time.thread_time() > until:
+                            return most + 1
+        total += len(seen)
+    return total
+
+
+def with_own_descriptors(pid: int) -> list[int]:
+    """Threads of a process, one for each table of descriptors: the first may have ended, and one may have its own."""
+    found: list[int] = []
+    for name in os.listdir(f"/proc/{pid}/task"):
+        thread = int(name)
+        if not any(kernel.share_descriptors(thread, other) for other in found):
+            found.append(thread)
+    return found
 
 
 def deleted_files(pid: int, device: int) -> dict[int, int]:

@@ -25,7 +25,7 @@ from belljar.keeper.guests import Guest
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
 from belljar.keeper.runs import Emit, Run
-from belljar.keeper.waiting import Hand
+from belljar.keeper.waiting import Hand, Turns
 from belljar.keeper.workspace import Changes, Workspace
 from belljar.keeper.zygotes import Zygote, Zygotes
 from belljar.wire.execution import Limits
@@ -39,7 +39,8 @@ _ATTACHED = b"a"
 
 
 class Session:
-    """Made by `Supervisor`; what it has looked at runs in `tasks`, and `hand` works with its cgroup.
+    """Made by `Supervisor`; what it has looked at runs in `tasks`, and `hand` works with its cgroup; looks
+    at it that are `dear` wait for their turn.
 
     `close` ends everything in it.
     """
@@ -55,6 +56,7 @@ class Session:
         cgroup: Cgroup | None,
         grace_seconds: float,
         hand: Hand,
+        dear: Turns,
         tasks: TaskGroup,
     ) -> None:
         self.index = index
@@ -70,7 +72,8 @@ class Session:
         self.workspace: Workspace
         """Once its first guest is there, which furnishes the box."""
         self._has_files = False
-        self._locks = watch.Locks()
+        self._dear = dear
+        self._locks = watch.Locks(dear)
         self._zygote_pid = 0
         """Known where no cgroup counts memory."""
         self._pids_refused = 0
@@ -318,6 +321,7 @@ class Session:
             has_namespaces=self.site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
+            dear=self._dear,
             guest=guest,
             is_asked=is_asked,
         )
@@ -328,6 +332,10 @@ class Session:
         memory = pids = 0
         if self._cgroup is not None:
             memory, pids = self._cgroup.memory_bytes(), self._cgroup.tasks()
+            if self._guest is not None:
+                memory += await watch.uncounted_bytes(
+                    self._watched(self._guest, is_asked=False), may_wait=True
+                )
         elif (guest := self._guest) is not None:
             watched = self._watched(guest, is_asked=False)
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
@@ -463,7 +471,7 @@ class Session:
             self._is_stopped = True
         guest.flush()  # what was written behind the guest's word that it is done
         # What a short run has taken, nobody has seen yet.
-        if await watch.look_at_memory(run, watched) > 1:
+        if await watch.look_at_memory(run, watched, may_wait=True) > 1:
             run.stop = run.stop or "out_of_memory"
         elif not is_last and await watched.locks.are_too_many(run, watched.processes, may_wait=True):
             run.stop = run.stop or "file_locks"

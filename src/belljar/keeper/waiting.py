@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -69,6 +70,32 @@ class Flag:
 def _wake(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+class Turns:
+    """Work for threads that is dear, and may be asked for by many: one at a time, and all of it together takes no more
+    than a share of one processor."""
+
+    def __init__(self, rest: float = 4.0) -> None:
+        """Each is followed by a rest that is `rest` times as long."""
+        self._rest = rest
+        self._turn = asyncio.Lock()
+        self._free_at = 0.0
+
+    def is_free(self) -> bool:
+        """Whether nobody would have to wait."""
+        return not self._turn.locked() and time.perf_counter() >= self._free_at
+
+    async def take(self, work: Callable[[], T]) -> T:
+        """What `work` returns, when it is our turn."""
+        async with self._turn:
+            await asyncio.sleep(max(0.0, self._free_at - time.perf_counter()))
+            started = time.perf_counter()
+            try:
+                return await anyio.to_thread.run_sync(work)
+            finally:
+                ended = time.perf_counter()
+                self._free_at = ended + self._rest * (ended - started)
 
 
 class Hand:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from belljar.keeper.boxes import Box
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import Guest
 from belljar.keeper.runs import Run
+from belljar.keeper.waiting import Turns
 from belljar.keeper.workspace import Workspace
 from belljar.wire.execution import MIB, Limits
 
@@ -25,6 +27,10 @@ MAX_LOCKS = 20_000
 _NOTABLE_BYTES = 4 * MIB
 """So many of them take so much."""
 _COUNT_LOCKS_SECONDS = 1.0
+_MOST_SECONDS = 1.0
+"""Of a processor, for one count of locks: whose locks take longer to count has too many of them, or of descriptors."""
+_NOTABLE_CONNECTIONS = 16 * MIB
+"""What so few may take is not looked at: a server with a hundred clients."""
 _NEAR = 0.5
 """The share of its memory from which on a session is looked at more often."""
 
@@ -34,7 +40,8 @@ class Locks:
     are since they were counted last, whoever took it, and now and then in any case, since others give such memory back
     meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, dear: Turns) -> None:
+        self._dear = dear
         self._base_bytes = outside.unreclaimable_bytes()
         """At best, or when they were counted last: as it were without them."""
         self._due_at = 0.0
@@ -46,14 +53,20 @@ class Locks:
         started = time.perf_counter()
         if unreclaimable - self._base_bytes < _NOTABLE_BYTES and (may_wait or started < self._due_at):
             return False
-        processes = list(members())
+        if not may_wait and not self._dear.is_free():
+            return False  # the run is looked at again soon
         # In a thread: who holds many makes the lists long, and the other sessions go on.
-        held = await anyio.to_thread.run_sync(lambda: sum(map(outside.record_locks, processes)))
-        took = time.perf_counter() - started
-        self._due_at = started + max(_COUNT_LOCKS_SECONDS, 20 * took)
+        held, took = await self._dear.take(functools.partial(_count_locks, list(members())))
+        self._due_at = time.perf_counter() + max(_COUNT_LOCKS_SECONDS, 20 * took)
         run.peak_locks = max(run.peak_locks, held)
         self._base_bytes = unreclaimable - held * _NOTABLE_BYTES // MAX_LOCKS
         return held > MAX_LOCKS
+
+
+def _count_locks(processes: list[int]) -> tuple[int, float]:
+    """How many they hold, and seconds until that was known."""
+    started = time.perf_counter()
+    return outside.record_locks(processes, MAX_LOCKS, _MOST_SECONDS), time.perf_counter() - started
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,7 @@ class Watched:
     zygote_pid: int
     """It shares memory with its guests, which is not theirs: where no cgroup counts, its own share tells how much."""
     locks: Locks
+    dear: Turns
     guest: Guest
     is_asked: bool
     """It runs code, and so can be asked where that is as memory becomes short."""
@@ -120,14 +134,18 @@ async def _ask(run: Run, watched: Watched, cgroup: Cgroup) -> None:
         await watched.guest.stack()
 
 
-async def look_at_memory(run: Run, watched: Watched) -> float:
+async def look_at_memory(run: Run, watched: Watched, *, may_wait: bool = False) -> float:
     """Where the kernel keeps no limit on all of it: add it up, and stop a run that is over.
 
-    Returns the share that is used, as far as it is known. Raises SessionLost when the session has been closed.
+    Returns the share that is used, as far as it is known. Unless it `may_wait`, what is dear to look at is left for the
+    next time where others are at it. Raises SessionLost when the session has been closed.
     """
-    if watched.cgroup is None:
+    cgroup = watched.cgroup
+    if cgroup is None:
         used = await added_up(watched)
-    elif (counted := watched.cgroup.watched_bytes()) is not None:
+    elif (uncounted := await uncounted_bytes(watched, may_wait=may_wait)) >= _NOTABLE_BYTES:
+        used = uncounted + cgroup.memory_bytes()
+    elif (counted := cgroup.watched_bytes()) is not None:
         used = counted
     else:
         return 0.0
@@ -137,17 +155,29 @@ async def look_at_memory(run: Run, watched: Watched) -> float:
     return used / watched.limits.memory_bytes
 
 
+async def uncounted_bytes(watched: Watched, *, may_wait: bool) -> int:
+    """The memory that the kernel has for a session and no cgroup counts: until a program accepts a connection, that and
+    what was sent by it is nobody's."""
+    most, ended = watched.box.connection_bytes()
+    if most < _NOTABLE_CONNECTIONS or not (may_wait or watched.dear.is_free()):
+        return ended
+    return ended + await watched.dear.take(functools.partial(watched.box.network_bytes, is_counted=True))
+
+
 async def added_up(watched: Watched) -> int:
     """The memory of all processes, where no cgroup counts it. Raises SessionLost when the session has been closed."""
     members = watched.processes()
     # In a thread: a process with much memory makes it long, and the other sessions go on.
     used, born_with = await anyio.to_thread.run_sync(
-        lambda: (sum(map(outside.memory_bytes, members)), outside.memory_bytes(watched.zygote_pid))
+        lambda: (
+            sum(map(outside.memory_bytes, members)) + watched.box.network_bytes(is_counted=False),
+            outside.memory_bytes(watched.zygote_pid),
+        )
     )
     if watched.has_namespaces:
         # Its files are in memory.
         used += (await watched.workspace.in_thread(watched.box.use)).disk_bytes
-        used += watched.box.network_bytes()
+        used += watched.box.connection_bytes()[1]
     return used - born_with
 
 

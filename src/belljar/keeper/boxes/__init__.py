@@ -92,8 +92,12 @@ class Box(Protocol):
     def processes(self, guest_pid: int) -> list[int]:
         """The pids, on this machine, of what runs in it."""
 
-    def network_bytes(self) -> int:
-        """What lies in the buffers of TCP and UDP of its own network."""
+    def connection_bytes(self) -> tuple[int, int]:
+        """What its connections take at most of the kernel's own memory, which no cgroup has: open and ended ones."""
+
+    def network_bytes(self, *, is_counted: bool) -> int:
+        """What TCP and UDP take in its own network; where a cgroup `is_counted`, what that has not got of it. In a
+        thread."""
 
     def use(self) -> Use:
         """What its files take. Runs in a thread."""

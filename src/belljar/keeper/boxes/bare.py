@@ -98,8 +98,12 @@ class BareBox:
             return []
         return [pid for pid in outside.tree(self._warden.pid) if pid != self._warden.pid]
 
-    def network_bytes(self) -> int:
+    def connection_bytes(self) -> tuple[int, int]:
         """None: seccomp leaves no such sockets."""
+        return 0, 0
+
+    def network_bytes(self, *, is_counted: bool) -> int:
+        """None either."""
         return 0
 
     def use(self) -> Use:

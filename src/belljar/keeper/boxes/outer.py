@@ -45,6 +45,8 @@ class InnerBox:
         self.pid = outside.pid_of(pidfd)
         self.laps: dict[str, float] = {}
         self._files_fd = self._root_fd = -1
+        self._connections: outside.Connections | None = None
+        """Once it is furnished."""
         self.confinement: dict[str, Any] = {
             "identity": layout.GUEST_ID if has_own_uid else None,
             "reads": ["/"],
@@ -57,6 +59,7 @@ class InnerBox:
         try:
             self._root_fd = os.open(f"/proc/{guest_pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             path = layout.FILES.lstrip("/")
+            self._connections = outside.Connections(self.pid)
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root_fd)
         except OSError as error:
             raise SessionLost(f"a box's files cannot be reached: {error.strerror}") from error
@@ -93,9 +96,13 @@ class InnerBox:
         """What descends from the guest, and what was left to pid 1."""
         return outside.tree(guest_pid, self.pid)
 
-    def network_bytes(self) -> int:
+    def connection_bytes(self) -> tuple[int, int]:
         """By its pid 1, which no guest can keep from answering."""
-        return outside.network_bytes(self.pid)
+        return self._connections.sizes() if self._connections is not None else (0, 0)
+
+    def network_bytes(self, *, is_counted: bool) -> int:
+        """By the same."""
+        return outside.network_bytes(self.pid, is_counted=is_counted)
 
     def use(self) -> Use:
         """Of its file system, which is bounded by the kernel."""
@@ -116,6 +123,8 @@ class InnerBox:
         os.close(self.pidfd)
         if self._root_fd >= 0:
             os.close(self._root_fd)
+        if self._connections is not None:
+            self._connections.close()
 
 
 class OuterBox:
