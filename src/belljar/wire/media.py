@@ -100,6 +100,9 @@ def media_type(name: str, head: bytes) -> str:
     return "application/octet-stream"
 
 
+_MOST_SEGMENTS = 1000
+
+
 def dimensions(body: bytes) -> tuple[int, int] | None:
     """Width and height of a picture of one of `IMAGES`, off its header; None where they are not there to be read."""
     try:
@@ -117,9 +120,10 @@ def dimensions(body: bytes) -> tuple[int, int] | None:
 
 
 def _of_jpeg(body: bytes) -> tuple[int, int] | None:
-    """Segment by segment, to the frame's own (ITU T.81, B.2.2)."""
+    """Segment by segment, to the frame's own (ITU T.81, B.2.2), which nobody puts behind so many that it would take
+    long to get there."""
     at = 2
-    while True:
+    for _ in range(_MOST_SEGMENTS):
         marker, length = struct.unpack_from(">HH", body, at)
         if marker >> 8 != 0xFF:
             return None
@@ -127,6 +131,7 @@ def _of_jpeg(body: bytes) -> tuple[int, int] | None:
             height, width = struct.unpack_from(">HH", body, at + 5)
             return width, height
         at += 2 + length
+    return None
 
 
 def _of_webp(body: bytes) -> tuple[int, int] | None:
