@@ -26,7 +26,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import anyio
-import anyio.to_thread
 
 from belljar import errors, results
 from belljar.builds import FOLDER
@@ -573,15 +572,20 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
         ours.close()
         # The closed socket is the order to end; it takes its sessions with it.
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(_wait, process)
+            await _ended(process)
 
 
-def _wait(process: subprocess.Popen[bytes]) -> None:
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Without a thread: the interpreter makes none any more when a sandbox that was not closed ends with it."""
+    fd = os.pidfd_open(process.pid)
     try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
+        with anyio.move_on_after(STOP_SECONDS) as given:
+            await anyio.wait_readable(fd)
+        if given.cancelled_caught:
+            process.kill()
         process.wait()
+    finally:
+        os.close(fd)
 
 
 def _tiers(told: list[dict[str, Any]]) -> list[Tier]:

@@ -44,7 +44,9 @@ def test_all_that_there_is_stands_in_a_table(kind: type) -> None:
 def test_both_sandboxes_have_the_same() -> None:
     for name in vars(Sandbox):
         if not name.startswith("_"):
-            ours, others = vars(Sandbox)[name], vars(AsyncSandbox)[name]
+            ours = vars(Sandbox)[name]
+            others = vars(AsyncSandbox)["aclose" if name == "close" else name]
             if not isinstance(ours, property):
-                assert str(inspect.signature(ours)) == str(inspect.signature(others)), name
+                signature = str(inspect.signature(ours))
+                assert signature.replace("Sandbox", "AsyncSandbox") == str(inspect.signature(others)), name
     assert inspect.signature(Sandbox) == inspect.signature(AsyncSandbox)

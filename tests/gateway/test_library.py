@@ -6,6 +6,7 @@ import doctest
 import io
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,90 @@ def test_it_is_open_inside_of_its_block_only(place: dict[str, str]) -> None:
     ):
         with pytest.raises(errors.InvalidRequest, match="with Sandbox"):
             ask()
+
+
+def test_it_is_open_from_start_to_close(place: dict[str, str]) -> None:
+    box = Sandbox(**place)
+    box.close()  # nothing yet
+    assert box.start() is box
+    assert box.run("x = 1; x").value == "1"
+    with box.start() as same:
+        assert same.run("x").value == "1"
+    for ask in (box.files, lambda: box.run("1"), lambda: box.container):
+        with pytest.raises(errors.InvalidRequest, match="closed"):
+            ask()
+    box.close()
+    box.start()
+    assert box.run("'x' in globals()").value == "False"
+    box.close()
+
+
+@pytest.mark.anyio
+async def test_the_same_with_async(place: dict[str, str]) -> None:
+    box = AsyncSandbox(**place)
+    await box.aclose()
+    async with await box.start() as same:
+        assert (await same.run("1")).value == "1"
+    with pytest.raises(errors.InvalidRequest, match="closed"):
+        await box.run("1")
+    assert await box.start() is box
+    assert (await box.run("2")).value == "2"
+    await box.aclose()
+    await box.aclose()
+
+
+_NOT_CLOSED = {
+    "entered": "box = Sandbox(*url).__enter__()\nuse(box)",
+    "started": "box = Sandbox(*url).start()\nuse(box)",
+    "not the last": "for _ in range(2):\n    box = Sandbox(*url).start()\n    use(box)",
+    "its threads": "box = Sandbox(*url).start()\nbox.put('x', pathlib.Path(sys.argv[1]))\nuse(box)",
+    "in a thread": "box = Sandbox(*url).start()\nthreading.Thread(target=late, args=(box,)).start()",
+    "it raises": "box = Sandbox(*url).start()\nuse(box)\nraise SystemExit(0)",
+}
+_USE = """
+import pathlib, sys, threading
+from belljar import Sandbox
+url = sys.argv[2:]
+def use(box):
+    keeper = getattr(box._box._place, "_keeper", None)
+    print(box.run("6 * 7").value, box.container or keeper.pid, flush=True)
+def late(box):
+    threading.main_thread().join()
+    use(box)
+"""
+
+
+@pytest.mark.parametrize("program", _NOT_CLOSED.values(), ids=_NOT_CLOSED)
+def test_one_that_is_not_closed_ends_with_the_program(
+    place: dict[str, str], program: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_bytes(b"x")
+    urls = [url.replace("127.0.0.1", "localhost") for url in place.values()]
+    done = subprocess.run(
+        [sys.executable, "-c", _USE + program, str(tmp_path / "x"), *urls],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for line in done.stdout.splitlines():
+        value, lived_in = line.split()
+        assert value == "42"
+        if urls:
+            with pytest.raises(errors.NotFound), Sandbox(urls[0], container=lived_in):
+                pass
+        else:
+            assert not Path(f"/proc/{lived_in}").exists()
+    assert done.stdout
+
+
+def test_one_that_nobody_has_any_more_ends(place: dict[str, str]) -> None:
+    box = Sandbox(**place).start()
+    assert box._portal is not None
+    [own] = box._portal.call(lambda: [threading.current_thread()])
+    del box
+    own.join(60)
+    assert not own.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import contextlib
 import os
 import queue
+import socket
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, ExitStack
@@ -56,6 +60,8 @@ class AsyncSandbox:
     `memory_bytes`, `disk_bytes`, `pids` and `cpus` are limits of it all, `timeout_seconds` and `output_bytes` of each
     run; None is for the settings' own.
 
+    `start` and `aclose` are for where a block does not fit.
+
     Entering raises InvalidRequest for limits that are none, JailUnavailable where this machine lacks what the jail
     needs, and Unreachable, NotFound or Unauthenticated by a server.
     """
@@ -94,8 +100,18 @@ class AsyncSandbox:
         self._settings = settings
         self._stack = AsyncExitStack()
         self._place: Place | None = None
+        self._is_closed = False
 
     async def __aenter__(self) -> AsyncSandbox:
+        return await self.start()
+
+    async def start(self) -> AsyncSandbox:
+        """Open it, as `async with` does, and return it: somebody has to `aclose` it. One that is open stays as it is.
+
+        One that was closed begins anew, with nothing in it.
+        """
+        if self._place is not None:
+            return self
         if self._base_url is not None:
             opened: Any = open_server(
                 self._base_url, self._api_key, self._container, self._runtime, self._limits
@@ -105,16 +121,21 @@ class AsyncSandbox:
         self._place = await self._stack.enter_async_context(opened)
         return self
 
+    async def aclose(self) -> None:
+        """End it, and all that is in it. One that is not open stays as it is."""
+        await self.__aexit__(None, None, None)
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_closed = self._is_closed or self._place is not None
         self._place = None
         await self._stack.__aexit__(kind, error, trace)
 
     @property
     def _open(self) -> Place:
         if self._place is None:
-            raise InvalidRequest("the sandbox is not open: use it inside of `with Sandbox() as box:`")
+            raise _not_open(is_closed=self._is_closed)
         return self._place
 
     @property
@@ -218,8 +239,8 @@ class Sandbox:
     >>> result.value
     '7'
 
-    The arguments, methods and errors are those of `AsyncSandbox`. It lives in a thread of its own; callbacks are called
-    in the caller's, where Ctrl-C interrupts the code that runs.
+    The arguments, methods and errors are those of `AsyncSandbox`, with `close` for `aclose`. It lives in a thread of
+    its own; callbacks are called in the caller's, where Ctrl-C interrupts the code that runs.
     """
 
     def __init__(
@@ -252,24 +273,48 @@ class Sandbox:
         )
         self._stack = ExitStack()
         self._portal: anyio.from_thread.BlockingPortal | None = None
+        self._is_closed = False
 
     def __enter__(self) -> Sandbox:
-        with ExitStack() as stack:
-            portal = stack.enter_context(anyio.from_thread.start_blocking_portal("asyncio"))
-            stack.enter_context(portal.wrap_async_context_manager(self._box))
-            self._portal = portal
-            self._stack = stack.pop_all()
-        return self
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_closed = self._is_closed or self._portal is not None
         self._portal = None
         self._stack.__exit__(kind, error, trace)
 
+    def start(self) -> Sandbox:
+        """Open it, as `with` does, and return it. One that is open stays as it is; one that was closed begins anew.
+
+        It ends with `close`, or else with the last reference to it, or with the program.
+        """
+        if self._portal is not None:
+            return self
+        with ExitStack() as stack:
+            # The thread is a daemon, and so are those that it starts, so that the interpreter does not wait for them in
+            # the end. It waits for all others, and then calls what `atexit` has: nobody uses the sandbox any more.
+            portal = stack.enter_context(
+                anyio.from_thread.start_blocking_portal("asyncio", {"loop_factory": _Loop})
+            )
+            stack.enter_context(portal.wrap_async_context_manager(self._box))
+            opened = stack.pop_all()
+        atexit.register(opened.close)
+        dropped = weakref.finalize(self, _close_aside, opened)
+        dropped.atexit = False
+        opened.callback(dropped.detach)
+        opened.callback(atexit.unregister, opened.close)
+        self._stack, self._portal = opened, portal
+        return self
+
+    def close(self) -> None:
+        """End it, and all that is in it. One that is not open stays as it is."""
+        self.__exit__(None, None, None)
+
     def _start(self, work: Callable[[], Coroutine[Any, Any, T]]) -> _Started[T]:
         if self._portal is None:
-            raise InvalidRequest("the sandbox is not open: use it inside of `with Sandbox() as box:`")
+            raise _not_open(is_closed=self._is_closed)
         over = threading.Event()
 
         async def watched() -> T:
@@ -359,6 +404,29 @@ class _Started(Generic[T]):
         if not self.future.done():
             self.future.cancel()
             self.over.wait(_END_SECONDS)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """One that can still find a server by its name when the interpreter ends, where no thread is to be had for it."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **more: int) -> Any:
+        try:
+            return await super().getaddrinfo(host, port, **more)
+        except RuntimeError:
+            return socket.getaddrinfo(host, port, **more)
+
+
+def _close_aside(opened: ExitStack) -> None:
+    """What nobody has a reference to any more: that can come to light in any thread, also in the sandbox's own."""
+    threading.Thread(target=opened.close, name="belljar-close", daemon=False).start()
+
+
+def _not_open(*, is_closed: bool) -> InvalidRequest:
+    state = "closed, and what was in it is gone" if is_closed else "not open"
+    return InvalidRequest(
+        f"the sandbox is {state}: use it inside of `with Sandbox() as box:`, or between `start()` and `close()`"
+        " (`async with`, `await start()` and `await aclose()` of an AsyncSandbox)"
+    )
 
 
 async def _pieces_of(content: Content) -> AsyncIterator[bytes]:
