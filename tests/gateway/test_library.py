@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,41 @@ async def test_cancelling_interrupts(place: dict[str, str]) -> None:
             await box.run("import time\ntime.sleep(600)")
         assert scope.cancelled_caught
         assert (await box.run("x")).value == "1"  # the interpreter has survived it
+
+
+def test_runs_at_once_take_turns(box: Sandbox) -> None:
+    box.run("total = 0")
+    code = "before = total\nfor _ in range(10_000): pass\ntotal = before + 1"
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda _: box.run(code), range(4)))
+    assert [result.ok for result in results] == [True] * 4
+    assert box.run("total").value == "4"
+
+
+@pytest.mark.anyio
+async def test_who_has_come_first_goes_first_and_who_gives_up_has_no_turn() -> None:
+    begun = anyio.Event()
+    async with AsyncSandbox() as box, anyio.create_task_group() as tasks:
+        await box.run("turns = []")
+
+        async def turn(name: str, scope: anyio.CancelScope) -> None:
+            with scope:
+                await box.run(f"turns.append({name!r})")
+
+        async def first() -> None:
+            wait = "import os, time\nprint('begun', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)"
+            assert (await box.run(wait, on_output=lambda told: begun.set())).ok
+
+        tasks.start_soon(first)
+        await begun.wait()
+        scopes = {name: anyio.CancelScope() for name in "abc"}
+        for name, scope in scopes.items():
+            tasks.start_soon(turn, name, scope)
+            await anyio.wait_all_tasks_blocked()
+        scopes["b"].cancel()
+        await anyio.wait_all_tasks_blocked()
+        await box.put("go", "")
+        assert (await box.run("turns")).value == "['a', 'c']"
 
 
 def test_it_is_open_inside_of_its_block_only(place: dict[str, str]) -> None:

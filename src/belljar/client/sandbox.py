@@ -160,7 +160,9 @@ class AsyncSandbox:
         """Run Python code, and return how it ended, whatever the code did: an exception of it is none here.
 
         `on_output` is called with what the code prints and shows, while it runs; what that raises ends the run and is
-        raised. Cancelling interrupts the code. Raises InvalidRequest, and BelljarError where the session breaks.
+        raised. Runs that are asked for at once take turns, and `timeout_seconds` begins with the turn. Cancelling
+        interrupts the code, or the waiting for its turn. Raises InvalidRequest, and BelljarError where the session
+        breaks.
         """
         place = self._open
         seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds

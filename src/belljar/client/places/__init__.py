@@ -53,7 +53,8 @@ class Place(Protocol):
     def isolation(self) -> Isolation: ...
 
     async def run(self, program: Program, tell: Callable[[Told], None]) -> Execution:
-        """Run code; `tell` is called while it runs, and does not wait or raise. To be cancelled interrupts the code."""
+        """Run code, behind the runs that were asked for before; `tell` is called while it runs, and does not wait or
+        raise. To be cancelled interrupts the code, or ends the waiting."""
 
     async def put(self, path: str, pieces: AsyncIterator[bytes]) -> None:
         """Write a file into the working directory, in place of one of that path. Raises InvalidRequest."""

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import anyio
+
 from belljar import document, errors, link, results
 from belljar.builds import DEFAULT
 from belljar.client.embedded import own_keeper
@@ -28,6 +30,9 @@ class LocalPlace:
         self._settings = settings
         self._made: list[tuple[ExecutionFile, results.WorkFile]] = []
         """Of the last run. Two may have one path: the working directory's, and $OUTPUT_DIR's."""
+        self._turn = anyio.Lock()
+        """A keeper refuses a second run at once in a session; here it waits, as with a server. Who has come first goes
+        first."""
         self.isolation: Isolation = keeper.description.isolation
 
     async def run(self, program: Program, tell: Callable[[Told], None]) -> Execution:
@@ -37,9 +42,10 @@ class LocalPlace:
             stdin=program.stdin,
             env=program.env,
         )
-        self._made.clear()
-        result = await self._keeper.execute(_SESSION, run, lambda event: tell(_told(event)))
-        files = [await self._described(file) for file in result.files]
+        async with self._turn:
+            self._made.clear()
+            result = await self._keeper.execute(_SESSION, run, lambda event: tell(_told(event)))
+            files = [await self._described(file) for file in result.files]
         return document.execution(
             result, container=None, runtime=self._runtime, files=files, isolation=self.isolation
         )
