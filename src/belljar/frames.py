@@ -22,6 +22,8 @@ from typing import Any, NamedTuple, NoReturn
 
 HEADER = struct.Struct("!B3sI")
 MAX_PAYLOAD = 65536
+MAX_RUN_BYTES = 64 * 1024 * 1024
+"""Of a run that is handed to the guest: code, standard input and what else goes with it, as JSON."""
 HEAD = 1
 BODY = 2
 _ZERO = b"\0\0\0"

@@ -29,7 +29,7 @@ import anyio
 
 from belljar import errors, results
 from belljar.builds import FOLDER
-from belljar.frames import Message
+from belljar.frames import MAX_RUN_BYTES, Message
 from belljar.line import Line, open_line
 from belljar.logged import REQUEST_ID
 from belljar.settings import Settings
@@ -301,7 +301,7 @@ class Keeper:
         by `put`), and with `closes` the session is closed when it has made no file that could be read.
 
         Cancelling interrupts the code (SIGINT, then SIGKILL after the grace time). Raises NotFound when there
-        is no such session.
+        is no such session, and RequestTooLarge, with nothing sent, for what the guest would not take.
         """
         outputs = results.Outputs(on_event, on_asks, len(run.calls))
         # In the body, for all that a program chooses may be longer than a head: names of files, and of imports.
@@ -322,6 +322,8 @@ class Keeper:
         if opening is not None:
             asked["open"] = opening.asked()
         request = json.dumps(asked).encode()
+        if len(request) > MAX_RUN_BYTES:
+            raise too_large()
         head = {"session": session, "size": len(request), "closes": closes}
         answer = await self._ask(
             Message("execute", head, b"".join((request, *files.values()))),
@@ -507,6 +509,14 @@ class _Request:
     def _wake(self) -> None:
         if not self._woken.done():
             self._woken.set_result(None)
+
+
+def too_large() -> errors.RequestTooLarge:
+    """For a run over `MAX_RUN_BYTES`."""
+    return errors.RequestTooLarge(
+        f"The program, or its input, is too large: for all that goes with a run, {MAX_RUN_BYTES:,} bytes of JSON are"
+        " allowed. Put what is large into a file of the working directory."
+    )
 
 
 def _call(call: Command | Edit) -> dict[str, Any]:

@@ -65,6 +65,7 @@ CASES = {
     ),
     "the program by standard input": Case(["-"], stdin="print(__name__)"),
     "standard input": Case(["--stdin", "-c", "print(input()[::-1], input())"], stdin="abcé\nsecond\n"),
+    "a standard input that is too large": Case(["--stdin", "-c", "1"], stdin="x" * 70_000_000, is_warm=False),
     "files": Case(
         ["-f", "in put.csv", "--file", "sub/-other.txt", "-c", "import os; print(sorted(os.listdir()))"],
         {"in put.csv": b"a,b\n", "sub/-other.txt": b""},

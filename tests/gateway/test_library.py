@@ -317,6 +317,18 @@ def test_what_cannot_be_run(place: dict[str, str], code: Any, more: dict[str, An
         assert repr(result) == f"Result(completed, '{'x' * 200}…', 0 images, 0 files)"
 
 
+@pytest.mark.parametrize(
+    ("code", "stdin"),
+    [("1", "x" * 70_000_000), ("x" * 70_000_000, ""), ("1", "\xe9" * 12_000_000)],
+    ids=["stdin", "code", "as JSON"],
+)
+def test_what_is_too_large_is_not_sent(place: dict[str, str], code: str, stdin: str) -> None:
+    with Sandbox(**place) as box:
+        with pytest.raises(errors.RequestTooLarge, match="bytes"):
+            box.run(code, stdin=stdin)
+        assert box.run("input()", stdin="a").value == "'a'"
+
+
 def test_an_unknown_runtime(place: dict[str, str]) -> None:
     with pytest.raises(errors.NotFound, match="nonesuch"), Sandbox(**place, runtime="nonesuch"):
         pass

@@ -161,8 +161,8 @@ class AsyncSandbox:
 
         `on_output` is called with what the code prints and shows, while it runs; what that raises ends the run and is
         raised. Runs that are asked for at once take turns, and `timeout_seconds` begins with the turn. Cancelling
-        interrupts the code, or the waiting for its turn. Raises InvalidRequest, and BelljarError where the session
-        breaks.
+        interrupts the code, or the waiting for its turn. Raises InvalidRequest, RequestTooLarge, and BelljarError
+        where the session breaks.
         """
         place = self._open
         seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 import belljar
 from belljar import link, printed, private, results, warm
 from belljar.errors import BelljarError, InvalidRequest
+from belljar.frames import MAX_RUN_BYTES
 from belljar.gateway.envelope import Activity, ShuttingDown, UnderWay, from_validation
 from belljar.gateway.executions import limits_of
 from belljar.gateway.loop import Parts
@@ -44,8 +45,6 @@ _LOCK_TRIES = 10
 """Commands that look whether there is a server hold the lock for a moment."""
 _LOCK_SECONDS = 0.05
 _READ_BYTES = 256 * 1024
-_FRAME_BYTES = 64 * MIB
-"""Of code, and of standard input."""
 _LAST_WORD_SECONDS = 1
 _HELD_BYTES = 1024 * 1024
 """Of a file that is looked at for imports, and travels with the code."""
@@ -217,7 +216,7 @@ class _Speaker:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._loop = asyncio.get_running_loop()
-        self._frames = warm.Frames(_FRAME_BYTES)
+        self._frames = warm.Frames(MAX_RUN_BYTES)
         self._come: list[printed.Frame] = []
         self.has_ended = False
 
@@ -227,7 +226,7 @@ class _Speaker:
         self.has_ended = self.has_ended or any(kind == warm.EXIT for kind, _ in frames)
 
     async def hear(self) -> printed.Frame:
-        """What comes next. Raises _HungUp, and InvalidRequest for what is no frame."""
+        """What comes next. Raises _HungUp, and RequestTooLarge."""
         while not self._come:
             data = await self._loop.sock_recv(self._connection, _READ_BYTES)
             if not data:
@@ -235,7 +234,7 @@ class _Speaker:
             try:
                 self._come = self._frames.feed(data)
             except ValueError as error:
-                raise InvalidRequest(f"the program, or its input, is too large: {error}") from error
+                raise link.too_large() from error
         return self._come.pop(0)
 
 

@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from belljar.frames import Decoder, Message, encode
+from belljar.frames import MAX_RUN_BYTES, Decoder, Message, encode
 
-MAX_REQUEST_BYTES = 64 * 1024 * 1024
+_MAX_REQUEST_BYTES = MAX_RUN_BYTES + 1024 * 1024
+"""With paths and names that the keeper adds."""
 _READ_BYTES = 65536
 
 
@@ -25,7 +26,7 @@ class Channel:
     def __init__(self, take_reply: Callable[[Message], None]) -> None:
         self.fd = -1
         self._take_reply = take_reply
-        self._decoder = Decoder(MAX_REQUEST_BYTES)
+        self._decoder = Decoder(_MAX_REQUEST_BYTES)
         self._requests: deque[Message] = deque()
         self._reading = threading.Lock()
         self._speaking = threading.RLock()

@@ -122,15 +122,19 @@ class LocalSession:
         files = {name: body for name, (_, body) in held.items()}
         with self._owner.watching(self.container_id):
             self._entry.is_open = True  # from now on it may be, and has to be closed
-            result = await self._keeper.execute(
-                self.container_id,
-                run,
-                on_event,
-                on_asks=on_asks,
-                opening=opening,
-                files=files,
-                closes=run.is_last,
-            )
+            try:
+                result = await self._keeper.execute(
+                    self.container_id,
+                    run,
+                    on_event,
+                    on_asks=on_asks,
+                    opening=opening,
+                    files=files,
+                    closes=run.is_last,
+                )
+            except errors.RequestTooLarge:  # nothing was sent
+                self._entry.is_open, self._held = opening is None, held
+                raise
         self._entry.restored = ""
         if run.drawing is None or result.outcome.status not in {"completed", "raised"}:
             self._entry.container.last_word = result.outcome.message
