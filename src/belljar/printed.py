@@ -52,7 +52,8 @@ def heard(event: results.Event, form: Form) -> Iterator[Frame]:
         lines = [_named(line, form.name) for line in event.traceback]
         yield warm.ERR, _line("\n".join([*lines, *(event.notes if form.on_terminal else ())]))
     elif isinstance(event, results.Display) and event.type != "execute_result":
-        text = results.text_of(event)
+        is_saved_chart = event.chart is not None and not _SAVED_TYPES.isdisjoint(event.data)
+        text = "" if is_saved_chart else results.text_of(event)
         yield warm.OUT, _line(text) if text else b""
 
 

@@ -185,6 +185,17 @@ def test_a_chart_in_other_formats(belljar: Run, tmp_path: Path) -> None:
     assert made == {"mine.png": b"\x89PNG\r", "figure-1.svg": b"<?xml", "figure-1.pdf": b"%PDF-"}
 
 
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_a_chart_that_is_saved_prints_nothing(belljar: Run, tmp_path: Path, kind: str) -> None:
+    code = (
+        "import matplotlib.pyplot as plt\nfrom IPython.display import SVG\nplt.plot([1])\nplt.show()\nprint('after')\n"
+        "display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))"
+    )
+    seen = belljar("run", "-o", "out", "--chart-format", kind, "-c", code)
+    assert seen.stdout == "after\n<IPython.core.display.SVG object>\n", seen.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"figure-1.{kind}", "figure-2.svg"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
