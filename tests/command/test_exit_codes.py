@@ -35,6 +35,8 @@ def test_of_programs(warm: Command, code: str, expected: int, said: str) -> None
     ("arguments", "expected", "said"),
     [
         (["containers", "list", "--url", "http://127.0.0.1:9"], 3, "is it running"),
+        (["containers", "list", "--url", "localhost:8620"], 3, "write http://localhost:8620"),
+        (["mcp", "--url", "localhost:8620"], 125, "write http://localhost:8620"),
         (["containers", "show", "container_01"], 4, "container_01"),
         (["containers", "delete", "container_01", "container_02"], 4, "container_02"),
         (["files", "get", "file_01"], 4, "file_01"),

@@ -156,6 +156,29 @@ def test_what_is_not_there(box: Sandbox) -> None:
     assert box.files() == []
 
 
+@pytest.mark.parametrize("content", [5, None, ["a"], "a file of text"])
+def test_what_is_no_content(box: Sandbox, content: Any) -> None:
+    if content == "a file of text":
+        content = io.StringIO(content)
+    with pytest.raises(errors.InvalidRequest, match=r"^content: "):
+        box.put("x", content)
+    assert box.files() == []
+
+
+def test_what_is_no_path(box: Sandbox, tmp_path: Path) -> None:
+    wrong: Any = 5
+    for ask in (
+        lambda: box.put(wrong, "x"),
+        lambda: box.get(wrong),
+        lambda: box.remove(wrong),
+        lambda: box.save(wrong, tmp_path),
+        lambda: box.save("x", wrong),
+    ):
+        with pytest.raises(errors.InvalidRequest, match=r"^path: "):
+            ask()
+    assert box.run("1").value == "1"
+
+
 @pytest.mark.anyio
 async def test_cancelling_interrupts(place: dict[str, str]) -> None:
     async with AsyncSandbox(**place) as box:
@@ -349,7 +372,13 @@ def test_a_container_of_the_servers(server: Server) -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    with pytest.raises(errors.Unreachable, match="belljar serve"), Sandbox("http://127.0.0.1:9"):
+    with pytest.raises(errors.Unreachable, match=r"[^.]\. `belljar serve`"), Sandbox("http://127.0.0.1:9"):
+        pass
+
+
+@pytest.mark.parametrize("url", ["localhost:8620", "localhost:8620/", "ws://localhost:8620"])
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(errors.Unreachable, match=r"write http://localhost:8620$"), Sandbox(url):
         pass
 
 

@@ -35,7 +35,7 @@ from mcp_types import (
 
 from belljar.client.embedded import only
 from belljar.client.mcp import on_stdio
-from belljar.client.refused import words_of
+from belljar.client.refused import no_answer, words_of
 from belljar.errors import BelljarError, Unauthenticated, Unreachable
 from belljar.mcp import PATH
 from belljar.mcp.server import BelljarServer
@@ -144,9 +144,7 @@ class Bridge:
             first = first.exceptions[0]
         if isinstance(first, BelljarError):
             return first
-        return Unreachable(
-            f"The server at {self._url} does not answer: {first or type(first).__name__}. `belljar serve` starts one."
-        )
+        return Unreachable(no_answer(self._url.removesuffix(PATH), first))
 
 
 async def serve(url: str, api_key: str | None, runtime: str | None) -> int:

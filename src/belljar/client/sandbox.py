@@ -191,9 +191,14 @@ class AsyncSandbox:
     async def put(self, path: str, content: Content) -> None:
         """Write a file into the working directory, in place of one of that path; directories on the way are made.
 
-        Raises InvalidRequest for what is no path, or where there is no room, and OSError for a file of this machine.
+        Raises InvalidRequest for what is no path or no content, or where there is no room, and OSError for a file of
+        this machine.
         """
-        await self._open.put(path, _pieces_of(content))
+        if not isinstance(content, (bytes, str, Path)) and not hasattr(content, "read"):
+            raise InvalidRequest(
+                f"content: it is bytes, str, a Path of this machine or an open file, and not {_kind(content)}"
+            )
+        await self._open.put(_path(path), _pieces_of(content))
 
     async def get(self, file: str | ExecutionFile) -> bytes:
         """The bytes of a file of the working directory, by its path, or of one of a result's `files`.
@@ -208,8 +213,10 @@ class AsyncSandbox:
 
         Raises as `get`, and FileExistsError where there is such a file.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise InvalidRequest(f"path: it is a str or a Path of this machine, and not {_kind(path)}")
         target = Path(path)
-        name = file if isinstance(file, str) else file.path
+        name = file.path if isinstance(file, ExecutionFile) else _path(file)
         if await anyio.Path(target).is_dir():
             target /= name.rpartition("/")[2]
         pieces = self._pieces(file)
@@ -221,7 +228,9 @@ class AsyncSandbox:
         return target
 
     def _pieces(self, file: str | ExecutionFile) -> AsyncIterator[bytes]:
-        return self._open.get(file) if isinstance(file, str) else self._open.made(file)
+        if isinstance(file, ExecutionFile):
+            return self._open.made(file)
+        return self._open.get(_path(file))
 
     async def files(self) -> list[File]:
         """What lies in the working directory, by path."""
@@ -229,7 +238,7 @@ class AsyncSandbox:
 
     async def remove(self, path: str) -> None:
         """Delete a file of the working directory. Raises NoSuchFile, InvalidRequest."""
-        await self._open.remove(path)
+        await self._open.remove(_path(path))
 
 
 class Sandbox:
@@ -440,7 +449,20 @@ async def _pieces_of(content: Content) -> AsyncIterator[bytes]:
         return
     with content.open("rb") if isinstance(content, Path) else contextlib.nullcontext(content) as file:
         while piece := await anyio.to_thread.run_sync(file.read, _PIECE_BYTES):
+            if not isinstance(piece, (bytes, bytearray, memoryview)):
+                raise InvalidRequest("content: the file gives text; open it with 'rb'")
             yield piece
+
+
+def _path(path: object) -> str:
+    """A path in the working directory, which the place looks at further. Raises InvalidRequest."""
+    if not isinstance(path, str):
+        raise InvalidRequest(f"path: of a file in the working directory it is a str, and not {_kind(path)}")
+    return path
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"of type {type(value).__name__}"
 
 
 def _valid(model: type[M], asked: dict[str, Any]) -> M:

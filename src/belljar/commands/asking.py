@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 
 from belljar import exits, warm
-from belljar.client.refused import words_of
+from belljar.client.refused import no_address, words_of
 from belljar.commands import Failure, background
 from belljar.commands.given import settings_of
 
@@ -83,6 +83,8 @@ def not_asked(url: str, error: Exception) -> str:
     what = error if str(error) else type(error).__name__
     if not url:
         return f"the server that is up does not answer ({what}): `belljar status` says how it is"
+    if wrong := no_address(url):
+        return wrong
     return (
         f"No server can be asked at {url} ({what}): is it running (belljar serve), and is --url its address?"
     )

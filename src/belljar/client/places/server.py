@@ -15,6 +15,7 @@ import httpx2
 
 from belljar import errors
 from belljar.client.places import Cleared, File, Program, Told
+from belljar.client.refused import no_answer
 from belljar.wire.execution import (
     DisplayOutput,
     ErrorOutput,
@@ -197,6 +198,4 @@ def _error(detail: dict[str, Any], status: int | None = None) -> errors.BelljarE
 
 
 def _unreachable(http: httpx2.AsyncClient, error: httpx2.HTTPError) -> errors.Unreachable:
-    return errors.Unreachable(
-        f"The server at {http.base_url} does not answer: {error or type(error).__name__}. `belljar serve` starts one."
-    )
+    return errors.Unreachable(no_answer(str(http.base_url).rstrip("/"), error))
