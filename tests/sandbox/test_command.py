@@ -307,6 +307,40 @@ def test_batch_from_standard_input(belljar: Run) -> None:
     assert "JSON lines" in empty.stderr
 
 
+def test_a_batch_whose_answers_nobody_reads_ends_quietly(tmp_path: Path) -> None:
+    """More of them than a pipe holds, and several fail at once."""
+    line = json.dumps({"code": "print('x' * 100_000)"})
+    (tmp_path / "in.jsonl").write_text(f"{line}\n" * 8)
+    process = subprocess.Popen(
+        [str(BELLJAR), "batch", str(tmp_path / "in.jsonl")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith('{"index"')
+    process.stdout.close()
+    try:
+        assert process.wait(60) == 128 + signal.SIGPIPE
+    finally:
+        process.kill()
+    assert process.stderr.read() == ""
+
+
+def test_a_batch_whose_answers_have_no_room_says_so(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"code": "print(1)"}\n' * 8)
+    with open("/dev/full", "w") as full:
+        seen = subprocess.run(
+            [str(BELLJAR), "batch", str(tmp_path / "in.jsonl")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    assert (seen.returncode, seen.stderr) == (125, "belljar: output: No space left on device\n")
+
+
 @pytest.mark.parametrize("command", [[], ["run"], ["batch"], ["serve"], ["doctor"]])
 def test_help(belljar: Run, command: list[str]) -> None:
     for option in ("--help", "-h"):

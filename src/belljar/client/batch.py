@@ -28,20 +28,22 @@ async def run(
 ) -> None:
     """Run each line in a session of its own, `at_once` at a time; `on_answer` gets the answers as they finish.
 
-    Files that programs make are named in the answers, and not kept. Raises JailUnavailable.
+    Files that programs make are named in the answers, and not kept. Raises JailUnavailable, and OSError where
+    `on_answer` does.
     """
     runtimes = Runtimes(settings.state_dir / FOLDER)
     async with link.start(settings) as keeper:
         numbered = iter(enumerate(lines))
 
-        failures: list[BelljarError] = []
+        failures: list[BelljarError | OSError] = []
 
         async def work() -> None:
             try:
                 for index, line in numbered:
                     on_answer(await _answered(keeper, settings, runtimes, index, line))
-            except BelljarError as error:
-                # With the keeper's end all that is under way fails, each for the same reason.
+            except (BelljarError, OSError) as error:
+                # With the keeper's end, or where answers cannot be written, all that is under way fails, each for the
+                # same reason: the first is told, and no group.
                 failures.append(error)
                 tasks.cancel_scope.cancel()
 
