@@ -127,6 +127,35 @@ def test_settings_that_a_run_is_told_by(warm: Command) -> None:
     assert "other settings (BELLJAR_MEMORY_BYTES)" in limits.stderr
 
 
+def test_what_options_ask_for_is_what_the_server_has_that_is_up(belljar: Command) -> None:
+    up(belljar, "--port", "0", "--idle-minutes", "60", "--profile", "inline", "--require", "limited")
+    url = belljar.json("status")["url"]
+    port = url.rpartition(":")[2]
+    same = ["--port", port, "--host", "localhost", "--idle-minutes", "60.0", "--profile", "inline"]
+    for fitting in ([], ["--port", "0"], ["--host", "127.0.0.1"], ["--require", "reduced"], same):
+        assert up(belljar, *fitting)["was_up"] is True
+    for name, *other in (
+        ["port", "--port", "1"],
+        ["host", "--host", "127.0.0.2"],
+        ["idle_minutes", "--idle-minutes", "61"],
+        ["profile", "--profile", "auto"],
+        ["require", "--require", "full"],
+    ):
+        seen = belljar("up", *other, **SMALL)
+        assert (seen.returncode, seen.stdout) == (125, "")
+        assert f"with other settings ({name}): `belljar down`" in seen.stderr
+    assert belljar.json("status")["url"] == url
+
+
+def test_a_port_is_not_there_because_it_is_asked_for(warm: Command) -> None:
+    for option in (["--port", "0"], ["--port", "8650"], ["--host", "127.0.0.1"]):
+        seen = warm("up", *option, **SMALL)
+        assert seen.returncode == 125
+        assert "other settings (port)" in seen.stderr
+    assert "other settings (idle_minutes)" in warm("up", "--idle-minutes", "5", **SMALL).stderr
+    assert warm("up", BELLJAR_PORT="8650", **SMALL).returncode == 0  # which asks for none, here
+
+
 def test_another_version_is_told_and_not_used(warm: Command) -> None:
     before = warm.log.count('"ran": true')
     place = str(warm.state / "server")

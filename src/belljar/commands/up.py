@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -81,7 +81,7 @@ def up(
         server = background.find(settings.state_dir)
         was_up = server is not None
         if server is not None:
-            _check(server, settings)
+            _check(server, settings, given | {"idle_minutes": idle_minutes})
         else:
             if is_terminal(sys.stderr):
                 stack.enter_context(console(sys.stderr).status("starting a server"))
@@ -105,12 +105,8 @@ def up(
     say(f"a server is up{' already' if was_up else ''} (pid {server.pid}){where}; `belljar down` ends it")
 
 
-def _check(server: background.Server, settings: Settings) -> None:
+def _check(server: background.Server, settings: Settings, options: dict[str, Any]) -> None:
     """Raises Failure where the one that is up is not what is asked for."""
-    import os
-
-    from belljar.gateway.owner import asked_of
-
     facts = server.facts
     if facts is None:
         raise Failure(f"A server (pid {server.pid}) is starting or ending; try again when it has.")
@@ -121,9 +117,46 @@ def _check(server: background.Server, settings: Settings) -> None:
         raise Failure(
             f"A server of version {facts['version']} is up (pid {server.pid}), and this is {__version__}: {again}."
         )
-    wanted = asked_of(settings)
-    names = sorted(name.removeprefix("asked.") for name in wanted if wanted[name] != facts.get(name))
-    names += warm.differing(warm.of_runs(os.environ), facts)
+    names = _differing(facts, settings, options)
     if names:
         words = ", ".join(names)
         raise Failure(f"A server is up (pid {server.pid}) with other settings ({words}): {again}.")
+
+
+def _differing(facts: dict[str, str], settings: Settings, options: dict[str, Any]) -> list[str]:
+    """The names of what is asked for, by options or in the environment, and of what runs are told by, that the server
+    of these facts has otherwise. Who asks for nothing may have any server."""
+    import os
+    from urllib.parse import urlsplit
+
+    from belljar.gateway.owner import asked_of, minutes_text
+    from belljar.keeper.layers import LEVELS
+
+    given = settings.model_fields_set
+    asked = asked_of(settings)
+    names = [name for name in given if asked.get(f"asked.{name}") != facts.get(f"asked.{name}")]
+    idle_minutes = options["idle_minutes"]
+    if idle_minutes is not None and minutes_text(idle_minutes) != facts["idle_minutes"]:
+        names.append("idle_minutes")
+    if options["host"] is not None or options["port"] is not None:
+        port = urlsplit(facts["url"]).port
+        if port is None or ("port" in given and settings.port not in (0, port)):
+            names.append("port")
+        elif "host" in given and _address(settings.host) != facts["host"]:
+            names.append("host")
+    own = warm.of_runs(os.environ)
+    if options["require"] is not None:
+        own.pop("BELLJAR_REQUIRE", None)
+        if LEVELS.index(settings.require) > LEVELS.index(facts["require"]):  # one that requires more will do
+            names.append("require")
+    return sorted(names) + warm.differing(own, facts)
+
+
+def _address(host: str) -> str:
+    """At which a server listens that has this host."""
+    import socket
+
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        return host

@@ -119,19 +119,26 @@ def is_owner(connection: socket.socket) -> bool:
     return uid in (os.geteuid(), 0)
 
 
-def record(by: str, url: str, parts: Parts, idle_minutes: float | None) -> dict[str, str]:
-    """What this server says of itself."""
+def record(by: str, url: str, host: str, parts: Parts, idle_minutes: float | None) -> dict[str, str]:
+    """What this server says of itself; `url` and `host`, the address at which it listens, are empty without a port."""
     return {
         "version": belljar.__version__,
         "pid": str(os.getpid()),
         "started_at": str(int(time.time())),
         "by": by,
         "url": url,
+        "host": host,
+        "require": parts.settings.require,
         "upstream": parts.upstream.kind,
-        "idle_minutes": "" if idle_minutes is None else f"{idle_minutes:g}",
+        "idle_minutes": "" if idle_minutes is None else minutes_text(idle_minutes),
         **asked_of(parts.settings),
         **warm.of_runs(os.environ),
     }
+
+
+def minutes_text(minutes: float) -> str:
+    """As it stands in the record."""
+    return f"{minutes:g}"
 
 
 def asked_of(settings: Settings) -> dict[str, str]:

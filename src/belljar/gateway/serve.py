@@ -175,10 +175,11 @@ async def serve(
             app = application(settings, under_way, parts)
             server = _Server(app, owner.Programs(parts, under_way), under_way)
             url = _base_url(listener) if listener is not None else ""
+            host = listener.getsockname()[0] if listener is not None else ""
 
             def ready() -> None:
                 if owners is not None:
-                    facts = owner.record(manner.by, url, parts, manner.idle_minutes)
+                    facts = owner.record(manner.by, url, host, parts, manner.idle_minutes)
                     warm.write_record(str(place), facts)
                 on_ready(url, parts.access.has_keys)
 
