@@ -272,10 +272,11 @@ _NOT_CLOSED = {
     "not the last": "for _ in range(2):\n    box = Sandbox(*url).start()\n    use(box)",
     "its threads": "box = Sandbox(*url).start()\nbox.put('x', pathlib.Path(sys.argv[1]))\nuse(box)",
     "in a thread": "box = Sandbox(*url).start()\nthreading.Thread(target=late, args=(box,)).start()",
+    "forked": "box = Sandbox(*url).start()\nif (pid := os.fork()) == 0:\n    sys.exit()\nos.waitpid(pid, 0)\nuse(box)",
     "it raises": "box = Sandbox(*url).start()\nuse(box)\nraise SystemExit(0)",
 }
 _USE = """
-import pathlib, sys, threading
+import os, pathlib, sys, threading
 from belljar import Sandbox
 url = sys.argv[2:]
 def use(box):

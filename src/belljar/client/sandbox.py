@@ -311,11 +311,17 @@ class Sandbox:
             )
             stack.enter_context(portal.wrap_async_context_manager(self._box))
             opened = stack.pop_all()
-        atexit.register(opened.close)
+        here = os.getpid()
+
+        def in_the_end() -> None:
+            if os.getpid() == here:  # a child that was forked has a copy of it, and none of its threads
+                opened.close()
+
+        atexit.register(in_the_end)
         dropped = weakref.finalize(self, _close_aside, opened)
         dropped.atexit = False
         opened.callback(dropped.detach)
-        opened.callback(atexit.unregister, opened.close)
+        opened.callback(atexit.unregister, in_the_end)
         self._stack, self._portal = opened, portal
         return self
 
