@@ -13,7 +13,9 @@ import pytest
 from typed import SMALL, Command, Terminal
 
 from belljar.commands.talking import shown
+from belljar.commands.talking.conversation import Answer, Conversation
 from belljar.commands.talking.typed import code_in
+from belljar.gateway.turn import events_of
 
 SCRIPT = r'''
 [[conversation]]
@@ -290,3 +292,20 @@ def test_what_a_result_says_beyond_what_was_heard(outputs: list[Any], stderr: st
 def test_a_use_that_failed_says_so() -> None:
     content = {"type": "code_execution_tool_result_error", "error_code": "unavailable"}
     assert shown._Heard().rest({"tool_use_id": "one", "content": content}) == "unavailable\n"
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85"])
+def test_a_stream_with_characters_that_end_a_line_elsewhere(character: str) -> None:
+    """JSON may have them as they are, and a server of an earlier version sends them so."""
+    block = {"type": "text", "text": f"a{character}b"}
+    said = {"role": "assistant", "content": [block], "stop_reason": "end_turn", "usage": {}}
+    stream = "".join(
+        f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n"
+        for event in events_of(said)
+    )
+    headers = {"content-type": "text/event-stream"}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=headers, content=stream.encode()))
+    answer = Answer()
+    with httpx2.Client(transport=transport, base_url="http://here") as client:
+        list(Conversation(client, "model-1", 100, None).say("hello", answer))
+    assert answer.text == f"a{character}b"

@@ -94,6 +94,13 @@ def test_silence_is_broken_by_empty_lines(tmp_path: Path) -> None:
     assert lines[-1] != ""
 
 
+def test_an_answer_is_one_line_whoever_counts_the_lines(http: httpx2.Client) -> None:
+    printed = "a\u2028b\u2029c\x85d\n"
+    code = f"print({printed.strip()!r})"
+    (line,) = batch(http, {"code": code})
+    assert line["execution"]["stdout"] == printed
+
+
 def test_more_than_there_are_places_wait_their_turn(http: httpx2.Client) -> None:
     lines = batch(http, *[{"code": f"print({n})"} for n in range(40)], at_once=8)
     assert {line["index"]: line["execution"]["stdout"] for line in lines} == {n: f"{n}\n" for n in range(40)}

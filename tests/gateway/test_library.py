@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import io
+import json
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from serving import Server, serving
 
@@ -20,8 +22,9 @@ import belljar
 from belljar import AsyncSandbox, Sandbox, errors
 from belljar.client import sandbox as library
 from belljar.client import showing
-from belljar.client.places import Cleared, Told
-from belljar.wire.execution import DisplayOutput, ErrorOutput, StreamOutput
+from belljar.client.places import Cleared, Program, Told
+from belljar.client.places.server import ServerPlace
+from belljar.wire.execution import DisplayOutput, ErrorOutput, Isolation, StreamOutput
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,34 @@ def test_pictures(box: Sandbox, tmp_path: Path) -> None:
     assert image.mime_type == "image/png"
     assert image.save(tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert result.text == "drawn\n"
+
+
+def test_what_ends_a_line_elsewhere_is_printed_as_it_is(box: Sandbox) -> None:
+    assert box.run(r"print('a\u2028b\u2029c\x85d')").stdout == "a\u2028b\u2029c\x85d\n"
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85"])
+def test_a_stream_that_has_such_characters_as_they_are(character: str) -> None:
+    """JSON may have them, and a server of an earlier version sends them so."""
+    events: list[dict[str, Any]] = [
+        {"type": "stream", "name": "stdout", "text": f"a{character}b"},
+        {"type": "error", "error": {"type": "not_found_error", "message": f"c{character}d"}},
+    ]
+    stream = "".join(
+        f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n" for event in events
+    )
+    headers = {"content-type": "text/event-stream"}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=headers, content=stream.encode()))
+    told: list[Told] = []
+
+    async def run() -> None:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://here") as http:
+            place = ServerPlace(http, "container_1", Isolation.model_construct())
+            await place.run(Program("1", None, "", {}), told.append)
+
+    with pytest.raises(errors.NotFound, match=f"c{character}d"):
+        anyio.run(run)
+    assert [said.text for said in told if isinstance(said, StreamOutput)] == [f"a{character}b"]
 
 
 def test_it_is_told_as_it_happens(box: Sandbox) -> None:

@@ -123,3 +123,11 @@ async def test_a_client_that_stops_in_the_middle_of_its_request(tmp_path: Path) 
     error = json.loads(answered[1]["body"])["error"]
     assert error["type"] == "timeout_error"
     assert "0.05 seconds" in error["message"]
+
+
+def test_an_event_is_one_line_whoever_counts_the_lines() -> None:
+    text = "a\u2028b\u2029c\x85d\x1ce\x0bf\r\ng \ud800 é"
+    written = sse.frame({"type": "ping", "text": text}).decode()
+    assert written.splitlines() == written.split("\n")[:-1]
+    assert json.loads(written.strip().rpartition("data: ")[2])["text"] == text
+    assert "é" in written

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -13,6 +12,7 @@ from belljar.batch import item_of
 from belljar.errors import BelljarError
 from belljar.gateway import executions
 from belljar.gateway.envelope import Activity, envelope
+from belljar.gateway.frame import json_bytes
 from belljar.gateway.loop import Parts
 from belljar.wire.execution import BatchLine, json_of
 
@@ -87,8 +87,7 @@ class LineStream:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
         async def emit(line: BatchLine) -> None:
-            text = json.dumps(json_of(line), ensure_ascii=False, separators=(",", ":"))
-            await self._send(send, text.encode("utf-8", "replace") + b"\n")
+            await self._send(send, json_bytes(json_of(line)) + b"\n")
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._break_silence, send)

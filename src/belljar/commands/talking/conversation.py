@@ -150,10 +150,9 @@ class Conversation:
             if stream.is_error:
                 stream.read()
                 checked(stream)
-            for line in stream.iter_lines():
-                if not line.startswith("data: "):
-                    continue
-                event = json.loads(line.removeprefix("data: "))
+            # Not by lines: httpx ends one at characters that may stand in the middle of an event's JSON.
+            for sent in httpx2.EventSource(stream, max_event_size=None):
+                event = json.loads(sent.data)
                 if event["type"] == "error":
                     raise Failure(str(event["error"]["message"]))
                 has_ended = event["type"] == "message_stop"
