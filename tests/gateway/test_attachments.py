@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from steps import is_linear
 
 from belljar.gateway.attachments import Attached, as_text, attach, digest_of
 from belljar.wire.messages import Message
@@ -34,6 +35,22 @@ def test_names_and_bytes() -> None:
     second = names(attached(document(b"1", long), document(b"2", long)))[1]
     assert second.endswith(" (2).csv")
     assert len(second) == 255
+
+
+def test_many_documents_of_one_name() -> None:
+    def many(count: int) -> Attached:
+        return attached(*(document(str(number).encode(), "a.csv") for number in range(count)))
+
+    assert names(many(3)) == ["a.csv", "a (2).csv", "a (3).csv"]
+    assert is_linear(many)
+
+
+def test_a_document_that_was_there_under_a_number() -> None:
+    given = {"a.csv": digest_of(b"1"), "a (2).csv": digest_of(b"2"), "a (3).csv": digest_of(b"3")}
+    again = [document(body, "a.csv") for body in (b"3", b"1", b"4", b"2")]
+    assert names(attached(*again, given=given)) == ["a (3).csv", "a.csv", "a (4).csv", "a (2).csv"]
+    other = document(b"5", "a (2).csv")
+    assert names(attached(other, document(b"2", "a.csv"), given=given)) == ["a (2) (2).csv", "a (2).csv"]
 
 
 def test_documents_without_a_title() -> None:

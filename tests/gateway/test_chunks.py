@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from chatting import call, chunk, chunks_of
 from serving import said, text
+from steps import is_linear
 
 from belljar.errors import InvalidRequest, UpstreamError
 from belljar.gateway.turn import MessageFold
-from belljar.gateway.upstream.chat import body
+from belljar.gateway.upstream.chat import body, messages
 from belljar.gateway.upstream.chunks import SIGNATURE, Translation
 
 
@@ -224,3 +225,14 @@ def test_ids_and_reasoning_on_the_way_back() -> None:
     ids = [message["tool_calls"][0]["id"] for message in said_before]
     assert ids == ["call00001", "call00002", "call00003"]
     assert [message["tool_call_id"] for message in sent if message["role"] == "tool"] == ids
+
+
+def test_many_calls_in_a_request() -> None:
+    def asked(count: int) -> list[dict[str, Any]]:
+        uses = [
+            {"type": "tool_use", "id": f"toolu_{number}", "name": "f", "input": {}} for number in range(count)
+        ]
+        return messages({"messages": [{"role": "assistant", "content": uses}]})
+
+    assert [call["id"] for call in asked(3)[0]["tool_calls"]] == ["call00001", "call00002", "call00003"]
+    assert is_linear(asked)

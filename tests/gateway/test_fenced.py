@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from serving import said, text
 
 from belljar.gateway.turn import MessageFold, events_of
-from belljar.gateway.upstream import Caller, Event, Request, Traits
+from belljar.gateway.upstream import Caller, Event, Request, Traits, fenced
 from belljar.gateway.upstream.fenced import FencedUpstream, _Turn, without_tools
 
 pytestmark = pytest.mark.anyio
@@ -212,3 +213,28 @@ async def test_tokens_are_counted_of_what_is_sent() -> None:
     request: Request = {"model": "m", "messages": [{"role": "user", "content": "Go."}], "tools": [CODE]}
     assert await FencedUpstream(writer).count_tokens(request, Caller()) == 5
     assert "tools" not in writer.requests[0]
+
+
+@pytest.mark.parametrize("line", ["x = 1\n", "x", "`x` ", "```x "])
+def test_a_program_that_comes_in_small_pieces_is_searched_once(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = 0
+    closing = fenced._CLOSING
+
+    class Closing:
+        def search(self, words: str, start: int) -> re.Match[str] | None:
+            nonlocal searched
+            searched += len(words) - start
+            return closing.search(words, start)
+
+    monkeypatch.setattr(fenced, "_CLOSING", Closing())
+    written = "a\n```python\n" + line * 500 + "\n```\nb"
+    turn, fold = _Turn({"code_execution"}), MessageFold()
+    for event in events_of(said([text(written)]), 3):
+        for out in turn.take(event):
+            fold.add(out)
+        if turn.is_over:
+            break
+    assert uses(fold.result()) == [("code_execution", {"code": line * 500 + "\n"})]
+    assert searched < 3 * len(written)

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from serving import code, text, thinking
+from steps import is_linear
 
 from belljar.gateway.history import Conversation, translate, with_results, within
 from belljar.gateway.tokens import cut
@@ -304,3 +305,40 @@ def test_whatever_comes_nothing_of_ours_goes_out(messages: list[dict[str, Any]])
             assert message["role"] == "assistant"
             answers = [b["tool_use_id"] for b in out[number + 1]["content"] if b["type"] == "tool_result"]
             assert set(uses) <= set(answers)
+
+
+def test_many_messages_of_one_role_become_one() -> None:
+    def one(count: int) -> Conversation:
+        return translate([Message(role="user", content="a") for _ in range(count)])
+
+    assert one(3).messages == [user(text("a"), text("a"), text("a"))]
+    assert is_linear(one)
+
+
+def test_results_stand_first_in_what_becomes_one_message() -> None:
+    answer = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "x"}
+    use = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+    messages = [user(text("go")), {"role": "assistant", "content": [use]}, user(text("a")), user(answer)]
+    found = translate([Message(**message) for message in messages])
+    assert found.messages[-1] == user(answer, text("a"))
+    before = [list(message["content"]) for message in found.messages]
+    with_results(found, [text("b")])
+    assert [message["content"] for message in found.messages] == before
+
+
+def test_many_calls_by_code_in_the_history() -> None:
+    def calls(count: int) -> Conversation:
+        uses = [
+            {
+                "type": "tool_use",
+                "id": f"toolu_{number}",
+                "name": "f",
+                "input": {},
+                "caller": {"type": "code_execution_20250825", "tool_id": f"srvtoolu_{number // 2}"},
+            }
+            for number in range(count)
+        ]
+        return translate([Message(**user(text("go"))), Message(role="assistant", content=uses)])
+
+    assert calls(3).asked == {"srvtoolu_0": ["toolu_0", "toolu_1"], "srvtoolu_1": ["toolu_2"]}
+    assert is_linear(calls)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -84,7 +84,7 @@ def attach(
     `given` are the names that are taken in the container, with the digest of what was written there by us
     (an empty one for what code wrote). Raises InvalidRequest, naming the block's path.
     """
-    names = dict(given)
+    names = _Names(dict(given))
     files: dict[str, Attachment] = {}
     out: list[Message] = []
     generated = 0
@@ -98,7 +98,6 @@ def attach(
             if block.get("type") == "container_upload":
                 told, upload = _uploaded(block["file_id"], uploads.get(block["file_id"]), names)
                 if upload is not None:
-                    names[upload.name] = upload.digest
                     files.setdefault(upload.name, upload)
                 blocks.append(told | _cache_control(block))
                 continue
@@ -111,8 +110,7 @@ def attach(
             if not wanted:
                 generated += 1
                 wanted = f"document-{generated}.{media.extension_of(kind)}"
-            file = _named(wanted, body, digest_of(body), names)
-            names[file.name] = file.digest
+            file = names.give(wanted, body, digest_of(body))
             files.setdefault(file.name, file)
             told = {"type": "text", "text": describe(file.name, len(body), kind, body)}
             if _is_readable(block):
@@ -189,15 +187,13 @@ def _is_readable(block: dict[str, Any]) -> bool:
     return bool(source.get("media_type", "text/plain") == "text/plain")
 
 
-def _uploaded(
-    file_id: str, upload: Upload | None, names: Mapping[str, str]
-) -> tuple[dict[str, Any], Attachment | None]:
+def _uploaded(file_id: str, upload: Upload | None, names: _Names) -> tuple[dict[str, Any], Attachment | None]:
     """What the model is told of an upload, and the file; None where it is gone, or is there already."""
     if upload is None:
-        known = next((name for name, digest in names.items() if digest == file_id), None)
+        known = next((name for name, digest in names.taken.items() if digest == file_id), None)
         where = f"is {known} in $INPUT_DIR" if known else "is no longer there"
         return {"type": "text", "text": f"[The file {file_id} that was attached here {where}.]"}, None
-    file = _named(upload.filename, upload, file_id, names)
+    file = names.give(upload.filename, upload, file_id)
     text = describe(file.name, upload.size_bytes, upload.mime_type, upload.head)
     return {"type": "text", "text": text}, file
 
@@ -206,14 +202,26 @@ def _cache_control(block: dict[str, Any]) -> dict[str, Any]:
     return {name: block[name] for name in ("cache_control",) if block.get(name)}
 
 
-def _named(wanted: str, body: bytes | Upload, digest: str, names: Mapping[str, str]) -> Attachment:
-    """The file under `wanted`, or under `wanted (2)` and so on where that is another file."""
-    path = PurePosixPath(wanted)
-    for count in range(1, len(names) + 3):
-        name = wanted if count == 1 else _numbered(path, count)
-        if names.get(name, digest) == digest:
-            return Attachment(name, body, digest)
-    raise InvalidRequest(f"{wanted!r}: no name is free for this file")
+@dataclass
+class _Names:
+    """The names of files, with the digest of what each stands for."""
+
+    taken: dict[str, str]
+    _tried: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By a name that was wanted: of each digest the name that it has of those that were tried, all of which are taken.
+    Tried again for each file, a thousand of one name would be half a million names."""
+    _counts: dict[str, int] = field(default_factory=dict)
+    """How many were tried."""
+
+    def give(self, wanted: str, body: bytes | Upload, digest: str) -> Attachment:
+        """The file under `wanted`, or under `wanted (2)` and so on where that is another file."""
+        tried = self._tried.setdefault(wanted, {})
+        path = PurePosixPath(wanted)
+        while digest not in tried:
+            count = self._counts[wanted] = self._counts.get(wanted, 0) + 1
+            name = wanted if count == 1 else _numbered(path, count)
+            tried.setdefault(self.taken.setdefault(name, digest), name)
+        return Attachment(tried[digest], body, digest)
 
 
 def _numbered(path: PurePosixPath, count: int) -> str:

@@ -77,7 +77,10 @@ def translate(
     contents = [resent.without_nested(_without_calls(message, asked), kept) for message in messages]
     said = [number for number, blocks in enumerate(contents) if blocks or not messages[number].blocks]
     messages, contents = [messages[number] for number in said], [contents[number] for number in said]
-    uses_of = {use: [name for name, code in asked.items() if code == use] for use in asked.values()}
+    uses_of: dict[str, list[str]] = {}
+    for name, code in asked.items():
+        uses_of.setdefault(code, []).append(name)
+    waited = frozenset(map(upstream_id, uses_of))
     out: list[dict[str, Any]] = []
     open_part: _Part | None = None
     for number, message in enumerate(messages):
@@ -85,7 +88,7 @@ def translate(
             _append(out, "user", _repairs(open_part))
             open_part = _assistant(out, contents[number], our_tools, kept)
             if open_part:
-                open_part.waited = frozenset(map(upstream_id, uses_of))
+                open_part.waited = waited
                 _adopt(open_part, messages, contents, number + 1)
             continue
         blocks = [_plain(block) for block in contents[number]]
@@ -93,7 +96,7 @@ def translate(
         if open_part and number == len(messages) - 1 and is_answer:
             pending = _pending(open_part)
             rest = _merged(_repairs(open_part, skip=pending), blocks)
-            return Conversation(out, pending, rest, uses_of, replies)
+            return Conversation(_in_order(out), pending, rest, uses_of, replies)
         if message.role == "user":
             blocks = _merged(_repairs(open_part), blocks)
         else:
@@ -102,8 +105,8 @@ def translate(
         open_part = None
     if open_part:
         pending = _pending(open_part)
-        return Conversation(out, pending, _repairs(open_part, skip=pending), uses_of, replies)
-    return Conversation(out, [], [], uses_of, replies)
+        return Conversation(_in_order(out), pending, _repairs(open_part, skip=pending), uses_of, replies)
+    return Conversation(_in_order(out), [], [], uses_of, replies)
 
 
 def has_results(message: Message) -> bool:
@@ -157,9 +160,9 @@ def _adopt(part: _Part, messages: list[Message], contents: list[list[Block]], st
 
 def with_results(conversation: Conversation, results: list[Block]) -> list[dict[str, Any]]:
     """The messages with the pending code's `results`, merged with what the user had said after it."""
-    out = [dict(message) for message in conversation.messages]
+    out = [{**message, "content": list(message["content"])} for message in conversation.messages]
     _append(out, "user", _merged(results, conversation.rest))
-    return out
+    return _in_order(out)
 
 
 def tool_result(use_id: str, content: list[Block], *, is_error: bool) -> Block:
@@ -302,14 +305,21 @@ def _merged(results: list[Block], blocks: list[Block]) -> list[Block]:
 
 
 def _append(out: list[dict[str, Any]], role: str, blocks: list[Block]) -> None:
-    """Append a message, or lengthen the last one where it has the same role."""
+    """Append a message, or lengthen the last one where it has the same role; see `_in_order`."""
     if not blocks:
         return
     if out and out[-1]["role"] == role:
-        together = [*out[-1]["content"], *blocks]
-        out[-1] = {"role": role, "content": _merged([], together) if role == "user" else together}
+        out[-1]["content"] += blocks
     else:
-        out.append({"role": role, "content": blocks})
+        out.append({"role": role, "content": list(blocks)})
+
+
+def _in_order(out: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages, once all is appended: in order each time, thousands that become one would take minutes."""
+    for message in out:
+        if message["role"] == "user":
+            message["content"] = _merged([], message["content"])
+    return out
 
 
 def _is_result(kind: str) -> bool:

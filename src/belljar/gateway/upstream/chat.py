@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from belljar.errors import InvalidRequest
@@ -66,13 +68,14 @@ def messages(request: Request) -> list[dict[str, Any]]:
     if system := _text_of(request.get("system")):
         out.append({"role": "system", "content": system})
     ids: dict[str, str] = {}
+    numbers = itertools.count(1)
     history = request["messages"]
     prompt = _last_prompt(history)
     for number, message in enumerate(history):
         blocks = _blocks(message["content"])
         match message["role"]:
             case "assistant":
-                out += _assistant(blocks, ids, keeps_reasoning=number > prompt)
+                out += _assistant(blocks, ids, numbers, keeps_reasoning=number > prompt)
             case "system":
                 out.append({"role": "system", "content": _text_of(blocks)})
             case _:
@@ -89,7 +92,13 @@ def _last_prompt(history: list[dict[str, Any]]) -> int:
     return -1
 
 
-def _assistant(blocks: list[Block], ids: dict[str, str], *, keeps_reasoning: bool) -> list[dict[str, Any]]:
+def _assistant(
+    blocks: list[Block], ids: dict[str, str], numbers: Iterator[int], *, keeps_reasoning: bool
+) -> list[dict[str, Any]]:
+    """`ids` are those of the calls so far, by what they were in the request; `numbers` are the next calls'.
+
+    One that has the id of an earlier one takes its results from here on.
+    """
     texts, calls = [], []
     reasoning: dict[str, str] = {}
     for block in blocks:
@@ -98,7 +107,7 @@ def _assistant(blocks: list[Block], ids: dict[str, str], *, keeps_reasoning: boo
             texts.append(str(block.get("text") or ""))
         elif kind == "tool_use":
             # Servers differ in the ids that they take. Nine letters and digits suit all of them, Mistral's too.
-            ids[str(block.get("id"))] = call_id = f"call{_numbered(ids) + 1:05d}"
+            ids[str(block.get("id"))] = call_id = f"call{next(numbers):05d}"
             function = {
                 "name": block.get("name"),
                 "arguments": json.dumps(block.get("input") or {}, ensure_ascii=False),
@@ -114,11 +123,6 @@ def _assistant(blocks: list[Block], ids: dict[str, str], *, keeps_reasoning: boo
         return []
     message: dict[str, Any] = {"role": "assistant", "content": text, **reasoning}
     return [message | {"tool_calls": calls} if calls else message]
-
-
-def _numbered(ids: dict[str, str]) -> int:
-    """How many calls have a number so far. One that has the id of an earlier one takes its results from here on."""
-    return max((int(number.removeprefix("call")) for number in ids.values()), default=0)
 
 
 def _user(blocks: list[Block], ids: dict[str, str]) -> list[dict[str, Any]]:

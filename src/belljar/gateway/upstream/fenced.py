@@ -156,6 +156,26 @@ def _blocks(content: object) -> list[Block]:
 
 
 @dataclass
+class _Held:
+    """What has come of an open text block and was not passed on yet."""
+
+    text: str = ""
+    opening: int | None = None
+    """Where the line begins that opens a fence."""
+    searched: int = 0
+    """Where the first line begins that is not known to be whole, or that was not looked at: a long program comes in
+    thousands of pieces, and is not to be searched for its end at each."""
+
+    def without(self, count: int) -> str:
+        """Take so many characters from the beginning."""
+        taken, self.text = self.text[:count], self.text[count:]
+        self.searched = max(0, self.searched - count)
+        if self.opening is not None:
+            self.opening -= count
+        return taken
+
+
+@dataclass
 class _Turn:
     """One answer: text goes on as it comes, but for a line that may open a fence, and what stands in one."""
 
@@ -166,8 +186,8 @@ class _Turn:
     _numbers: dict[int, int] = field(default_factory=dict)
     _unbegun: dict[int, Event] = field(default_factory=dict)
     """Starts of text blocks of which nothing has come but what may be a fence: that has no empty text before it."""
-    _held: dict[int, str] = field(default_factory=dict)
-    """By the index of an open text block: what was not passed on yet."""
+    _held: dict[int, _Held] = field(default_factory=dict)
+    """By the index of an open text block."""
     _left_open: tuple[int, str, re.Match[str]] | None = None
     """The index of a text block that has ended in a fence, what was not passed on of it, and the fence's opening."""
 
@@ -188,7 +208,7 @@ class _Turn:
         index, block = event["index"], event["content_block"]
         if block.get("type") != "text":
             return [self._begun(event)]
-        self._held[index] = ""
+        self._held[index] = _Held()
         self._unbegun[index] = {**event, "content_block": {**block, "text": ""}}
         return self._more(index, str(block["text"])) if block.get("text") else []
 
@@ -208,37 +228,42 @@ class _Turn:
         index = event["index"]
         if index in self._held:
             held = self._held.pop(index)
-            out = self._fenced(index, held + "\n")  # a fence may close with the text
+            out = self._fenced(index, held, held.text + "\n")  # a fence may close with the text
             if self.is_over:
                 return out
-            opening = self._opening(held)
-            if opening is not None and held[opening.end() :].strip():
-                self._left_open = (index, held, opening)
+            opening = self._opening(held, held.text)
+            if opening is not None and held.text[opening.end() :].strip():
+                self._left_open = (index, held.text, opening)
                 return []
-            return self._text_to_end(index, held)
+            return self._text_to_end(index, held.text)
         return [{**event, "index": self._numbers[index]}]
 
     def _more(self, index: int, text: str) -> list[Event]:
-        held = self._held[index] + text
-        out = self._fenced(index, held)
-        if self.is_over:
-            return out
-        opening = self._opening(held)
-        passed = _certain(held) if opening is None else opening.start()
-        if index in self._unbegun and not held[:passed].strip():
+        held = self._held[index]
+        held.text += text
+        if "\n" in text:  # without one no line has become whole
+            out = self._fenced(index, held, held.text)
+            if self.is_over:
+                return out
+        passed = _certain(held.text) if held.opening is None else held.opening
+        if index in self._unbegun and not held.text[:passed].strip():
             passed = 0
-        self._held[index] = held[passed:]
-        return self._text(index, held[:passed])
+        return self._text(index, held.without(passed))
 
-    def _fenced(self, index: int, held: str) -> list[Event]:
-        """The use of a whole fence in `held`, behind the text before it; nothing where there is none."""
-        opening = self._opening(held)
-        closing = _CLOSING.search(held, opening.end() + 1) if opening is not None else None
-        if opening is None or closing is None or closing.end() == len(held):
+    def _fenced(self, index: int, held: _Held, text: str) -> list[Event]:
+        """The use of a whole fence in `text`, which is what is held, behind the text before it; nothing where there is
+        none."""
+        opening = self._opening(held, text)
+        closing = None
+        if opening is not None:
+            held.opening = opening.start()
+            closing = _CLOSING.search(text, max(opening.end() + 1, held.searched))
+        if opening is None or closing is None or closing.end() == len(text):
+            held.searched = text.rfind("\n") + 1
             return []
         return [
-            *self._before_use(index, held[: opening.start()]),
-            *self._use(self._tool(opening) or CODE, held[opening.end() + 1 : closing.start()]),
+            *self._before_use(index, text[: opening.start()]),
+            *self._use(self._tool(opening) or CODE, text[opening.end() + 1 : closing.start()]),
         ]
 
     def _after_open(self, event: Event, index: int, held: str, opening: re.Match[str]) -> list[Event]:
@@ -251,9 +276,12 @@ class _Turn:
             ]
         return [*self._text_to_end(index, held), *self.take(event)]
 
-    def _opening(self, held: str) -> re.Match[str] | None:
+    def _opening(self, held: _Held, text: str) -> re.Match[str] | None:
         """The first line that opens a fence, and is complete."""
-        return next((m for m in _OPENING.finditer(held) if self._tool(m) and m.end() < len(held)), None)
+        start = held.searched if held.opening is None else held.opening
+        return next(
+            (m for m in _OPENING.finditer(text, start) if self._tool(m) and m.end() < len(text)), None
+        )
 
     def _tool(self, opening: re.Match[str]) -> str | None:
         """The tool that runs what stands in a fence of this language, where it is offered."""
