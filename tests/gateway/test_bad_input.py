@@ -10,8 +10,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from chatting import ChatModel
 from engines import SEARCH
 from serving import TOOL, BreakOff, Events, Model, Refusal, Server, ask, code, said, serving, text
+
+from belljar.gateway import blocks
+from belljar.wire.messages import MessageRequest
 
 NEW_SEARCH = SEARCH | {"type": "web_search_20260209"}
 BY_CODE = "code_execution_20260120"
@@ -112,6 +116,121 @@ def test_broken_json(http: httpx2.Client, body: bytes, says: str) -> None:
 def test_a_wrong_field_is_named(http: httpx2.Client, model: Model, change: dict[str, Any], says: str) -> None:
     assert says in refused(post(http, ask("Hello.") | change), 400)
     assert not model.requests
+
+
+STRING, OBJECT = "Input should be a valid string", "Input should be a valid dictionary"
+EITHER = "Input should be a valid string or a list of content blocks"
+
+
+def result(*content: object, **more: object) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": "toolu_1", "content": list(content), **more}
+
+
+def image(source: object) -> dict[str, Any]:
+    return {"type": "image", "source": source}
+
+
+def parts(*content: object) -> dict[str, Any]:
+    return {"type": "document", "source": {"type": "content", "content": list(content)}}
+
+
+def use(kind: str = "tool_use", **more: object) -> dict[str, Any]:
+    return {"type": kind, "id": "toolu_1", "name": "own", "input": {}, **more}
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        (result("plain string"), f"content.0: {OBJECT}"),
+        (result(content={}), f"content: {EITHER}"),
+        (result({"type": []}), f"content.0.type: {STRING}"),
+        (result(text("a"), image("x")), f"content.1.source: {OBJECT}"),
+        (result({"type": "text", "text": ["a"]}), f"content.0.text: {STRING}"),
+        (result(tool_use_id=["toolu_1"]), f"tool_use_id: {STRING}"),
+        (image("x"), f"source: {OBJECT}"),
+        (image([]), f"source: {OBJECT}"),
+        (image({"type": {}}), f"source.type: {STRING}"),
+        (image({"type": "file", "file_id": 1}), f"source.file_id: {STRING}"),
+        (image({"type": "file", "file_id": "\ud800"}), "source.file_id: '\\ud800' is not valid Unicode"),
+        ({"type": "document", "source": "x"}, f"source: {OBJECT}"),
+        (parts("x"), f"source.content.0: {OBJECT}"),
+        (parts({"type": {}}), f"source.content.0.type: {STRING}"),
+        (parts(image(["x"])), f"source.content.0.source: {OBJECT}"),
+        ({"type": "search_result", "source": "a", "content": ["b"]}, f"content.0: {OBJECT}"),
+        ({"type": "search_result", "source": "a", "content": [], "citations": "b"}, f"citations: {OBJECT}"),
+        ({"type": "container_upload", "file_id": ["x"]}, f"file_id: {STRING}"),
+        ({"type": "container_upload", "file_id": "\ud800"}, "file_id: '\\ud800' is not valid Unicode"),
+        (use(id=["x"]), f"id: {STRING}"),
+        (use(name={}), f"name: {STRING}"),
+        (use(input="x"), f"input: {OBJECT}"),
+        (use("server_tool_use", id={}), f"id: {STRING}"),
+        (use("server_tool_use", name=[]), f"name: {STRING}"),
+        ({"type": "code_execution_tool_result", "tool_use_id": {}, "content": {}}, f"tool_use_id: {STRING}"),
+        ({"type": "web_search_tool_result", "tool_use_id": [], "content": []}, f"tool_use_id: {STRING}"),
+        ({"type": "code_execution_result", "output": "x"}, f"output: {OBJECT}"),
+        ({"type": "of another type", "id": []}, f"id: {STRING}"),
+    ],
+)
+def test_a_block_of_a_wrong_shape_is_named(
+    http: httpx2.Client, model: Model, block: dict[str, Any], says: str, path: str
+) -> None:
+    is_said = block["type"] in {"tool_use", "server_tool_use"} or block["type"].startswith(("code_", "web_"))
+    history = [{"role": "user", "content": "Go."}, {"role": "assistant", "content": [text("a"), block]}]
+    messages = (
+        [*history, {"role": "user", "content": "On."}] if is_said else [{"role": "user", "content": [block]}]
+    )
+    at = "messages.1.content.1" if is_said else "messages.0.content.0"
+    body = json.dumps(ask(messages))
+    assert refused(http.post(path, content=body), 400) == f"{at}.{says}"
+    assert not model.requests
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"output_config": "high"}, f"output_config: {OBJECT}"),
+        ({"output_config": {"effort": []}}, f"output_config.effort: {STRING}"),
+        ({"output_config": {"format": "json"}}, f"output_config.format: {OBJECT}"),
+        ({"system": [{"type": "text", "text": 1}]}, f"system.0.text: {STRING}"),
+    ],
+)
+def test_a_field_of_a_wrong_shape_is_named(
+    http: httpx2.Client, model: Model, change: dict[str, Any], says: str
+) -> None:
+    assert refused(post(http, ask("Hello.") | change), 400) == says
+    assert not model.requests
+
+
+def test_shapes_that_are_right() -> None:
+    """Null is nothing, and what nobody here knows may be anything."""
+    known: list[dict[str, Any]] = [
+        result(
+            text("a"), image({"type": "url", "url": "https://example.org"}), {"type": "new", "source": []}
+        ),
+        result(content=None),
+        result(content="a"),
+        {"type": "tool_result", "tool_use_id": "toolu_1"},
+        parts(text("a")),
+        {"type": "document", "source": {"type": "content", "content": "a"}, "citations": {"enabled": True}},
+        {"type": "search_result", "source": "a", "title": "b", "content": [text("c")]},
+        {"type": "new", "name": {}, "source": "a", "content": 1, "output": [], "text": {}},
+        {"type": "tool_reference", "tool_name": "own"},
+        use("mcp_tool_use", server_name="a"),
+        {"type": "web_search_tool_result", "tool_use_id": "a", "content": {"error_code": "unavailable"}},
+        {"type": "text", "text": "a", "citations": None, "cache_control": None},
+    ]
+    more = {"output_config": None, "system": None, "a field": "of another type"}
+    for content in ("a", [], known):
+        blocks.check(MessageRequest.model_validate(ask([{"role": "user", "content": content}]) | more))
+    config = {"effort": "high", "format": {"type": "json_schema", "schema": {}}, "more": []}
+    blocks.check(MessageRequest.model_validate(ask("a", output_config=config, system=[text("b")])))
+
+
+def test_a_file_of_half_a_character(http: httpx2.Client) -> None:
+    body = json.dumps({"code": "1", "files": [{"name": "a", "file_id": "\ud800"}]})
+    says = refused(http.post("/v1/executions", content=body), 400)
+    assert says == "files.0.file_id: '\\ud800' is not valid Unicode"
 
 
 def test_a_missing_field_is_named(http: httpx2.Client) -> None:
@@ -289,6 +408,20 @@ def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:
                 says = refused(post(http, ask("Hello.", stream=stream)), 503, "api_error")
                 assert f"http://127.0.0.1:{port}/base/v1/messages" in says
                 assert "secret" not in says
+
+
+def test_a_message_of_nothing_with_a_container_for_a_model_that_is_told_of_it(tmp_path: Path) -> None:
+    with (
+        ChatModel(lambda path, body: [text("What?")]) as chat,
+        serving(tmp_path, upstream=f"openai:{chat.url}", preload={}, parked=0) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+    ):
+        container = http.post("/v1/containers", json={}).json()["id"]
+        http.put(f"/v1/containers/{container}/files/a.txt", content=b"a").raise_for_status()
+        body = ask([{"role": "user", "content": []}], container=container)
+        for path in ("/v1/messages", "/v1/messages/count_tokens"):
+            assert post(http, body, path).status_code < 500
+        assert "Traceback" not in server.log.read_text()
 
 
 def test_nothing_of_it_was_lost(http: httpx2.Client, server: Server) -> None:

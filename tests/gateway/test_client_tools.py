@@ -167,7 +167,7 @@ for n in range(4):
     model.play([code(source)], [text("Done.")])
     talk = Talk(http)
     message = talk.say("Go.")
-    parts = [{"type": "text", "text": "a"}, "stray", {"type": "text", "text": "b"}]
+    parts = [{"type": "text", "text": "a"}, {"type": "stray"}, {"type": "text", "text": "b"}]
     message = talk.say([{**reply(calls(message)[0], ""), "content": parts}])
     message = talk.say([{"type": "tool_result", "tool_use_id": calls(message)[0]["id"]}])
     message = talk.say([reply(calls(message)[0], "no such place", is_error=True)])

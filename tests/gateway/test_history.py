@@ -342,3 +342,23 @@ def test_many_calls_by_code_in_the_history() -> None:
 
     assert calls(3).asked == {"srvtoolu_0": ["toolu_0", "toolu_1"], "srvtoolu_1": ["toolu_2"]}
     assert is_linear(calls)
+
+
+def test_a_result_of_the_callers_own_tool_that_has_the_name_of_ours() -> None:
+    """It need not be a list, nor be there at all."""
+    use = {
+        "role": "assistant",
+        "content": [{"type": "tool_use", "id": "a", "name": "code_execution", "input": {}}],
+    }
+    answer: dict[str, Any] = {"type": "tool_result", "tool_use_id": "a"}
+    for content in ({}, {"content": None}, {"content": "x"}, {"content": [{"type": "text"}]}):
+        said = user(answer | content)
+        assert within([use, said], 10) == [use, said]
+    (_, found) = within([use, user(answer | {"content": "x" * 1000})], 10)
+    assert len(found["content"][0]["content"]) < 1000
+
+
+def test_a_result_whose_files_are_no_list() -> None:
+    result = official(content=7)
+    found = translate([Message(role="assistant", content=[server_use(), result])])
+    assert found.messages[-1]["content"][0]["content"] == [text("1\n")]

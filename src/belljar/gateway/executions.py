@@ -9,7 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from belljar import document, errors, link, results
-from belljar.gateway import attachments, tokens
+from belljar.gateway import attachments, blocks, tokens
 from belljar.gateway.envelope import Activity, from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.kept import run_code
@@ -179,6 +179,7 @@ async def _inputs(files: TenantFiles, asked: ExecutionRequest) -> Inputs:
         if file.data is not None:
             body = decoded(file.data, f"{path}.data")
         else:
+            blocks.check_id(file.file_id or "", f"{path}.file_id")
             kept = await files.find(file.file_id or "")
             pieces = await files.open(kept)  # here it is said where it is gone
             if kept.size_bytes <= left:

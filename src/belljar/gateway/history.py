@@ -196,9 +196,14 @@ def uses_of_ours(messages: list[dict[str, Any]]) -> set[Any]:
 def _cut(block: Block, ours: set[Any], most_tokens: int) -> Block:
     if block.get("type") != "tool_result" or block.get("tool_use_id") not in ours:
         return block
+    content = block.get("content") or ""
+    if isinstance(content, str):  # the caller's own result, of a tool of its own that has such a name
+        return {**block, "content": cut(content, most_tokens)} if content else block
     content = [
-        {**part, "text": cut(part["text"], most_tokens)} if part.get("type") == "text" else part
-        for part in block["content"]
+        {**part, "text": cut(part["text"], most_tokens)}
+        if part.get("type") == "text" and part.get("text")
+        else part
+        for part in content
     ]
     return {**block, "content": content}
 
@@ -415,7 +420,9 @@ def _printed(content: dict[str, Any]) -> str:
         lines.append(f"stderr:\n{content['stderr']}")
     if content.get("return_code"):
         lines.append(f"return code: {content['return_code']}")
-    files = [str(entry.get("file_id")) for entry in content.get("content") or [] if isinstance(entry, dict)]
+    made = content.get("content")
+    entries = made if isinstance(made, list) else []
+    files = [str(entry.get("file_id")) for entry in entries if isinstance(entry, dict)]
     if files:
         lines.append(f"files: {', '.join(files)}")
     text = "\n".join(line for line in lines if line)

@@ -410,7 +410,7 @@ def _told_of_container(now: _Answer, messages: list[dict[str, Any]]) -> list[dic
     if not now.traits.is_guided or container is None or now.asked.offered.version is None:
         return messages
     note = told.container_note(container, has_code=CODE in now.asked.offered.names)
-    if not note or messages[-1]["role"] != "user":
+    if not note or not messages or messages[-1]["role"] != "user":
         return messages
     last = {**messages[-1], "content": [*messages[-1]["content"], {"type": "text", "text": note}]}
     return [*messages[:-1], last]

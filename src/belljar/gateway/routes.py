@@ -23,6 +23,7 @@ from belljar.batch import lines_of
 from belljar.errors import InvalidRequest, NotFound
 from belljar.gateway import (
     batch,
+    blocks,
     charts,
     containers,
     executions,
@@ -110,6 +111,7 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
             "thread: this server keeps no threads; send the whole conversation in `messages`"
         )
     asked_for = _validated(MessageRequest, document)
+    blocks.check(asked_for)
     leaves_search = parts.settings.search == BY_UPSTREAM
     tools = offered.read(asked_for.tools or [], asked_for.tool_choice, leaves_search=leaves_search)
     container_id = _container_id(asked_for.container, tools.version)
