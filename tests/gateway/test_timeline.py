@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
-from serving import Model, Refusal, Stall, ask, bash, code, sse, text
+from serving import Events, Model, Refusal, Stall, ask, bash, code, said, sse, text
+from test_access import until
+from test_client_tools import TOOLS
 from test_tools import editor, offering
 
 from belljar.gateway.timeline import MOST_KEPT, MOST_STEPS, Kept, Timeline, Timelines, laps_of
+from belljar.gateway.turn import events_of
 from belljar.gateway.usage import Meter
 from belljar.wire.resources import RequestStep
 
@@ -82,6 +86,102 @@ def test_a_request_under_way_is_seen_as_far_as_it_has_come(http: httpx2.Client, 
         assert told["steps"][-1]["milliseconds"] is None
         until.set()
         assert "event: error" in list(lines)  # broken off: and nothing of it is left for the next test
+
+
+def ended(http: httpx2.Client, request_id: str) -> dict[str, Any]:
+    """What is told of a request, once it has ended."""
+    until(lambda: http.get(f"/v1/requests/{request_id}").json()["state"] == "ended", "its end")
+    told: dict[str, Any] = http.get(f"/v1/requests/{request_id}").json()
+    return told
+
+
+def begun(words: str, input_tokens: int) -> list[dict[str, Any]]:
+    """The events of a turn up to the end of its text, before its usage is known."""
+    start, *events = events_of(
+        said([text(words)]) | {"usage": {"input_tokens": input_tokens, "output_tokens": 1}}
+    )
+    return [start, *[event for event in events if event["type"].startswith("content_block")]]
+
+
+def test_who_hangs_up_has_used_what_had_come(http: httpx2.Client, model: Model) -> None:
+    release = threading.Event()
+
+    def turn() -> Iterator[dict[str, Any]]:
+        yield from begun("word" * 100, 100_000)
+        release.wait(60)
+
+    model.play(Events(turn()))
+    with http.stream("POST", "/v1/messages", json=ask("go", stream=True)) as answer:
+        for line in answer.iter_lines():
+            if "content_block_stop" in line:
+                break
+    told = ended(http, answer.headers["request-id"])
+    release.set()
+    assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (100_000, 100)
+    assert told["usage"]["is_estimated"] is True
+    assert (told["steps"][0]["input_tokens"], told["steps"][0]["output_tokens"]) == (100_000, 100)
+    assert told["steps"][0]["error"] == "cancelled"
+
+
+def test_a_turn_that_fails_in_its_middle_has_used_what_had_come(http: httpx2.Client, model: Model) -> None:
+    given = {"type": "tool_use", "id": "toolu_1", "name": "code_execution", "input": {}}
+    cut = [
+        {"type": "content_block_start", "index": 1, "content_block": given},
+        {
+            "type": "content_block_delta",
+            "index": 1,
+            "delta": {"type": "input_json_delta", "partial_json": '{"code": "' + "x" * 390},
+        },
+        {"type": "error", "error": {"type": "overloaded_error", "message": "No."}},
+    ]
+    model.play(Events([*begun("word" * 100, 50), *cut]))
+    answer = http.post("/v1/messages", json=ask("go"))
+    assert answer.status_code != 200
+    told = ended(http, answer.headers["request-id"])
+    assert told["usage"]["input_tokens"] == 50
+    assert told["usage"]["output_tokens"] >= 200
+
+
+def container_seconds(http: httpx2.Client) -> tuple[int, float]:
+    lines = http.get("/v1/usage").json()["data"]
+    return sum(line["code_executions"] for line in lines), sum(line["container_seconds"] for line in lines)
+
+
+SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(600)"
+
+
+def test_who_hangs_up_on_an_execution_has_used_its_time(http: httpx2.Client) -> None:
+    executions, seconds = container_seconds(http)
+    body = {"code": SLOW, "stream": True, "timeout_seconds": 600}
+    with http.stream("POST", "/v1/executions", json=body) as answer:
+        for line in answer.iter_lines():
+            if "begun" in line.replace("begun_at", ""):
+                break
+    told = ended(http, answer.headers["request-id"])
+    assert told["usage"]["executions"] == 1
+    until(lambda: container_seconds(http)[0] == executions + 1, "its row")
+    assert container_seconds(http)[1] > seconds
+
+
+@pytest.mark.parametrize("more", [{}, {"tools": TOOLS}], ids=["alone", "with tools"])
+def test_who_hangs_up_on_a_message_has_used_the_time_of_its_code(
+    http: httpx2.Client, model: Model, more: dict[str, Any]
+) -> None:
+    model.play([code(SLOW)])
+    container = http.post("/v1/containers", json={}).json()["id"]
+    executions, seconds = container_seconds(http)
+    with http.stream(
+        "POST",
+        "/v1/messages",
+        json=ask("go", stream=True, container=container, **more),
+        headers={"belljar-output": "live"},
+    ) as answer:
+        for _ in answer.iter_lines():
+            if http.get(f"/v1/containers/{container}").json()["state"] == "running":
+                break
+    ended(http, answer.headers["request-id"])
+    until(lambda: container_seconds(http)[0] == executions + 1, "its row")
+    assert container_seconds(http)[1] > seconds
 
 
 def test_what_fails_says_how(http: httpx2.Client, model: Model) -> None:

@@ -111,6 +111,11 @@ def test_a_caller_that_hangs_up_leaves_nothing_running(
     def state() -> str:
         return ada.http.get(f"/v1/containers/{container}").json()["state"]
 
+    def used() -> tuple[int, float]:
+        (line,) = ada.http.get("/v1/usage").json()["data"]
+        return line["code_executions"], line["container_seconds"]
+
+    executions, seconds = used()
     call = request("tools/call", 8, name="run_python", arguments={"code": "import time; time.sleep(25)"})
     content = json.dumps(call).encode()
     with (
@@ -119,6 +124,8 @@ def test_a_caller_that_hangs_up_leaves_nothing_running(
     ):
         wait_for(lambda: state() == "running")
     wait_for(lambda: state() == "idle", 15)
+    wait_for(lambda: used()[0] == executions + 1)
+    assert used()[1] > seconds
     assert ada.run("kept")["value"] == "1"
 
 

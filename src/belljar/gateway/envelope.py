@@ -39,6 +39,7 @@ log = structlog.get_logger("belljar.gateway")
 _ACTIVITY = "belljar.activity"
 _LOOKS = frozenset({"GET /health", "GET /metrics", "GET /v1/runtimes"})
 _HANG_UP_SECONDS = 0.1
+_BESIDE_SECONDS = 10
 _DRAIN_FACTOR = 4
 _DRAIN_SECONDS = 10
 _STATUS_KINDS = {400: "invalid_request_error", 404: "not_found_error", 405: "invalid_request_error"}
@@ -84,6 +85,7 @@ class Activity:
     """Of the answer, whatever it will be."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _beside: list[anyio.CancelScope] = field(default_factory=list)
+    _beside_ended: anyio.Event = field(default_factory=anyio.Event)
     _is_over: bool = False
 
     @contextmanager
@@ -97,17 +99,37 @@ class Activity:
                 yield scope
             finally:
                 self._beside.remove(scope)
+                if not self._beside:
+                    self._beside_ended.set()
+                    self._beside_ended = anyio.Event()
 
-    def ended(self) -> None:
-        """Nobody waits for an answer any more."""
+    async def ended(self) -> None:
+        """Nobody waits for an answer any more. Waits for what has to end with it: until then it uses something."""
         self._is_over = True
         for scope in self._beside:
             scope.cancel()
+        with anyio.move_on_after(_BESIDE_SECONDS, shield=True):
+            while self._beside:
+                await self._beside_ended.wait()
 
-    def execution(self, tools: Sequence[str], running: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
-        """The same, as a step of the request, and with its span where there are any."""
+    async def execution(
+        self, tools: Sequence[str], running: Coroutine[Any, Any, R], *, is_metered: bool = True
+    ) -> R:
+        """The same, as a step of the request, and with its span where there are any.
+
+        Its time is the request's, unless somebody else meters it: by the keeper's clock, or by ours where the run has
+        no result because it was cut short.
+        """
         traced = running if self.trace is None else self.trace.execution(tools, running)
-        return self.timeline.execution(tools, traced)
+        started = time.perf_counter()
+        wall_seconds = None
+        try:
+            ran = await self.timeline.execution(tools, traced)
+            wall_seconds = (ran[0] if isinstance(ran, list) else ran).result.usage.wall_seconds
+        finally:
+            if is_metered:
+                self.meter.ran(time.perf_counter() - started if wall_seconds is None else wall_seconds)
+        return ran
 
 
 class UnderWay:
@@ -251,7 +273,7 @@ class Envelope:
                 log.exception("a request failed", what=activity.what, tenant=activity.client.tenant)
                 await answer.error(BelljarError("Internal server error; the server's log has the details."))
             finally:
-                activity.ended()
+                await activity.ended()
                 await self._ended(scope, activity, answer.status, time.perf_counter() - started)
 
     async def _ended(self, scope: Scope, activity: Activity, status: int, seconds: float) -> None:

@@ -129,12 +129,11 @@ async def _run_in(
         if watching is not None:
             watching.begun(execution_id, None if is_fresh else container.id)
         activity.has_run_code = True
+        activity.meter.began(CODE)  # before: whoever hangs up has had it run all the same
+        activity.meter.code_tokens += tokens.of_text(asked.code)
         on_event = watching.on_event if watching is not None else None
         ran = await activity.execution([CODE], run_code(session, what, files, on_event=on_event))
     meter = activity.meter
-    meter.began(CODE)
-    meter.ran(ran.result.usage.wall_seconds)
-    meter.code_tokens += tokens.of_text(asked.code)
     if parts.settings.log_content:
         log.info("code was run", code=clipped(asked.code))
         log.info("code has printed", stdout=clipped(ran.result.stdout), stderr=clipped(ran.result.stderr))

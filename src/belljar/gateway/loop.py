@@ -305,33 +305,35 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
         nullcontext() if trace is None else trace.turn(now.parts.upstream.kind, body) as span,
     ):
         caller = asked.caller if span is None else replace(asked.caller, trace=span.headers)
-        turn = await _streamed(now, body, sources, caller)
+        turn = _rewriter(now, sources)
+        try:
+            await _stream(now, turn, body, caller)
+        finally:  # also of a turn that nobody waited for to its end: its tokens were made
+            if turn.message.message:
+                usage = _counted(now, body, turn)
+                answered(step, turn.message.message, usage)
+                if span is not None:
+                    span.answered(turn.message.message, usage)
         now.next_index = turn.next_index
-        usage = turn.message.message.get("usage") or {}
-        if now.traits.is_model:
-            usage |= _uncounted(now, body, turn, usage)
-        answered(step, turn.message.message, usage)
-        if span is not None:
-            span.answered(turn.message.message, usage)
-    now.usage = added_usage(now.usage, usage)
-    asked.activity.meter.upstream(now.usage)
     if now.parts.settings.log_content:
         log.info("the model has said", turn=now.turns, content=clipped(_text(turn.message.blocks)))
     return turn
 
 
-async def _streamed(now: _Answer, body: dict[str, Any], sources: citing.Sources, caller: Caller) -> Rewriter:
-    """The turn that the upstream makes of `body`, passed on as it comes."""
+def _rewriter(now: _Answer, sources: citing.Sources) -> Rewriter:
     asked = now.asked
-    names_callers = bool(asked.offered.for_code)
-    turn = Rewriter(
+    return Rewriter(
         now.next_index,
         asked.offered.names,
         asked.held,
-        names_callers,
+        names_callers=bool(asked.offered.for_code),
         mends=now.traits.is_guided,
         cited=sources.translated,
     )
+
+
+async def _stream(now: _Answer, turn: Rewriter, body: dict[str, Any], caller: Caller) -> None:
+    """Pass on the turn that the upstream makes of `body`, as it comes."""
     stream = now.parts.upstream.stream(body, caller)
     async with aclosing(now.parts.telemetry.turn(stream)) as events:  # type: ignore[type-var]
         async for event in events:
@@ -343,12 +345,21 @@ async def _streamed(now: _Answer, body: dict[str, Any], sources: citing.Sources,
                 ) from error
             if event.get("type") == "message_start":
                 message = event["message"]
-                await _start(now, message.get("model") or asked.request.model, message.get("usage") or {})
+                await _start(now, message.get("model") or now.asked.request.model, message.get("usage") or {})
             for out in rewritten:
                 await _send(now, out)
     if not turn.message.stopped:
         raise errors.UpstreamError("The model server broke off in the middle of its answer.")
-    return turn
+
+
+def _counted(now: _Answer, body: dict[str, Any], turn: Rewriter) -> dict[str, Any]:
+    """The usage of a turn, as far as it has come. From here on it is the request's."""
+    usage: dict[str, Any] = turn.message.message.get("usage") or {}
+    if now.traits.is_model:
+        usage |= _uncounted(now, body, turn, usage)
+    now.usage = added_usage(now.usage, usage)
+    now.asked.activity.meter.upstream(now.usage)
+    return usage
 
 
 def _uncounted(now: _Answer, body: dict[str, Any], turn: Rewriter, usage: dict[str, Any]) -> dict[str, int]:
@@ -357,8 +368,11 @@ def _uncounted(now: _Answer, body: dict[str, Any], turn: Rewriter, usage: dict[s
     names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     if not any(usage.get(name) for name in names):
         found["input_tokens"] = tokens.estimate(body)
-    written = tokens.of_blocks(turn.message.blocks) + sum(map(tokens.of_text, turn.message.broken.values()))
-    if not usage.get("output_tokens") and written:
+    unread = [*turn.message.broken.values(), *turn.message.unfinished]
+    written = tokens.of_blocks(turn.message.blocks) + sum(map(tokens.of_text, unread))
+    # What a turn that was cut short has in its start, is a count of hardly anything.
+    counted = usage.get("output_tokens") or 0
+    if written and (not counted or (not turn.message.is_counted and written > counted)):
         found["output_tokens"] = written
     if found:
         now.asked.activity.meter.is_estimated = True

@@ -180,12 +180,10 @@ class ContainerSession:
         activity, meter = self._activity, self._activity.meter
         activity.has_run_code = True
         kind = BASH if run.calls else CODE
-        ran = await activity.execution([kind], self._run(run, on_event))
-        result = ran.result
-        meter.began(kind)
-        meter.ran(result.usage.wall_seconds)
         code = run.code or "".join(call.text for call in run.calls if isinstance(call, link.Command))
+        meter.began(kind)
         meter.code_tokens += tokens.of_text(code)
+        result = (await activity.execution([kind], self._run(run, on_event))).result
         printed = [result.stdout, result.stderr]
         for call in result.calls:
             printed += call.stdout, call.stderr

@@ -7,6 +7,7 @@ request, and what stands behind it in the same turn is run by the next one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -167,8 +168,6 @@ class Running:
                 outcome = await self._cell(group[0], replies)
                 for nested in self._nested(group[0], is_over=not isinstance(outcome, Waiting)):
                     yield nested
-                if isinstance(outcome, Ran):
-                    self._meter.ran(outcome.result.usage.wall_seconds)
                 yield group[0], outcome
                 if isinstance(outcome, Waiting):
                     return
@@ -277,7 +276,6 @@ class Running:
                     await self._begin(session)
                     running = run_calls(session, what, self._files, None if feed is None else feed.add)
                     ran = await self._activity.execution(names, running)
-                    self._meter.ran(ran[0].result.usage.wall_seconds)
                 return ran, session.restored
 
         container = self.container or await self._make()
@@ -316,7 +314,8 @@ class Running:
                 running = run_code(
                     session, what, self._files, keep_figures=True, on_event=on_event, on_asks=on_asks
                 )
-                ran = await self._activity.execution([CODE], running)
+                # Of code that can wait for the caller, the request counts in which it ends.
+                ran = await self._activity.execution([CODE], running, is_metered=not tools)
                 return replace(ran, note=session.restored)
 
         async def alone(feed: Feed | None = None) -> Outcome:
@@ -350,10 +349,13 @@ class Running:
 
     async def _step(self, run: PendingCode) -> Outcome | Waiting:
         assert self.container is not None
+        began = time.perf_counter()
         try:
             found = await run.step()
             self._searched = run.answered()
         except BaseException:
+            if run.has_run:
+                self._meter.ran(time.perf_counter() - began)
             self._parts.pending.forget(self.container.id, run)
             raise
         if isinstance(found, list):
@@ -363,6 +365,8 @@ class Running:
                 calls.append((call, str(tool["name"]) if tool else ask.name, ask.input))
             return Waiting(calls)
         self._parts.pending.forget(self.container.id, run)
+        if isinstance(found, Ran):
+            self._meter.ran(found.result.usage.wall_seconds)
         return found
 
     async def _begin(self, session: Session) -> None:

@@ -60,6 +60,8 @@ class MessageFold:
     broken: dict[int, str] = field(default_factory=dict)
     """The raw input of tool uses that is no JSON object, by block index."""
     stopped: bool = False
+    is_counted: bool = False
+    """The last word on its usage has come."""
     _json: dict[int, str] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
@@ -73,6 +75,7 @@ class MessageFold:
         elif kind == "content_block_stop":
             self._close(event["index"])
         elif kind == "message_delta":
+            self.is_counted = True
             self.message.update(event.get("delta") or {})
             self.message["usage"] = (self.message.get("usage") or {}) | (event.get("usage") or {})
         elif kind == "message_stop":
@@ -81,6 +84,11 @@ class MessageFold:
     @property
     def blocks(self) -> list[Block]:
         return [self.content[index] for index in sorted(self.content)]
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The raw input of tool uses that are not complete."""
+        return list(self._json.values())
 
     @property
     def stop_reason(self) -> str | None:
@@ -107,7 +115,7 @@ class MessageFold:
                 pass
 
     def _close(self, index: int) -> None:
-        written = self._json.get(index)
+        written = self._json.pop(index, "")
         if not written:
             return
         try:
