@@ -13,6 +13,8 @@ from test_access import until
 from test_client_tools import TOOLS
 from test_tools import editor, offering
 
+from belljar.gateway.access import Client
+from belljar.gateway.envelope import Envelope, UnderWay, activity_of
 from belljar.gateway.timeline import MOST_KEPT, MOST_STEPS, Kept, Timeline, Timelines, laps_of
 from belljar.gateway.turn import events_of
 from belljar.gateway.usage import Meter
@@ -140,6 +142,54 @@ def test_a_turn_that_fails_in_its_middle_has_used_what_had_come(http: httpx2.Cli
     told = ended(http, answer.headers["request-id"])
     assert told["usage"]["input_tokens"] == 50
     assert told["usage"]["output_tokens"] >= 200
+
+
+def test_an_upstream_that_counts_backwards_loses_no_row(http: httpx2.Client, model: Model) -> None:
+    def requests() -> int:
+        return sum(line["requests"] for line in http.get("/v1/usage").json()["data"])
+
+    before = requests()
+    model.play(said([text("Hello.")]) | {"usage": {"input_tokens": 10, "output_tokens": -1}})
+    answer = http.post("/v1/messages", json=ask("go"))
+    assert answer.json()["usage"]["output_tokens"] >= 0
+    assert ended(http, answer.headers["request-id"])["usage"]["input_tokens"] == 10
+    assert requests() == before + 1
+
+
+@pytest.mark.anyio
+async def test_what_cannot_be_counted_ends_all_the_same() -> None:
+    """A failure of one that is told of a request's end keeps it from none of the others."""
+    told: list[str] = []
+
+    class Broken:
+        def request(self, *_: object) -> None:
+            raise ValueError("broken")
+
+        used = request
+
+    class Written:
+        async def record(self, *_: object) -> None:
+            told.append("row")
+            raise ValueError("broken")
+
+    class Ending:
+        def end(self, *_: object) -> None:
+            told.append("timeline")
+
+    class Open:
+        async def admit(self, scope: Any, _: object) -> Client:
+            activity_of(scope).meter.is_kept = True
+            return Client()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    parts: Any = Open(), 1000, lambda *_: None, UnderWay(), Broken(), Written(), Ending(), 10
+    transport = httpx2.ASGITransport(app=Envelope(app, *parts))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://here") as client:
+        assert (await client.get("/")).text == "done"
+    assert told == ["row", "timeline"]
 
 
 def container_seconds(http: httpx2.Client) -> tuple[int, float]:

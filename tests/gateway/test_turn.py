@@ -107,3 +107,32 @@ def test_usage_is_added_up() -> None:
     two = {"input_tokens": 2, "cache": {"a": 2, "b": 3}, "tier": "y"}
     assert added_usage(one, two) == {"input_tokens": 3, "cache": {"a": 3, "b": 3}, "tier": "y", "none": None}
     assert added_usage({}, one) == one
+
+
+def test_a_count_that_is_null_erases_none() -> None:
+    start, end = (
+        {"input_tokens": 7, "output_tokens": 1, "service_tier": None},
+        {"input_tokens": None, "output_tokens": 3},
+    )
+    fold = folded(
+        [
+            {"type": "message_start", "message": {"usage": start}},
+            {"type": "message_delta", "delta": {}, "usage": end},
+        ]
+    )
+    assert fold.message["usage"] == {"input_tokens": 7, "output_tokens": 3, "service_tier": None}
+
+
+def test_what_is_no_count_is_made_one() -> None:
+    wild = {"input_tokens": -5, "output_tokens": 10**30, "server_tool_use": {"web_search_requests": -1}}
+    fold = folded(
+        [
+            {"type": "message_start", "message": {"usage": wild}},
+            {"type": "message_delta", "delta": {}, "usage": {"input_tokens": -1}},
+        ]
+    )
+    assert fold.message["usage"] == {
+        "input_tokens": 0,
+        "output_tokens": 10**12,
+        "server_tool_use": {"web_search_requests": 0},
+    }

@@ -278,18 +278,24 @@ class Envelope:
 
     async def _ended(self, scope: Scope, activity: Activity, status: int, seconds: float) -> None:
         """Count, price and log a request, however it ended."""
-        self._telemetry.request(scope.get("endpoint"), status, seconds)
+        with _apart("metrics"):
+            self._telemetry.request(scope.get("endpoint"), status, seconds)
         meter = activity.meter
         more: dict[str, Any] = {"container": activity.container_id} if activity.container_id else {}
         if meter.is_kept:
-            self._telemetry.used(meter)
-            with anyio.CancelScope(shield=True):
+            with _apart("metrics"):
+                self._telemetry.used(meter)
+            with _apart("usage"), anyio.CancelScope(shield=True):
                 await self._ledger.record(activity.request_id, activity.what, activity.client, meter, status)
-            self._timelines.end(activity.client.tenant, activity.request_id, status, activity.container_id)
+            with _apart("timeline"):
+                self._timelines.end(
+                    activity.client.tenant, activity.request_id, status, activity.container_id
+                )
             more |= meter.shown()
         if activity.trace is not None:
-            route = self._telemetry.route(scope.get("endpoint"), status)
-            activity.trace.end(route, status, tenant=activity.client.tenant, **more)
+            with _apart("spans"):
+                route = self._telemetry.route(scope.get("endpoint"), status)
+                activity.trace.end(route, status, tenant=activity.client.tenant, **more)
             more["trace"] = activity.trace.id
         log.info(
             "request",
@@ -325,6 +331,15 @@ class Envelope:
             failure = ShuttingDown("The server is shutting down, and this request was cut short.")
         if failure is not None:
             raise failure
+
+
+@contextmanager
+def _apart(what: str) -> Iterator[None]:
+    """A block whose failure keeps nothing that stands behind it from happening."""
+    try:
+        yield
+    except Exception:  # the outermost boundary of what comes after an answer
+        log.exception("what a request has used was not told everywhere", where=what)
 
 
 class _Body:

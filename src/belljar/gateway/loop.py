@@ -344,7 +344,7 @@ async def _stream(now: _Answer, turn: Rewriter, body: dict[str, Any], caller: Ca
                     f"The model server sent an event that makes no sense: {error!r}"
                 ) from error
             if event.get("type") == "message_start":
-                message = event["message"]
+                message = turn.message.message
                 await _start(now, message.get("model") or now.asked.request.model, message.get("usage") or {})
             for out in rewritten:
                 await _send(now, out)
@@ -371,8 +371,9 @@ def _uncounted(now: _Answer, body: dict[str, Any], turn: Rewriter, usage: dict[s
     unread = [*turn.message.broken.values(), *turn.message.unfinished]
     written = tokens.of_blocks(turn.message.blocks) + sum(map(tokens.of_text, unread))
     # What a turn that was cut short has in its start, is a count of hardly anything.
-    counted = usage.get("output_tokens") or 0
-    if written and (not counted or (not turn.message.is_counted and written > counted)):
+    counted = usage.get("output_tokens")
+    is_start = not turn.message.is_counted and isinstance(counted, int) and counted < written
+    if written and (is_start or not counted):
         found["output_tokens"] = written
     if found:
         now.asked.activity.meter.is_estimated = True

@@ -21,6 +21,8 @@ Block = dict[str, Any]
 _OURS = "srvtoolu_"
 _THEIRS = "toolu_"
 _ID_TAIL = re.compile(r"[A-Za-z0-9_]+")
+_MOST_COUNTED = 10**12
+"""A larger number is no count, and the store could not take it."""
 _DIRECT = {"type": "direct"}
 """The `caller` of what the model itself has called."""
 
@@ -67,7 +69,8 @@ class MessageFold:
     def add(self, event: Event) -> None:
         kind = event.get("type")
         if kind == "message_start":
-            self.message = copy.deepcopy(event["message"])
+            self.message = copy.deepcopy({**event["message"]})
+            self.message["usage"] = _checked(self.message.get("usage") or {})
         elif kind == "content_block_start":
             self.content[event["index"]] = copy.deepcopy(event["content_block"])
         elif kind == "content_block_delta":
@@ -77,7 +80,12 @@ class MessageFold:
         elif kind == "message_delta":
             self.is_counted = True
             self.message.update(event.get("delta") or {})
-            self.message["usage"] = (self.message.get("usage") or {}) | (event.get("usage") or {})
+            before = self.message.get("usage") or {}
+            # A null says nothing: the count of `message_start` stands.
+            last = _checked(event.get("usage") or {}).items()
+            self.message["usage"] = before | {
+                name: n for name, n in last if n is not None or name not in before
+            }
         elif kind == "message_stop":
             self.stopped = True
 
@@ -317,6 +325,18 @@ def _taken_apart(block: Block, size: int) -> tuple[Block, list[dict[str, Any]]]:
 
 def _parts(text: str, size: int) -> list[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def _checked(usage: dict[str, Any]) -> dict[str, Any]:
+    """The same, with counts that can be added up whatever an upstream says."""
+    return {name: _counted(value) for name, value in usage.items()}
+
+
+def _counted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _checked(value)
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return min(max(0, value), _MOST_COUNTED) if is_count else value
 
 
 def added_usage(total: dict[str, Any], turn: dict[str, Any]) -> dict[str, Any]:
