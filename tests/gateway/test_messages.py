@@ -7,9 +7,10 @@ import json
 import threading
 from typing import Any
 
+import anthropic
 import httpx2
 import pytest
-from serving import TOOL, Events, Model, Refusal, Wait, ask, code, said, sse, text, thinking
+from serving import TOOL, Events, Model, Refusal, Server, Wait, ask, code, said, sse, text, thinking
 
 OFFICIAL = {"anthropic-beta": "code-execution-2025-05-22"}
 
@@ -319,7 +320,7 @@ def test_a_turn_cut_off_by_max_tokens_is_not_run(http: httpx2.Client, model: Mod
     message = post(http, ask("Go."), OFFICIAL)
     assert message["stop_reason"] == "max_tokens"
     assert types(message) == ["server_tool_use", "code_execution_tool_result"]
-    assert message["content"][0]["input"] == {}
+    assert message["content"][0]["input"] == {"code": "pri"}
     assert message["content"][1]["content"]["error_code"] == "invalid_tool_input"
     assert len(model.requests) == 1
     # Resent by a client that goes on, it is not run either.
@@ -327,6 +328,66 @@ def test_a_turn_cut_off_by_max_tokens_is_not_run(http: httpx2.Client, model: Mod
     history = [{"role": "assistant", "content": message["content"]}, {"role": "user", "content": "Go on."}]
     again = post(http, ask("Go.", messages=[{"role": "user", "content": "Go."}, *history]), OFFICIAL)
     assert types(again) == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("print(1)", {}),
+        ("{'code': 'print(1)'}", {}),
+        ('["print(1)"]', {}),
+        ("{\"code\": \"open('ran', 'w')\nprint(1)\"}", {"code": "open('ran', 'w')"}),
+    ],
+)
+def test_input_that_is_no_json_breaks_no_client(
+    server: Server, model: Model, written: str, seen: dict[str, Any]
+) -> None:
+    """The official SDK parses what it gets piece by piece."""
+    model.play(Events(_broken(written)), [text("Sorry.")])
+    with (
+        anthropic.Anthropic(base_url=server.url, api_key="mine", max_retries=0) as client,
+        client.beta.messages.stream(**ask("Go."), betas=["code-execution-2025-05-22"]) as stream,
+    ):
+        message = stream.get_final_message()
+    use, result, _ = message.to_dict()["content"]  # type: ignore[misc]
+    assert use["input"] == seen  # type: ignore[index]
+    assert result["content"]["error_code"] == "invalid_tool_input"  # type: ignore[index]
+    assert "JSON" in model.requests[1]["messages"][2]["content"][0]["content"][0]["text"]
+
+
+def test_input_that_is_no_json_is_not_run_later(http: httpx2.Client, model: Model) -> None:
+    """The client got a piece of it, which is JSON, and sends that with the results of its own tools."""
+    own = {"name": "mine", "description": "Mine.", "input_schema": {"type": "object"}}
+    call = {"type": "tool_use", "id": "toolu_own", "name": "mine", "input": {}}
+    broken = _broken("{\"code\": \"open('ran', 'w')\nprint(1)\"}")
+    stop = {"type": "content_block_stop", "index": 1}
+    begin = {"type": "content_block_start", "index": 1, "content_block": call}
+    model.play(Events([*broken[:-2], begin, stop, *broken[-2:]]), [text("Sorry.")])
+    tools = [*ask("Go.")["tools"], own]
+    message = post(http, ask("Go.", tools=tools), OFFICIAL)
+    assert types(message) == ["server_tool_use", "tool_use", "code_execution_tool_result"]
+    history = [
+        {"role": "user", "content": "Go."},
+        {"role": "assistant", "content": message["content"]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_own", "content": "x"}]},
+    ]
+    again = post(http, ask(history, tools=tools), OFFICIAL)
+    assert types(again) == ["text"]
+    assert again["container"] is None
+
+
+def _broken(written: str) -> list[dict[str, Any]]:
+    start, begin, _, *end = _cut_off()
+    pieces = [
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": written[at : at + 5]},
+        }
+        for at in range(0, len(written), 5)
+    ]
+    end[1] = end[1] | {"delta": {"stop_reason": "tool_use"}}
+    return [start, begin, *pieces, *end]
 
 
 def _cut_off() -> list[dict[str, Any]]:

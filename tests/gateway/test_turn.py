@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jiter import from_json
 from serving import code, said, text, thinking
 
 from belljar.gateway.tools import CODE
 from belljar.gateway.turn import MessageFold, Rewriter, added_usage, client_id, events_of, upstream_id
+from belljar.gateway.unfinished import UnfinishedObject
 
 
 def folded(events: list[dict[str, Any]]) -> MessageFold:
@@ -136,3 +138,74 @@ def test_what_is_no_count_is_made_one() -> None:
         "output_tokens": 10**12,
         "server_tool_use": {"web_search_requests": 0},
     }
+
+
+def pieces(written: str, size: int) -> list[str]:
+    return [written[at : at + size] for at in range(0, len(written), size)]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+objects = st.dictionaries(st.text(), anything, max_size=4)
+
+
+@given(objects, st.booleans(), st.sampled_from([None, 1]), st.integers(1, 9))
+def test_an_object_is_passed_on_whole(
+    value: dict[str, Any], is_ascii: bool, indent: int | None, size: int
+) -> None:
+    written = json.dumps(value, ensure_ascii=is_ascii, indent=indent) + "\n"
+    one = UnfinishedObject()
+    assert "".join(map(one.add, pieces(written, size))) == written
+    assert (one.is_broken, one.rest()) == (False, "")
+
+
+@given(objects, st.integers(0, 200), st.text('{}[]":,\\u0d8\n tx', max_size=9), st.integers(1, 9))
+def test_what_was_passed_on_of_anything_becomes_an_object(
+    value: dict[str, Any], length: int, more: str, size: int
+) -> None:
+    """As the official SDK sees it, which parses each time all that has come."""
+    one, seen = UnfinishedObject(), ""
+    for piece in pieces(json.dumps(value)[:length] + more, size):
+        seen += one.add(piece)
+        if seen:
+            from_json(seen.encode(), partial_mode=True)
+    whole = (seen if one.has_begun else "") + one.rest()
+    assert isinstance(json.loads(whole), dict)
+    assert isinstance(from_json(whole.encode()), dict)
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("print(1)", {}),
+        ("{'code': 'print(1)'}", {}),
+        ('["print(1)"]', {}),
+        ('"print(1)"', {}),
+        ('{"code": "a = 1\nprint(a)"}', {"code": "a = 1"}),
+        ('{"code": "print(1)"} and more', {"code": "print(1)"}),
+        ('{"code": ["a", {"b": 1, "c', {"code": ["a", {"b": 1}]}),
+        ('{"code": "\\ud83d!"}', {"code": ""}),
+        ('{"code": "print(1)", "at": 01}', {"code": "print(1)"}),
+        ('{"code": ' + "[" * 1000, {"code": None}),
+        ("", {}),
+    ],
+)
+def test_the_client_gets_json_whatever_the_model_writes(written: str, seen: dict[str, Any]) -> None:
+    start = {"type": "content_block_start", "index": 0, "content_block": {**code(""), "input": {}}}
+    deltas = [
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": piece},
+        }
+        for piece in ["", *pieces(written, 3)]
+    ]
+    turn = Rewriter(0, our_tools=frozenset({CODE}))
+    fold = folded(rewritten(turn, [start, *deltas, {"type": "content_block_stop", "index": 0}]))
+    assert fold.broken == {}
+    if "code" in seen and seen["code"] is None:  # so deep that it is cut somewhere
+        assert str(fold.blocks[0]["input"]).startswith("{'code': [[")
+    else:
+        assert fold.blocks[0]["input"] == seen

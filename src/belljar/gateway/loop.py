@@ -170,13 +170,16 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
             has_client_tools = bool(whole)
             if uses and not has_client_tools and reason not in _RUNS_AFTER:
                 await _refuse(now, uses, str(reason))
+                uses = []
             if not (uses or broken) or has_client_tools or reason not in _RUNS_AFTER:
                 stop_reason = "tool_use" if uses and has_client_tools and reason is None else reason
+                await _refuse_unread(now, uses)
                 await now.running.bring_uploads()
                 await _finish(now, turn.message.message, stop_reason)
                 return
             is_late = anyio.current_time() - now.started_at > parts.settings.pause_seconds
             if is_late or now.turns >= parts.settings.max_turns:
+                await _refuse_unread(now, uses)
                 await _finish(now, turn.message.message, "pause_turn")
                 return
             results = await _run(now, uses, Replies({}, {}))
@@ -521,6 +524,13 @@ async def _refuse(now: _Answer, uses: Sequence[Use], reason: str) -> None:
     why = f"It was not run: the answer ended ({reason}) before it was complete."
     for use in uses:
         await _show(now, use, Failed("invalid_tool_input", why))
+
+
+async def _refuse_unread(now: _Answer, uses: Sequence[Use]) -> None:
+    """Answer the uses that are no JSON: what the client has got of them is, and is not to be run by a later request."""
+    for use in uses:
+        if isinstance(use.input, str):
+            await _show(now, use, not_json(use.input))
 
 
 async def _show(now: _Answer, use: Use, outcome: Outcome) -> None:

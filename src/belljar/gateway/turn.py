@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from belljar.gateway.unfinished import UnfinishedObject
 from belljar.wire.ids import new_id
 
 Event = dict[str, Any]
@@ -128,7 +129,7 @@ class MessageFold:
             return
         try:
             given = json.loads(written)
-        except ValueError:
+        except (ValueError, RecursionError):
             given = None
         if isinstance(given, dict):
             self.content[index]["input"] = given
@@ -157,7 +158,8 @@ class Rewriter:
     """Of our tools, in this turn, by the upstream's block index."""
     _numbers: dict[int, int] = field(default_factory=dict)
     _fold: MessageFold = field(default_factory=MessageFold)
-    _had_input: set[int] = field(default_factory=set)
+    _inputs: dict[int, UnfinishedObject] = field(default_factory=dict)
+    """Of uses of our tools whose input is passed on as it comes."""
 
     def rewrite(self, event: Event) -> Iterator[Event]:
         """What goes to the client for one event of the upstream's; envelope events yield nothing."""
@@ -225,14 +227,32 @@ class Rewriter:
                 block = {**block, "citations": [self.cited(citation) for citation in block["citations"]]}
             yield {**event, "index": number, "content_block": block}
             return
-        if kind == "content_block_delta" and event["delta"].get("type") == "input_json_delta":
-            self._had_input.add(index)
+        if (
+            kind == "content_block_delta"
+            and event["delta"].get("type") == "input_json_delta"
+            and index in self.uses
+        ):
+            written = event["delta"]["partial_json"]
+            passed = self._inputs.setdefault(index, UnfinishedObject()).add(written)
+            if written and not passed:
+                return
+            event = {**event, "delta": {**event["delta"], "partial_json": passed}}
         if kind == "content_block_delta" and event["delta"].get("type") == "citations_delta":
             event = {**event, "delta": {**event["delta"], "citation": self.cited(event["delta"]["citation"])}}
-        if kind == "content_block_stop" and index in self.uses and index not in self._had_input:
-            # An upstream that puts the whole input into the start: the client gets it as a delta.
-            yield _json_delta(number, self._fold.content[index].get("input") or {})
+        if kind == "content_block_stop" and index in self.uses:
+            yield from self._rest(number, index)
         yield {**event, "index": number}
+
+    def _rest(self, number: int, index: int) -> Iterator[Event]:
+        """What is missing in the input that the client has got."""
+        passed = self._inputs.get(index)
+        if passed is not None and passed.has_begun:
+            if rest := passed.rest():
+                yield _input_delta(number, rest)
+            return
+        # An upstream that puts the whole input into the start: the client gets it as a delta.
+        given = self._fold.content[index].get("input")
+        yield _json_delta(number, given if isinstance(given, dict) else {})
 
     def _release(self, index: int) -> Iterator[Event]:
         block = self._fold.content[index]
@@ -263,7 +283,11 @@ def server_use(use: Use, given: object, caller: Block | None) -> Block:
 
 
 def _json_delta(index: int, value: object) -> Event:
-    delta = {"type": "input_json_delta", "partial_json": json.dumps(value, ensure_ascii=False)}
+    return _input_delta(index, json.dumps(value, ensure_ascii=False))
+
+
+def _input_delta(index: int, written: str) -> Event:
+    delta = {"type": "input_json_delta", "partial_json": written}
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
