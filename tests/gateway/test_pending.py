@@ -96,6 +96,41 @@ async def test_a_request_that_was_sent_twice() -> None:
     assert found == [Failed("unavailable", "ended")] * 2
 
 
+async def test_who_hangs_up_ends_no_code_that_another_waits_for() -> None:
+    found: list[object] = []
+
+    async def step(scope: anyio.CancelScope) -> None:
+        with scope:
+            found.append(await run.step())
+
+    async with running(Session(1), 5) as run:
+        told = await run.step()
+        assert isinstance(told, list)
+        first, second = anyio.CancelScope(), anyio.CancelScope()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(step, first)
+            tasks.start_soon(step, second)
+            await anyio.wait_all_tasks_blocked()
+            first.cancel()
+            await anyio.wait_all_tasks_blocked()
+            assert run.is_waited_for
+            await run.reply(told[0][0], "answered", "x")
+    assert found == [Failed("unavailable", "ended")]
+
+
+async def test_the_last_who_hangs_up_ends_the_code() -> None:
+    async with running(Session(1), 5) as run:
+        assert isinstance(await run.step(), list)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run.step)
+            tasks.start_soon(run.step)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        outcome = await run.step()
+    assert isinstance(outcome, Failed)
+    assert "cut short" in outcome.message
+
+
 async def test_outcomes_that_nobody_asks_for_are_not_kept_without_end() -> None:
     shown = results.Display("display_data", {"image/png": bytes(30_000_000)})
     ran = Ran(fakes.result(outputs=[shown]), [])

@@ -60,6 +60,11 @@ class PendingCode:
         """Requests that wait for it at the moment."""
 
     @property
+    def is_waited_for(self) -> bool:
+        """A request waits for what comes next."""
+        return self._waiting > 0
+
+    @property
     def kept_bytes(self) -> int:
         """What its outcome takes, while it is there for somebody who may come."""
         if self._waiting or not isinstance(self._outcome, Ran):
@@ -80,7 +85,7 @@ class PendingCode:
     async def step(self) -> list[tuple[str, results.Ask]] | Outcome:
         """Wait until the code has asked something new, or has ended. Raises what `Placement.use` raises.
 
-        From here on the client has its time to answer. Being cancelled ends the code.
+        From here on the client has its time to answer. Being cancelled ends the code, unless another waits for it.
         """
         self._is_deserted = False
         self._waiting += 1
@@ -88,8 +93,9 @@ class PendingCode:
             while not self._untold and not self._ended.is_set():
                 await self._changed.wait()  # perhaps side by side with a request that was sent twice
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self.cancel()
+            if self._waiting == 1:
+                with anyio.CancelScope(shield=True):
+                    await self.cancel()
             raise
         finally:
             self._waiting -= 1

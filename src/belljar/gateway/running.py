@@ -356,7 +356,8 @@ class Running:
         except BaseException:
             if run.has_run:
                 self._meter.ran(time.perf_counter() - began)
-            self._parts.pending.forget(self.container.id, run)
+            if not run.is_waited_for:
+                self._parts.pending.forget(self.container.id, run)
             raise
         if isinstance(found, list):
             calls = []
