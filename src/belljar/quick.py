@@ -37,7 +37,7 @@ class Asked:
         self.code = ""
         self.has_stdin = False
         """The program gets what is on standard input."""
-        self.stdin = ""
+        self.stdin = b""
         self.seconds: str | None = None
         self.memory_mib: str | None = None
         self.output_mib: str | None = None
@@ -169,17 +169,18 @@ def read_standard_input(asked: Asked) -> None:
     if asked.source != "-" and not asked.has_stdin:
         return
     try:
-        text = sys.stdin.read() if sys.stdin is not None else ""
+        if sys.stdin is None:
+            return
+        if asked.source == "-":
+            asked.code = sys.stdin.read()
+        else:
+            asked.stdin = sys.stdin.buffer.read()
     except UnicodeDecodeError as error:
         _say(f"standard input is not text in {error.encoding}: {error.reason} at byte {error.start}")
         os._exit(exits.ENGINE_ERROR)
     except KeyboardInterrupt:
         _say("interrupted")
         os._exit(exits.INTERRUPTED)
-    if asked.source == "-":
-        asked.code = text
-    else:
-        asked.stdin = text
 
 
 def _two_lines(body: bytes) -> bytes:
@@ -309,7 +310,7 @@ def converse(connection, asked: Asked) -> int:  # type: ignore[no-untyped-def]
 def _send(connection, asked: Asked) -> None:  # type: ignore[no-untyped-def]
     said = [warm.frame(warm.CODE, _bytes(asked.code))]
     if asked.stdin:
-        said.append(warm.frame(warm.STDIN, _bytes(asked.stdin)))
+        said.append(warm.frame(warm.STDIN, asked.stdin))
     for kind, word in (
         (warm.SECONDS, asked.seconds),
         (warm.MEMORY_MIB, asked.memory_mib),

@@ -130,6 +130,14 @@ def test_both_ways_are_the_same(warm: Command, tmp_path: Path, name: str) -> Non
     assert own == warmed
 
 
+@pytest.mark.parametrize("way", ["--server", "--no-server"])
+def test_standard_input_comes_byte_for_byte(warm: Command, way: str) -> None:
+    code = "import sys; print(sys.stdin.buffer.read().hex())"
+    given = b"a\xff\r\n\xed\xb3\xbf\0\xc3\xa9" + bytes(range(256))
+    seen = warm("run", way, "--stdin", "-c", code, stdin=given.decode("utf-8", "surrogateescape"))
+    assert (seen.returncode, seen.stdout, seen.stderr) == (0, f"{given.hex()}\n", "")
+
+
 def test_a_program_has_its_name_and_its_arguments(warm: Command) -> None:
     (warm.cwd / "program.py").write_bytes(ARGV + b"\n1 / 0\n")
     seen = warm("run", "program.py", "5", "--", "--n", "-5")

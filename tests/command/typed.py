@@ -40,7 +40,8 @@ class Command:
             [str(BELLJAR), *arguments],
             input=stdin,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # for standard input that is no text
             timeout=SECONDS,
             cwd=cwd or self.cwd,
             env=self.environment(**more),

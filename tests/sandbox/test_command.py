@@ -307,6 +307,14 @@ def test_batch_from_standard_input(belljar: Run) -> None:
     assert "JSON lines" in empty.stderr
 
 
+def test_half_a_character_in_standard_input(belljar: Run) -> None:
+    code = "import sys; print(sys.stdin.buffer.read().hex())"
+    lines = [json.dumps({"code": code, "stdin": text}) for text in ("é\ud800", "é\udcff")]
+    seen = belljar("batch", "-", "-j", "1", stdin="\n".join(lines))
+    printed = [json.loads(line)["execution"]["stdout"] for line in seen.stdout.splitlines()]
+    assert printed == ["c3a9eda080\n", "c3a9ff\n"]
+
+
 def test_a_batch_whose_answers_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     """More of them than a pipe holds, and several fail at once."""
     line = json.dumps({"code": "print('x' * 100_000)"})

@@ -157,7 +157,7 @@ def _alone(asked: quick.Asked, settings: Settings) -> int:
     program = link.Run(
         asked.code,
         settings.timeout_seconds,
-        stdin=asked.stdin,
+        stdin=asked.stdin.decode("utf-8", "surrogateescape"),
         argv=printed.argv(asked.source, asked.arguments),
         is_last=True,
         charts=charts,

@@ -289,7 +289,8 @@ class _Call:
             if kind in (warm.GO, warm.INPUT):
                 return kind, body
             try:
-                word = body.decode("utf-8", "surrogatepass")
+                # Standard input is any bytes; the guest gives those that are no text back as they were.
+                word = body.decode("utf-8", "surrogateescape" if kind == warm.STDIN else "surrogatepass")
             except UnicodeDecodeError as error:
                 raise InvalidRequest(f"what was said is no text: {error}") from error
             if kind == warm.FORMAT:

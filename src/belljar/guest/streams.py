@@ -86,13 +86,20 @@ asked_secretly.__name__ = asked_secretly.__qualname__ = "getpass"
 
 
 def give_to_read(text: str, temporary: str) -> None:
-    """Make `text`, or nothing, what is read from descriptor 0."""
+    """Make `text`, or nothing, what is read from descriptor 0. Bytes that are no UTF-8 come by PEP 383's escapes."""
     if text:
         fd = os.open(temporary, os.O_TMPFILE | os.O_RDWR)
         with open(fd, "wb", closefd=False) as file:
-            file.write(text.encode("utf-8", "surrogatepass"))
+            file.write(_bytes(text))
         os.lseek(fd, 0, os.SEEK_SET)
     else:
         fd = os.open("/dev/null", os.O_RDONLY)
     os.dup2(fd, 0)
     os.close(fd)
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a pair, as JSON can have one: no bytes were ever escaped so
+        return text.encode("utf-8", "surrogatepass")
