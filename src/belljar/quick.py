@@ -61,8 +61,9 @@ def run(arguments: list[str]) -> None:
         return
     try:
         place, words = server(asked.mode, os.environ)
-        if place is None or words or not _is_ready(asked):
+        if place is None or words:
             return
+        _make_ready(asked)
         connection = warm.reach(place, warm.RUNS)
     except (OSError, Refused, UnicodeError):
         return
@@ -150,18 +151,29 @@ def take_words(asked: Asked, code: str | None, words: list[str]) -> bool:
     return code is not None or bool(words)
 
 
-def _is_ready(asked: Asked) -> bool:
-    """Read the program, where it is in a file of a plain kind. Raises OSError, Refused, UnicodeError for what is not as
-    it should be."""
+def _make_ready(asked: Asked) -> None:
+    """Read the program, where it is in a file, and look whether all is there. Raises OSError, Refused, UnicodeError
+    for what is not as it should be."""
     if asked.source is not None and asked.source != "-":
         with open(asked.source, "rb") as file:
             body = file.read()
-        if b"\r" in body or body.startswith(b"\xef\xbb\xbf") or b"coding" in _two_lines(body):
-            return False  # Python knows how to read it
-        asked.code = body.decode()
+        asked.code = decoded(body, asked.source)
     check_inputs(asked.inputs)
     make_directory(asked.output_dir)
-    return True
+
+
+def decoded(body: bytes, name: str) -> str:
+    """The text of a program, as Python reads it. Raises Refused."""
+    try:
+        if not (b"\r" in body or body.startswith(b"\xef\xbb\xbf") or b"coding" in _two_lines(body)):
+            return body.decode()
+        import io
+        import tokenize  # which takes longer than all else, and few need it
+
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(body).readline)
+        return io.TextIOWrapper(io.BytesIO(body), encoding).read()
+    except (SyntaxError, UnicodeError, LookupError) as error:
+        raise Refused(f"{name} cannot be read: {error}") from error
 
 
 def read_standard_input(asked: Asked) -> None:
@@ -172,11 +184,11 @@ def read_standard_input(asked: Asked) -> None:
         if sys.stdin is None:
             return
         if asked.source == "-":
-            asked.code = sys.stdin.read()
+            asked.code = decoded(sys.stdin.buffer.read(), "standard input")
         else:
             asked.stdin = sys.stdin.buffer.read()
-    except UnicodeDecodeError as error:
-        _say(f"standard input is not text in {error.encoding}: {error.reason} at byte {error.start}")
+    except Refused as error:
+        _say(str(error))
         os._exit(exits.ENGINE_ERROR)
     except KeyboardInterrupt:
         _say("interrupted")

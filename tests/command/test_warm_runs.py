@@ -130,6 +130,32 @@ def test_both_ways_are_the_same(warm: Command, tmp_path: Path, name: str) -> Non
     assert own == warmed
 
 
+PROGRAMS = {
+    "UTF-8": ("print(ascii('é'))".encode(), "'\\xe9'\n"),
+    "a byte order mark": (b"\xef\xbb\xbfprint(1)\r\nprint(2)\r\n", "1\n2\n"),
+    "declared": (b"#!/usr/bin/python\n# coding: latin-1\nprint(ascii('\xe9'))\n", "'\\xe9'\n"),
+    "undeclared": (b"print(ascii('\xe9'))\n", ""),
+    "unknown": (b"# coding: klingon\nprint(1)\n", ""),
+    "no encoding of text": (b"# coding: hex\nprint(1)\n", ""),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("way", ["--server", "--no-server"])
+def test_a_program_is_read_alike_from_wherever_it_comes(warm: Command, name: str, way: str) -> None:
+    body, printed = PROGRAMS[name]
+    (warm.cwd / "program.py").write_bytes(body)
+    by_file = warm("run", way, "program.py")
+    by_stdin = warm("run", way, "-", stdin=body.decode("utf-8", "surrogateescape"), PYTHONIOENCODING="ascii")
+    assert by_file.stdout == by_stdin.stdout == printed
+    assert by_file.returncode == by_stdin.returncode == (0 if printed else 125)
+    if printed:
+        assert by_file.stderr == by_stdin.stderr == ""
+    else:
+        assert by_stdin.stderr.startswith("belljar: standard input cannot be read: ")
+        assert by_file.stderr == by_stdin.stderr.replace("standard input", "program.py")
+
+
 @pytest.mark.parametrize("way", ["--server", "--no-server"])
 def test_standard_input_comes_byte_for_byte(warm: Command, way: str) -> None:
     code = "import sys; print(sys.stdin.buffer.read().hex())"

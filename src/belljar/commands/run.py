@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tokenize
 from pathlib import Path
 from typing import get_args
 
@@ -186,7 +185,8 @@ async def _signalled() -> None:
 def _program(path: str) -> str:
     """The program in a file."""
     try:
-        with tokenize.open(path) as file:  # honours an encoding that the file declares
-            return file.read()
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        return quick.decoded(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror or error}") from error
+    except quick.Refused as error:
+        raise InvalidRequest(str(error)) from error
