@@ -130,7 +130,7 @@ def serve(upstream: str, state_dir: Path, log: Path) -> Iterator[str]:
         raise ServerFailed(
             f"There is no {command}. `make setup` makes an environment that has it: .venv/bin/python."
         )
-    environment = {"BELLJAR_STATE_DIR": str(state_dir)} | os.environ | {"BELLJAR_UPSTREAM": upstream}
+    environment = os.environ | {"BELLJAR_STATE_DIR": str(state_dir), "BELLJAR_UPSTREAM": upstream}
     with log.open("wb") as stderr:
         server = subprocess.Popen(
             [command, "serve", "--port", "0"],

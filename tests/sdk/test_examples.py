@@ -293,6 +293,13 @@ def test_demo_fails_when_code_ended_in_an_error(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in finished.stdout
 
 
+def test_demo_leaves_the_state_directory_alone_that_the_environment_names(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    finished = demo(tmp_path, BELLJAR_UPSTREAM="direct", BELLJAR_STATE_DIR=str(own))
+    assert "The server is ready" in finished.stdout
+    assert not own.exists()
+
+
 def test_demo_says_why_the_server_did_not_start(tmp_path: Path) -> None:
     finished = demo(tmp_path, BELLJAR_UPSTREAM="scripted:missing.toml")
     assert finished.returncode == 2
