@@ -125,7 +125,7 @@ def test_the_command(http: httpx2.Client, server: Server, container: str, tmp_pa
         (belljar("chart_00000000_1"), 4, b"has drawn no chart"),
         (belljar(chart, "--dpi", "5"), 125, b"--dpi"),
         (belljar(chart, url="http://127.0.0.1:9"), 3, b"is it running"),
-        (belljar(chart, url="nowhere"), 3, b"is it running"),
+        (belljar(chart, url="nowhere"), 3, b"write http://nowhere"),
     ):
         assert failed.returncode == code
         assert said in failed.stderr
