@@ -118,6 +118,23 @@ def test_a_wrong_field_is_named(http: httpx2.Client, model: Model, change: dict[
     assert not model.requests
 
 
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" * 400 + ".0"])
+@pytest.mark.parametrize(
+    ("change", "at"),
+    [
+        ({"temperature": "N"}, "temperature"),
+        ({"tools": [{"name": "own", "input_schema": {"enum": [1e308, "N"]}}]}, "tools.0.input_schema.enum.1"),
+    ],
+)
+def test_a_number_that_is_too_large_is_named(
+    http: httpx2.Client, model: Model, change: dict[str, Any], at: str, number: str, path: str
+) -> None:
+    body = json.dumps(ask("Hello.") | change).replace('"N"', number)
+    assert refused(http.post(path, content=body), 400) == f"{at}: Input should be a finite number"
+    assert not model.requests
+
+
 STRING, OBJECT = "Input should be a valid string", "Input should be a valid dictionary"
 EITHER = "Input should be a valid string or a list of content blocks"
 

@@ -104,6 +104,23 @@ def test_an_input_that_is_no_json() -> None:
     assert turn.message.blocks[0]["input"] == {}
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_an_input_with_a_number_that_json_has_no_form_for(number: str) -> None:
+    written = f'{{"x": [{number}]}}'
+    start = {"type": "tool_use", "id": "toolu_a", "name": "a", "input": {}}
+    fold = MessageFold()
+    fold.add({"type": "content_block_start", "index": 0, "content_block": start})
+    fold.add(
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": written},
+        }
+    )
+    fold.add({"type": "content_block_stop", "index": 0})
+    assert (fold.broken, fold.blocks) == ({0: written}, [start])
+
+
 def test_usage_is_added_up() -> None:
     one = {"input_tokens": 1, "cache": {"a": 1}, "tier": "x", "none": None}
     two = {"input_tokens": 2, "cache": {"a": 2, "b": 3}, "tier": "y"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import AsyncIterator
@@ -488,7 +489,20 @@ async def _document(request: Request, *, may_be_empty: bool = False) -> dict[str
         raise InvalidRequest(f"The request body is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidRequest("The request body has to be a JSON object")
+    if (path := _infinite(document)) is not None:
+        raise InvalidRequest(f"{path}: Input should be a finite number")
     return document
+
+
+def _infinite(value: dict[str, Any] | list[Any]) -> str | None:
+    """The path of a number like 1e999, which JSON allows, and which becomes an infinity that JSON has no form for."""
+    for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(inner, float):
+            if not math.isfinite(inner):
+                return str(name)
+        elif isinstance(inner, dict | list) and (path := _infinite(inner)) is not None:
+            return f"{name}.{path}"
+    return None
 
 
 def _parsed(body: bytes) -> Any:

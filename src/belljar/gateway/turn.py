@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,17 @@ _MOST_COUNTED = 10**12
 """A larger number is no count, and the store could not take it."""
 _DIRECT = {"type": "direct"}
 """The `caller` of what the model itself has called."""
+
+
+def _finite(number: str) -> float:
+    """Raises ValueError for NaN and infinities: they are no JSON, and what reads the input would break off."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no JSON number")
+    return value
+
+
+_INPUTS = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def client_id(upstream_id: str) -> str:
@@ -128,7 +140,7 @@ class MessageFold:
         if not written:
             return
         try:
-            given = json.loads(written)
+            given = _INPUTS.decode(written)
         except (ValueError, RecursionError):
             given = None
         if isinstance(given, dict):
