@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
+from belljar import exits
 from belljar.batch import lines_of
 from belljar.commands.given import Whole, settings_of
-from belljar.commands.printing import progress_of_things
+from belljar.commands.printing import progress_of_things, say
 from belljar.wire.execution import json_of
 
 if TYPE_CHECKING:
@@ -60,4 +61,6 @@ def batch(source: str, output: Path | None, at_once: int | None, as_json: bool) 
             progress.advance(task)
 
         anyio.run(batches.run, settings_of(), lines, at_once or 2 * (os.cpu_count() or 1), told)
-    sys.exit(1 if failed else 0)
+    if failed:
+        say(f"{failed:,} of {len(lines):,} lines could not be run; `error` in their answers says why")
+    sys.exit(exits.FOUND if failed else exits.DONE)
