@@ -243,14 +243,14 @@ def server(mode: str, environment) -> tuple[str | None, str]:  # type: ignore[no
     elif record.get("version") != __version__:
         words = (
             f"the server that is up (pid {record.get('pid')}) is version {record.get('version')}, and this is "
-            f"{__version__}: `belljar down`, then `belljar up`, and runs are warm again"
+            f"{__version__}: {warm.ending(record)}, then `belljar up`, and runs are warm again"
         )
     else:
         other = warm.differing(warm.of_runs(environment), record)
         if other:
             words = (
                 f"the server that is up (pid {record.get('pid')}) has other settings ({', '.join(other)}): "
-                "`belljar down`, then `belljar up`, and it has these"
+                f"{warm.ending(record)}, then `belljar up`, and it has these"
             )
     if words and mode == "always":
         raise Refused(words)

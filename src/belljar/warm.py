@@ -137,6 +137,11 @@ def read_record(place: str) -> dict[str, str] | None:
     return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
+def ending(facts: dict[str, str]) -> str:
+    """What ends the server that says this of itself: `belljar down` leaves alone what `belljar up` has not started."""
+    return "`belljar down`" if facts.get("by") == "up" else f"`kill {facts.get('pid')}`"
+
+
 def reach(place: str, name: str):  # type: ignore[no-untyped-def] # a socket
     """A socket that is connected to the server's of this name. Raises OSError: mostly nobody listens any more."""
     import _socket  # `socket` is this and a great deal of enums

@@ -88,6 +88,7 @@ def test_one_state_directory_has_one_server(warm: Command) -> None:
     seen = warm("serve", "--port", "0", **SMALL)
     assert seen.returncode == 125
     assert "has the state directory" in seen.stderr
+    assert "End it (`belljar down`)" in seen.stderr
 
 
 def test_a_server_in_front_is_found_and_not_ended(belljar: Command) -> None:
@@ -98,10 +99,23 @@ def test_a_server_in_front_is_found_and_not_ended(belljar: Command) -> None:
         assert belljar.json("status")["url"] == url
         seen = belljar("run", "--server", "-c", "print(1)")
         assert (seen.returncode, seen.stdout, seen.stderr) == (0, "1\n", "")
-        assert belljar("up", **SMALL).returncode == 0
         refused = belljar("down")
         assert refused.returncode == 125
         assert "belljar serve" in refused.stderr
+        # So it is no advice.
+        advice = f"`kill {serving.pid}`"
+        told = belljar("up", **SMALL)
+        assert (told.returncode, told.stderr.count(f"{advice} ends it")) == (0, 1)
+        other = {"BELLJAR_TIMEOUT_SECONDS": "7", **SMALL}
+        for arguments, words in (
+            (["up"], f"(BELLJAR_TIMEOUT_SECONDS): {advice}, then `belljar up`"),
+            (["run", "-c", "1"], f"(BELLJAR_TIMEOUT_SECONDS): {advice}, then `belljar up`"),
+            (["serve", "--port", "0"], f"End it ({advice})"),
+            (["chat", "hello"], f"{advice}, then belljar serve --upstream"),
+        ):
+            seen = belljar(*arguments, **other)
+            assert words in seen.stderr
+            assert "belljar down" not in seen.stderr
     finally:
         serving.terminate()
         serving.communicate(timeout=60)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from belljar import exits, private, saving
+from belljar import exits, private, saving, warm
 from belljar.client import showing
 from belljar.commands import Failure, asking, background
 from belljar.commands.given import MODELS, UPSTREAM, Whole, settings_of
@@ -107,7 +107,7 @@ def chat(
             raise Failure(
                 "a server is up: its models are asked, so --upstream and --models are for `belljar up`"
             )
-        model = model or _first_model(client, is_own=has_own)
+        model = model or _first_model(client, settings, url)
         talk = _Talk(Conversation(client, model, max_tokens, system), client, output_dir, as_json=as_json)
         for path in files:
             talk.attach(path)
@@ -142,15 +142,23 @@ def _server(settings: Settings, url: str | None) -> Iterator[bool]:
         process.wait()
 
 
-def _first_model(client: httpx2.Client, *, is_own: bool) -> str:
+def _first_model(client: httpx2.Client, settings: Settings, url: str | None) -> str:
     """Raises Failure where there is none."""
     health = asking.ask(client, "GET", "/health")
     if health["upstream"] == "direct":
-        raise Failure(_NO_MODEL.format(how="`belljar down`, then belljar up"), exits.NO_SERVER)
+        raise Failure(_NO_MODEL.format(how=_another(settings, url)), exits.NO_SERVER)
     listed = asking.ask(client, "GET", "/v1/models", params={"limit": 1})["data"]
     if not listed:
         raise Failure("the server lists no models: name one, --model NAME")
     return str(listed[0]["id"])
+
+
+def _another(settings: Settings, url: str | None) -> str:
+    """How the server that was asked is started with other options."""
+    server = background.find(settings.state_dir) if url is None else None
+    if server is None or server.facts is None:
+        return "belljar serve"
+    return f"{warm.ending(server.facts)}, then belljar {server.facts['by']}"
 
 
 class _Talk:

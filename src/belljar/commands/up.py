@@ -102,7 +102,8 @@ def up(
         )
         return
     where = f" and listens on {url}" if url else ""
-    say(f"a server is up{' already' if was_up else ''} (pid {server.pid}){where}; `belljar down` ends it")
+    ending = warm.ending(server.facts)
+    say(f"a server is up{' already' if was_up else ''} (pid {server.pid}){where}; {ending} ends it")
 
 
 def _check(server: background.Server, settings: Settings, options: dict[str, Any]) -> None:
@@ -110,9 +111,7 @@ def _check(server: background.Server, settings: Settings, options: dict[str, Any
     facts = server.facts
     if facts is None:
         raise Failure(f"A server (pid {server.pid}) is starting or ending; try again when it has.")
-    again = (
-        "`belljar down`, then `belljar up`" if facts["by"] == "up" else f"end it (kill {server.pid}) first"
-    )
+    again = f"{warm.ending(facts)}, then `belljar up`"
     if facts["version"] != __version__:
         raise Failure(
             f"A server of version {facts['version']} is up (pid {server.pid}), and this is {__version__}: {again}."

@@ -72,9 +72,11 @@ def own_place(state_dir: Path) -> Iterator[Path]:
                 break
             except BlockingIOError as error:
                 if not left:
+                    pid = lock.read()
+                    ending = warm.ending(warm.read_record(str(place)) or {"pid": pid})
                     raise Taken(
-                        f"A server (pid {lock.read()}) has the state directory {state_dir} already. End it (`belljar "
-                        "down`), or give this one another (--state-dir)."
+                        f"A server (pid {pid}) has the state directory {state_dir} already. End it ({ending}), or "
+                        "give this one another (--state-dir)."
                     ) from error
                 time.sleep(_LOCK_SECONDS)
         lock.truncate()
