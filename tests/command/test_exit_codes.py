@@ -51,6 +51,8 @@ def test_of_programs(warm: Command, code: str, expected: int, said: str) -> None
         (["keys", "creat"], 125, "'create'"),
         (["completion", "tcsh"], 125, "tcsh"),
         (["batch", "missing.jsonl"], 125, "missing.jsonl"),
+        (["usage", "--since", "yesterday"], 125, "belljar: --since: 'yesterday' is no day"),
+        (["usage", "--until", "2026-02-30"], 125, "belljar: --until: '2026-02-30' is no day"),
     ],
 )
 def test_of_commands(warm: Command, arguments: list[str], expected: int, said: str) -> None:

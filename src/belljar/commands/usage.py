@@ -47,8 +47,12 @@ def usage(since: str | None, until: str | None, by: str, state_dir: Path | None,
     """Print what the requests of a server have used. Those of the last second may be missing."""
     from belljar.gateway import totals  # its imports are not for `run` to pay
 
-    given = {"from": since, "to": until, "group_by": by}
-    asked = totals.asked_for((name, value) for name, value in given.items() if value is not None)
+    given = {"--since": since, "--until": until, "group_by": by}
+    asked = totals.asked_for(
+        ((name, value) for name, value in given.items() if value is not None),
+        start_name="--since",
+        end_name="--until",
+    )
 
     async def look(store: Store) -> UsageTable:
         return await totals.table(store, asked, None)

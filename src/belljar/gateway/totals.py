@@ -29,11 +29,12 @@ class Asked:
     group_by: GroupBy = "day"
 
 
-def asked_for(query: Iterable[tuple[str, str]]) -> Asked:
-    """A query. Raises InvalidRequest that names what is wrong."""
+def asked_for(query: Iterable[tuple[str, str]], *, start_name: str = "from", end_name: str = "to") -> Asked:
+    """A query, in which the start and the end have these names. Raises InvalidRequest that names what is wrong."""
     given = dict(query)
-    end = _time(given["to"], "to") if "to" in given else now_microseconds() + 1
-    start = _time(given["from"], "from") if "from" in given else end - _USUAL_DAYS * 86_400_000_000
+    end = _time(given[end_name], end_name) if end_name in given else now_microseconds() + 1
+    usual = end - _USUAL_DAYS * 86_400_000_000
+    start = _time(given[start_name], start_name) if start_name in given else usual
     group_by = given.get("group_by", "day")
     if group_by not in get_args(GroupBy):
         raise InvalidRequest(f"group_by: {group_by!r} is none of {', '.join(get_args(GroupBy))}")
