@@ -6,11 +6,14 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from belljar.errors import InvalidRequest, NotFound
+from belljar.gateway import app
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.files import (
     Facts,
@@ -20,8 +23,10 @@ from belljar.gateway.files import (
     TenantFiles,
     now_microseconds,
 )
+from belljar.gateway.placement.sleeping import Shelf
 from belljar.gateway.store import NEVER
 from belljar.gateway.store.sqlite import open_store
+from belljar.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -179,6 +184,76 @@ async def test_what_a_client_sends(place: tuple[TenantFiles, Path]) -> None:
     with pytest.raises(InvalidRequest):
         await files.receive(pieces(b"a"), wrong)
     assert {path.name for path in blobs.iterdir()} == {kept.id, known.id}
+
+
+@pytest.mark.parametrize("part", ["add_file", "put"])
+async def test_who_hangs_up_before_the_record_leaves_no_blob(
+    place: tuple[TenantFiles, Path], monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    files, blobs = place
+    owner = files._store if part == "add_file" else files._blobs
+    whole = getattr(owner, part)
+
+    async def hung_up(*given: object) -> object:
+        done = await whole(*given)
+        scope.cancel()
+        await anyio.lowlevel.checkpoint()
+        return done
+
+    monkeypatch.setattr(owner, part, hung_up)
+    with anyio.CancelScope() as scope:
+        await files.receive(pieces(b"a,b\n"), said)
+    assert scope.cancelled_caught
+    with anyio.CancelScope() as scope:
+        await files.keep("a.csv", b"a,b\n", container_id="container_1")
+    assert scope.cancelled_caught
+    assert list(blobs.iterdir()) == []
+    assert await files.older(None, None, 10) == []
+
+
+async def test_what_was_not_recorded_is_not_kept(
+    place: tuple[TenantFiles, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, blobs = place
+
+    async def full(*_: object) -> bool:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(files._store, "add_file", full)
+    with pytest.raises(OSError, match="full"):
+        await files.keep("a.csv", b"a,b\n", container_id="container_1")
+    assert list(blobs.iterdir()) == []
+
+
+async def test_the_sweep_removes_blobs_without_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nothing:
+        async def sweep(self) -> None:
+            """Nothing has expired."""
+
+        async def prune(self, days: float) -> None:
+            """As above."""
+
+    monkeypatch.setattr(app, "_SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(app, "_ORPHANS_SECONDS", 0)
+    blobs = tmp_path / "blobs"
+    async with open_store(tmp_path / "belljar.sqlite3") as store:
+        files = Files(store, Blobs(blobs), 3600, 100)
+        (blobs / "file_old").write_bytes(b"y")
+        os.utime(blobs / "file_old", (1, 1))
+        rest: Any = Shelf(store, files.blobs), Nothing(), Pending(), Nothing(), Settings(state_dir=tmp_path)
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(app._sweep, files, *rest)
+                while (blobs / "file_old").exists():
+                    await anyio.sleep(0.01)
+                tasks.cancel_scope.cancel()
+
+
+class Pending:
+    def sweep(self) -> None:
+        """Nothing waits."""
 
 
 async def test_old_blobs_without_a_record_are_removed(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ from belljar.settings import Settings
 log = structlog.get_logger("belljar.gateway")
 
 _SWEEP_SECONDS = 60
+_ORPHANS_SECONDS = 3600
+"""Blobs without a record are looked for so often: that reads all there is."""
 
 
 def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIApp:
@@ -97,7 +99,7 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
             open_endpoint() as endpoint,
             anyio.create_task_group() as tasks,
         ):
-            tasks.start_soon(_sweep, files, placement, pending, ledger, settings)
+            tasks.start_soon(_sweep, files, shelf, placement, pending, ledger, settings)
             yield Parts(
                 settings,
                 placement,
@@ -120,9 +122,15 @@ async def open_parts(settings: Settings, keeper_start: KeeperStart) -> AsyncIter
 
 
 async def _sweep(
-    files: Files, placement: Placement, pending: PendingRuns, ledger: Ledger, settings: Settings
+    files: Files,
+    shelf: Shelf,
+    placement: Placement,
+    pending: PendingRuns,
+    ledger: Ledger,
+    settings: Settings,
 ) -> None:
     """Delete what has expired and put away what is not used, now and then."""
+    orphans_at = anyio.current_time() + _ORPHANS_SECONDS
     while True:
         await anyio.sleep(
             min(
@@ -137,5 +145,8 @@ async def _sweep(
             pending.sweep()
             await files.sweep()
             await ledger.prune(settings.usage_keep_days)
+            if anyio.current_time() >= orphans_at:
+                orphans_at = anyio.current_time() + _ORPHANS_SECONDS
+                await files.remove_orphans(await shelf.archive_keys())
         except Exception:  # a full disk must not end the server; the next sweep comes
             log.exception("the sweep failed")

@@ -9,9 +9,10 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
+import anyio
 import structlog
 
 from belljar.errors import InvalidRequest, NotFound
@@ -126,7 +127,7 @@ class Files:
         await self.store.remove_emptied_files(now - _RECORD_MICROSECONDS)
 
     async def remove_orphans(self, others: set[str]) -> None:
-        """Delete blobs without a record: a server that was killed between the two leaves them. `others` stay."""
+        """Delete old blobs without a record: a server that was killed between the two leaves them. `others` stay."""
         for key in await self.blobs.remove_orphans(others | await self.store.all_file_ids()):
             log.info("blob without a record removed", key=key)
 
@@ -162,7 +163,8 @@ class TenantFiles:
             made_at(file_id),
             expires_at,
         )
-        await self._record(file)
+        async with self._unless_kept(file_id):
+            await self._record(file)
         is_image = file.mime_type in media.IMAGES and reader.echo is not None
         image = b"".join(reader.echo or []) if is_image else None
         return Saved(file, reader.digest.hexdigest(), image)
@@ -173,11 +175,10 @@ class TenantFiles:
         Where either raises, nothing is kept. Raises StorageQuotaExceeded.
         """
         file_id, reader = await self._put(body, 0)
-        try:
-            said = facts()
-        except InvalidRequest:
-            await self._blobs.remove(file_id)
-            raise
+        async with self._unless_kept(file_id):
+            return await self._received(file_id, reader, facts())
+
+    async def _received(self, file_id: str, reader: _Reader, said: Facts) -> File:
         seconds = said.keep_seconds
         file = File(
             id=file_id,
@@ -197,14 +198,24 @@ class TenantFiles:
         stored = await self._store.stored_bytes(self._tenant, now_microseconds())
         reader = _Reader(echo_images, self._most_bytes - stored, self._tenant, self._arriving)
         file_id = new_id("file")
-        async with aclosing(reader.through(body)) as pieces:
+        async with self._unless_kept(file_id), aclosing(reader.through(body)) as pieces:
             await self._blobs.put(file_id, pieces)
         return file_id, reader
+
+    @asynccontextmanager
+    async def _unless_kept(self, file_id: str) -> AsyncIterator[None]:
+        """A block that makes a part of a file: where it fails, or nobody waits for it, there is no such file."""
+        try:
+            yield
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._store.remove_file(self._tenant, file_id)  # the record first, as ever
+                await self._blobs.remove(file_id)
+            raise
 
     async def _record(self, file: File) -> None:
         # Here it is certain: others may have been stored since we looked.
         if not await self._store.add_file(file, self._most_bytes, self._most_files):
-            await self._blobs.remove(file.id)
             raise _over_quota(self._most_files)
 
     async def find(self, file_id: str) -> File:
