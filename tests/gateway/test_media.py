@@ -98,3 +98,9 @@ _HEADS = [b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8", b"RIFF1234WEBPVP8 ", b"R
 def test_the_dimensions_of_anything(head: bytes, rest: bytes) -> None:
     found = media.dimensions(head + rest)
     assert found is None or all(side >= 0 for side in found)
+
+
+def test_a_picture_of_many_segments_is_of_no_known_size() -> None:
+    frame = b"\xff\xc0\0\x11\x08\0\x07\0\x09"
+    assert media.dimensions(b"\xff\xd8" + b"\xff\xe0\0\2" * 500 + frame) == (9, 7)
+    assert media.dimensions(b"\xff\xd8" + b"\xff\xe0\0\2" * 5000 + frame) is None
