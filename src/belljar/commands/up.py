@@ -141,12 +141,14 @@ def _differing(facts: dict[str, str], settings: Settings, options: dict[str, Any
         port = urlsplit(facts["url"]).port
         if port is None or ("port" in given and settings.port not in (0, port)):
             names.append("port")
-        elif "host" in given and _address(settings.host) != facts["host"]:
+        elif "host" in given and _address(settings.host) != facts.get("host"):
             names.append("host")
     own = warm.of_runs(os.environ)
     if options["require"] is not None:
         own.pop("BELLJAR_REQUIRE", None)
-        if LEVELS.index(settings.require) > LEVELS.index(facts["require"]):  # one that requires more will do
+        if LEVELS.index(settings.require) > LEVELS.index(
+            facts.get("require", LEVELS[0])
+        ):  # one that requires more will do
             names.append("require")
     return sorted(names) + warm.differing(own, facts)
 
