@@ -260,6 +260,20 @@ def test_the_container_is_needed(http: httpx2.Client, model: Model) -> None:
     assert "container_id is required when there are pending tool uses" in answer.json()["error"]["message"]
 
 
+def test_where_the_container_is_gone_the_model_is_told_so(
+    tmp_path: Any, model: Model, the_model: Model
+) -> None:
+    changed = {"upstream": f"anthropic:{the_model.url}", "preload": {}, "container_missing": "renew"}
+    with serving(tmp_path, **changed) as server, httpx2.Client(base_url=server.url, timeout=60) as http:
+        model.play([code(ONE)], [text("Pity.")])
+        talk = Talk(http)
+        first = talk.say("Go.")
+        assert http.delete(f"/v1/containers/{talk.container}").is_success
+        second = talk.answer(first, Oslo="sunny")
+        assert types(second) == ["code_execution_tool_result", "text"]
+        assert results(second)[0]["error_code"] == "unavailable"
+
+
 def test_a_caller_who_hangs_up_ends_the_code(http: httpx2.Client, model: Model) -> None:
     until = threading.Event()
     model.play([code("import time\nopen('begun', 'w')\ntime.sleep(1000)")], Wait(until, [text("Never.")]))
