@@ -32,22 +32,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def the_model() -> Iterator[Model]:
+    """Lists its models from the first test on, also where nobody plays: the server remembers them for a while."""
     with Model() as model:
+        _play(model)
         yield model
 
 
 @pytest.fixture
 def model(the_model: Model) -> Model:
-    the_model.plays = lambda path, body: _models() if body is None else None
-    the_model.play()
+    _play(the_model)
+    return the_model
 
+
+def _play(model: Model) -> None:
     def turn(path: str, body: dict[str, Any] | None) -> Any:
         if body is None:
             return _models()
-        return the_model.turns.popleft()
+        return model.turns.popleft()
 
-    the_model.plays = turn
-    return the_model
+    model.plays = turn
+    model.play()
 
 
 def _models() -> Any:
