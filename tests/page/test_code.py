@@ -181,7 +181,17 @@ def test_the_container_shows_its_limits_and_what_it_uses(open_page: Open, http: 
 
 def test_a_container_that_is_gone_is_said_to_be(open_page: Open, http: httpx2.Client) -> None:
     page = open_page("/#code", expected=("404",))
+    pending: set[Any] = set()
+    page.on("request", lambda request: pending.add(request))
+    page.on("requestfinished", lambda request: pending.discard(request))
+    page.on("requestfailed", lambda request: pending.discard(request))
     run(page, "x = 1")
+    quiet = 0
+    while (
+        quiet < 10
+    ):  # it looks at the container when the run's stream has ended, and would see that it is gone
+        page.wait_for_timeout(50)
+        quiet = 0 if pending else quiet + 1
     http.delete(f"/v1/containers/{page.locator('.panel .facts dd.mono').inner_text()}")
     lost = run(page, "x", "Not run")
     assert "deleted" in lost.locator(".error-words").inner_text()
