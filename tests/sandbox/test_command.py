@@ -316,6 +316,20 @@ def test_half_a_character_in_standard_input(belljar: Run) -> None:
     assert printed == ["c3a9eda080\n", "c3a9ff\n"]
 
 
+def _first_line_of(process: subprocess.Popen[str]) -> str:
+    """What it prints first, and then nobody reads any more: it ends by that, quietly."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    first = process.stdout.readline()
+    process.stdout.close()
+    try:
+        assert process.wait(60) == 128 + signal.SIGPIPE
+    finally:
+        process.kill()
+    assert process.stderr.read() == ""
+    return first
+
+
 def test_a_batch_whose_answers_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     """More of them than a pipe holds, and several fail at once."""
     line = json.dumps({"code": "print('x' * 100_000)"})
@@ -326,15 +340,7 @@ def test_a_batch_whose_answers_nobody_reads_ends_quietly(tmp_path: Path) -> None
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert process.stdout.readline().startswith('{"index"')
-    process.stdout.close()
-    try:
-        assert process.wait(60) == 128 + signal.SIGPIPE
-    finally:
-        process.kill()
-    assert process.stderr.read() == ""
+    assert _first_line_of(process).startswith('{"index"')
 
 
 def test_a_batch_whose_answers_have_no_room_says_so(tmp_path: Path) -> None:
@@ -369,15 +375,7 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     process = subprocess.Popen(
         [str(BELLJAR), "run", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert process.stdout.readline() == "0\n"
-    process.stdout.close()
-    try:
-        assert process.wait(60) == 128 + signal.SIGPIPE
-    finally:
-        process.kill()
-    assert process.stderr.read() == ""
+    assert _first_line_of(process) == "0\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

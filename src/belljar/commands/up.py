@@ -146,9 +146,8 @@ def _differing(facts: dict[str, str], settings: Settings, options: dict[str, Any
     own = warm.of_runs(os.environ)
     if options["require"] is not None:
         own.pop("BELLJAR_REQUIRE", None)
-        if LEVELS.index(settings.require) > LEVELS.index(
-            facts.get("require", LEVELS[0])
-        ):  # one that requires more will do
+        required = facts.get("require", LEVELS[0])
+        if LEVELS.index(settings.require) > LEVELS.index(required):  # one that requires more will do
             names.append("require")
     return sorted(names) + warm.differing(own, facts)
 
