@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,68 @@ def test_dear_work_is_done_in_turn_and_followed_by_a_rest() -> None:
         assert not turns.is_free()
 
     asyncio.run(many())
+
+
+class Busy:
+    """What is looked at of a session with connections, as far as that asks for it."""
+
+    def __init__(self, dear: watch.Dear, *, most: int, counted: int, limit: int) -> None:
+        self.box = self
+        self.connections = dear.connections
+        self.limits = Limits(memory_bytes=limit)
+        self.most, self.counted = most, counted
+
+    def connection_bytes(self) -> tuple[int, int]:
+        return self.most, 0
+
+    def memory_bytes(self) -> int:
+        return self.counted
+
+    def network_bytes(self, *, is_counted: bool) -> int:
+        assert is_counted
+        return self.most // 2
+
+    async def uncounted(self) -> int:
+        return await watch.uncounted_bytes(self, self, may_wait=False)  # type: ignore[arg-type]
+
+
+@contextlib.asynccontextmanager
+async def _taken(turns: Turns) -> AsyncIterator[None]:
+    """Somebody is at it until the block ends."""
+    loop, has_begun, is_over = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def work() -> None:
+        loop.call_soon_threadsafe(has_begun.set)
+        is_over.wait()
+
+    taking = asyncio.create_task(turns.take(work))
+    try:
+        await has_begun.wait()
+        yield
+    finally:
+        is_over.set()
+        await taking
+
+
+def test_who_may_be_over_its_memory_waits_for_its_turn_at_being_looked_at() -> None:
+    async def look() -> None:
+        dear = watch.Dear()
+        limit = 64 * watch.MIB
+        async with _taken(dear.connections):
+            assert await Busy(dear, most=40 * watch.MIB, counted=24 * watch.MIB, limit=limit).uncounted() == 0
+            looking = asyncio.create_task(
+                Busy(dear, most=40 * watch.MIB, counted=25 * watch.MIB, limit=limit).uncounted()
+            )
+        assert await looking == 20 * watch.MIB
+
+    asyncio.run(look())
+
+
+def test_locks_that_take_long_to_count_keep_nobody_from_looking_at_connections() -> None:
+    async def look() -> None:
+        dear = watch.Dear()
+        async with _taken(dear.locks):
+            busy = Busy(dear, most=40 * watch.MIB, counted=0, limit=64 * watch.MIB)
+            assert await busy.uncounted() == 20 * watch.MIB
+
+    asyncio.run(look())

@@ -12,11 +12,12 @@ import anyio
 from anyio.abc import TaskGroup
 
 from belljar.errors import SessionLost
+from belljar.keeper import watch
 from belljar.keeper.boxes import UID_COUNT, Box, Site
 from belljar.keeper.cgroups import Cgroup, Tree
 from belljar.keeper.journal import log
 from belljar.keeper.sessions import Session
-from belljar.keeper.waiting import Hand, Job, Turns
+from belljar.keeper.waiting import Hand, Job
 from belljar.keeper.zygotes import Zygotes
 from belljar.wire.execution import Limits
 
@@ -32,7 +33,7 @@ class Maker:
         """Every session that is not gone yet, named or not."""
         self._hand = Hand("cgroups")
         """One for all: the kernel lets only one at a time change them."""
-        self._dear = Turns()
+        self._dear = watch.Dear()
         self._names = itertools.count(1)
         """Of cgroups."""
         self._used_indexes: set[int] = set()

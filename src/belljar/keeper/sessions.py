@@ -25,7 +25,7 @@ from belljar.keeper.guests import Guest
 from belljar.keeper.journal import log, milliseconds
 from belljar.keeper.outcomes import Decided, Ending, decide, lost
 from belljar.keeper.runs import Emit, Run
-from belljar.keeper.waiting import Hand, Turns
+from belljar.keeper.waiting import Hand
 from belljar.keeper.workspace import Changes, Workspace
 from belljar.keeper.zygotes import Zygote, Zygotes
 from belljar.wire.execution import Limits
@@ -56,7 +56,7 @@ class Session:
         cgroup: Cgroup | None,
         grace_seconds: float,
         hand: Hand,
-        dear: Turns,
+        dear: watch.Dear,
         tasks: TaskGroup,
     ) -> None:
         self.index = index
@@ -73,7 +73,7 @@ class Session:
         """Once its first guest is there, which furnishes the box."""
         self._has_files = False
         self._dear = dear
-        self._locks = watch.Locks(dear)
+        self._locks = watch.Locks(dear.locks)
         self._zygote_pid = 0
         """Known where no cgroup counts memory."""
         self._pids_refused = 0
@@ -321,7 +321,7 @@ class Session:
             has_namespaces=self.site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
-            dear=self._dear,
+            connections=self._dear.connections,
             guest=guest,
             is_asked=is_asked,
         )
@@ -334,7 +334,7 @@ class Session:
             memory, pids = self._cgroup.memory_bytes(), self._cgroup.tasks()
             if self._guest is not None:
                 memory += await watch.uncounted_bytes(
-                    self._watched(self._guest, is_asked=False), may_wait=True
+                    self._watched(self._guest, is_asked=False), self._cgroup, may_wait=True
                 )
         elif (guest := self._guest) is not None:
             watched = self._watched(guest, is_asked=False)

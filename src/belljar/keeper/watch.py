@@ -35,6 +35,15 @@ _NEAR = 0.5
 """The share of its memory from which on a session is looked at more often."""
 
 
+class Dear:
+    """The turns of a keeper's sessions at what is dear to look at: each their own, since locks may take a second to
+    count, in which a session can take more memory than it may have, and the machine has."""
+
+    def __init__(self) -> None:
+        self.locks = Turns()
+        self.connections = Turns(rest=1.0)
+
+
 class Locks:
     """Counts the record locks of a session, which is dear: at once when so much of the machine's memory went where they
     are since they were counted last, whoever took it, and now and then in any case, since others give such memory back
@@ -81,7 +90,7 @@ class Watched:
     zygote_pid: int
     """It shares memory with its guests, which is not theirs: where no cgroup counts, its own share tells how much."""
     locks: Locks
-    dear: Turns
+    connections: Turns
     guest: Guest
     is_asked: bool
     """It runs code, and so can be asked where that is as memory becomes short."""
@@ -137,13 +146,13 @@ async def _ask(run: Run, watched: Watched, cgroup: Cgroup) -> None:
 async def look_at_memory(run: Run, watched: Watched, *, may_wait: bool = False) -> float:
     """Where the kernel keeps no limit on all of it: add it up, and stop a run that is over.
 
-    Returns the share that is used, as far as it is known. Unless it `may_wait`, what is dear to look at is left for the
-    next time where others are at it. Raises SessionLost when the session has been closed.
+    Returns the share that is used, as far as it is known. Unless it `may_wait` or may be over already, what is dear to
+    look at is left for the next time where others are at it. Raises SessionLost when the session has been closed.
     """
     cgroup = watched.cgroup
     if cgroup is None:
         used = await added_up(watched)
-    elif (uncounted := await uncounted_bytes(watched, may_wait=may_wait)) >= _NOTABLE_BYTES:
+    elif (uncounted := await uncounted_bytes(watched, cgroup, may_wait=may_wait)) >= _NOTABLE_BYTES:
         used = uncounted + cgroup.memory_bytes()
     elif (counted := cgroup.watched_bytes()) is not None:
         used = counted
@@ -155,13 +164,19 @@ async def look_at_memory(run: Run, watched: Watched, *, may_wait: bool = False) 
     return used / watched.limits.memory_bytes
 
 
-async def uncounted_bytes(watched: Watched, *, may_wait: bool) -> int:
+async def uncounted_bytes(watched: Watched, cgroup: Cgroup, *, may_wait: bool) -> int:
     """The memory that the kernel has for a session and no cgroup counts: until a program accepts a connection, that and
     what was sent by it is nobody's."""
     most, ended = watched.box.connection_bytes()
-    if most < _NOTABLE_CONNECTIONS or not (may_wait or watched.dear.is_free()):
+    if most < _NOTABLE_CONNECTIONS:
         return ended
-    return ended + await watched.dear.take(functools.partial(watched.box.network_bytes, is_counted=True))
+    # Somebody is always at it where many sessions do as this one does.
+    may_be_over = most + ended + cgroup.memory_bytes() > watched.limits.memory_bytes
+    if not (may_wait or may_be_over or watched.connections.is_free()):
+        return ended
+    return ended + await watched.connections.take(
+        functools.partial(watched.box.network_bytes, is_counted=True)
+    )
 
 
 async def added_up(watched: Watched) -> int:
