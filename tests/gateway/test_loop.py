@@ -15,8 +15,8 @@ from serving import TOOL, code, said, text
 from belljar import errors
 from belljar.gateway import offered
 from belljar.gateway.access import Client
+from belljar.gateway.activity import Activity
 from belljar.gateway.app import open_parts
-from belljar.gateway.envelope import Activity
 from belljar.gateway.files import Facts
 from belljar.gateway.loop import Asked, Parts, answer
 from belljar.gateway.turn import MessageFold, events_of

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 from belljar.errors import Overloaded
 from belljar.gateway import sse
 from belljar.gateway.access import open_access
-from belljar.gateway.envelope import Envelope, UnderWay
+from belljar.gateway.activity import UnderWay
+from belljar.gateway.envelope import Envelope
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.timeline import Timelines

@@ -14,7 +14,8 @@ from test_client_tools import TOOLS
 from test_tools import editor, offering
 
 from belljar.gateway.access import Client
-from belljar.gateway.envelope import Envelope, UnderWay, activity_of
+from belljar.gateway.activity import UnderWay, activity_of
+from belljar.gateway.envelope import Envelope
 from belljar.gateway.timeline import MOST_KEPT, MOST_STEPS, Kept, Timeline, Timelines, laps_of
 from belljar.gateway.turn import events_of
 from belljar.gateway.usage import Meter

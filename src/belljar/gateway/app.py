@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from belljar.gateway import page, pricing
 from belljar.gateway.access import open_access
+from belljar.gateway.activity import UnderWay
 from belljar.gateway.blobs import Blobs
-from belljar.gateway.envelope import Envelope, UnderWay
+from belljar.gateway.envelope import Envelope
 from belljar.gateway.files import Files
 from belljar.gateway.loop import Parts
 from belljar.gateway.mcp import open_endpoint

@@ -11,7 +11,8 @@ from starlette.types import Receive, Scope, Send
 from belljar.batch import item_of
 from belljar.errors import BelljarError
 from belljar.gateway import executions
-from belljar.gateway.envelope import Activity, envelope
+from belljar.gateway.activity import Activity
+from belljar.gateway.envelope import envelope
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.loop import Parts
 from belljar.wire.execution import BatchLine, json_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from belljar import errors, link, results
-from belljar.gateway.envelope import Activity
+from belljar.gateway.activity import Activity
 from belljar.gateway.loop import Parts
 from belljar.wire.charts import CHART_ID_PATTERN, MEDIA_TYPES, DrawingRequest
 

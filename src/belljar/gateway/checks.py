@@ -16,7 +16,7 @@ import anyio
 
 from belljar.errors import BelljarError
 from belljar.gateway import offered
-from belljar.gateway.envelope import Activity
+from belljar.gateway.activity import Activity
 from belljar.gateway.loop import Asked, Parts, answer
 from belljar.gateway.turn import Event, MessageFold
 from belljar.gateway.upstream import Caller

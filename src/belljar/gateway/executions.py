@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from belljar import document, errors, link, results
 from belljar.gateway import attachments, blocks, tokens
-from belljar.gateway.envelope import Activity, from_validation
+from belljar.gateway.activity import Activity
+from belljar.gateway.envelope import from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.kept import run_code
 from belljar.gateway.loop import Parts

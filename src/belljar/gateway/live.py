@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from belljar.gateway import executions
-from belljar.gateway.envelope import Activity
+from belljar.gateway.activity import Activity
 from belljar.gateway.feed import Feed, watched
 from belljar.gateway.loop import Parts
 from belljar.gateway.sse import Emit

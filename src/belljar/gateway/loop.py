@@ -19,7 +19,7 @@ from belljar import errors
 from belljar.builds import DEFAULT
 from belljar.gateway import attachments, history, profiles, running, sources, tokens, told
 from belljar.gateway.access import Access
-from belljar.gateway.envelope import Activity
+from belljar.gateway.activity import Activity
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.offered import Offered
 from belljar.gateway.page import Page

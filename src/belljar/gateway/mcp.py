@@ -28,7 +28,7 @@ from belljar.cutting import BYTES_A_TOKEN
 from belljar.errors import BelljarError, InvalidRequest, NotFound
 from belljar.gateway import placement as places
 from belljar.gateway import tokens
-from belljar.gateway.envelope import Activity, activity_of
+from belljar.gateway.activity import Activity, activity_of
 from belljar.gateway.runtimes import HEADER
 from belljar.gateway.tools import BASH, CODE, Ran
 from belljar.mcp import Call, Offer, Session

@@ -28,7 +28,8 @@ import belljar
 from belljar import link, printed, private, results, warm
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.frames import MAX_RUN_BYTES
-from belljar.gateway.envelope import Activity, ShuttingDown, UnderWay, from_validation
+from belljar.gateway.activity import Activity, UnderWay
+from belljar.gateway.envelope import ShuttingDown, from_validation
 from belljar.gateway.executions import limits_of
 from belljar.gateway.loop import Parts
 from belljar.gateway.placement import Session

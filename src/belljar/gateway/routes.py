@@ -42,7 +42,8 @@ from belljar.gateway import (
     totals,
 )
 from belljar.gateway.access import Client, shown_key
-from belljar.gateway.envelope import Streamed, ThreadUnsupported, activity_of, from_validation
+from belljar.gateway.activity import activity_of
+from belljar.gateway.envelope import Streamed, ThreadUnsupported, from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.form import FORM_BYTES, Form
 from belljar.gateway.frame import json_bytes

@@ -17,8 +17,8 @@ import structlog
 
 from belljar import errors, link, results
 from belljar.gateway import tokens
+from belljar.gateway.activity import Activity
 from belljar.gateway.attachments import Attachment, Upload, digest_of
-from belljar.gateway.envelope import Activity
 from belljar.gateway.feed import Feed, watched
 from belljar.gateway.files import Files
 from belljar.gateway.history import Block

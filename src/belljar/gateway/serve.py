@@ -25,8 +25,8 @@ from belljar import link, warm
 from belljar.errors import InvalidRequest
 from belljar.gateway import owner
 from belljar.gateway.access import OWNER
+from belljar.gateway.activity import UnderWay
 from belljar.gateway.app import application, open_parts
-from belljar.gateway.envelope import UnderWay
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.notice import tell
 from belljar.gateway.placement.local import KeeperStart

@@ -9,7 +9,8 @@ import anyio
 from starlette.types import Receive, Scope, Send
 
 from belljar.errors import BelljarError
-from belljar.gateway.envelope import activity_of, envelope
+from belljar.gateway.activity import activity_of
+from belljar.gateway.envelope import envelope
 from belljar.gateway.frame import frame
 
 PING_SECONDS = 10

@@ -1,0 +1,127 @@
+"""The body of a request, on its way in: within its limit, and not waited for without end."""
+
+from __future__ import annotations
+
+import anyio
+from starlette.types import Message, Receive, Scope
+
+from belljar.errors import BelljarError, RequestTooLarge
+
+_DRAIN_FACTOR = 4
+_DRAIN_SECONDS = 10
+
+
+class BodyStalled(BelljarError):
+    """The client has stopped in the middle of its request's body."""
+
+    status = 408
+    kind = "timeout_error"
+
+
+class Body:
+    """A request's body, on its way in."""
+
+    def __init__(self, scope: Scope, receive: Receive, limit: int, silence_seconds: float) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._silence_seconds = silence_seconds
+        self._size = 0
+        self._is_complete = False
+        self._has_stalled = False
+        headers = dict(scope["headers"])
+        announced = headers.get(b"content-length", b"")
+        self._announced = int(announced) if announced.isdigit() else None
+        self._has_body = bool(self._announced) or b"transfer-encoding" in headers
+        self._waits_for_us = headers.get(b"expect", b"").lower() == b"100-continue"
+
+    async def piece(self) -> bytes | None:
+        """What has come next, empty at the end; None where the client hung up.
+
+        Raises RequestTooLarge, and BodyStalled where nothing comes for too long.
+        """
+        while not self._is_complete:
+            try:
+                with anyio.fail_after(self._silence_seconds):
+                    message = await self._receive()
+            except TimeoutError as error:
+                self._has_stalled = True
+                raise BodyStalled(
+                    f"Nothing more of the request's body has come for {self._silence_seconds:g} seconds, and it is not "
+                    "complete. Send it again."
+                ) from error
+            if message["type"] == "http.disconnect":
+                return None
+            piece: bytes = message.get("body", b"")
+            self._waits_for_us = False
+            self._size += len(piece)
+            self._is_complete = not message.get("more_body", False)
+            if self._size > self._limit:
+                raise self._too_large()
+            if piece:
+                return piece
+        return b""
+
+    async def whole(self) -> bytes | None:
+        """All of it; None where the client hung up before it was complete. Raises RequestTooLarge."""
+        self.check_announced()
+        found = bytearray()
+        while not self._is_complete:
+            piece = await self.piece()
+            if piece is None:
+                return None
+            found += piece
+        return bytes(found)
+
+    def check_announced(self) -> None:
+        """Raises RequestTooLarge where the client says that it will send too much."""
+        if self._announced is not None and self._announced > self._limit:
+            raise self._too_large()
+
+    async def drain(self) -> bool:
+        """Read on for a while: a client that is still sending would see a broken connection, not our answer.
+
+        Returns whether the connection cannot be used again. One that waits for our word sends nothing when it gets
+        an answer instead.
+        """
+        if self._is_complete or not self._has_body:
+            return False
+        if not self._waits_for_us and not self._has_stalled:
+            left = self._limit * _DRAIN_FACTOR
+            with anyio.move_on_after(_DRAIN_SECONDS):
+                while left > 0:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                        break
+                    left -= len(message.get("body", b""))
+        return True
+
+    def _too_large(self) -> RequestTooLarge:
+        return RequestTooLarge(f"The request body is larger than the {self._limit} bytes that are allowed.")
+
+
+class Stream:
+    """`receive` for an application that reads the body as it comes in. A client that hangs up cancels `scope`."""
+
+    def __init__(self, body: Body, scope: anyio.CancelScope) -> None:
+        self._body = body
+        self._scope = scope
+
+    async def receive(self) -> Message:
+        piece = await self._body.piece()
+        if piece is None:
+            self._scope.cancel()
+            await anyio.sleep_forever()
+        return {"type": "http.request", "body": piece, "more_body": bool(piece)}
+
+
+class Once:
+    """`receive` for an application whose body has been read already."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
+
+    async def receive(self) -> Message:
+        if self._body is None:
+            await anyio.sleep_forever()  # a hang-up cancels the application; nobody has to ask
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
