@@ -238,3 +238,13 @@ def test_a_program_that_comes_in_small_pieces_is_searched_once(
             break
     assert uses(fold.result()) == [("code_execution", {"code": line * 500 + "\n"})]
     assert searched < 3 * len(written)
+
+
+def test_something_else_than_text_may_come_first_in_a_text() -> None:
+    turn = _Turn({"code_execution"})
+    start, *_, stop, end, last = events_of(said([text("It is so.")]))
+    block = {"type": "content_block_start", "index": 0, "content_block": text("")}
+    cited = {"type": "citations_delta", "citation": {"cited_text": "so"}}
+    delta = {"type": "content_block_delta", "index": 0, "delta": cited}
+    out = [one for event in (start, block, delta, stop, end, last) for one in turn.take(event)]
+    assert out == [start, block, delta, stop, end, last]

@@ -342,12 +342,7 @@ async def _stream(now: _Answer, turn: Rewriter, body: dict[str, Any], caller: Ca
     stream = now.parts.upstream.stream(body, caller)
     async with aclosing(now.parts.telemetry.turn(stream)) as events:  # type: ignore[type-var]
         async for event in events:
-            try:
-                rewritten = list(turn.rewrite(event))
-            except (KeyError, TypeError, AttributeError) as error:
-                raise errors.UpstreamError(
-                    f"The model server sent an event that makes no sense: {error!r}"
-                ) from error
+            rewritten = list(turn.rewrite(event))
             if event.get("type") == "message_start":
                 message = turn.message.message
                 await _start(now, message.get("model") or now.asked.request.model, message.get("usage") or {})

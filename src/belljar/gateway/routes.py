@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -28,6 +28,7 @@ from belljar.gateway import (
     charts,
     containers,
     executions,
+    finite,
     listing,
     live,
     loop,
@@ -511,14 +512,7 @@ def _parsed(body: bytes) -> Any:
         return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
         # What is rare: half a character, a byte order mark, much nesting; and errors, with the line and column.
-        return _DECODER.decode(body.decode("utf-8-sig"))
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+        return finite.loads(body)
 
 
 def _validated(model: type[M], document: dict[str, Any]) -> M:

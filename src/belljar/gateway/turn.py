@@ -6,14 +6,13 @@ back to it, and our own events become the message of a client that did not ask f
 
 from __future__ import annotations
 
-import copy
 import json
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from belljar.gateway import finite
 from belljar.gateway.unfinished import UnfinishedObject
 from belljar.wire.ids import new_id
 
@@ -27,17 +26,6 @@ _MOST_COUNTED = 10**12
 """A larger number is no count, and the store could not take it."""
 _DIRECT = {"type": "direct"}
 """The `caller` of what the model itself has called."""
-
-
-def _finite(number: str) -> float:
-    """Raises ValueError for NaN and infinities: they are no JSON, and what reads the input would break off."""
-    value = float(number)
-    if not math.isfinite(value):
-        raise ValueError(f"{number} is no JSON number")
-    return value
-
-
-_INPUTS = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def client_id(upstream_id: str) -> str:
@@ -82,10 +70,10 @@ class MessageFold:
     def add(self, event: Event) -> None:
         kind = event.get("type")
         if kind == "message_start":
-            self.message = copy.deepcopy({**event["message"]})
+            self.message = {**event["message"]}
             self.message["usage"] = _checked(self.message.get("usage") or {})
         elif kind == "content_block_start":
-            self.content[event["index"]] = copy.deepcopy(event["content_block"])
+            self.content[event["index"]] = {**event["content_block"]}
         elif kind == "content_block_delta":
             self._delta(event["index"], event["delta"])
         elif kind == "content_block_stop":
@@ -140,7 +128,7 @@ class MessageFold:
         if not written:
             return
         try:
-            given = _INPUTS.decode(written)
+            given = finite.loads(written)
         except (ValueError, RecursionError):
             given = None
         if isinstance(given, dict):

@@ -13,6 +13,7 @@ import httpx2
 from belljar.errors import UpstreamError
 from belljar.gateway.turn import events_of
 from belljar.gateway.upstream import Caller, Event, Model, Request, Traits
+from belljar.gateway.upstream.checked import Check, block_of, checked
 from belljar.gateway.upstream.chunks import SIGNATURE
 from belljar.gateway.upstream.server import KIND_STATUS, KINDS, Address, ModelServer, models_in, open_server
 
@@ -86,21 +87,23 @@ class AnthropicUpstream:
             message = self._server.object(await response.aread())
             if "error" in message:
                 raise _error_event(message)
-            if not _is_message(message):
+            if not isinstance(message.get("content"), list):
                 raise UpstreamError(
                     f"The model server at {self._server.shown} answered with JSON that is no message: does it speak "
                     "/v1/messages?"
                 )
-            for event in events_of(message):
+            blocks = [block_of(block) for block in message["content"]]
+            for event in checked(events_of({**message, "content": blocks})):
                 yield event
             return
+        check = Check()
         async for data in self._server.events(response):
             if data == "[DONE]":
                 continue
             event = self._server.object(data)
             if event.get("type") == "error":
                 raise _error_event(event)
-            yield event
+            yield check.event(event)
             if event.get("type") == "message_stop":
                 return
         raise self._server.broke_off()
@@ -142,15 +145,10 @@ def _without_foreign_thinking(request: Request) -> Request:
     return {**request, "messages": messages}
 
 
-def _is_message(document: dict[str, Any]) -> bool:
-    content = document.get("content")
-    return isinstance(content, list) and all(isinstance(block, dict) and "type" in block for block in content)
-
-
 def _error_event(event: Event) -> UpstreamError:
     error = event.get("error")
     error = error if isinstance(error, dict) else {}
-    kind = error.get("type")
+    kind = str(error.get("type"))
     kind = kind if kind in KINDS else "api_error"
     message = str(error.get("message") or "The model server reported an error without a message.")
     details = error.get("details")

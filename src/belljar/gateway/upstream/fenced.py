@@ -222,7 +222,7 @@ class _Turn:
         index = event["index"]
         if index in self._held and event["delta"].get("type") == "text_delta":
             return self._more(index, str(event["delta"]["text"]))
-        return [{**event, "index": self._numbers[index]}]
+        return [*self._unbegun_start(index), {**event, "index": self._numbers[index]}]
 
     def _stop(self, event: Event) -> list[Event]:
         index = event["index"]
@@ -293,14 +293,18 @@ class _Turn:
     def _text(self, index: int, text: str) -> list[Event]:
         if not text:
             return []
-        started = [self._begun(self._unbegun.pop(index))] if index in self._unbegun else []
+        started = self._unbegun_start(index)
         delta = {"type": "text_delta", "text": text}
         return [*started, {"type": "content_block_delta", "index": self._numbers[index], "delta": delta}]
 
+    def _unbegun_start(self, index: int) -> list[Event]:
+        return [self._begun(self._unbegun.pop(index))] if index in self._unbegun else []
+
     def _text_to_end(self, index: int, text: str) -> list[Event]:
-        out = self._text(index, text)
-        if index in self._unbegun:  # the model has written an empty text
-            out.append(self._begun(self._unbegun.pop(index)))
+        out = [
+            *self._text(index, text),
+            *self._unbegun_start(index),
+        ]  # the model may have written an empty text
         return [*out, {"type": "content_block_stop", "index": self._numbers[index]}]
 
     def _before_use(self, index: int, text: str) -> list[Event]:

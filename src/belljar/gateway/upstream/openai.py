@@ -10,6 +10,7 @@ import httpx2
 from belljar.errors import UpstreamError
 from belljar.gateway.upstream import Caller, Event, Model, Request, Traits
 from belljar.gateway.upstream.chat import body
+from belljar.gateway.upstream.checked import Check
 from belljar.gateway.upstream.chunks import Translation
 from belljar.gateway.upstream.server import Address, ModelServer, models_in, open_server
 
@@ -69,7 +70,10 @@ class OpenAIUpstream:
         return models_in(await self._server.whole("GET", self._models_url, caller))
 
     async def _events(self, request: Request, response: httpx2.Response) -> AsyncIterator[Event]:
-        translation = Translation(request["model"], tuple(request.get("stop_sequences") or ()))
+        translation, check = (
+            Translation(request["model"], tuple(request.get("stop_sequences") or ())),
+            Check(),
+        )
         if "application/json" in response.headers.get("content-type", ""):
             # A server that cannot stream answers with the completion itself.
             completion = self._server.object(await response.aread())
@@ -79,7 +83,7 @@ class OpenAIUpstream:
                     "speak /v1/chat/completions?"
                 )
             for event in translation.add(completion):
-                yield event
+                yield check.event(event)
         else:
             is_done = False
             async for data in self._server.events(response):
@@ -87,12 +91,12 @@ class OpenAIUpstream:
                     is_done = True
                     break
                 for event in translation.add(self._server.object(data)):
-                    yield event
+                    yield check.event(event)
             # Some servers forget the [DONE], and some the reason: one of the two has to be there.
             if not translation.has_started or not (is_done or translation.is_finished):
                 raise self._server.broke_off()
         for event in translation.end():
-            yield event
+            yield check.event(event)
 
 
 def completions_url(base_url: str) -> str:

@@ -17,6 +17,7 @@ import httpx2
 from httpx2 import EventSource
 
 from belljar.errors import InvalidRequest, UpstreamError
+from belljar.gateway import finite
 from belljar.gateway.upstream import Caller, Model
 
 _CONNECT_SECONDS = 10
@@ -137,8 +138,8 @@ class ModelServer:
 
     def object(self, data: str | bytes) -> dict[str, Any]:
         try:
-            value = json.loads(data)
-        except ValueError as error:
+            value = finite.loads(data)
+        except (ValueError, RecursionError) as error:
             raise UpstreamError(f"The model server at {self.shown} sent what is not JSON: {error}") from error
         if not isinstance(value, dict):
             raise UpstreamError(f"The model server at {self.shown} sent JSON that is not an object.")
@@ -165,7 +166,7 @@ class ModelServer:
                 status=504,
                 kind="timeout_error",
             ) from error
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:  # a body among them that is not compressed as it says
             raise UpstreamError(
                 f"The model server at {self.shown} broke off: {error or type(error).__name__}"
             ) from error
@@ -206,10 +207,7 @@ def kind_of(status: int) -> str:
 
 def error_in(body: str | bytes) -> tuple[str | None, str | None]:
     """Type and message of an error, in the forms that servers give it; None for what is not said."""
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return None, None
+    document = _read(body)
     error = document.get("error", document) if isinstance(document, dict) else None
     if isinstance(error, str):
         return None, error
@@ -220,10 +218,9 @@ def error_in(body: str | bytes) -> tuple[str | None, str | None]:
 
 def details_in(body: str | bytes) -> dict[str, Any] | None:
     """What an error in the API's own form says for programs."""
-    try:
-        details = json.loads(body)["error"]["details"]
-    except (ValueError, KeyError, TypeError):
-        return None
+    document = _read(body)
+    error = document.get("error") if isinstance(document, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
     return details if isinstance(details, dict) else None
 
 
@@ -256,10 +253,16 @@ async def _beginning(response: httpx2.Response) -> bytes:
 
 def _is_envelope(body: bytes) -> bool:
     """Whether an error is the API's own: it knows the endpoint, and not what was asked for."""
+    document = _read(body)
+    return isinstance(document, dict) and document.get("type") == "error"
+
+
+def _read(body: str | bytes) -> Any:
+    """What an error says, in any form; None where it is no JSON."""
     try:
-        return bool(json.loads(body)["type"] == "error")
-    except (ValueError, KeyError, TypeError):
-        return False
+        return finite.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 @asynccontextmanager

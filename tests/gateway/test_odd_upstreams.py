@@ -1,0 +1,155 @@
+"""Model servers that do not keep to their own form: whoever asks is told so, and it is no failure of ours."""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from serving import Model, Raw, Refusal, ask, code, said, sse, text, told
+
+from belljar.errors import UpstreamError
+from belljar.gateway.turn import events_of
+from belljar.gateway.upstream import Caller
+from belljar.gateway.upstream.opening import open_upstream
+from belljar.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+WORDS = list(events_of(said([text("It is four.")]), 5))
+USE = list(events_of(said([code("print(1)")]), 10))
+START = WORDS[0]["message"]
+
+
+def sent(*events: Any) -> Raw:
+    lines = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
+    return Raw([b"data: " + line + b"\n\n" for line in lines])
+
+
+def but(place: int, events: list[dict[str, Any]] = WORDS, **fields: Any) -> Raw:
+    """The events, of which one is otherwise."""
+    place %= len(events)
+    return sent(*events[:place], events[place] | fields, *events[place + 1 :])
+
+
+def whole(block: dict[str, Any]) -> Refusal:
+    return told(said([]) | {"content": [block]})
+
+
+GZIPPED = {"content-encoding": "gzip"}
+JSON = {"content-type": "application/json"}
+STREAMS = {
+    "no start": sent(*WORDS[1:]),
+    "two starts": sent(WORDS[0], *WORDS),
+    "an array": sent(*WORDS[:2], [1], *WORDS[2:]),
+    "no type": sent(*WORDS[:2], {"type": []}, *WORDS[2:]),
+    "much nesting": sent(*WORDS[:2], b"[" * 100_000),
+    "not JSON": sent(*WORDS[:2], b"{nonsense"),
+    "no message": but(0, message="hello"),
+    "usage in words": but(0, message=START | {"usage": "little"}),
+    "a model that is a list": but(0, message=START | {"model": [1]}),
+    "a block that is a text": but(1, content_block="text"),
+    "a block without a type": but(1, content_block={"text": ""}),
+    "a text that is a number": but(1, content_block={"type": "text", "text": 5}),
+    "an index that is a text": but(1, index="0"),
+    "a use without an id": but(1, USE, content_block={"type": "tool_use", "name": "code_execution"}),
+    "a use without a name": but(1, USE, content_block={"type": "tool_use", "id": "toolu_1", "input": {}}),
+    "a delta that is nothing": but(2, delta=None),
+    "a delta of nothing": but(2, delta={"type": "text_delta"}),
+    "a citation that is a text": but(2, delta={"type": "citations_delta", "citation": "p. 5"}),
+    "a delta for no block": but(2, index=7),
+    "a delta behind the end": sent(*WORDS[:-2], WORDS[2], *WORDS[-2:]),
+    "a stop for no block": but(-3, index=7),
+    "a block begun twice": sent(*WORDS[:2], *WORDS[1:]),
+    "an end in words": but(-2, delta="end_turn"),
+    "a reason that is a list": but(-2, delta={"stop_reason": ["end_turn"]}),
+    "a count in words": but(-2, usage="many"),
+    "a number that is none": sent(*WORDS[:-2], b'{"type": "message_delta", "delta": {"x": NaN}}', WORDS[-1]),
+    "an infinite number": sent(*WORDS[:-2], b'{"type": "message_delta", "delta": {"x": 1e999}}', WORDS[-1]),
+    "an error of a type that is a list": sent({"type": "error", "error": {"type": [], "message": "no"}}),
+}
+DOCUMENTS = {
+    "not compressed": Refusal(200, b"hello", GZIPPED | JSON),
+    "a stream that is not compressed": Refusal(
+        200, b"hello", GZIPPED | {"content-type": "text/event-stream"}
+    ),
+    "null": told(None),
+    "content null": told(said([]) | {"content": None}),
+    "much nesting": Refusal(200, b"[" * 100_000, JSON),
+    "usage in words": told(said([text("So.")]) | {"usage": "little"}),
+    "text that is a number": whole({"type": "text", "text": 5}),
+    "thinking that is a number": whole({"type": "thinking", "thinking": 5}),
+    "a use without a name": whole({"type": "tool_use", "id": "toolu_1", "input": {}}),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("turn", [*STREAMS.values(), *DOCUMENTS.values()], ids=[*STREAMS, *DOCUMENTS])
+async def test_what_makes_no_sense_is_a_failure_of_the_model_server(
+    http: httpx2.Client, model: Model, turn: Any, stream: bool
+) -> None:
+    model.play(turn)
+    answer = http.post("/v1/messages", json=ask("Go.", stream=stream))
+    if answer.status_code == 200 and stream:
+        events = sse(iter(answer.text.splitlines()))
+        assert events[0]["type"] == "message_start"
+        assert events[-1]["type"] == "error"
+        error = events[-1]["error"]
+    else:
+        assert answer.status_code == 502
+        error = answer.json()["error"]
+    assert error["type"] == "api_error"
+    assert "The model server" in error["message"] or error["message"] == "no"
+
+
+@pytest.mark.parametrize("turn", STREAMS.values(), ids=STREAMS)
+async def test_the_same_behind_fences(tmp_path: Path, model: Model, turn: Any) -> None:
+    table = tmp_path / "models.toml"
+    table.write_text(
+        f"[[upstream]]\nname = 'here'\nkind = 'anthropic'\nurl = '{model.url}'\n"
+        "[[model]]\nid = 'model-1'\nupstream = 'here'\nfences = true\n"
+    )
+    model.play(turn)
+    request = ask("Go.", tools=[{"name": "code_execution", "description": "Runs.", "input_schema": {}}])
+    async with open_upstream(Settings(models=table, upstream_retries=0)) as upstream:
+        with pytest.raises(UpstreamError):
+            async with aclosing(upstream.stream(request, Caller())) as events:  # type: ignore[type-var]
+                async for _ in events:
+                    pass
+
+
+def refused(status: int, body: bytes, **headers: str) -> Refusal:
+    return Refusal(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize(
+    ("turn", "status"),
+    [
+        (refused(500, b"hello", content_encoding="gzip"), 502),
+        (refused(500, b"[" * 100_000), 500),
+        (refused(429, b"{}", retry_after="Mon, 01 Jan 99999999999999999999999 00:00:00 GMT"), 429),
+        (refused(429, b"{}", retry_after="soon \xe9"), 429),
+    ],
+    ids=["not compressed", "much nesting", "a year that there is not", "not ASCII"],
+)
+async def test_refusals_in_odd_forms(http: httpx2.Client, model: Model, turn: Refusal, status: int) -> None:
+    model.play(turn)
+    answer = http.post("/v1/messages", json=ask("Go."))
+    assert answer.status_code == status
+    assert "The model server" in answer.json()["error"]["message"]
+
+
+async def test_what_can_be_meant_in_one_way_only_is_put_in(http: httpx2.Client, model: Model) -> None:
+    bare = {"type": "tool_use", "id": "toolu_1", "name": "code_execution"}
+    for turn, words in ((whole(bare), "code"), (but(1, USE, content_block=bare | {"input": ""}), "1")):
+        model.play(turn, [text("So.")])
+        assert http.post("/v1/messages", json=ask("Go.")).json()["content"][-1] == text("So.")
+        (result,) = model.requests[1]["messages"][-1]["content"]
+        assert words in result["content"][0]["text"]
+    model.play(whole({"type": "text", "text": None}))
+    assert http.post("/v1/messages", json=ask("Go.")).json()["content"] == [text("")]
+    model.play(but(0, message=START | {"usage": None}))
+    assert http.post("/v1/messages", json=ask("Go.")).json()["content"] == [text("It is four.")]
