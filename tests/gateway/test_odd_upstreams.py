@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from serving import Model, Raw, Refusal, ask, code, said, sse, text, told
 
-from belljar.errors import UpstreamError
+from belljar.errors import InvalidRequest, UpstreamError
 from belljar.gateway.turn import events_of
 from belljar.gateway.upstream import Caller
 from belljar.gateway.upstream.opening import open_upstream
@@ -153,3 +153,25 @@ async def test_what_can_be_meant_in_one_way_only_is_put_in(http: httpx2.Client, 
     assert http.post("/v1/messages", json=ask("Go.")).json()["content"] == [text("")]
     model.play(but(0, message=START | {"usage": None}))
     assert http.post("/v1/messages", json=ask("Go.")).json()["content"] == [text("It is four.")]
+
+
+async def test_headers_that_are_not_ascii_go_on_as_they_are(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    caller = Caller(api_key="sk-\xfc", betas=("one\xe9",))
+    async with open_upstream(Settings(upstream=f"anthropic:{model.url}")) as upstream:
+        model.play([text("So.")])
+        async with aclosing(upstream.stream(ask("Go.", tools=[]), caller)) as events:  # type: ignore[type-var]
+            assert [event["type"] async for event in events][-1] == "message_stop"
+        assert await upstream.models(caller) == []
+    for headers in model.headers:
+        assert (headers["x-api-key"], headers["anthropic-beta"]) == ("sk-\xfc", "one\xe9")
+
+
+@pytest.mark.parametrize("key", ["sk-\u4e00", "sk-secret\n", "sk-\x00"])
+async def test_a_key_that_no_header_can_have_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(InvalidRequest, match="one line of ASCII") as caught:
+        async with open_upstream(Settings(upstream="anthropic:http://h", upstream_api_key=key)):
+            pass
+    assert "sk-" not in str(caught.value)

@@ -85,7 +85,7 @@ class ModelServer:
         self, url: str, body: Mapping[str, Any], caller: Caller, headers: Mapping[str, str]
     ) -> AsyncIterator[httpx2.Response]:
         """The beginning of an answer with status 200. Raises UpstreamError for any other."""
-        sent = self._sent(caller) | {"accept": "text/event-stream"} | dict(headers)
+        sent = self._sent(caller, {"accept": "text/event-stream"}, headers)
         with self._told(caller):
             async with self._client.stream(
                 "POST", url, content=json.dumps(body).encode(), headers=sent
@@ -103,11 +103,9 @@ class ModelServer:
         **more: Any,
     ) -> dict[str, Any] | None:
         """A JSON object as the answer; None where the server has no such endpoint."""
-        sent = self._sent(caller) | {"accept": "application/json"}
+        sent = self._sent(caller, {"accept": "application/json"}, headers or {})
         with self._told(caller):
-            async with self._client.stream(
-                method, url, headers=sent | dict(headers or {}), **more
-            ) as response:
+            async with self._client.stream(method, url, headers=sent, **more) as response:
                 if response.status_code == 200:
                     try:
                         return self.object(await response.aread())
@@ -148,8 +146,12 @@ class ModelServer:
     def broke_off(self) -> UpstreamError:
         return UpstreamError(f"The model server at {self.shown} broke off in the middle of its answer.")
 
-    def _sent(self, caller: Caller) -> dict[str, str]:
-        return self._headers(self._address.key_for(caller)) | dict(caller.trace)
+    def _sent(self, caller: Caller, *more: Mapping[str, str]) -> httpx2.Headers:
+        """All headers of a request; what a caller has sent that is not ASCII goes on as the bytes that it was."""
+        headers = self._headers(self._address.key_for(caller)) | dict(caller.trace)
+        for others in more:
+            headers |= others
+        return httpx2.Headers(headers, encoding="latin-1")
 
     @contextmanager
     def _told(self, caller: Caller) -> Iterator[None]:
@@ -277,6 +279,8 @@ async def open_server(
         raise InvalidRequest(
             "upstream: the URL of the model server is none: look at its host and port"
         ) from None
+    if address.key is not None and not (address.key.isascii() and address.key.isprintable()):
+        raise InvalidRequest("upstream: the key of the model server has to be one line of ASCII")
     timeout = httpx2.Timeout(address.timeout_seconds, connect=min(_CONNECT_SECONDS, address.timeout_seconds))
     async with httpx2.AsyncClient(timeout=timeout, limits=httpx2.Limits(max_connections=None)) as client:
         yield ModelServer(client, address, url, headers)
