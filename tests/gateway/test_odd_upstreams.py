@@ -175,3 +175,22 @@ async def test_a_key_that_no_header_can_have_is_refused_and_not_shown(key: str) 
         async with open_upstream(Settings(upstream="anthropic:http://h", upstream_api_key=key)):
             pass
     assert "sk-" not in str(caught.value)
+
+
+async def test_two_uses_with_one_id_have_a_result_each(http: httpx2.Client, model: Model) -> None:
+    model.play([code("print(1)", "toolu_same"), code("print(2)", "toolu_same")], [text("So.")])
+    tools = [{"type": "code_execution_20250522", "name": "code_execution"}]
+    headers = {"anthropic-beta": "code-execution-2025-05-22"}
+    answer = http.post("/v1/messages", json=ask("Go.", tools=tools), headers=headers).json()
+    uses = [block["id"] for block in answer["content"] if block["type"] == "server_tool_use"]
+    results = [block for block in answer["content"] if block["type"] == "code_execution_tool_result"]
+    assert len(set(uses)) == 2
+    assert [block["tool_use_id"] for block in results] == uses
+    assert [block["content"]["stdout"] for block in results] == ["1\n", "2\n"]
+    first, second = model.requests[1]["messages"][-1]["content"]
+    assert [first["content"][0]["text"], second["content"][0]["text"]] == ["1", "2"]
+    # What is sent again is understood again.
+    model.play([text("Yes.")])
+    history = [*ask("Go.")["messages"], {"role": "assistant", "content": answer["content"]}]
+    again = ask([*history, {"role": "user", "content": "And?"}], tools=tools)
+    assert http.post("/v1/messages", json=again, headers=headers).status_code == 200

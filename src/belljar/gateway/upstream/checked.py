@@ -1,4 +1,4 @@
-"""What a model server sends, held against the form that everything behind it relies on. Pure.
+"""What a model server sends, held against the form that everything behind it relies on.
 
 What is missing and can only have been meant in one way is put in; what makes no sense is the server's failure, told as
 one, and no failure of ours.
@@ -11,6 +11,7 @@ from typing import Any
 
 from belljar.errors import UpstreamError
 from belljar.gateway.upstream import Event
+from belljar.wire.ids import new_id
 
 _TEXTS = {"text": ("text",), "thinking": ("thinking", "signature")}
 """By the type of a block: its fields that are texts, and grow."""
@@ -36,6 +37,7 @@ class Check:
     def __init__(self) -> None:
         self._has_begun = False
         self._open: set[int] = set()
+        self._uses: set[str] = set()
 
     def event(self, event: Event) -> Event:
         """The event as it may go on. Raises UpstreamError where it makes no sense, or not here."""
@@ -64,9 +66,7 @@ class Check:
                 raise _senseless(f"block {index} begins twice")
             self._open.add(index)
             block = block_of(event.get("content_block"))
-            if block["type"] == "tool_use" and not isinstance(block["input"], dict):
-                block["input"] = {}  # some servers begin with an empty text, and all of it is to come
-            return {**event, "content_block": block}
+            return {**event, "content_block": self._use(block) if block["type"] == "tool_use" else block}
         if index not in self._open:
             raise _senseless(f"{kind} of block {index}, which is not open")
         if kind == "content_block_delta":
@@ -74,6 +74,14 @@ class Check:
         if kind == "content_block_stop":
             self._open.remove(index)
         return event
+
+    def _use(self, block: dict[str, Any]) -> dict[str, Any]:
+        """A tool use with an id that no other has in the answer: its result could not be told from the other's."""
+        if block["id"] in self._uses:
+            block = {**block, "id": new_id("toolu")}
+        self._uses.add(block["id"])
+        # Some servers begin with an empty text, and all of the input is to come.
+        return block if isinstance(block["input"], dict) else {**block, "input": {}}
 
 
 def block_of(given: Any) -> dict[str, Any]:
