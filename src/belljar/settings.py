@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     max_turns: int = Field(64, gt=0)
     """Upstream calls in one request; past it the answer is `pause_turn`."""
     pause_seconds: float = Field(480, gt=0)
-    """A request that has taken so long gets `pause_turn` instead of another turn: SDKs give up after 600."""
+    """A request that has taken so long gets `pause_turn` in place of one more run or turn: SDKs give up after 600."""
     tool_reply_seconds: float = Field(240, gt=0)
     """For the caller to answer a tool that code has called; then the code gets a `TimeoutError`."""
     result_tokens: int = Field(12_500, ge=100)

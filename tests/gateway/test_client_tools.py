@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
-from serving import Model, Server, Wait, ask, bash, code, serving, text, told
+from serving import Events, Model, Server, Wait, ask, bash, code, said, serving, text, told
 from test_messages import post, stream, types
 from test_tools import offering, results
 
 from belljar.errors import InvalidRequest
 from belljar.gateway import offered
+from belljar.gateway.turn import events_of
 
 WEATHER = {
     "name": "get_weather",
@@ -63,8 +65,8 @@ def test_a_count_of_tokens_disturbs_nobody_who_waits(http: httpx2.Client, model:
     talk = Talk(http)
     first = talk.say("What is the weather in Oslo?")
     (call,) = calls(first)
-    for said, tokens in (([reply(call, "sunny")], 5), ("Never mind.", 6)):
-        messages = [*talk.messages, {"role": "user", "content": said}]
+    for words, tokens in (([reply(call, "sunny")], 5), ("Never mind.", 6)):
+        messages = [*talk.messages, {"role": "user", "content": words}]
         asked = ask(messages, container=talk.container, **talk.more)
         answer = http.post("/v1/messages/count_tokens", json=asked)
         assert answer.json() == {"input_tokens": tokens}
@@ -367,10 +369,11 @@ def test_an_old_version_with_callers_has_cells(http: httpx2.Client, model: Model
 
 
 def test_an_answer_that_takes_too_long_is_paused(hasty: httpx2.Client, model: Model) -> None:
-    slow = "import time; time.sleep(0.7)"
-    model.play(
-        [code(slow, "toolu_1")], [code(slow, "toolu_2")], [code("print('third')", "toolu_3")], [text("End.")]
-    )
+    def late() -> Iterator[dict[str, Any]]:
+        time.sleep(1.1)
+        yield from events_of(said([code("print('third')", "toolu_1")]))
+
+    model.play(Events(late()), [text("End.")])
     talk = Talk(hasty, tools=offering("20260120"))
     first = talk.say("Go.")
     assert first["stop_reason"] == "pause_turn"
@@ -380,6 +383,24 @@ def test_an_answer_that_takes_too_long_is_paused(hasty: httpx2.Client, model: Mo
     second = post(hasty, ask(history, tools=offering("20260120"), container=talk.container))
     assert types(second) == ["code_execution_tool_result", "text"]
     assert results(second)[0]["stdout"] == "third\n"
+
+
+def test_a_model_is_not_asked_again_when_its_code_has_taken_too_long(
+    hasty: httpx2.Client, model: Model
+) -> None:
+    slow = "import time; time.sleep(0.7); print('ran')"
+    model.play([code(slow, "toolu_1")], [code(slow, "toolu_2")], [text("End.")])
+    tools = offering("20260120")
+    talk = Talk(hasty, tools=tools)
+    first = talk.say("Go.")
+    assert first["stop_reason"] == "pause_turn"
+    assert [result["stdout"] for result in results(first)] == ["ran\n", "ran\n"]
+    assert types(first)[-1] == "code_execution_tool_result"
+    assert len(model.requests) == 2
+    paused = talk.messages.pop()
+    second = post(hasty, ask([*talk.messages, paused], tools=tools, container=talk.container))
+    assert (second["stop_reason"], types(second)) == ("end_turn", ["text"])
+    assert "ran" in str(model.requests[-1]["messages"][-1]["content"])
 
 
 def test_the_end_of_the_server_ends_code_that_waits(tmp_path: Any, model: Model, the_model: Model) -> None:

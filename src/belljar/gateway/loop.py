@@ -163,6 +163,9 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
             return
         messages = _told_of_container(now, history.with_results(conversation, results))
         while True:
+            if results and _is_late(now):
+                await _finish(now, {}, "pause_turn")
+                return
             turn = await _turn(now, messages)
             uses = turn.our_uses()
             reason = turn.message.stop_reason
@@ -177,8 +180,7 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
                 await now.running.bring_uploads()
                 await _finish(now, turn.message.message, stop_reason)
                 return
-            is_late = anyio.current_time() - now.started_at > parts.settings.pause_seconds
-            if is_late or now.turns >= parts.settings.max_turns:
+            if _is_late(now) or now.turns >= parts.settings.max_turns:
                 await _refuse_unread(now, uses)
                 await _finish(now, turn.message.message, "pause_turn")
                 return
@@ -193,6 +195,11 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
                 await _give_up(now, why)
                 return
             messages = [*messages, _said(turn), {"role": "user", "content": results}]
+
+
+def _is_late(now: _Answer) -> bool:
+    """The client may have given up by the time that there is more."""
+    return anyio.current_time() - now.started_at > now.parts.settings.pause_seconds
 
 
 async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
