@@ -308,6 +308,15 @@ def test_batch_from_standard_input(belljar: Run) -> None:
     assert "JSON lines" in empty.stderr
 
 
+def test_an_answer_is_one_line_whoever_counts_them(belljar: Run, tmp_path: Path) -> None:
+    line = json.dumps({"code": r"print('a\u2028b\u2029c\x85d')"})
+    for arguments in (["-"], ["-", "-o", str(tmp_path / "out.jsonl")]):
+        seen = belljar("batch", *arguments, stdin=line)
+        written = seen.stdout if len(arguments) == 1 else (tmp_path / "out.jsonl").read_text("utf-8")
+        (answer,) = written.splitlines()
+        assert json.loads(answer)["execution"]["stdout"] == "a\u2028b\u2029c\x85d\n"
+
+
 def test_half_a_character_in_standard_input(belljar: Run) -> None:
     code = "import sys; print(sys.stdin.buffer.read().hex())"
     lines = [json.dumps({"code": code, "stdin": text}) for text in ("é\ud800", "é\udcff")]

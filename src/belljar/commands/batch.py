@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from belljar import exits
 from belljar.batch import lines_of
 from belljar.commands.given import Whole, settings_of
 from belljar.commands.printing import progress_of_things, say
+from belljar.gateway.frame import json_bytes
 from belljar.wire.execution import json_of
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ def batch(source: str, output: Path | None, at_once: int | None, as_json: bool) 
     lines = lines_of(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
     failed = 0
     with contextlib.ExitStack() as stack:
-        target = stack.enter_context(output.open("x", encoding="utf-8")) if output else sys.stdout
+        target = stack.enter_context(output.open("xb")) if output else sys.stdout.buffer
         progress = stack.enter_context(progress_of_things())
         task = progress.add_task("programs", total=len(lines))
 
         def told(line: BatchLine) -> None:
             nonlocal failed
             failed += line.error is not None
-            target.write(json.dumps(json_of(line), ensure_ascii=False, separators=(",", ":")) + "\n")
+            target.write(json_bytes(json_of(line)) + b"\n")
             target.flush()
             progress.advance(task)
 

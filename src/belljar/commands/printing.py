@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from belljar.client.showing import harmless
+from belljar.gateway.frame import json_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,9 +27,10 @@ def say(message: str) -> None:
 
 def print_json(document: Any, *, is_line: bool = False) -> None:
     """A document in UTF-8, whatever the locale; half a character, as names of files may have one, by its escape."""
-    form: dict[str, Any] = {"separators": (",", ":")} if is_line else {"indent": 2}
-    text = json.dumps(document, ensure_ascii=False, **form)
-    click.echo(text.encode("utf-8", "backslashreplace"))
+    if is_line:
+        click.echo(json_bytes(document))
+    else:
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace"))
 
 
 def is_terminal(stream: IO[Any]) -> bool:
