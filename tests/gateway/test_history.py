@@ -362,3 +362,19 @@ def test_a_result_whose_files_are_no_list() -> None:
     result = official(content=7)
     found = translate([Message(role="assistant", content=[server_use(), result])])
     assert found.messages[-1]["content"][0]["content"] == [text("1\n")]
+
+
+def test_many_results_that_name_no_use() -> None:
+    """Each looked at all uses, and everybody else on the server waited for seconds."""
+
+    def among(count: int, *, are_adopted: bool = False) -> Conversation:
+        uses = [server_use(str(number)) for number in range(count)]
+        results = [inline("1")] * count
+        said = [uses, results] if are_adopted else [uses + results]
+        messages = [user(text("Go.")), *(assistant(*blocks) for blocks in said), user(text("And?"))]
+        return translate([Message(**message) for message in messages])
+
+    assert len(among(9).messages[2]["content"]) == 10
+    assert is_linear(among)
+    assert among(9, are_adopted=True) == among(9)
+    assert is_linear(lambda count: among(count, are_adopted=True))

@@ -8,6 +8,7 @@ What does not fit together is repaired instead of refused: clients cut, merge an
 from __future__ import annotations
 
 import json
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,13 +53,25 @@ class _Part:
     """One assistant message of the upstream's, and the results that follow it."""
 
     blocks: list[Block] = field(default_factory=list)
-    uses: list[str] = field(default_factory=list)
+    uses: dict[str, None] = field(default_factory=dict)
     """Upstream ids of server-side uses, in order."""
     inputs: dict[str, tuple[str, str, object]] = field(default_factory=dict)
     """By upstream id: the client's id, the tool's name and the input, of uses of our tools."""
     results: dict[str, Block] = field(default_factory=dict)
     waited: frozenset[str] = frozenset()
     """The upstream ids of code that has called tools of the caller's, and so has run in part."""
+    _waiting: deque[str] = field(default_factory=deque)
+    """Uses in order, the first of those without a result after those that have one by now."""
+
+    def use(self, use_id: str) -> None:
+        if use_id not in self.uses:
+            self.uses[use_id] = None
+            self._waiting.append(use_id)
+
+    def first_unanswered(self) -> str | None:
+        while self._waiting and self._waiting[0] in self.results:
+            self._waiting.popleft()
+        return self._waiting[0] if self._waiting else None
 
     def unanswered(self) -> list[str]:
         return [use for use in self.uses if use not in self.results]
@@ -152,10 +165,12 @@ def _adopt(part: _Part, messages: list[Message], contents: list[list[Block]], st
     later = next((i for i in range(start, len(messages)) if messages[i].role == "assistant"), None)
     if later is None:
         return
-    while contents[later] and _is_result(contents[later][0].get("type", "")):
-        if not _take_result(part, contents[later][0]):
-            return
-        contents[later] = contents[later][1:]
+    taken = 0
+    for block in contents[later]:
+        if not (_is_result(block.get("type", "")) and _take_result(part, block)):
+            break
+        taken += 1
+    contents[later] = contents[later][taken:]
 
 
 def with_results(conversation: Conversation, results: list[Block]) -> list[dict[str, Any]]:
@@ -241,7 +256,7 @@ def _take(part: _Part, block: Block, kind: str, our_tools: frozenset[str]) -> No
     if kind in _SERVER_USES:
         use_id = upstream_id(str(block.get("id", "")))
         given = block.get("input")
-        part.uses.append(use_id)
+        part.use(use_id)
         if block.get("name") in our_tools and kind == "server_tool_use":
             part.inputs[use_id] = (str(block.get("id", "")), block["name"], given)
         use = {"type": "tool_use", "id": use_id, "name": block.get("name") or "tool"}
@@ -260,19 +275,20 @@ def _take_result(part: _Part, block: Block) -> bool:
             return False
     else:
         # The seed's blocks name no use. A text opens the next result, an image belongs to the one before.
-        waiting = part.unanswered()
+        waiting = part.first_unanswered()
         is_text = (block.get("output") or {}).get("type") != "image"
-        if waiting and (is_text or not part.results):
-            use_id = waiting[0]
+        if waiting is not None and (is_text or not part.results):
+            use_id = waiting
         elif part.results:
-            use_id = list(part.results)[-1]
+            use_id = next(reversed(part.results))
         else:
             return False
     content, is_error = _result_content(block)
     if use_id in part.results:
         before = part.results[use_id]
         is_error = is_error or bool(before.get("is_error"))
-        content = [*before["content"], *content]
+        before["content"] += content  # ours; a new list each time would be quadratic
+        content = before["content"]
     part.results[use_id] = _with_cache(tool_result(use_id, content, is_error=is_error), block)
     return True
 
