@@ -12,7 +12,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from belljar.gateway.search import citing, resent
+from belljar.gateway import earlier
+from belljar.gateway.search import resent
 from belljar.gateway.tokens import cut
 from belljar.gateway.tools import OUR_NAMES
 from belljar.gateway.turn import Use, upstream_id
@@ -21,13 +22,11 @@ from belljar.wire.messages import Message
 Block = dict[str, Any]
 
 
-_STRAY_TOKENS = 2000
 _SERVER_USES = frozenset({"server_tool_use", "mcp_tool_use"})
 _NEVER_RUN = "It was not run: the conversation went on without it."
 _ENDED = (
     "This code was ended: it waited for tools that it had called, and the conversation went on without them."
 )
-_SEALED = "(What it has printed can be read by the server alone on which it ran.)"
 _NO_RESULT = "There is no result of this call in the conversation."
 
 
@@ -124,7 +123,7 @@ def translate(
 
 def has_results(message: Message) -> bool:
     """Whether an assistant message has results of tools that ran here."""
-    return any(_is_result(block.get("type", "")) for block in message.blocks)
+    return any(earlier.is_result(block.get("type", "")) for block in message.blocks)
 
 
 def _calls_of_code(messages: list[Message]) -> tuple[dict[str, str], dict[str, Block]]:
@@ -167,7 +166,7 @@ def _adopt(part: _Part, messages: list[Message], contents: list[list[Block]], st
         return
     taken = 0
     for block in contents[later]:
-        if not (_is_result(block.get("type", "")) and _take_result(part, block)):
+        if not (earlier.is_result(block.get("type", "")) and _take_result(part, block)):
             break
         taken += 1
     contents[later] = contents[later][taken:]
@@ -233,10 +232,10 @@ def _assistant(
     part = _Part()
     for block in blocks:
         kind = block.get("type", "")
-        is_kept = block.get("tool_use_id" if _is_result(kind) else "id") in kept
-        if _is_result(kind) and not is_kept:
+        is_kept = block.get("tool_use_id" if earlier.is_result(kind) else "id") in kept
+        if earlier.is_result(kind) and not is_kept:
             if not _take_result(part, block):
-                part.blocks.append({"type": "text", "text": _stray(block)})
+                part.blocks.append({"type": "text", "text": earlier.stray(block)})
             continue
         if part.results:
             _flush(out, part)
@@ -283,7 +282,7 @@ def _take_result(part: _Part, block: Block) -> bool:
             use_id = next(reversed(part.results))
         else:
             return False
-    content, is_error = _result_content(block)
+    content, is_error = earlier.content_of(block)
     if use_id in part.results:
         before = part.results[use_id]
         is_error = is_error or bool(before.get("is_error"))
@@ -343,10 +342,6 @@ def _in_order(out: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def _is_result(kind: str) -> bool:
-    return kind == "code_execution_result" or (kind.endswith("_tool_result") and kind != "tool_result")
-
-
 def _plain(block: Block) -> Block:
     """A block without what only we, or only the hosted service, put on it."""
     kind = block.get("type", "")
@@ -355,8 +350,8 @@ def _plain(block: Block) -> Block:
     if kind == "container_upload":
         text = f"[The user attached the file {block.get('file_id')}; it is not in the container.]"
         return {"type": "text", "text": text}
-    if _is_result(kind):
-        return {"type": "text", "text": _stray(block)}
+    if earlier.is_result(kind):
+        return {"type": "text", "text": earlier.stray(block)}
     if kind == "server_tool_use":
         return {"type": "text", "text": f"[Code that was to be run: {json.dumps(block.get('input'))}]"}
     return {name: value for name, value in block.items() if name != "caller"}
@@ -373,80 +368,3 @@ def is_empty(block: Block) -> bool:
 
 def _with_cache(made: Block, block: Block) -> Block:
     return made | {"cache_control": block["cache_control"]} if block.get("cache_control") else made
-
-
-def _result_content(block: Block) -> tuple[list[Block], bool]:
-    """The content of a result block of either profile, and whether it reports a failure."""
-    if block.get("type") == "code_execution_result":
-        return _inline_content(block), bool(block.get("is_error"))
-    if (found := resent.content(block)) is not None:
-        return found, False
-    content = block.get("content")
-    if block.get("type") == "mcp_tool_result":
-        return _said(content), block.get("is_error") is True
-    if isinstance(content, dict) and "return_code" in content:
-        return [{"type": "text", "text": _printed(content)}], content.get("return_code") != 0
-    if isinstance(content, dict) and "error_code" in content:
-        why = f": {content['error_message']}" if content.get("error_message") else ""
-        return [{"type": "text", "text": f"The tool failed: {content['error_code']}{why}"}], True
-    if isinstance(content, dict) and str(content.get("type")).startswith("text_editor_code_execution_"):
-        return _edit_content(content), False
-    return [{"type": "text", "text": json.dumps(content, ensure_ascii=False)}], False
-
-
-def _said(content: object) -> list[Block]:
-    """What an MCP server has answered: a string, or texts."""
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    texts = [
-        {"type": "text", "text": str(part["text"])}
-        for part in (parts if isinstance(parts, list) else [])
-        if isinstance(part, dict) and part.get("type") == "text" and part.get("text")
-    ]
-    return texts or [{"type": "text", "text": "(no output)"}]
-
-
-def _edit_content(content: dict[str, Any]) -> list[Block]:
-    """What an edit did, or what was viewed."""
-    lines = content.get("lines")
-    if isinstance(lines, list):
-        return [{"type": "text", "text": "\n".join(map(str, lines)) or "(no change)"}]
-    if "is_file_update" in content:
-        return [{"type": "text", "text": "The file was written."}]
-    viewed = str(content.get("content") or "")
-    kind = content.get("file_type")
-    if kind == "text" or not viewed:
-        return [{"type": "text", "text": viewed if viewed.strip() else "(empty)"}]
-    return [{"type": "text", "text": f"[{'A PDF' if kind == 'pdf' else 'An image'} was shown.]"}]
-
-
-def _inline_content(block: Block) -> list[Block]:
-    output = block.get("output") or {}
-    if output.get("type") == "image":
-        source = {"type": "base64", "media_type": output.get("media_type"), "data": output.get("data")}
-        return [{"type": "image", "source": source}]
-    text = str(output.get("text") or "")
-    return [{"type": "text", "text": text if text.strip() else "(no output)"}]
-
-
-def _printed(content: dict[str, Any]) -> str:
-    lines = [str(content.get("stdout") or "")]
-    if content.get("encrypted_stdout"):
-        lines.append(_SEALED)
-    if content.get("stderr"):
-        lines.append(f"stderr:\n{content['stderr']}")
-    if content.get("return_code"):
-        lines.append(f"return code: {content['return_code']}")
-    made = content.get("content")
-    entries = made if isinstance(made, list) else []
-    files = [str(entry.get("file_id")) for entry in entries if isinstance(entry, dict)]
-    if files:
-        lines.append(f"files: {', '.join(files)}")
-    text = "\n".join(line for line in lines if line)
-    return text if text.strip() else "(no output)"
-
-
-def _stray(block: Block) -> str:
-    content, _ = _result_content(block)
-    texts = [words for part in content if (words := citing.words_of(part))]
-    what = "web search" if block.get("type") == resent.RESULT else "code execution"
-    return f"[Result of an earlier {what}: {cut(' '.join(texts), _STRAY_TOKENS) or 'an image'}]"
