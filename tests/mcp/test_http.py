@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import anyio
 import httpx2
@@ -230,6 +231,46 @@ def test_the_newest_protocol_needs_no_session(wire: Callable[[str], Wire]) -> No
     other = call(code="'x' in globals()")
     assert other["value"] == "False"
     assert other["container"] != first["container"]
+
+
+def test_a_container_that_nobody_was_told_of_ends_with_its_call(
+    wire: Callable[[str], Wire], keyed_server: Keyed
+) -> None:
+    eve = wire("eve")
+    headers = {"mcp_protocol_version": NEWEST, "mcp_method": "tools/call", "mcp_name": "run_python"}
+
+    def containers() -> set[str]:
+        return {one["id"] for one in eve.http.get("/v1/containers").json()["data"]}
+
+    def states() -> set[str]:
+        return {one["state"] for one in eve.http.get("/v1/containers").json()["data"]}
+
+    def calling(**arguments: object) -> dict[str, object]:
+        return request("tools/call", 1, name="run_python", arguments=arguments, _meta=stateless(NEWEST))
+
+    before = containers()
+    sent = eve.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+    content = json.dumps(calling(code="import time; time.sleep(25)")).encode()
+    with httpx2.Client(base_url=keyed_server.url, headers=dict(eve.http.headers), timeout=60) as other:
+
+        def hang_up() -> None:
+            wait_for(lambda: "running" in states())
+            other.close()
+
+        closing = threading.Thread(target=hang_up)
+        closing.start()
+        with (
+            suppress(httpx2.HTTPError, RuntimeError),
+            other.stream("POST", "/mcp", content=content, headers=sent),
+        ):
+            closing.join()
+    closing.join()
+    wait_for(lambda: containers() == before)
+    refused = said(eve.post(calling(code="1", files=[{"path": "../out", "text": "x"}]), **headers))[-1][
+        "result"
+    ]
+    assert refused["isError"]
+    assert containers() == before
 
 
 def test_runs_are_counted(wire: Callable[[str], Wire]) -> None:

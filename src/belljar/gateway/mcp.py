@@ -41,6 +41,7 @@ log = structlog.get_logger("belljar.gateway")
 _MOST_SESSIONS = 1000
 """Of the protocol's: each holds a few tasks, while nobody uses it."""
 _ENDED = "the MCP session that it belonged to ended"
+_UNANSWERED = "the call that it was made for has no answer that names it"
 _RENEWED = "The container before this one is gone, with its variables and files. This one is new."
 
 
@@ -235,29 +236,43 @@ class ContainerSessions:
             if runs:
                 await parts.admit(activity)
             with client.execution() if runs else nullcontext():
-                container, note = await self._container(call, activity)
-                activity.container_id = container
-                async with parts.placement.use(container) as own:
-                    is_kept_in_mind = _memory(call) is not None
-                    yield ContainerSession(
-                        parts, activity, own, has_to_be_named=not is_kept_in_mind, note=note
-                    )
+                async with self._container(call, activity) as (container, note):
+                    activity.container_id = container
+                    async with parts.placement.use(container) as own:
+                        is_kept_in_mind = _memory(call) is not None
+                        yield ContainerSession(
+                            parts, activity, own, has_to_be_named=not is_kept_in_mind, note=note
+                        )
         if scope.cancelled_caught:
             raise Hung("The caller has hung up, and what was under way was interrupted.")
 
-    async def _container(self, call: Call, activity: Activity) -> tuple[str, str]:
-        """The id of the container that a call means, made where there is none, and what is to be said of that."""
+    @asynccontextmanager
+    async def _container(self, call: Call, activity: Activity) -> AsyncIterator[tuple[str, str]]:
+        """The id of the container that a call means, made where there is none, and what is to be said of that.
+
+        One that only the call's answer would have named ends where there is no such answer: nobody could ever use it.
+        """
+        container, note, is_known = await self._found(call, activity)
+        try:
+            yield container, note
+        except BaseException:
+            if not is_known:
+                await self._parts.placement.discard(container, _UNANSWERED)
+            raise
+
+    async def _found(self, call: Call, activity: Activity) -> tuple[str, str, bool]:
+        """The same, and whether anybody knows it before the answer."""
         parts, tenant = self._parts, activity.client.tenant
         runtime = call.runtime if call.runtime is not None else _request(call).headers.get(HEADER)
         if call.container is not None:
             named = parts.placement.named(call.container, tenant)
             runtime = parts.runtimes.chosen(runtime, named)
             if named is not None:
-                return named.id, ""
-            return await self._made(activity, runtime), _RENEWED
+                return named.id, "", True
+            return await self._made(activity, runtime), _RENEWED, False
         memory = _memory(call)
         if memory is None:
-            return await self._made(activity, parts.runtimes.chosen(runtime, None)), ""
+            return await self._made(activity, parts.runtimes.chosen(runtime, None)), "", False
         async with memory.setdefault("lock", anyio.Lock()):
             own, note = memory.get("container"), ""
             if own is not None:
@@ -267,12 +282,12 @@ class ContainerSessions:
                     note = _RENEWED
                 else:
                     parts.runtimes.chosen(call.runtime, container)
-                    return own, ""
+                    return own, "", True
             made = await self._made(activity, parts.runtimes.chosen(runtime, None))
             if "container" not in memory:
                 call.context.session._connection.exit_stack.push_async_callback(self._forget, memory)
             memory["container"] = made
-            return made, note
+            return made, note, True
 
     async def _made(self, activity: Activity, runtime: str) -> str:
         client = activity.client
