@@ -8,16 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import httpx2
 import pytest
-from connecting import NEWEST, Keyed, over_http, text_of
+from connecting import NEWEST, Keyed, keyed, over_http, text_of
 from mcp import MCPError
 from serving import serving
-from talking import Wire, request, said, stateless
+from talking import Wire, hello, request, said, stateless
 
-from belljar.gateway.mcp import OriginRefused, check_origin
+from belljar.gateway.mcp import _MOST_SESSIONS, OriginRefused, check_origin
 
 
 @pytest.fixture
@@ -82,6 +83,24 @@ def test_deleting_a_session_ends_its_container(wire: Callable[[str], Wire]) -> N
     assert ada.http.delete("/mcp", headers=ada.headers).status_code == 200
     assert ada.post(request("ping", 9)).status_code == 404
     wait_for(lambda: ada.http.get(f"/v1/containers/{container}").status_code == 404)
+
+
+def test_sessions_of_one_tenant_take_none_from_another(tmp_path: Path) -> None:
+    with keyed(tmp_path, preload={}) as server:
+        ada, bob, eve = (httpx2.Client(base_url=server.url, timeout=60) for _ in range(3))
+        for http, name in ((ada, "ada"), (bob, "bob"), (eve, "eve")):
+            http.headers["x-api-key"] = server.keys[name]
+        with ada, bob, eve:
+            for _ in range(_MOST_SESSIONS):
+                Wire(ada).greet()
+            refused = Wire(bob).post(hello("2025-11-25"))  # of the same tenant
+            assert (refused.status_code, refused.json()["error"]["message"]) == (
+                503,
+                "Too many open sessions",
+            )
+            other = Wire(eve)
+            other.greet()
+            assert other.run("6 * 7")["value"] == "42"
 
 
 def test_what_is_not_used_is_forgotten(brief: Wire) -> None:

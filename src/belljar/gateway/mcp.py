@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("belljar.gateway")
 
 _MOST_SESSIONS = 1000
-"""Of the protocol's: each holds a few tasks, while nobody uses it."""
+"""Of the protocol's, for each tenant: each holds a few tasks, while nobody uses it."""
 _ENDED = "the MCP session that it belonged to ended"
 _UNANSWERED = "the call that it was made for has no answer that names it"
 _RENEWED = "The container before this one is gone, with its variables and files. This one is new."
@@ -62,20 +62,21 @@ class Endpoint:
     def __init__(self, tasks: anyio.abc.TaskGroup) -> None:
         self._tasks = tasks
         self._lock = anyio.Lock()
-        self._app: ASGIApp | None = None
+        self._apps: dict[str, ASGIApp] = {}
+        """By tenant, so that none takes up the sessions of another."""
         self.is_ending = False
         """The server ends, and containers outlive it."""
 
-    async def app(self, parts: Parts) -> ASGIApp:
-        """The SDK's application, made when it is first asked for."""
+    async def app(self, parts: Parts, tenant: str) -> ASGIApp:
+        """The SDK's application for a tenant, made when it is first asked for."""
         async with self._lock:
-            if self._app is None:
+            if tenant not in self._apps:
                 for module in ("belljar.mcp.server", "mcp.server.streamable_http_manager"):
                     await anyio.to_thread.run_sync(import_module, module)
-                self._app = await self._tasks.start(self._serve, parts)
-            return self._app
+                self._apps[tenant] = await self._tasks.start(self._serve, parts, tenant)
+            return self._apps[tenant]
 
-    async def _serve(self, parts: Parts, *, task_status: anyio.abc.TaskStatus[ASGIApp]) -> None:
+    async def _serve(self, parts: Parts, tenant: str, *, task_status: anyio.abc.TaskStatus[ASGIApp]) -> None:
         from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
         from belljar.mcp.server import server_of
@@ -94,8 +95,8 @@ class Endpoint:
         except (
             Exception
         ):  # no fault of the SDK's ends the server: its sessions are gone, and the next request begins anew
-            log.exception("what answers at /mcp has failed")
-            self._app = None
+            log.exception("what answers at /mcp has failed", tenant=tenant)
+            self._apps.pop(tenant, None)
 
 
 @asynccontextmanager

@@ -346,7 +346,7 @@ async def _mcp(request: Request) -> ASGIApp:
     parts = _parts(request)
     host, origin = request.headers.get("host"), request.headers.get("origin")
     mcp.check_origin(host, origin, is_open=parts.access.has_keys or bool(parts.settings.open))
-    return await parts.mcp.app(parts)
+    return await parts.mcp.app(parts, _client(request).tenant)
 
 
 async def health(request: Request) -> Response:
