@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from belljar.gateway import sse
 from belljar.gateway.access import open_access
 from belljar.gateway.activity import UnderWay
 from belljar.gateway.envelope import Envelope
+from belljar.gateway.frame import json_bytes
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.timeline import Timelines
@@ -126,9 +128,31 @@ async def test_a_client_that_stops_in_the_middle_of_its_request(tmp_path: Path) 
     assert "0.05 seconds" in error["message"]
 
 
-def test_an_event_is_one_line_whoever_counts_the_lines() -> None:
-    text = "a\u2028b\u2029c\x85d\x1ce\x0bf\r\ng \ud800 é"
+@pytest.mark.parametrize("half", ["", " \ud800"])
+def test_an_event_is_one_line_whoever_counts_the_lines(half: str) -> None:
+    text = f"a\u2028b\u2029c\x85d\x1ce\x0bf\r\ng é{half}"
     written = sse.frame({"type": "ping", "text": text}).decode()
     assert written.splitlines() == written.split("\n")[:-1]
     assert json.loads(written.strip().rpartition("data: ")[2])["text"] == text
     assert "é" in written
+
+
+def test_what_is_nested_deeply_is_written_as_well() -> None:
+    """What a model wants a caller's tool to be given may be."""
+    nested: list[Any] = []
+    for _ in range(500):
+        nested = [nested]
+    written = sse.frame({"type": "ping", "nested": nested}).decode()
+    assert json.loads(written.strip().rpartition("data: ")[2])["nested"] == nested
+
+
+@pytest.mark.parametrize("character", ["x", "é", "\u4e00"])
+def test_a_large_answer_is_not_held_as_text_besides(character: str) -> None:
+    document = {"data": character * 10_000_000}
+    size = len(json_bytes(document))
+    tracemalloc.start()
+    try:
+        json_bytes(document)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+    finally:
+        tracemalloc.stop()

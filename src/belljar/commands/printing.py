@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from belljar.client.showing import harmless
-from belljar.gateway.frame import json_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +27,8 @@ def say(message: str) -> None:
 def print_json(document: Any, *, is_line: bool = False) -> None:
     """A document in UTF-8, whatever the locale; half a character, as names of files may have one, by its escape."""
     if is_line:
+        from belljar.gateway.frame import json_bytes
+
         click.echo(json_bytes(document))
     else:
         click.echo(json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace"))
