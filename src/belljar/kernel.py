@@ -116,6 +116,8 @@ SECCOMP_SET_MODE_FILTER = 1
 MADV_PAGEOUT = 21
 MADV_COLLAPSE = 25
 HUGE_PAGE = 2 * 1024 * 1024
+M_MMAP_THRESHOLD = -3
+_LARGE_BYTES = 4 * 1024 * 1024
 
 _STACK_BYTES = 65536
 
@@ -377,6 +379,14 @@ def trim_heap() -> None:
     """Give the kernel back what malloc has kept for later (malloc_trim(3)). Only glibc has it, and keeps so much."""
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(ctypes.c_size_t(0))
+
+
+def give_back_large() -> None:
+    """Have malloc give the kernel back what is large as soon as it is freed (mallopt(3)). As long as nobody fixes the
+    threshold glibc raises it to the largest block that was freed, up to 32 MiB, and keeps what is smaller.
+    """
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 class Filter:

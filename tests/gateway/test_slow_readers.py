@@ -6,13 +6,14 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx2
-from serving import Events, Model, Server, ask, said, serving, sse, text
+from serving import Events, Model, Server, ask, code, said, serving, sse, text
 
 from belljar.gateway.turn import MessageFold, events_of
 
@@ -38,7 +39,7 @@ MOST_BYTES = 64 * 1024 * 1024
 class Stalled:
     """A client that reads the beginning of its answer, and then nothing for as long as it likes."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, profile: str = "anthropic") -> None:
         host, _, port = server.url.removeprefix("http://").partition(":")
         self._connection = http.client.HTTPConnection(host, int(port), timeout=DEADLINE_SECONDS)
         self._connection.sock = socket.socket()
@@ -46,7 +47,7 @@ class Stalled:
         self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._connection.sock.connect((host, int(port)))
         body = json.dumps(ask("Go.", stream=True))
-        self._connection.request("POST", "/v1/messages", body, {"belljar-profile": "anthropic"})
+        self._connection.request("POST", "/v1/messages", body, {"belljar-profile": profile})
         self._answer = self._connection.getresponse()
         self._begun = self._answer.read(1)
 
@@ -75,10 +76,14 @@ def assert_whole(content: list[dict[str, Any]]) -> None:
     assert last["text"] == f"That was it: {WORDS}"
 
 
-def peak_bytes(server: Server) -> int:
+def memory_bytes(server: Server, of: str) -> int:
     status = Path(f"/proc/{server.process.pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    (line,) = [line for line in status.splitlines() if line.startswith(of)]
     return int(line.split()[1]) * 1024
+
+
+def peak_bytes(server: Server) -> int:
+    return memory_bytes(server, "VmHWM:")
 
 
 def test_nine_lose_nothing_while_the_tenth_does_not_read(tmp_path: Path) -> None:
@@ -140,3 +145,25 @@ def test_a_model_is_held_up_by_who_does_not_read(tmp_path: Path, model: Model) -
         stalled.hang_up()
         assert ended.wait(DEADLINE_SECONDS), "the model's connection is closed when nobody waits for it"
         assert peak_bytes(server) - before < MOST_BYTES
+
+
+def test_what_clients_have_not_read_is_given_back_when_they_are_gone(tmp_path: Path, model: Model) -> None:
+    """Three answers of 43 MB each, of which malloc kept most for later."""
+    shown = "display({'image/png': os.urandom(7_900_000)}, raw=True)"
+    source = f"import os\nfor _ in range(4):\n    {shown}"
+    with serving(tmp_path, upstream=f"anthropic:{model.url}", preload={}) as server:
+        before = memory_bytes(server, "VmRSS:")
+        stalled = []
+        for _ in range(3):
+            model.play([code(source)], [text("So.")])
+            stalled.append(Stalled(server, "inline"))
+            states = ["running"]
+            while "running" in states:
+                found = httpx2.get(f"{server.url}/v1/containers").json()["data"]
+                states = [one["state"] for one in found] or ["running"]
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        for one in stalled:
+            one.hang_up()
+        while memory_bytes(server, "VmRSS:") > before + MOST_BYTES:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from belljar import link, warm
+from belljar import kernel, link, warm
 from belljar.errors import InvalidRequest
 from belljar.gateway import owner
 from belljar.gateway.access import OWNER
@@ -162,6 +162,7 @@ async def serve(
     The first signal ends the server cleanly: nothing new is accepted, requests under way have a few seconds,
     and what is cut short then is named in the log. A second one does not wait.
     """
+    kernel.give_back_large()  # answers of tens of megabytes come and go
     under_way = UnderWay()
     with ExitStack() as stack:
         place = stack.enter_context(owner.own_place(settings.state_dir))
