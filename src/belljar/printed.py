@@ -16,6 +16,14 @@ from belljar.wire.execution import MIB, MOST_OUTPUT_MIB, Isolation, json_of
 from belljar.wire.media import HEAD_BYTES, IMAGES, extension_of
 
 Frame = tuple[bytes, bytes]
+_RAISED_BY = {
+    "timeout_seconds": "--timeout S",
+    "memory_bytes": "--memory MIB",
+    "disk_bytes": "BELLJAR_DISK_BYTES",
+    "disk_inodes": "BELLJAR_DISK_BYTES",
+    "pids": "BELLJAR_PIDS",
+}
+"""What one can say to have more of a limit."""
 _SAVED_TYPES = IMAGES | set(MEDIA_TYPES.values())
 
 
@@ -98,8 +106,10 @@ async def ended(
         answer = document.execution(result, container=None, runtime=runtime, files=files, isolation=isolation)
         text = json.dumps(json_of(answer), ensure_ascii=False, indent=2)
         yield warm.OUT, f"{text}\n".encode("utf-8", "backslashreplace")
-    elif outcome.status not in ("completed", "raised", "exited"):
-        yield warm.ERR, _line(f"belljar: {outcome.message}")
+    elif outcome.limit is not None or outcome.status not in ("completed", "raised", "exited"):
+        name = outcome.limit.name if outcome.limit is not None else ""
+        more = f" {_RAISED_BY[name]} gives it more." if name in _RAISED_BY else ""
+        yield warm.ERR, _line(f"belljar: {outcome.message}{more}")
     cut = [name for name in ("stdout", "stderr") if getattr(result.truncated, name)]
     if cut and not form.as_json:
         # It stands in the middle of what was printed as well, where a pipe does not look.

@@ -6,6 +6,12 @@ import pytest
 from typed import Command
 
 SEGFAULT = "import ctypes; ctypes.string_at(0)"
+CAUGHT = """
+import contextlib
+for name in "ab":
+    with contextlib.suppress(OSError):
+        open(f"/tmp/{name}", "wb", 0).write(bytes(400 * 2**20))
+"""
 FULL = "f = open('/tmp/a', 'wb', 0)\nfor _ in range(600): f.write(b'x' * 2**20)"
 
 
@@ -19,13 +25,20 @@ FULL = "f = open('/tmp/a', 'wb', 0)\nfor _ in range(600): f.write(b'x' * 2**20)"
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143, ""),
         (SEGFAULT, 139, "belljar: "),
         ("x = []\nwhile True: x.append(b'x' * 10**6)", 137, "memory"),
-        (FULL, 1, "disk space are used up"),
+        (
+            FULL,
+            1,
+            "512 MiB of disk space are used up (peak 512 MiB), and the code raised OSError. BELLJAR_DISK_BYTES",
+        ),
+        (CAUGHT, 0, "512 MiB of disk space are used up (peak 512 MiB). BELLJAR_DISK_BYTES gives it more.\n"),
         ("import os\nos.write(1, b'')\nfor _ in range(200): print('x' * 10**6)", 1, "output limit"),
     ],
-    ids=["done", "raised", "exited", "time", "signal", "crash", "memory", "disk", "output"],
+    ids=["done", "raised", "exited", "time", "signal", "crash", "memory", "disk", "caught", "output"],
 )
 def test_of_programs(warm: Command, code: str, expected: int, said: str) -> None:
-    limits = {"while True: pass": ("--timeout", "1"), FULL: ()}.get(code, ("--memory", "256"))
+    limits = {"while True: pass": ("--timeout", "1"), FULL: (), CAUGHT: ("--memory", "1024")}.get(
+        code, ("--memory", "256")
+    )
     seen = warm("run", *limits, "-c", code)
     assert seen.returncode == expected, seen.stderr
     assert said in seen.stderr

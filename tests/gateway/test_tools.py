@@ -100,6 +100,15 @@ def test_a_shell_and_an_editor(http: httpx2.Client, model: Model) -> None:
     assert "[lines 2 to 2 of 2]" in str(told[3])
 
 
+def test_a_command_that_finds_the_disk_full_is_told_of_the_limit(http: httpx2.Client, model: Model) -> None:
+    fill = "head -c 400M /dev/zero > /tmp/a; head -c 400M /dev/zero > /tmp/b"
+    model.play([bash(fill)], [text("Oh.")])
+    post(http, ask("Go.", tools=offering("20250825")))
+    told = str(model.requests[1]["messages"][-1]["content"][0])
+    assert "No space left on device" in told
+    assert "The session's 512 MiB of disk space are used up" in told
+
+
 def test_a_picture_is_viewed(http: httpx2.Client, model: Model) -> None:
     model.play(
         [bash(f"echo {PNG} | base64 -d > /tmp/a.png; printf '%%PDF-1.4' > /tmp/a.pdf")],

@@ -143,6 +143,39 @@ def test_a_session_that_lost_a_child_for_lack_of_memory_says_so() -> None:
         assert (outcome.limit.name, outcome.limit.peak) == ("memory_bytes", 77 * MIB)
 
 
+@pytest.mark.parametrize(
+    ("full", "evalue", "said"),
+    [
+        ("disk_bytes", "[Errno 28] No space left on device", "512 MiB for all its files"),
+        ("disk_inodes", "[Errno 28] No space left on device: 'x'", "1024 files in all"),
+        (None, "[Errno 28] No space left on device: 'x'", "512 MiB for all its files"),
+        (None, "[Errno 27] File too large", "512 MiB for all its files"),
+        (None, "database or disk is full", "512 MiB for all its files"),
+    ],
+)
+def test_an_error_for_want_of_disk_names_the_limit(full: str | None, evalue: str, said: str) -> None:
+    body = {"ename": "OSError", "evalue": evalue, "traceback": ["a"]}
+    seen = decided(full=full, finished={**RAISED, "body": json.dumps(body).encode()})
+    assert seen.raised is not None
+    assert said in seen.raised["hint"]
+    assert "Delete what is not needed" in seen.raised["hint"]
+
+
+def test_another_error_on_a_full_disk_keeps_its_own_hint() -> None:
+    body = {"ename": "KeyError", "evalue": "'a'", "traceback": ["a"], "hint": "There is 'A'."}
+    seen = decided(full="disk_bytes", finished={**RAISED, "body": json.dumps(body).encode()})
+    assert seen.raised is not None
+    assert seen.raised["hint"] == "There is 'A'."
+
+
+def test_a_disk_that_code_found_full_and_went_on_is_told() -> None:
+    for finished in (COMPLETED, {"status": "exited", "return_code": 3}):
+        outcome = decided(full="disk_bytes", finished=finished).outcome
+        assert "512 MiB of disk space are used up." in outcome.message
+        assert outcome.limit is not None
+        assert outcome.limit.name == "disk_bytes"
+
+
 def test_what_the_code_raised_when_it_was_stopped_is_shown() -> None:
     for stop in ("timed_out", "interrupted", "output_exceeded"):
         assert decided(stop=stop, finished=RAISED).raised == {

@@ -94,11 +94,11 @@ class Result:
     def text(self) -> str:
         """All that there is to read, in order: what a person would read, or a model is to be told.
 
-        What was printed, values and displayed things as text, the traceback, and the word of the limit that ended it.
+        What was printed, values and displayed things as text, the traceback, and the word of the limit that it met.
         """
         read = [words_of(output) for output in self.outputs]
         lines = "".join(text if text.endswith("\n") or not text else f"{text}\n" for text in read)
-        if self.outcome.status not in ("completed", "raised", "exited"):
+        if self.outcome.limit is not None or self.outcome.status not in ("completed", "raised", "exited"):
             lines += f"{self.outcome.message}\n"
         return lines
 

@@ -136,7 +136,8 @@ def _notes(ran: Ran) -> str:
         more = len(ran.result.deleted) + ran.result.deleted_left_out - len(gone)
         notes.append(f"Deleted: {', '.join(gone)}{f' and {more} more' if more > 0 else ''}.")
     outcome = ran.result.outcome
-    if outcome.limit is not None and ran.call is None and outcome.status in {"completed", "raised", "exited"}:
+    is_well = ran.call is not None and ran.return_code == 0
+    if outcome.limit is not None and not is_well and outcome.status in {"completed", "raised", "exited"}:
         notes.append(outcome.message)  # of a limit that the kernel has held a part of it to
     if ran.return_code not in {0, 1} or (ran.call is not None and ran.return_code == 1):
         notes.append(f"Return code: {ran.return_code}.")

@@ -17,6 +17,8 @@ _MAX_HELP = 1000
 """Characters of each text that helps to mend code."""
 _MAX_NUMBER = 2**31
 _LESS = "Work in pieces, or with smaller types, and `del` what is not needed."
+_NO_ROOM = ("No space left on device", "File too large", "disk is full")
+"""What is said where a limit on files is met, be it for a moment only, or by one file that would be larger."""
 _KEPT = "The session's variables and files are kept."
 _LOST = "The session's variables are lost with the interpreter, its files are kept."
 
@@ -121,6 +123,8 @@ def _decide(ending: Ending, values: dict[str, float]) -> Decided:
         has = _said("The session has {value} of memory{peak}.", _limit("memory_bytes", values, ending))
         hint = raised.get("hint") or (ending.largest and _plain(ending.largest)[:_MAX_HELP])
         raised = {**raised, "hint": f"{has} {hint or _LESS}"}
+    elif raised is not None and any(words in raised["evalue"] for words in _NO_ROOM):
+        raised = {**raised, "hint": _of_disk(ending.full or "disk_bytes", values, ending)}
     if stop is not None:
         status, name, said, code = _STOPS[stop]
         limit = _limit(name, values, ending) if name else None
@@ -147,6 +151,17 @@ def _amount(name: str, value: float) -> str:
         return f"{value / MIB:.0f} MiB" if value >= MIB else f"{value:.0f} bytes"
     things = {"pids": "processes and threads", "file_locks": "record locks"}
     return f"{value:.0f} {things.get(name, 'files')}"
+
+
+def _of_disk(name: str, values: dict[str, float], ending: Ending) -> str:
+    """A limit on files, and what can be done about it; no exception of the kernel's names one."""
+    if name == "disk_inodes":
+        has = "The session may have {value} in all, directories among them{peak}."
+        less = "Delete what is not needed, or put many into one: an archive, a table, a database."
+    else:
+        has = "The session has {value} for all its files together, in /tmp and /dev/shm too{peak}."
+        less = "Delete what is not needed, or write less: compressed, with smaller types, without copies."
+    return f"{_said(has, _limit(name, values, ending))} {less}"
 
 
 def lost(why: str) -> Decided:
@@ -187,23 +202,26 @@ def _own_word(ending: Ending, values: dict[str, float], raised: dict[str, Any] |
         also = _said(
             f" The kernel ended {ended}: the session's {{value}} of memory were used up{{peak}}.", reached
         )
-    if status == "completed":
-        return _decided("completed", "completed", f"The code ran to its end.{also}", 0, limit=reached)
-    if status == "exited":
-        return _decided(
-            "exited", "exit", f"The code called sys.exit({code}).{also} {_KEPT}", code, limit=reached
-        )
     name = raised["ename"] if raised else "unknown"
     if ending.full is not None:
-        limit = _limit(ending.full, values, ending)
+        full = _limit(ending.full, values, ending)
         used_up = _said(
             "The session's {value} of disk space are used up{peak}"
             if ending.full == "disk_bytes"
             else "The session has the {value} that it may have{peak}",
-            limit,
+            full,
         )
-        message = f"{used_up}, and the code raised {name}.{also} {_KEPT}"
-        return _decided("disk_full", ending.full, message, 1, raised, limit)
+        if status not in ("completed", "exited"):
+            message = f"{used_up}, and the code raised {name}.{also} {_KEPT}"
+            return _decided("disk_full", ending.full, message, 1, raised, full)
+        also += f" {used_up}."  # it has caught the error, or a child has met it
+        reached = reached or full
+    if status == "completed":
+        return _decided("completed", "completed", f"The run came to its end.{also}", 0, limit=reached)
+    if status == "exited":
+        return _decided(
+            "exited", "exit", f"The code called sys.exit({code}).{also} {_KEPT}", code, limit=reached
+        )
     if ending.pids_refused:
         pids = _limit("pids", values, ending)
         also += _said(" The session had the {value} that it may have{peak}.", pids)
