@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from belljar.wire.execution import MIB, Level, Limits, LimitsRequest
 
+_PREFIX = "BELLJAR_"
 YES_OPEN = "yes-anyone-may-run-code"
 BY_UPSTREAM = "upstream"
 """As `search`: the model server searches itself."""
@@ -62,7 +65,7 @@ class Settings(BaseSettings):
     What stands under a field is Markdown, and its line in the reference (`make reference`).
     """
 
-    model_config = SettingsConfigDict(env_prefix="BELLJAR_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore")
 
     state_dir: Path = Field(
         default_factory=_default_state_dir, json_schema_extra={"default": "the user's data directory"}
@@ -228,3 +231,26 @@ class Settings(BaseSettings):
         wanted = asked.model_dump(exclude_none=True) if asked else {}
         defaults = {name: getattr(self, name) for name in Limits.model_fields}
         return Limits.model_validate(defaults | wanted)
+
+
+def unknown(environment: Iterable[str]) -> list[str]:
+    """What is to be said of each name there that looks like a setting and is none: it has no effect, and whoever has
+    misspelt one would not know. No more than said, for others may have names like these."""
+    known = [
+        *Settings.model_fields,
+        "url",
+        "api_key",
+        "request_id",
+    ]  # the last are read by clients, and in the jail
+    said = []
+    for name in sorted(environment):
+        prefix, own = name[: len(_PREFIX)], name[len(_PREFIX) :].lower()
+        if prefix.upper() == _PREFIX and own not in known:
+            near = difflib.get_close_matches(own, known, n=1, cutoff=0.55)
+            meant = (
+                f"is {_PREFIX}{near[0].upper()} meant?"
+                if near
+                else "docs/reference.md has those that there are"
+            )
+            said.append(f"{name} is no setting, and has no effect: {meant}")
+    return said

@@ -32,8 +32,11 @@ def up(belljar: Command, *arguments: str, **more: str) -> dict[str, object]:
 def test_up_and_down(belljar: Command) -> None:
     assert belljar("status").returncode == 3
     assert belljar.json("down") == {"was_up": False, "pid": None}
-    seen = belljar("up", **SMALL)
+    seen = belljar("up", **SMALL, BELLJAR_IDLE_MEMORY="0")
     assert (seen.returncode, seen.stdout) == (0, "")
+    assert (
+        "BELLJAR_IDLE_MEMORY is no setting, and has no effect: is BELLJAR_IDLE_MEMORY_SECONDS" in seen.stderr
+    )
     assert "a server is up (pid" in seen.stderr
     again = belljar("up", **SMALL)
     assert again.returncode == 0

@@ -54,6 +54,14 @@ def test_an_idle_server_ends(own_server: Server, number: int) -> None:
     assert own_server.end(number) == 0
 
 
+def test_a_setting_that_is_misspelt_is_in_the_log(tmp_path: Path) -> None:
+    with serving(tmp_path, preload={}, memory_byte=2**28) as server:
+        (line,) = [
+            one for one in map(json.loads, server.log.read_text().splitlines()) if one["level"] == "warning"
+        ]
+    assert line["event"].startswith("BELLJAR_MEMORY_BYTE is no setting")
+
+
 def test_what_is_under_way_finishes(own_server: Server, model: Model) -> None:
     release = threading.Event()
     model.play(Wait(release, [text("done")]))

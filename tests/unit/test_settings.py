@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from belljar.settings import Settings
+from belljar.settings import Settings, unknown
 from belljar.wire.execution import MIB, Limits, LimitsRequest
 
 
@@ -90,3 +90,12 @@ def test_settings_out_of_range_are_refused(field: str, value: object) -> None:
 
 def test_the_key_is_not_shown() -> None:
     assert "secret" not in repr(Settings(upstream_api_key="secret"))
+
+
+def test_a_name_that_is_no_setting_is_told_with_the_one_that_was_meant() -> None:
+    known = ["BELLJAR_PORT", "belljar_port", "BELLJAR_URL", "BELLJAR_API_KEY", "_BELLJAR_COMPLETE", "PATH"]
+    assert unknown(known) == []
+    near, short, far = unknown(["BELLJAR_XYZZY", "BELLJAR_MEMORY_BYTE", "BELLJAR_TIMEOUT"])
+    assert near == "BELLJAR_MEMORY_BYTE is no setting, and has no effect: is BELLJAR_MEMORY_BYTES meant?"
+    assert short.endswith("is BELLJAR_TIMEOUT_SECONDS meant?")
+    assert far.startswith("BELLJAR_XYZZY is no setting, and has no effect: docs/reference.md has")

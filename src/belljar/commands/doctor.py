@@ -12,7 +12,7 @@ from belljar import link
 from belljar.client import shell_tools, trial
 from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
-from belljar.commands.given import REQUIRE, settings_of
+from belljar.commands.given import REQUIRE, settings_of, warn_of_unknown_settings
 from belljar.commands.printing import AS_JSON, coloured, print_json
 from belljar.wire.execution import Layer, Level, json_of
 
@@ -29,6 +29,7 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
     With --attack, ends with exit code 1 when a hostile program got out that this level has to stop.
     """
     settings = settings_of(preload={}, parked=0, require=require)
+    warn_of_unknown_settings()
     verdicts: list[Verdict] = []
 
     def told(verdict: Verdict) -> None:

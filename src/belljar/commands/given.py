@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,3 +56,11 @@ def settings_of(**options: Any) -> Settings:
     from belljar.settings import Settings
 
     return Settings(**{name: value for name, value in options.items() if value is not None})
+
+
+def warn_of_unknown_settings() -> None:
+    from belljar.commands.printing import say  # its imports are not for `run` to pay
+    from belljar.settings import unknown
+
+    for words in unknown(os.environ):
+        say(words)

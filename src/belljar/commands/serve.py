@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +33,17 @@ def serve(as_json: bool, **options: Any) -> None:
 
     Every option is also a setting in the environment, BELLJAR_HOST and so on.
     """
+    import structlog
+
     from belljar.gateway import log
     from belljar.gateway.serve import serve as serve_gateway  # its imports are not for `run` to pay
     from belljar.gateway.upstream import nearby
+    from belljar.settings import unknown
 
     settings = settings_of(**options)
     log.to_stderr(settings.log_level, with_content=settings.log_content)
+    for words in unknown(os.environ):
+        structlog.get_logger("belljar.gateway").warning(words)
     has_model = settings.models is not None or settings.upstream != "direct"
     offers: list[nearby.Place] = []
 

@@ -21,6 +21,7 @@ from belljar.commands.given import (
     Number,
     Whole,
     settings_of,
+    warn_of_unknown_settings,
 )
 from belljar.commands.printing import AS_JSON, console, is_terminal, print_json, say
 
@@ -72,6 +73,7 @@ def up(
         "require": require,
     }
     settings = settings_of(**given)  # what is wrong with them is said here, and not in a log
+    warn_of_unknown_settings()
     arguments = [] if idle_minutes is None else ["--idle-minutes", str(idle_minutes)]
     if host is not None or port is not None:
         arguments.append("--port")
