@@ -556,8 +556,20 @@ async def test_plotly(data: Session) -> None:
     assert second.chart is not None
     assert "image/png" not in second.data  # nothing here could draw it
     assert "scatter3d" in second.chart.alt
+    said = results.text_of(second)
+    assert said.startswith("plotly figure: 1 scatter3d. There is no picture of it: plotly draws in a browser")
+    assert "fig.write_html('chart.html') saves it as a page" in said
     assert second.chart.id is None
     assert last.data == {"text/plain": "plotly figure “Bars”: 1 bar".encode()}
+
+
+async def test_a_picture_of_a_part_of_a_plotly_figure_says_what_it_lacks(data: Session) -> None:
+    words = await data.says(
+        "import plotly.graph_objects as go\nfrom belljar.guest import rendition\n"
+        "parts = [go.Scatter3d(x=[1], y=[2], z=[3]), go.Bar(x=[1], y=[2]), go.Mesh3d(visible=False)]\n"
+        "print(rendition.drawn_from(go.Figure(parts)).texts[-1].get_text())"
+    )
+    assert words.strip() == "drawn from the data of a plotly figure, without scatter3d"
 
 
 async def test_plotly_stacks_shares_axes_and_draws_very_many_points(data: Session) -> None:

@@ -2,7 +2,7 @@
 
 plotly draws in a browser, and there is none in a session. So what the common kinds of traces show is drawn once more,
 as a rendition that says so (`rendition`), and the chart's facts are those of the rendition. What it cannot draw is told
-by name.
+by name, with what to do instead.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ _NO_CHROME = (
     "plotly makes images in a browser (Chrome, by the package kaleido), and there is none in this session. Show the "
     "figure instead (fig.show()), save it as a page (fig.write_html('chart.html')), or draw it with matplotlib and use "
     "savefig."
+)
+_NO_PICTURE = (
+    b". There is no picture of it: plotly draws in a browser, there is none in this session, and what stands in for "
+    b"one cannot draw this. fig.write_html('chart.html') saves it as a page, which comes back as a file; a picture can "
+    b"be drawn with matplotlib."
 )
 
 _given: dict[int, tuple[int, bytes, ref[Any]]] = {}
@@ -86,6 +91,7 @@ def bundle(figure: Any) -> dict[str, bytes] | None:
     except Exception:
         drawn = None  # plotly takes data that matplotlib does not: the figure is shown all the same
     if drawn is None:
+        data["text/plain"] += _NO_PICTURE
         return {**data, figures.CHART: charts.within_bounds(lambda _: _bare_facts(figure))}
     if run.told < figures.MOST_TOLD:
         run.told += 1

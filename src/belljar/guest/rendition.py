@@ -45,16 +45,18 @@ def drawn_from(figure: Any) -> Any:
         figure_class = importlib.import_module("matplotlib.figure").Figure
     except ImportError:
         return None
-    traces = [trace for trace in figure.data if trace.type in _DRAWN and trace.visible in (None, True)]
+    visible = [trace for trace in figure.data if trace.visible in (None, True)]
+    traces = [trace for trace in visible if trace.type in _DRAWN]
     if not traces:
         return None
     layout = figure.layout
     drawn = figure_class(figsize=((layout.width or 700) / 100, (layout.height or 450) / 100), dpi=100)
     if title := title_of(figure):
         drawn.suptitle(title)
-    drawn.text(
-        0.995, 0.005, "drawn from the data of a plotly figure", ha="right", va="bottom", size=6, color="grey"
-    )
+    words = "drawn from the data of a plotly figure"
+    if missing := dict.fromkeys(trace.type for trace in visible if trace.type not in _DRAWN):
+        words += f", without {', '.join(missing)}"
+    drawn.text(0.995, 0.005, words, ha="right", va="bottom", size=6, color="grey")
     places: dict[Any, list[Any]] = {}
     for trace in traces:
         places.setdefault(_place(trace, layout), []).append(trace)
