@@ -77,6 +77,16 @@ def test_files_of_a_container(warm: Command, container: str) -> None:
     assert warm.json("files", "list", "-c", container) == []
 
 
+def test_a_slash_at_the_end_is_a_directory(warm: Command, container: str) -> None:
+    (warm.cwd / "a.txt").write_text("one")
+    assert warm("files", "put", "-c", container, "a.txt").returncode == 0
+    got = warm("files", "get", "-c", container, "a.txt", "-o", "new/below/")
+    assert (got.returncode, got.stderr) == (0, "belljar: saved new/below/a.txt\n")
+    assert (warm.cwd / "new/below/a.txt").read_text() == "one"
+    refused = warm("files", "get", "-c", container, "a.txt", "-o", "a.txt/")
+    assert (refused.returncode, refused.stderr) == (125, "belljar: a.txt: File exists\n")
+
+
 def test_nothing_is_written_over_untold(warm: Command, container: str) -> None:
     (warm.cwd / "a.txt").write_text("first")
     assert warm("files", "put", "-c", container, "a.txt").returncode == 0

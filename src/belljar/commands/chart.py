@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import quote
 
 import click
@@ -11,7 +10,7 @@ from belljar.commands.asking import asking, checked, container_path, of_server
 from belljar.commands.given import FORCE, Whole
 from belljar.commands.printing import AS_JSON
 from belljar.commands.run import CHART_DPI, CHART_FORMAT
-from belljar.commands.writing import writing
+from belljar.commands.writing import OUTPUT, place_of, writing
 from belljar.wire.charts import LEAST_PIXELS, MOST_PIXELS, ChartFormat, DrawingRequest
 from belljar.wire.execution import json_of
 from belljar.wire.media import extension_of
@@ -28,12 +27,7 @@ _PIXELS = Whole(LEAST_PIXELS, MOST_PIXELS)
     "--width", type=_PIXELS, metavar="N", help="In pixels; the height follows where it is not given."
 )
 @click.option("--height", type=_PIXELS, metavar="N", help="In pixels.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help="Where to save it, `-` for standard output [default: CHART_ID with the format's ending].",
-)
+@OUTPUT
 @of_server
 @FORCE
 @AS_JSON
@@ -44,7 +38,7 @@ def chart(
     dpi: float | None,
     width: int | None,
     height: int | None,
-    output: Path | None,
+    output: str | None,
     url: str | None,
     api_key: str | None,
     force: bool,
@@ -52,13 +46,14 @@ def chart(
 ) -> None:
     """Draw a chart of an earlier run again, without running the code.
 
-    CONTAINER_ID and CHART_ID are those of the run's result. A file that is there is not overwritten, but with --force.
+    CONTAINER_ID and CHART_ID are those of the run's result; its own name is CHART_ID with the format's ending.
+    A file that is there is not overwritten, but with --force.
     """
     path = f"{container_path(container_id)}/charts/{quote(chart_id, safe='')}"
     wanted = DrawingRequest(format=kind, dpi=dpi, width=width, height=height)
     with asking(url, api_key) as client:
         answer = checked(client.post(path, json=json_of(wanted)))
         media_type = answer.headers["content-type"].partition(";")[0]
-    target = output or Path(f"{chart_id}.{extension_of(media_type)}")
+    target = place_of(output, f"{chart_id}.{extension_of(media_type)}")
     with writing(target, force=force, as_json=as_json) as write:
         write(answer.content)

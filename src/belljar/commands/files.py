@@ -19,7 +19,7 @@ from belljar.commands.deleting import delete_all
 from belljar.commands.given import FORCE
 from belljar.commands.printing import AS_JSON, print_json, print_table, progress_of_bytes, say, size
 from belljar.commands.sending import Sent, opened
-from belljar.commands.writing import writing
+from belljar.commands.writing import OUTPUT, place_of, writing
 
 if TYPE_CHECKING:
     import httpx2
@@ -124,19 +124,14 @@ def put(
 @files.command()
 @click.argument("name", metavar="PATH|FILE_ID")
 @_OF
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(allow_dash=True, path_type=Path),
-    help="Where to save it, a directory too, `-` for standard output [default: here, by its own name].",
-)
+@OUTPUT
 @FORCE
 @of_server
 @AS_JSON
 def get(
     name: str,
     container: str | None,
-    output: Path | None,
+    output: str | None,
     force: bool,
     url: str | None,
     api_key: str | None,
@@ -154,14 +149,13 @@ def get(
             path += "/content"
         else:
             path, own = _file(container, name), name.rpartition("/")[2]
-        target = output or Path(saving.local(own))
-        if output is not None and output.is_dir():
-            target = output / saving.local(own)
         answer = stack.enter_context(client.stream("GET", path))
         if answer.is_error:
             answer.read()
             checked(answer)
-        write = stack.enter_context(writing(target, force=force, as_json=as_json))
+        write = stack.enter_context(
+            writing(place_of(output, saving.local(own)), force=force, as_json=as_json)
+        )
         progress = stack.enter_context(progress_of_bytes())
         task = progress.add_task(own, total=int(answer.headers.get("content-length", 0)) or None)
         for piece in answer.iter_bytes(_PIECE_BYTES):

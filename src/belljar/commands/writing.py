@@ -9,8 +9,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
+
 from belljar.commands import Failure
 from belljar.commands.printing import print_json, say
+
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    metavar="PATH",
+    type=click.Path(allow_dash=True),
+    help="Where to save it, also a directory (`new/` is made), `-` for stdout [default: here, by its own name].",
+)
+
+
+def place_of(output: str | None, own: str) -> Path:
+    """Where a file that is called `own` is written. A directory takes it by that name, and what ends with a slash is
+    meant to be one, which is made where it is not there."""
+    if output is None:
+        return Path(own)
+    target = Path(output)
+    if output.endswith("/"):
+        target.mkdir(parents=True, exist_ok=True)
+    return target / own if target.is_dir() else target
 
 
 @contextmanager
