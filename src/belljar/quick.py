@@ -16,6 +16,7 @@ _HERE_SECONDS = 10
 """For the server to take the connection."""
 _LAST_BYTES = 4096
 _MISSING = "FileNotFoundError: [Errno 2] No such file or directory: "
+_NO_MODULE = "ModuleNotFoundError: No module named '"
 _SAID = 100
 """Names of files that are said."""
 _FORMATS = ("png", "svg", "pdf")
@@ -438,23 +439,46 @@ class Printer:
             _say(f"saved {len(self._saved) - _SAID:,} more below {self._directory or '.'}")
 
     def _tell_missing(self) -> None:
-        """Where the program looked for a file that lies here, how it gets it. Its own word is no advice on files that
-        lie elsewhere, are hidden, or are of its own making, nor on names that a shell takes for more than a name."""
-        _, found, rest = self._said.decode(errors="replace").rpartition(_MISSING)
+        """Where the program looked for a file or a module that lies here, how it gets it. Its own word is no advice on
+        files that lie elsewhere, are hidden, or are of its own making, nor on names that a shell takes for more than a
+        name."""
+        if self.code != 1:
+            return
+        said = self._said.decode(errors="replace")
+        _, found, rest = said.rpartition(_NO_MODULE)
+        if found:
+            self._tell_module(rest.partition("'")[0].partition(".")[0])
+            return
+        _, found, rest = said.rpartition(_MISSING)
         path = rest.partition("\n")[0].strip("'")
         is_plain = all(letter.isalnum() or letter in "._-/" for letter in path) and not any(
             part[:1] in ("", ".", "-") for part in path.split("/")
         )
-        if self.code != 1 or not found or not is_plain or path in self._saved or not os.path.isfile(path):
+        if not found or not is_plain or path in self._saved or not os.path.isfile(path):
             return
         name = os.path.basename(path)
         if name not in map(os.path.basename, self._asked.inputs):
-            _say(
-                f"{path} is here, and not in the jail: -f {path} puts it there"
-                + (f", as {name}" * (name != path))
-            )
+            self._tell_absent(path, f", as {name}" * (name != path))
         elif name != path:
             _say(f"{path} lies in the jail as {name}")
+
+    def _tell_module(self, name: str) -> None:
+        """Python would have found it beside the program."""
+        folder = os.path.dirname(self._asked.source or "")
+        path = os.path.join(folder, f"{name}.py")
+        package = os.path.join(folder, name)
+        if not name.isidentifier() or path in self._asked.inputs or path in self._saved:
+            return
+        if os.path.isfile(path):
+            self._tell_absent(path)
+        elif os.path.isfile(f"{package}/__init__.py"):
+            _say(
+                f"{package} is a package here, and -f puts single files into the jail: put it into {name}.zip, which "
+                f"-f puts there, and begin the program with `import sys; sys.path.insert(0, '{name}.zip')`"
+            )
+
+    def _tell_absent(self, path: str, more: str = "") -> None:
+        _say(f"{path} is here, and not in the jail: -f {path} puts it there{more}")
 
 
 def write(fd: int, data: bytes) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -207,6 +208,34 @@ def test_a_file_that_was_not_put_there_is_named(warm: Command) -> None:
         assert said in seen.stderr
         assert "is here" not in seen.stderr
         (warm.cwd / "made.csv").unlink()
+
+
+def test_a_module_that_was_not_put_there_is_named(warm: Command) -> None:
+    (warm.cwd / "sub/pkg").mkdir(parents=True)
+    for name in ("helpers.py", "sub/helpers.py", "sub/pkg/__init__.py"):
+        (warm.cwd / name).write_text("one = 1\n")
+    (warm.cwd / "sub/prog.py").write_text("from helpers import one\nimport pkg.more\n")
+    for arguments, path in (
+        (["-c", "import helpers.more"], "helpers.py"),
+        (["sub/prog.py"], "sub/helpers.py"),
+    ):
+        seen = warm("run", *arguments)
+        assert seen.stderr.endswith(
+            f"\nbelljar: {path} is here, and not in the jail: -f {path} puts it there\n"
+        )
+    seen = warm("run", "-f", "sub/helpers.py", "sub/prog.py")
+    assert "\nbelljar: sub/pkg is a package here, and -f puts single files into the jail" in seen.stderr
+    with zipfile.ZipFile(warm.cwd / "pkg.zip", "w") as archive:
+        archive.write(warm.cwd / "sub/pkg/__init__.py", "pkg/__init__.py")
+    code = "import sys; sys.path.insert(0, 'pkg.zip')\nimport pkg; print(pkg.one)"
+    assert warm("run", "-f", "pkg.zip", "-c", code).stdout == "1\n"
+    (warm.cwd / "a b.py").write_text("")
+    for name in ("missing", "a b", "../sub/helpers", "made"):
+        said = f"ModuleNotFoundError: No module named '{name}'"
+        seen = warm("run", "-c", f"open('made.py', 'w').close()\nraise SystemExit({said!r})")
+        assert said in seen.stderr
+        assert "is here" not in seen.stderr
+        (warm.cwd / "made.py").unlink()
 
 
 def ran(warm: Command, place: Path, case: Case, name: str, way: str) -> tuple[object, ...]:
