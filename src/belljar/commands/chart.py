@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import click
 
-from belljar.commands.asking import asking, checked, container_path, of_server
+from belljar.commands.asking import asking, checked, container_path, id_part, of_server
 from belljar.commands.given import FORCE, Whole
 from belljar.commands.printing import AS_JSON
 from belljar.commands.run import CHART_DPI, CHART_FORMAT
@@ -49,7 +47,7 @@ def chart(
     CONTAINER_ID and CHART_ID are those of the run's result; its own name is CHART_ID with the format's ending.
     A file that is there is not overwritten, but with --force.
     """
-    path = f"{container_path(container_id)}/charts/{quote(chart_id, safe='')}"
+    path = f"{container_path(container_id)}/charts/{id_part(chart_id, 'chart')}"
     wanted = DrawingRequest(format=kind, dpi=dpi, width=width, height=height)
     with asking(url, api_key) as client:
         answer = checked(client.post(path, json=json_of(wanted)))

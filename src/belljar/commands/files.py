@@ -13,7 +13,7 @@ import click
 
 from belljar import saving
 from belljar.commands import Failure
-from belljar.commands.asking import ask, asking, checked, container_path, of_server, pages
+from belljar.commands.asking import ask, asking, checked, container_path, id_part, of_server, pages
 from belljar.commands.completion import CONTAINER
 from belljar.commands.deleting import delete_all
 from belljar.commands.given import FORCE
@@ -144,7 +144,7 @@ def get(
     with ExitStack() as stack:
         client = stack.enter_context(asking(url, api_key))
         if container is None:
-            path = f"/v1/files/{quote(name, safe='')}"
+            path = f"/v1/files/{id_part(name, 'file')}"
             own = ask(client, "GET", path)["filename"]
             path += "/content"
         else:
@@ -174,7 +174,7 @@ def delete(
     """Delete files."""
     paths = [
         (
-            f"/v1/files/{quote(name, safe='')}" if container is None else _file(container, name),
+            f"/v1/files/{id_part(name, 'file')}" if container is None else _file(container, name),
             f"deleted {name}",
         )
         for name in names

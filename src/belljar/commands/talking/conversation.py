@@ -14,7 +14,7 @@ import httpx2
 
 from belljar import exits
 from belljar.commands import Failure
-from belljar.commands.asking import ask, checked
+from belljar.commands.asking import ask, checked, in_our_words
 
 Block = dict[str, Any]
 Event = dict[str, Any]
@@ -154,7 +154,7 @@ class Conversation:
             for sent in httpx2.EventSource(stream, max_event_size=None):
                 event = json.loads(sent.data)
                 if event["type"] == "error":
-                    raise Failure(str(event["error"]["message"]))
+                    raise Failure(in_our_words(str(event["error"]["message"])))
                 has_ended = event["type"] == "message_stop"
                 if event["type"] != "ping":
                     yield event
