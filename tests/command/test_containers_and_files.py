@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -75,6 +76,23 @@ def test_files_of_a_container(warm: Command, container: str) -> None:
     gone = warm("files", "delete", "-c", container, "--", *NAMES, "none")
     assert gone.returncode == 4
     assert warm.json("files", "list", "-c", container) == []
+
+
+def test_times_have_one_form(warm: Command, container: str) -> None:
+    (warm.cwd / "a.txt").write_text("one")
+    for where in (("-c", container), ()):
+        assert warm("files", "put", *where, "a.txt").returncode == 0
+    assert warm("keys", "create", "one", "--state-dir", str(warm.cwd / "other")).returncode == 0
+    for asked, count in (
+        (("containers", "list"), 2),
+        (("containers", "show", container), 3),
+        (("files", "list"), 1),
+        (("files", "list", "-c", container), 1),
+        (("keys", "list", "--state-dir", str(warm.cwd / "other")), 1),
+    ):
+        told = warm(*asked).stdout
+        assert len(re.findall(r"(?<!\S)2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ(?!\S)", told)) >= count, told
+        assert len(re.findall(r"\d\d:\d\d", told)) == len(re.findall(r"T\d\d:\d\d:\d\dZ", told)), told
 
 
 def test_a_slash_at_the_end_is_a_directory(warm: Command, container: str) -> None:

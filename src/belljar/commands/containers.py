@@ -9,7 +9,7 @@ import click
 from belljar.commands.asking import ask, asking, container_path, of_server, pages
 from belljar.commands.completion import CONTAINER
 from belljar.commands.deleting import delete_all
-from belljar.commands.printing import AS_JSON, print_facts, print_json, print_table, size
+from belljar.commands.printing import AS_JSON, moment, print_facts, print_json, print_table, size
 
 _PAGE = 100
 
@@ -30,7 +30,7 @@ def list_(url: str | None, api_key: str | None, as_json: bool) -> None:
         print_json(found)
         return
     rows = [
-        (one["id"], one["state"], one["runtime"], _time(one["created_at"]), _time(one["last_used_at"]))
+        (one["id"], one["state"], one["runtime"], moment(one["created_at"]), moment(one["last_used_at"]))
         for one in found
     ]
     print_table(("id", "state", "runtime", "made", "last used"), rows)
@@ -53,9 +53,9 @@ def show(container_id: str, url: str | None, api_key: str | None, as_json: bool)
             ("id", found["id"]),
             ("state", found["state"]),
             ("runtime", found["runtime"]),
-            ("made", _time(found["created_at"])),
-            ("last used", _time(found["last_used_at"])),
-            ("expires", _time(found["expires_at"])),
+            ("made", moment(found["created_at"])),
+            ("last used", moment(found["last_used_at"])),
+            ("expires", moment(found["expires_at"])),
             ("level", found["isolation"]["level"]),
             ("memory", size(limits["memory_bytes"])),
             ("disk", size(limits["disk_bytes"])),
@@ -73,8 +73,3 @@ def delete(container_ids: tuple[str, ...], url: str | None, api_key: str | None,
     """Delete containers, with their files and all that runs in them."""
     paths = [(container_path(one), f"the container {one} is deleted") for one in container_ids]
     sys.exit(delete_all(paths, url, api_key, as_json=as_json))
-
-
-def _time(text: str) -> str:
-    """A time, to the second."""
-    return text[:19].replace("T", " ") + "Z"

@@ -17,7 +17,7 @@ from belljar.commands.asking import ask, asking, checked, container_path, id_par
 from belljar.commands.completion import CONTAINER
 from belljar.commands.deleting import delete_all
 from belljar.commands.given import FORCE
-from belljar.commands.printing import AS_JSON, print_json, print_table, progress_of_bytes, say, size
+from belljar.commands.printing import AS_JSON, moment, print_json, print_table, progress_of_bytes, say, size
 from belljar.commands.sending import Sent, opened
 from belljar.commands.writing import OUTPUT, place_of, writing
 
@@ -61,12 +61,11 @@ def list_(container: str | None, url: str | None, api_key: str | None, as_json: 
         print_json(found)
     elif container is None:
         rows = [
-            (one["id"], size(one["size_bytes"]), one["created_at"][:19] + "Z", one["filename"])
-            for one in found
+            (one["id"], size(one["size_bytes"]), moment(one["created_at"]), one["filename"]) for one in found
         ]
         print_table(("id", "size", "made", "name"), rows, right=("size",))
     else:
-        lying = [(size(one["size_bytes"]), one["changed_at"][:19] + "Z", one["path"]) for one in found]
+        lying = [(size(one["size_bytes"]), moment(one["changed_at"]), one["path"]) for one in found]
         print_table(("size", "changed", "path"), lying, right=("size",))
 
 

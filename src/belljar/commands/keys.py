@@ -13,7 +13,7 @@ import anyio
 import click
 
 from belljar.commands.given import SERVER_STATE, Whole
-from belljar.commands.printing import AS_JSON, is_terminal, print_json, print_table, say
+from belljar.commands.printing import AS_JSON, is_terminal, moment, print_json, print_table, say
 from belljar.errors import InvalidRequest
 from belljar.settings import Settings
 from belljar.wire.resources import rfc3339
@@ -96,7 +96,9 @@ def list_(state_dir: Path | None, as_json: bool) -> None:
 
 def _row(key: dict[str, Any]) -> tuple[str, str, str, str, str]:
     limits = " ".join(f"{name}={key[name]}" for name in _LIMITS if key[name] is not None)
-    state = f"revoked {key['revoked_at']}" if key["revoked_at"] else f"made {key['created_at']}"
+    state = (
+        f"revoked {moment(key['revoked_at'])}" if key["revoked_at"] else f"made {moment(key['created_at'])}"
+    )
     return key["id"], key["name"], key["tenant"], state, limits
 
 

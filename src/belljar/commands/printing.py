@@ -142,6 +142,11 @@ def progress_of_things() -> Progress:
     return Progress(*columns, console=where, disable=not is_terminal(sys.stderr))
 
 
+def moment(time: str) -> str:
+    """A time of the wire, to the second, still in UTC, and as `belljar usage` takes it."""
+    return f"{time[:19]}Z"
+
+
 def size(count: int) -> str:
     """Bytes, for people."""
     amount, unit = float(count), "B"

@@ -16,7 +16,7 @@ import click
 from belljar import builds
 from belljar.commands.completion import BUILT
 from belljar.commands.given import SERVER_STATE, settings_of
-from belljar.commands.printing import AS_JSON, console, is_terminal, print_json, print_table, say
+from belljar.commands.printing import AS_JSON, console, is_terminal, moment, print_json, print_table, say
 from belljar.errors import BelljarError, InvalidRequest
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def list_(state_dir: Path | None, as_json: bool) -> None:
             facts = build.facts
             ahead = [module for name, tier in facts.tiers.items() if name != "bare" for module in tier]
             count = str(len(facts.packages))
-            rows.append((facts.name, facts.python, count, ",".join(ahead) or "-", facts.built_at[:19]))
+            rows.append((facts.name, facts.python, count, ",".join(ahead) or "-", moment(facts.built_at)))
         print_table(("name", "python", "packages", "preload", "built"), rows, right=("packages",))
     for text in broken:
         say(text)
