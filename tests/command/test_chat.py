@@ -127,6 +127,11 @@ def test_what_cannot_be_asked(belljar: Command, tmp_path: Path) -> None:
     assert nowhere.returncode == 3
     other = belljar("chat", "--upstream", "openai:http://127.0.0.1:9", "look")
     assert other.returncode == 125
+    assert "and has not these models: `belljar down` first, or ask it without" in other.stderr
+    there = belljar("chat", "--url", "http://127.0.0.1:9", "--upstream", "openai:http://127.0.0.1:9", "look")
+    assert "--url names one that has its own" in there.stderr
+    same = belljar("chat", "--upstream", f"scripted:{belljar.state / 'script.toml'}", "fail")
+    assert (same.returncode, same.stdout) == (0, "It failed.\n"), same.stderr
     alone = Command(tmp_path / "none", tmp_path)
     without = alone("chat", "look")
     assert without.returncode == 3

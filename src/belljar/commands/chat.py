@@ -100,13 +100,11 @@ def chat(
         raise Failure("nothing was asked: give a QUESTION, or type it on standard input")
     output_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        settings = settings_of(upstream=upstream, models=models)
+        settings = settings_of(upstream=upstream, models=models.absolute() if models is not None else None)
         has_own = stack.enter_context(_server(settings, url))
         client = stack.enter_context(asking.asking(url, api_key))
         if (upstream is not None or models is not None) and not has_own:
-            raise Failure(
-                "a server is up: its models are asked, so --upstream and --models are for `belljar up`"
-            )
+            _check_upstream(settings, url)
         model = model or _first_model(client, settings, url)
         talk = _Talk(Conversation(client, model, max_tokens, system), client, output_dir, as_json=as_json)
         for path in files:
@@ -140,6 +138,25 @@ def _server(settings: Settings, url: str | None) -> Iterator[bool]:
         assert process.stdin is not None
         process.stdin.close()
         process.wait()
+
+
+def _check_upstream(settings: Settings, url: str | None) -> None:
+    """Raises Failure where the server that is asked has other models than those that were asked for."""
+    if url is not None:
+        raise Failure(
+            "--upstream and --models are for a server on this machine, and --url names one that has its own"
+        )
+    from belljar.gateway.owner import asked_of  # its imports are for this case alone
+
+    server = background.find(settings.state_dir)
+    facts = server.facts if server is not None else None
+    if server is None or facts is None:
+        return  # it is starting or ending: whoever asks it is told so
+    if any(asked_of(settings)[name] != facts.get(name) for name in ("asked.upstream", "asked.models")):
+        raise Failure(
+            f"a server is up (pid {server.pid}), and has not these models: {warm.ending(facts)} first, or ask it "
+            "without --upstream and --models"
+        )
 
 
 def _first_model(client: httpx2.Client, settings: Settings, url: str | None) -> str:
