@@ -115,6 +115,14 @@ async def test_tables_say_what_they_are(session: Session) -> None:
     assert json.loads(empty.data["application/vnd.belljar.table+json"])["columns"] == []
 
 
+async def test_tables_with_a_style_are_text_too(session: Session) -> None:
+    display = await shown(session, "import pandas as pd\npd.DataFrame({'a': [1, 25]}).style.highlight_max()")
+    assert display.data["text/plain"] == b"    a\n0   1\n1  25"
+    assert b"background-color: yellow" in display.data["text/html"]
+    assert json.loads(display.data["application/vnd.belljar.table+json"])["rows"] == 2
+    assert "0 & 1" in await session.says("print(pd.DataFrame({'a': [1, 25]}).to_latex())")
+
+
 @pytest.mark.parametrize("code", ["fig", "fig.show()", "display(fig)", "pio.show(fig.to_dict())"])
 async def test_figures_of_plotly_are_shown_once(session: Session, code: str) -> None:
     made = "import plotly.graph_objects as go, plotly.io as pio\nfig = go.Figure(go.Bar(x=['a'], y=[2]))\n"

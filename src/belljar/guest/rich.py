@@ -92,8 +92,9 @@ def raw_bundle(given: dict[str, Any]) -> Bundle:
 
 
 def _add_table(value: object, found: dict[str, Any]) -> None:
-    """Of a table of pandas', what its columns are; and a series as HTML."""
+    """Of a table of pandas', what its columns are; a series as HTML, and a styled one as the text of its values."""
     pandas: Any = sys.modules.get("pandas")
+    styler = getattr(sys.modules.get("pandas.io.formats.style"), "Styler", None)
     frame, series = getattr(pandas, "DataFrame", None), getattr(pandas, "Series", None)
     if not isinstance(frame, type) or not isinstance(series, type):
         return  # not there, or not imported to its end
@@ -105,6 +106,10 @@ def _add_table(value: object, found: dict[str, Any]) -> None:
                 found["text/html"] = html
     elif isinstance(value, frame):
         table = value
+    elif isinstance(styler, type) and isinstance(value, styler):
+        table = _called(value, "data", lambda: value.data)  # type: ignore[attr-defined]
+        if isinstance(table, frame):  # of its own it says where it lies in memory
+            found["text/plain"] = _called(value, "data", table.__repr__) or found["text/plain"]
     else:
         return
     if table is not None:

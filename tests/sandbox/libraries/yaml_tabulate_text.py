@@ -1,7 +1,8 @@
-"""YAML read and written, and tables as text."""
+"""YAML read and written, tables as text, and templates."""
 
 from pathlib import Path
 
+import jinja2
 import yaml
 from tabulate import tabulate
 
@@ -11,4 +12,5 @@ with open("data.yaml") as file:
     assert yaml.safe_load(file) == data
 assert yaml.load("a: 1", Loader=yaml.CSafeLoader) == {"a": 1}
 assert tabulate([["a", 1]], headers=["k", "v"], tablefmt="github").count("|") > 5
+assert jinja2.Template("{% for size in sizes[:2] %}{{ size }};{% endfor %}").render(data) == "1;2.5;"
 print("ok")
