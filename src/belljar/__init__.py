@@ -15,13 +15,14 @@ TYPE_CHECKING = (
 if TYPE_CHECKING:
     from typing import Any
 
-    from belljar.client.sandbox import AsyncSandbox, Sandbox
+    from belljar.client.async_sandbox import AsyncSandbox
+    from belljar.client.sandbox import Sandbox
     from belljar.client.shown import Image, Result
 
 __all__ = ["AsyncSandbox", "Image", "Result", "Sandbox", "__version__"]
 __version__ = "0.1.0"
 
-_PLACES = {"AsyncSandbox": "sandbox", "Image": "shown", "Result": "shown", "Sandbox": "sandbox"}
+_PLACES = {"AsyncSandbox": "async_sandbox", "Image": "shown", "Result": "shown", "Sandbox": "sandbox"}
 
 
 def __getattr__(name: str) -> Any:

@@ -20,8 +20,7 @@ from serving import Server, serving
 
 import belljar
 from belljar import AsyncSandbox, Sandbox, errors
-from belljar.client import sandbox as library
-from belljar.client import showing
+from belljar.client import async_sandbox, sandbox, showing
 from belljar.client.places import Cleared, Program, Told
 from belljar.client.places.server import ServerPlace
 from belljar.wire.execution import DisplayOutput, ErrorOutput, Isolation, StreamOutput
@@ -451,7 +450,7 @@ def test_show_prints(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert "[picture 1: image/png, " in printed
 
 
-@pytest.mark.parametrize("module", [belljar, library], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [belljar, sandbox, async_sandbox], ids=lambda module: module.__name__)
 def test_the_examples_of_the_documentation(module: object) -> None:
     # Names of the library are there by its own import; nothing else is.
     found = doctest.testmod(
