@@ -65,6 +65,7 @@ def test_of_programs(warm: Command, code: str, expected: int, said: str) -> None
         (["--fly"], 125, "No such option '--fly'. `belljar --help` has"),
         (["keys", "creat"], 125, "'create'"),
         (["completion", "tcsh"], 125, "tcsh"),
+        (["completion"], 125, "Choose from: bash, zsh, fish\n"),
         (["batch", "missing.jsonl"], 125, "missing.jsonl"),
         (["usage", "--since", "yesterday"], 125, "belljar: --since: 'yesterday' is no day"),
         (["usage", "--until", "2026-02-30"], 125, "belljar: --until: '2026-02-30' is no day"),

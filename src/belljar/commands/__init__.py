@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from typing import Any, NoReturn
 
@@ -111,7 +112,7 @@ def _misused(error: click.UsageError) -> NoReturn:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         sys.exit(exits.ENGINE_ERROR)
-    message = error.format_message()
+    message = re.sub(r"\s*\n\s*", " ", error.format_message())
     if isinstance(error, click.exceptions.NoSuchCommand | click.NoSuchOption) and not error.possibilities:
         assert error.ctx is not None
         message += f" `{error.ctx.command_path} --help` has those that there are."
