@@ -101,6 +101,13 @@ def test_a_slash_at_the_end_is_a_directory(warm: Command, container: str) -> Non
     got = warm("files", "get", "-c", container, "a.txt", "-o", "new/below/")
     assert (got.returncode, got.stderr) == (0, "belljar: saved new/below/a.txt\n")
     assert (warm.cwd / "new/below/a.txt").read_text() == "one"
+    (warm.cwd / "b.txt").write_text("two")
+    assert warm("files", "put", "-c", container, "a.txt", "b.txt", "--as", "deep/data/").returncode == 0
+    lying = {one["path"] for one in warm.json("files", "list", "-c", container)}
+    assert {"deep/data/a.txt", "deep/data/b.txt"} <= lying
+    several = warm("files", "put", "-c", container, "a.txt", "b.txt", "--as", "deep")
+    assert (several.returncode, several.stdout) == (125, "")
+    assert "only a directory, as in --as data/" in several.stderr
     refused = warm("files", "get", "-c", container, "a.txt", "-o", "a.txt/")
     assert (refused.returncode, refused.stderr) == (125, "belljar: a.txt: File exists\n")
 

@@ -72,7 +72,12 @@ def list_(container: str | None, url: str | None, api_key: str | None, as_json: 
 @files.command(short_help="Put files into a container, or upload them.")
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False))
 @_OF
-@click.option("--as", "name", metavar="NAME", help="What it is called there; needed for `-`, standard input.")
+@click.option(
+    "--as",
+    "name",
+    metavar="NAME",
+    help="What it is called there, or `data/`: the directory; needed for `-`, standard input.",
+)
 @FORCE
 @of_server
 @AS_JSON
@@ -89,11 +94,14 @@ def put(
 
     A file of a container is not written over, but with --force.
     """
-    if name is not None and len(paths) > 1:
-        raise Failure("--as is for one FILE: several cannot have one name")
-    if name is None and "-" in paths:
+    folder = name if name is not None and name.endswith("/") else ""
+    if name is not None and not folder and len(paths) > 1:
+        raise Failure(
+            "--as is for one FILE: several cannot have one name, only a directory, as in --as data/"
+        )
+    if (name is None or folder) and "-" in paths:
         raise Failure("--as NAME is needed: standard input has no name")
-    names = [name or os.path.basename(path) for path in paths]
+    names = [name if name and not folder else folder + os.path.basename(path) for path in paths]
     if len(set(names)) < len(names):
         raise Failure("two of the files have one name; put them one by one, with --as")
     made: list[Any] = []
