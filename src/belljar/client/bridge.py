@@ -35,7 +35,7 @@ from mcp_types import (
 
 from belljar.client.embedded import only
 from belljar.client.mcp import on_stdio
-from belljar.client.refused import no_answer, words_of
+from belljar.client.refused import for_command, no_answer, words_of
 from belljar.errors import BelljarError, Unauthenticated, Unreachable
 from belljar.mcp import PATH
 from belljar.mcp.server import BelljarServer
@@ -133,7 +133,7 @@ class Bridge:
         """Whether the server lets us in, which the SDK's client would not say so well."""
         answer = await http.get(self._url, headers={"accept": "text/event-stream"})
         if answer.status_code in (401, 402, 403, 429):
-            words = words_of(answer) or f"{answer.status_code} {answer.reason_phrase}"
+            words = for_command(words_of(answer) or "") or f"{answer.status_code} {answer.reason_phrase}"
             raise Unauthenticated(f"The server at {self._url} refuses: {words}")
         if answer.status_code == 404:
             raise Unreachable(f"What answers at {self._url} is no Belljar server that speaks MCP.")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 
 from belljar import exits, warm
-from belljar.client.refused import no_address, words_of
+from belljar.client.refused import for_command, no_address, words_of
 from belljar.commands import Failure, background
 from belljar.commands.given import settings_of
 
@@ -23,25 +23,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SILENCE_SECONDS = 90
 """What runs in a container before a request goes first, and some of it takes long."""
 _AT_ONCE_SECONDS = 5
-_IN_OUR_WORDS = (
-    (
-        "send one as `x-api-key` or as `authorization: Bearer`.",
-        "give it in BELLJAR_API_KEY, or by --api-key.",
-    ),
-    (
-        "Send the request without `container` to get a new one.",
-        "`belljar containers list` has those that are there.",
-    ),
-    ("Send the request without `container`.", "`belljar containers list` has those that are there."),
-    ("; or send the request without `container`.", "."),
-    (
-        "Name one of them as `container`, or delete one (DELETE /v1/containers/{id});",
-        "Delete one (belljar containers delete);",
-    ),
-    ("GET /v1/files, DELETE /v1/files/{id}", "belljar files list, belljar files delete"),
-    ("Send the part with another `filename`.", "--as gives it another."),
-)
-"""What a server advises programs to do, and what does the same here."""
 _NO_PLACE = "no server is up. `belljar up` starts one; or say where one is: --url URL, or BELLJAR_URL"
 
 
@@ -140,15 +121,8 @@ def checked(answer: httpx2.Response) -> httpx2.Response:
         f"{answer.url} answers with status {answer.status_code}, and not as Belljar does"
     )
     raise Failure(
-        in_our_words(message), exits.NOT_THERE if answer.status_code in (404, 410) else exits.ENGINE_ERROR
+        for_command(message), exits.NOT_THERE if answer.status_code in (404, 410) else exits.ENGINE_ERROR
     )
-
-
-def in_our_words(message: str) -> str:
-    """A server's word for whoever sits at a terminal, and has no request to send."""
-    for theirs, ours in _IN_OUR_WORDS:
-        message = message.replace(theirs, ours)
-    return message
 
 
 def ask(client: httpx2.Client, method: str, path: str, **more: Any) -> Any:

@@ -15,7 +15,7 @@ import httpx2
 
 from belljar import errors
 from belljar.client.places import Cleared, File, Program, Told
-from belljar.client.refused import no_answer
+from belljar.client.refused import for_library, no_answer
 from belljar.wire.execution import (
     DisplayOutput,
     ErrorOutput,
@@ -191,7 +191,7 @@ def _error(detail: dict[str, Any], status: int | None = None) -> errors.BelljarE
     """What the server refuses with, as the error that it was there."""
     is_file = (detail.get("details") or {}).get("error_code") == errors.NoSuchFile.details["error_code"]
     kind = errors.NoSuchFile if is_file else _BY_KIND.get(detail["type"], errors.BelljarError)
-    error = kind(detail["message"])
+    error = kind(for_library(detail["message"]))
     if status is not None:
         error.status = status
     return error

@@ -13,8 +13,9 @@ from typing import Any
 import httpx2
 
 from belljar import exits
+from belljar.client.refused import for_command
 from belljar.commands import Failure
-from belljar.commands.asking import ask, checked, in_our_words
+from belljar.commands.asking import ask, checked
 
 Block = dict[str, Any]
 Event = dict[str, Any]
@@ -154,7 +155,7 @@ class Conversation:
             for sent in httpx2.EventSource(stream, max_event_size=None):
                 event = json.loads(sent.data)
                 if event["type"] == "error":
-                    raise Failure(in_our_words(str(event["error"]["message"])))
+                    raise Failure(for_command(str(event["error"]["message"])))
                 has_ended = event["type"] == "message_stop"
                 if event["type"] != "ping":
                     yield event
