@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from belljar import paths
 from belljar.errors import InvalidRequest
 from belljar.wire.execution import InputFile
 
@@ -33,7 +34,8 @@ def checked_name(name: object, path: str) -> str:
     if not isinstance(name, str):
         raise InvalidRequest(f"{path}: Input should be a valid string")
     try:
-        size = len(name.encode())
+        name.encode()
+        size = len(paths.raw(name))
     except UnicodeEncodeError as error:
         raise InvalidRequest(f"{path}: {name!r} is not valid Unicode") from error
     if not name or size > NAME_BYTES:
@@ -43,7 +45,9 @@ def checked_name(name: object, path: str) -> str:
             f"{path}: {name!r} cannot be a file name: it may not contain '/' nor be '.' or '..'"
         )
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in name):
-        raise InvalidRequest(f"{path}: {name!r} cannot be a file name: it contains a control character")
+        raise InvalidRequest(
+            f"{path}: {name!r} cannot be a file name: it contains a control character, which is written as \\xNN"
+        )
     return name
 
 

@@ -110,7 +110,7 @@ class WorkFile:
     """A regular file that the run made or changed."""
 
     path: str
-    """Relative to the working directory (or to the run's $OUTPUT_DIR), with `/`; undecodable bytes escaped."""
+    """Relative to the working directory (or to the run's $OUTPUT_DIR), with `/`, as `paths` writes it."""
     size_bytes: int
     handle: str
     """For `Keeper.read`; good until the next run in the session, or its end."""

@@ -119,6 +119,26 @@ def test_a_file_goes_in_is_there_for_code_and_comes_out(
     assert "there is no such file" in refusal(client.get(url(container, path)), 404)
 
 
+def test_a_file_of_any_name_is_got_by_the_path_it_is_listed_with(
+    client: httpx2.Client, container: str
+) -> None:
+    run(
+        client,
+        container,
+        "for name in (b'new\\nline', b'\\x1b[31m\\t', b'\\xff', b'\\\\xff', b'a\\\\b', b'\\xe9' * 255):\n"
+        "    open(name, 'wb').write(name)\n",
+    )
+    listed = paths(client, container)
+    assert {"new\\x0aline", "\\x1b[31m\\x09", "\\xff", "\\x5cxff", "a\\b"} < set(listed)
+    contents = [client.get(url(container, path)).content for path in listed]
+    assert sorted(contents) == sorted(
+        [b"new\nline", b"\x1b[31m\t", b"\xff", b"\\xff", b"a\\b", b"\xe9" * 255]
+    )
+    for path in listed:
+        assert client.delete(url(container, path)).json()["path"] == path
+    assert paths(client, container) == {}
+
+
 def test_an_empty_file_and_one_in_place_of_another(client: httpx2.Client, container: str) -> None:
     client.put(url(container, "a"), content=b"first")
     client.put(url(container, "a"), content=b"")

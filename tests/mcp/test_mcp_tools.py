@@ -253,8 +253,9 @@ async def test_files(keyed_server: Keyed) -> None:
 
         odd = await box.call("run_shell", command="touch $'odd\\xff' plain; mkdir sub; echo > sub/$'\\xfe'")
         assert not odd.is_error
-        assert [one["path"] for one in odd.structured_content["files"]] == ["plain"]
-        assert odd.structured_content["files_left_out"] == 2
+        assert [one["path"] for one in odd.structured_content["files"]] == ["odd\\xff", "plain", "sub/\\xfe"]
+        assert odd.structured_content["files_left_out"] == 0
+        assert (await box.call("get_file", path="sub/\\xfe")).structured_content["text"] == "\n"
         full = await box.call(
             "run_shell", command="head -c 300000000 /dev/zero > $OUTPUT_DIR/large; echo done"
         )

@@ -302,14 +302,17 @@ async def test_a_tree_without_an_end_is_bounded(session: Session) -> None:
 async def test_names_of_all_kinds_come_back_as_text(session: Session) -> None:
     result = await session.run(
         """
-        for name in (b"new\\nline", b"\\xff\\xfe", b"\\x1b[31m", "ü".encode(), b"-rf", b"<script>", b" "):
+        names = [b"new\\nline", b"\\xff\\xfe", b"\\\\xff\\\\xfe", b"\\x1b[31m", b"\\xff" * 255]
+        for name in (*names, "ü".encode(), b"-rf", b"<script>", b" "):
             open(b"/files/work/" + name, "wb").write(name)
         """
     )
     assert {file.path for file in result.files} == {
-        "new\nline",
+        "new\\x0aline",
         "\\xff\\xfe",
-        "\x1b[31m",
+        "\\x5cxff\\x5cxfe",
+        "\\x1b[31m",
+        "\\xff" * 255,
         "ü",
         "-rf",
         "<script>",
@@ -317,6 +320,10 @@ async def test_names_of_all_kinds_come_back_as_text(session: Session) -> None:
     }
     for file in result.files:
         assert len(await session.content(file)) == file.size_bytes
+        assert (await session.keeper.find(session.name, file.path)).size_bytes == file.size_bytes
+        await session.put(file.path, b"put")
+        await session.keeper.remove(session.name, file.path)
+    assert await session.says("import os; print(os.listdir('/files/work'))") == "[]"
 
 
 async def test_a_sparse_file_has_the_size_that_it_says(keeper: link.Keeper) -> None:

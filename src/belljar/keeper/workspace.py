@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from belljar import paths
 from belljar.errors import InvalidRequest, NoSuchFile, NotKept, SessionLost
 from belljar.keeper import boxes, collector
 from belljar.keeper.archive import Packer, Tops, Unpacker
@@ -360,7 +361,7 @@ def _lying(path: bytes, seen: Seen) -> dict[str, Any]:
 def _raw(path: str) -> bytes:
     """A path in the working directory. Raises InvalidRequest."""
     try:
-        raw = os.fsencode(path)
+        raw = paths.raw(path)
     except UnicodeEncodeError as error:
         raise InvalidRequest(f"{path!r} is no file name: it is no text") from error
     parts = raw.split(b"/")
@@ -387,4 +388,4 @@ def _not_there(path: str, error: OSError) -> NoSuchFile:
 
 
 def _shown(path: bytes, top: bytes) -> str:
-    return path[len(top) + 1 :].decode("utf-8", "backslashreplace")
+    return paths.shown(path[len(top) + 1 :])
