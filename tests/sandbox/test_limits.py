@@ -496,6 +496,23 @@ async def test_a_working_directory_that_was_moved_is_made_again(session: Session
     assert await session.says("import os; print(os.getcwd())") == "/files/work"
 
 
+async def test_a_working_directory_that_was_moved_and_has_no_room_for_another(keeper: link.Keeper) -> None:
+    code = """
+        import contextlib, os
+        os.rename("/files/work", "/files/w2")
+        with contextlib.suppress(OSError):
+            for number in range(10_000):
+                open(f"/files/{number}", "w").close()
+        os._exit(1)
+    """
+    async with opened(keeper, disk_bytes=4 * MIB) as session:
+        await session.run(code)
+        lost = (await session.run("print(1)")).outcome
+        assert lost.status == "lost"
+        assert "moved or deleted its working directory" in lost.message
+        assert lost.message.endswith(": it has the 1024 files that it may have.")
+
+
 async def test_memory_that_is_taken_in_the_time_of_grace_ends_it(keeper: link.Keeper) -> None:
     code = """
 import mmap, signal, time

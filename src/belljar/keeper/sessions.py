@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -126,7 +127,7 @@ class Session:
         started = time.perf_counter()
         uid, gid = self.site.identity(self.index)
         if self._runs > 1:
-            await self.workspace.mend()
+            await self._mend()
         self._early.clear()
         self._is_forking = True
         try:
@@ -177,6 +178,19 @@ class Session:
         laps |= guest.laps
         laps["guest"] = time.perf_counter() - started
         return laps
+
+    async def _mend(self) -> None:
+        """Make the directories again that code has moved or deleted. Raises SessionLost where that cannot be: without
+        them no guest begins, and so no code that could make room."""
+        try:
+            await self.workspace.mend()
+        except OSError as error:
+            most = boxes.inodes(self.limits.disk_bytes)
+            is_full = error.errno == errno.ENOSPC and self.site.has_namespaces
+            why = f"it has the {most} files that it may have" if is_full else str(error.strerror)
+            raise SessionLost(
+                f"code has moved or deleted its working directory, and another could not be made: {why}"
+            ) from error
 
     async def _born(self, *, rehearsal: Sequence[str]) -> tuple[Guest, dict[str, float]]:
         """Have the zygote fork."""
