@@ -160,8 +160,7 @@ class Busy:
     """What is looked at of a session with connections, as far as that asks for it."""
 
     def __init__(self, dear: watch.Dear, *, most: int, counted: int, limit: int) -> None:
-        self.box = self
-        self.connections = dear.connections
+        self.connections = watch.Connections(dear.connections)
         self.limits = Limits(memory_bytes=limit)
         self.most, self.counted = most, counted
 
@@ -176,7 +175,15 @@ class Busy:
         return self.most // 2
 
     async def uncounted(self) -> int:
-        return await watch.uncounted_bytes(self, self, may_wait=False)  # type: ignore[arg-type]
+        return await self.connections.uncounted_bytes(
+            self,  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]
+            self.limits,
+            may_wait=False,
+        )
+
+    def known(self) -> int:
+        return self.connections.known_bytes(self)  # type: ignore[arg-type]
 
 
 @contextlib.asynccontextmanager
@@ -217,5 +224,19 @@ def test_locks_that_take_long_to_count_keep_nobody_from_looking_at_connections()
         async with _taken(dear.locks):
             busy = Busy(dear, most=40 * watch.MIB, counted=0, limit=64 * watch.MIB)
             assert await busy.uncounted() == 20 * watch.MIB
+
+    asyncio.run(look())
+
+
+def test_who_does_not_look_is_told_what_was_known_last() -> None:
+    async def look() -> None:
+        dear = watch.Dear()
+        busy = Busy(dear, most=40 * watch.MIB, counted=0, limit=64 * watch.MIB)
+        assert busy.known() == 0
+        assert await busy.uncounted() == 20 * watch.MIB
+        async with _taken(dear.connections):
+            assert busy.known() == 20 * watch.MIB
+        busy.most = 0
+        assert await busy.uncounted() == 0 == busy.known()
 
     asyncio.run(look())

@@ -73,8 +73,8 @@ class Session:
         self.workspace: Workspace
         """Once its first guest is there, which furnishes the box."""
         self._has_files = False
-        self._dear = dear
         self._locks = watch.Locks(dear.locks)
+        self._connections = watch.Connections(dear.connections)
         self._zygote_pid = 0
         """Known where no cgroup counts memory."""
         self._pids_refused = 0
@@ -335,7 +335,7 @@ class Session:
             has_namespaces=self.site.has_namespaces,
             zygote_pid=self._zygote_pid,
             locks=self._locks,
-            connections=self._dear.connections,
+            connections=self._connections,
             guest=guest,
             is_asked=is_asked,
         )
@@ -347,9 +347,8 @@ class Session:
         if self._cgroup is not None:
             memory, pids = self._cgroup.memory_bytes(), self._cgroup.tasks()
             if self._guest is not None:
-                memory += await watch.uncounted_bytes(
-                    self._watched(self._guest, is_asked=False), self._cgroup, may_wait=True
-                )
+                # Without a look: whoever asks again and again is not to wait in turn with who looks after limits.
+                memory += self._connections.known_bytes(self._box)
         elif (guest := self._guest) is not None:
             watched = self._watched(guest, is_asked=False)
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since

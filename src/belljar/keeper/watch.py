@@ -72,6 +72,33 @@ class Locks:
         return held > MAX_LOCKS
 
 
+class Connections:
+    """The memory that the kernel has for a session and no cgroup counts: until a program accepts a connection, that and
+    what was sent by it is nobody's. To look at all of them is dear."""
+
+    def __init__(self, dear: Turns) -> None:
+        self._dear = dear
+        self._seen_bytes = 0
+
+    async def uncounted_bytes(self, box: Box, cgroup: Cgroup, limits: Limits, *, may_wait: bool) -> int:
+        """How many bytes that are. Unless it `may_wait` or the session may be over its memory, connections are left for
+        the next time where others are at it."""
+        most, ended = box.connection_bytes()
+        if most < _NOTABLE_CONNECTIONS:
+            self._seen_bytes = 0
+            return ended
+        # Somebody is always at it where many sessions do as this one does.
+        may_be_over = most + ended + cgroup.memory_bytes() > limits.memory_bytes
+        if not (may_wait or may_be_over or self._dear.is_free()):
+            return ended
+        self._seen_bytes = await self._dear.take(functools.partial(box.network_bytes, is_counted=True))
+        return ended + self._seen_bytes
+
+    def known_bytes(self, box: Box) -> int:
+        """The same without a look, as it was at the last one: a run is looked at now and then, and at its end."""
+        return box.connection_bytes()[1] + self._seen_bytes
+
+
 def _count_locks(processes: list[int]) -> tuple[int, float]:
     """How many they hold, and seconds until that was known."""
     started = time.perf_counter()
@@ -90,7 +117,7 @@ class Watched:
     zygote_pid: int
     """It shares memory with its guests, which is not theirs: where no cgroup counts, its own share tells how much."""
     locks: Locks
-    connections: Turns
+    connections: Connections
     guest: Guest
     is_asked: bool
     """It runs code, and so can be asked where that is as memory becomes short."""
@@ -152,7 +179,11 @@ async def look_at_memory(run: Run, watched: Watched, *, may_wait: bool = False) 
     cgroup = watched.cgroup
     if cgroup is None:
         used = await added_up(watched)
-    elif (uncounted := await uncounted_bytes(watched, cgroup, may_wait=may_wait)) >= _NOTABLE_BYTES:
+    elif (
+        uncounted := await watched.connections.uncounted_bytes(
+            watched.box, cgroup, watched.limits, may_wait=may_wait
+        )
+    ) >= _NOTABLE_BYTES:
         used = uncounted + cgroup.memory_bytes()
     elif (counted := cgroup.watched_bytes()) is not None:
         used = counted
@@ -162,21 +193,6 @@ async def look_at_memory(run: Run, watched: Watched, *, may_wait: bool = False) 
     if used > watched.limits.memory_bytes:
         run.exceeded("out_of_memory")
     return used / watched.limits.memory_bytes
-
-
-async def uncounted_bytes(watched: Watched, cgroup: Cgroup, *, may_wait: bool) -> int:
-    """The memory that the kernel has for a session and no cgroup counts: until a program accepts a connection, that and
-    what was sent by it is nobody's."""
-    most, ended = watched.box.connection_bytes()
-    if most < _NOTABLE_CONNECTIONS:
-        return ended
-    # Somebody is always at it where many sessions do as this one does.
-    may_be_over = most + ended + cgroup.memory_bytes() > watched.limits.memory_bytes
-    if not (may_wait or may_be_over or watched.connections.is_free()):
-        return ended
-    return ended + await watched.connections.take(
-        functools.partial(watched.box.network_bytes, is_counted=True)
-    )
 
 
 async def added_up(watched: Watched) -> int:
