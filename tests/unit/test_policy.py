@@ -180,6 +180,12 @@ def test_options_of_sockets_are_those_of_honest_programs(answer: Filter) -> None
             assert answer("getsockopt", 5, level | upper, option | upper) != bpf.ALLOW, name
 
 
+def test_options_that_would_cost_others_something_are_answered_and_not_set(answer: Filter) -> None:
+    for option in (8, 13, 18):  # SO_RCVBUF, SO_LINGER, SO_RCVLOWAT
+        assert answer("setsockopt", 5, 1, option) == bpf.ERRNO
+        assert answer("getsockopt", 5, 1, option) == bpf.ALLOW
+
+
 def test_named_pipes_and_plain_files_can_be_made_and_no_devices(answer: Filter) -> None:
     for kind, said in (
         (0, bpf.ALLOW), (0o100000, bpf.ALLOW), (0o010000, bpf.ALLOW),

@@ -181,9 +181,6 @@ def has_swap() -> bool:
 
 _CONNECTION_BYTES = 8192
 """Of one with nothing in it."""
-_QUEUE_BYTES = 128 * 1024
-"""Of one with something in it that nobody has accepted: as much as a buffer takes (tcp_rmem), however little is said to
-be in it, since each byte may lie in a page of its own."""
 _ENDED_BYTES = 512
 """Of one that is over, and remembered for a minute."""
 _OPEN = ("01", "08")  # ESTABLISHED, CLOSE_WAIT
@@ -202,11 +199,17 @@ def network_bytes(pid: int, *, is_counted: bool) -> int:
                 _, _, _, state, queues, _, _, _, _, inode, *_ = line.split()
                 sending, _, receiving = queues.partition(":")
                 if inode == "0" and state in _OPEN:
-                    queued = int(receiving, 16)
-                    total += _CONNECTION_BYTES + (max(_QUEUE_BYTES, 2 * queued) if queued else 0)
+                    total += _CONNECTION_BYTES + (_queue_bytes() if int(receiving, 16) else 0)
                 elif not is_counted:
                     total += int(sending, 16) + int(receiving, 16)
     return total
+
+
+@functools.cache
+def _queue_bytes() -> int:
+    """Of a connection with something in it that nobody has accepted: as much as a buffer takes that is as large as it
+    was made (tcp(7), tcp_rmem), however little is said to be in it, since each byte may lie in a page of its own."""
+    return int(_text("/proc/sys/net/ipv4/tcp_rmem").split()[1])
 
 
 class Connections:
@@ -226,7 +229,7 @@ class Connections:
         Nothing once it is closed."""
         told = b"".join(os.pread(fd, 4096, 0) for fd in self._fds)
         ended = sum(map(int, _ENDED.findall(told)))
-        return sum(map(int, _IN_USE.findall(told))) * _QUEUE_BYTES, ended * _ENDED_BYTES
+        return sum(map(int, _IN_USE.findall(told))) * _queue_bytes(), ended * _ENDED_BYTES
 
     def close(self) -> None:
         while self._fds:

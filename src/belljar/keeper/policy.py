@@ -71,7 +71,7 @@ def filter_program(
     for name, options in (("setsockopt", syscalls.OPTIONS_SET), ("getsockopt", syscalls.OPTIONS_GET)):
         _add(rules, pyseccomp.ALLOW, name, syscalls.options(options))
         _add(rules, pyseccomp.ERRNO(errno.ENOPROTOOPT), name, syscalls.options(syscalls.OPTIONS_UNKNOWN))
-    _add(rules, pyseccomp.ERRNO(0), "setsockopt", syscalls.LINGERING)
+    _add(rules, pyseccomp.ERRNO(0), "setsockopt", syscalls.options(syscalls.OPTIONS_WITHOUT_EFFECT))
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)
         file.seek(0)

@@ -268,12 +268,10 @@ OPTIONS_SET: dict[int, tuple[int, ...]] = {
         2,  # SO_REUSEADDR
         6,  # SO_BROADCAST
         7,  # SO_SNDBUF: within the machine's limit
-        8,  # SO_RCVBUF
         9,  # SO_KEEPALIVE
         10,  # SO_OOBINLINE
         15,  # SO_REUSEPORT
         16,  # SO_PASSCRED
-        18,  # SO_RCVLOWAT
         20,  # SO_RCVTIMEO
         21,  # SO_SNDTIMEO
         66,  # SO_RCVTIMEO, with 64 bits
@@ -285,16 +283,25 @@ OPTIONS_SET: dict[int, tuple[int, ...]] = {
     _TCP: (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 18),
 }
 """By level. Without filters (SO_ATTACH_FILTER), other congestion control, ULP, fast open and multicast."""
-LINGERING: list[list[Condition]] = [[(1, _INT, _SOL_SOCKET), (2, _INT, 13)]]
-"""SO_LINGER has whoever closes a socket last wait, as long as it says: that may be the keeper, to whom a guest can pass
-one. So it is answered, and has no effect."""
+OPTIONS_WITHOUT_EFFECT: dict[int, tuple[int, ...]] = {
+    _SOL_SOCKET: (
+        # More may wait in a socket then. In one that nobody has accepted it is memory that no cgroup counts, and a
+        # few would take hundreds of MiB; RCVLOWAT makes a buffer larger as well.
+        8,  # SO_RCVBUF
+        18,  # SO_RCVLOWAT
+        # Whoever closes a socket last would wait as long as it says: that may be the keeper, to whom a guest can pass
+        # one.
+        13,  # SO_LINGER
+    ),
+}
+"""They are answered as if they were set."""
 OPTIONS_GET: dict[int, tuple[int, ...]] = {
     **OPTIONS_SET,
     _SOL_SOCKET: (
         *OPTIONS_SET[_SOL_SOCKET],
         3,  # SO_TYPE
         4,  # SO_ERROR
-        13,  # SO_LINGER
+        *OPTIONS_WITHOUT_EFFECT[_SOL_SOCKET],
         17,  # SO_PEERCRED: of its own processes, no other is within reach
         30,  # SO_ACCEPTCONN
         38,  # SO_PROTOCOL
