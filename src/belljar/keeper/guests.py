@@ -176,7 +176,7 @@ class Guest:
 
     async def stack(self) -> str:
         """Where its interpreter is at the moment, in its own words; nothing where it does not say so soon."""
-        self.place()
+        self._end_asking()
         if not outside.hears(self.pid, STACK_SIGNAL):
             return ""  # it has become another program, which would end by it, or does not want to hear now
         self.flush()
@@ -196,21 +196,23 @@ class Guest:
                     break  # and nothing has come since
                 seen = len(aside)
         finally:
-            if self._aside is aside:
-                self.place()
-        return stuck.apart(bytes(aside))[0]
+            stack = self._end_asking() if self._aside is aside else ""
+        return stack
+
+    def _end_asking(self) -> str:
+        """What it has said of where it is since it was asked. What it wrote besides meanwhile is the run's."""
+        if self._aside is None:
+            return ""
+        stack, rest = stuck.apart(bytes(self._aside))
+        self._place = stack or self._place
+        self._aside = None
+        if rest and self.run is not None:
+            self.run.text("stderr", rest)
+        return stack
 
     def place(self) -> str:
-        """Where its interpreter was when it said so last in this run: once its memory is full, it says nothing more.
-
-        What it wrote besides meanwhile is the run's.
-        """
-        if self._aside is not None:
-            place, rest = stuck.apart(bytes(self._aside))
-            self._place = place or self._place
-            self._aside = None
-            if rest and self.run is not None:
-                self.run.text("stderr", rest)
+        """Where its interpreter was when it said so last in this run: once its memory is full, it says nothing more."""
+        self._end_asking()
         return self._place
 
     def end(self, status: int, cpu_seconds: float) -> None:
@@ -383,7 +385,7 @@ class Guest:
             raise ProtocolError("an end that is too long")
         run.heard()
         self.flush()
-        self.place()
+        self._end_asking()
         run.finished = {**message.head, "body": message.body}
         run.end()
 
