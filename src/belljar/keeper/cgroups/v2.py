@@ -104,7 +104,6 @@ class _CgroupV2:
         self._files = Files(path)
         self._limit_bytes = memory_bytes
         self.has_reclaim = has_reclaim
-        self._peak: int | None = None
 
     def make(self, limits: Limits) -> None:
         os.mkdir(self._files.path)
@@ -141,16 +140,10 @@ class _CgroupV2:
 
     def reset_peak(self) -> None:
         # Since Linux 6.12 a write resets the peak for the descriptor that wrote; before, the file refuses writers.
-        if self._peak is None:
-            with contextlib.suppress(OSError):
-                self._peak = os.open(f"{self._files.path}/memory.peak", os.O_RDWR | os.O_CLOEXEC)
-        if self._peak is not None:
-            with contextlib.suppress(OSError):
-                os.pwrite(self._peak, b"0", 0)
+        with contextlib.suppress(OSError):
+            self._files.reset("memory.peak")
 
     def peak_bytes(self) -> int:
-        if self._peak is not None:
-            return int(os.pread(self._peak, 64, 0))
         for name in ("memory.peak", "memory.current"):  # the first is there since Linux 5.19
             with contextlib.suppress(FileNotFoundError):
                 return int(self._files.text(name))
@@ -181,6 +174,3 @@ class _CgroupV2:
     def remove(self) -> None:
         self._files.close()
         claims.remove(self._files.path)
-        if self._peak is not None:
-            os.close(self._peak)
-            self._peak = None
