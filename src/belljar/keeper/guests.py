@@ -78,6 +78,8 @@ class Guest:
         """What comes on stderr, while it is asked where it is."""
         self._place = ""
         """Where it was when it was asked last in its run, in its own words."""
+        self._stops_again = False
+        """It was stopped before it stopped itself, perhaps, and does so when it goes on."""
         self._pidfd = pidfd
         self._control = control
         self._pipes = {"stdout": out, "stderr": err}
@@ -143,6 +145,7 @@ class Guest:
         """
         if await self._stops(_OWN_LOOKS):
             return True
+        self._stops_again = True
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
             return await self._stops(_PATIENT_LOOKS)
@@ -167,6 +170,21 @@ class Guest:
         """Let it go on, where it was stopped alone."""
         with contextlib.suppress(OSError):  # it has ended: its run will say so
             signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+
+    def see_it_begin(self, run: Run) -> None:
+        """Let it go on again where it stops only now for the end of its last run, and has been given `run` already.
+
+        After these looks the run is watched, and with that as well (`watch.until_over`).
+        """
+        if self._stops_again:
+            self._stops_again = False
+            self._look_whether_it_begins(run, _PATIENT_LOOKS)
+
+    def _look_whether_it_begins(self, run: Run, looks: int) -> None:
+        if looks and self.run is run and not (run.has_begun or run.done.is_set() or run.stop):
+            if self.stat.is_stopped():
+                self.go_on()
+            self._loop.call_later(_PATIENT_LOOK_SECONDS, self._look_whether_it_begins, run, looks - 1)
 
     def ask_for_largest(self) -> None:
         """Have its interpreter say, between two of its steps, what takes most of its memory."""

@@ -558,6 +558,7 @@ class Session:
                 await self._box.tell("continue")
             await guest.send(encode(Message("execute", {}, body)), is_stopped=self._is_alone)
             self._is_alone = self._is_stopped = False
+            guest.see_it_begin(run)
             await run.attention.wait()
         if run.done.is_set():
             return False

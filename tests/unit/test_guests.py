@@ -1,0 +1,73 @@
+"""A guest that stops itself late, as one whose processors are used up does, is let go on as often as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import anyio
+
+from belljar.frames import Message
+from belljar.keeper.guests import Guest
+from belljar.keeper.runs import Run
+from belljar.wire.execution import Limits
+
+SLOW = """
+import os, signal
+os.read(0, 1)
+signal.raise_signal(signal.SIGSTOP)
+print("it begins", flush=True)
+"""
+
+
+async def _nobody(message: Message) -> None:
+    pass
+
+
+@contextlib.contextmanager
+def guest_of(pid: int) -> Iterator[Guest]:
+    ours, theirs = socket.socketpair()
+    ends = [os.pipe(), os.pipe()]
+    guest = Guest(1, os.pidfd_open(pid), ours, *(reading for reading, _ in ends))
+    try:
+        guest.serve(lambda error: None)
+        yield guest
+    finally:
+        guest.close()
+        theirs.close()
+        for _, writing in ends:
+            os.close(writing)
+
+
+def test_who_was_stopped_before_it_stopped_itself_goes_on_twice() -> None:
+    async def stop_and_begin(program: subprocess.Popen[bytes]) -> None:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        with guest_of(program.pid) as guest:
+            with anyio.fail_after(20):
+                while not await guest.stop_alone():
+                    pass  # on a busy machine it may take its time
+            run = Run(1, _nobody, Limits())
+            guest.begin(run)
+            program.stdin.write(b"x")
+            program.stdin.flush()
+            guest.go_on()
+            with anyio.fail_after(20):
+                while not guest.stat.is_stopped():
+                    await asyncio.sleep(0.001)
+                guest.see_it_begin(run)
+                await anyio.wait_readable(program.stdout)
+            guest.leave()
+
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as program:
+        try:
+            asyncio.run(stop_and_begin(program))
+        finally:
+            program.kill()
