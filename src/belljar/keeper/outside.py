@@ -20,13 +20,17 @@ _ENDED = re.compile(rb"^TCP: .* tw (\d+)", re.MULTILINE)
 
 
 def _text(path: str) -> str:
+    return _all(path).decode("utf-8", "replace")
+
+
+def _all(path: str) -> bytes:
     """A file of /proc, all of it, without what open() asks besides."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         pieces = []
         while piece := os.read(fd, 65536):
             pieces.append(piece)
-        return b"".join(pieces).decode("utf-8", "replace")
+        return b"".join(pieces)
     finally:
         os.close(fd)
 
@@ -184,6 +188,18 @@ _CONNECTION_BYTES = 8192
 _ENDED_BYTES = 512
 """Of one that is over, and remembered for a minute."""
 _OPEN = ("01", "08")  # ESTABLISHED, CLOSE_WAIT
+_LISTENING = "0A"
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_KEPT_BYTES = 17 * max(32 * 1024, _PAGE_BYTES)
+"""What one byte that waits in a connection may keep from others. A thread's data goes into pages of 32 KiB that all its
+sockets share, and they are free when nothing of them waits any more; a packet has up to 17 pieces of them, and is free
+when all has been read. Only the bytes themselves are counted, by cgroups as well."""
+_EXPLAINED = re.compile(
+    rb"\n(?:MemFree|Buffers|Cached|SwapCached|AnonPages|Slab|KernelStack|PageTables|SecPageTables|Percpu|VmallocUsed|"
+    rb"Balloon|Hugetlb): +(\d+)"
+)
+_READY = re.compile(rb" count: +(\d+)")
+_BUFFERS = re.compile(rb" mem (\d+)")
 
 
 def network_bytes(pid: int, *, is_counted: bool) -> int:
@@ -203,6 +219,29 @@ def network_bytes(pid: int, *, is_counted: bool) -> int:
                 elif not is_counted:
                     total += int(sending, 16) + int(receiving, 16)
     return total
+
+
+def kept_bytes(pid: int) -> int:
+    """How much memory what waits in the connections by TCP of a process's network namespace may keep from others, at
+    most; 0 when it is gone."""
+    queued = 0
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in _text(f"/proc/{pid}/net/{name}").splitlines()[1:]:
+                _, _, _, state, queues, *_ = line.split()
+                if state != _LISTENING:
+                    queued += sum(int(queue, 16) for queue in queues.split(":"))
+    return queued * _KEPT_BYTES
+
+
+def unexplained_bytes() -> int:
+    """What is not free of the machine's memory, and is nobody's by any count of the kernel's. It is about the same all
+    the time, but for what bytes in connections keep from others, and for drivers."""
+    memory = os.pread(_opened("/proc/meminfo"), 65536, 0)
+    whole = int(memory.split(None, 2)[1])
+    # Free as well, and kept ready for one processor; and buffers of sockets, as far as they are counted.
+    pages = _READY.findall(_all("/proc/zoneinfo")) + _BUFFERS.findall(_all("/proc/net/sockstat"))
+    return (whole - sum(map(int, _EXPLAINED.findall(memory)))) * 1024 - sum(map(int, pages)) * _PAGE_BYTES
 
 
 @functools.cache
@@ -264,13 +303,16 @@ def are_cores_piped() -> bool:
 
 def unreclaimable_bytes() -> int:
     """What the kernel holds of the machine's memory for objects of its own, and cannot give back."""
-    return int(os.pread(_meminfo(), 65536, 0).partition(b"\nSUnreclaim:")[2].split(None, 1)[0]) * 1024
+    return (
+        int(os.pread(_opened("/proc/meminfo"), 65536, 0).partition(b"\nSUnreclaim:")[2].split(None, 1)[0])
+        * 1024
+    )
 
 
 @functools.cache
-def _meminfo() -> int:
-    """It is read after each run."""
-    return os.open("/proc/meminfo", os.O_RDONLY | os.O_CLOEXEC)
+def _opened(path: str) -> int:
+    """What is read after each run."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def record_locks(processes: Iterable[int], most: int, seconds: float) -> int:

@@ -31,6 +31,9 @@ _MOST_SECONDS = 1.0
 """Of a processor, for one count of locks: whose locks take longer to count has too many of them, or of descriptors."""
 _NOTABLE_CONNECTIONS = 16 * MIB
 """What so few may take is not looked at: a server with a hundred clients."""
+_NOTABLE_LOSS = 32 * MIB
+"""Of the machine's memory, to who knows whom. So much a driver may take now and then."""
+_LOOKS = 4
 _NEAR = 0.5
 """The share of its memory from which on a session is looked at more often."""
 
@@ -73,26 +76,54 @@ class Locks:
 
 
 class Connections:
-    """The memory that the kernel has for a session and no cgroup counts: until a program accepts a connection, that and
-    what was sent by it is nobody's. To look at all of them is dear."""
+    """The memory that the kernel has for a session and no cgroup counts. To look at all connections is dear.
+
+    Until a program accepts one, that and what was sent by it is nobody's. And bytes that wait in any of them can keep
+    much more memory than they take themselves, which is counted nowhere at all: what the machine has lost since they
+    were looked at last is the session's, as far as it may be.
+    """
 
     def __init__(self, dear: Turns) -> None:
         self._dear = dear
         self._seen_bytes = 0
+        self._base_bytes: int | None = None
+        """Of the machine's memory, what nobody has by any count, without what is the session's; known while that has
+        sockets."""
 
     async def uncounted_bytes(self, box: Box, cgroup: Cgroup, limits: Limits, *, may_wait: bool) -> int:
         """How many bytes that are. Unless it `may_wait` or the session may be over its memory, connections are left for
         the next time where others are at it."""
         most, ended = box.connection_bytes()
-        if most < _NOTABLE_CONNECTIONS:
+        lost = self._lost_bytes(box)
+        if most < _NOTABLE_CONNECTIONS and lost < _NOTABLE_LOSS:
             self._seen_bytes = 0
             return ended
         # Somebody is always at it where many sessions do as this one does.
-        may_be_over = most + ended + cgroup.memory_bytes() > limits.memory_bytes
+        may_be_over = most + lost + ended + cgroup.memory_bytes() > limits.memory_bytes
         if not (may_wait or may_be_over or self._dear.is_free()):
             return ended
-        self._seen_bytes = await self._dear.take(functools.partial(box.network_bytes, is_counted=True))
+        self._seen_bytes = await self._dear.take(
+            lambda: max(box.network_bytes(is_counted=True), self.kept_bytes(box))
+        )
         return ended + self._seen_bytes
+
+    def _lost_bytes(self, box: Box, looks: int = 1) -> int:
+        """What the machine has lost, whoever has it: the least of `looks`, since what moves meanwhile may be missing in
+        one."""
+        if not box.connection_bytes()[0]:
+            self._base_bytes = None
+            return 0
+        unexplained = min(outside.unexplained_bytes() for _ in range(looks))
+        self._base_bytes = unexplained if self._base_bytes is None else min(self._base_bytes, unexplained)
+        return unexplained - self._base_bytes
+
+    def kept_bytes(self, box: Box) -> int:
+        """What bytes that wait keep from others. In a thread."""
+        if (lost := self._lost_bytes(box, looks=_LOOKS)) < _NOTABLE_LOSS or self._base_bytes is None:
+            return 0
+        kept = min(lost, box.kept_bytes())
+        self._base_bytes += lost - kept
+        return kept
 
     def known_bytes(self, box: Box) -> int:
         """The same without a look, as it was at the last one: a run is looked at now and then, and at its end."""
@@ -201,7 +232,9 @@ async def added_up(watched: Watched) -> int:
     # In a thread: a process with much memory makes it long, and the other sessions go on.
     used, born_with = await anyio.to_thread.run_sync(
         lambda: (
-            sum(map(outside.memory_bytes, members)) + watched.box.network_bytes(is_counted=False),
+            sum(map(outside.memory_bytes, members))
+            + watched.box.network_bytes(is_counted=False)
+            + watched.connections.kept_bytes(watched.box),
             outside.memory_bytes(watched.zygote_pid),
         )
     )

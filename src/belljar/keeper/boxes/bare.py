@@ -106,6 +106,10 @@ class BareBox:
         """None either."""
         return 0
 
+    def kept_bytes(self) -> int:
+        """None either."""
+        return 0
+
     def use(self) -> Use:
         """By adding up: no file system bounds it. What was deleted and is still open counts."""
         most = inodes(self._disk_bytes)

@@ -104,6 +104,10 @@ class InnerBox:
         """By the same."""
         return outside.network_bytes(self.pid, is_counted=is_counted)
 
+    def kept_bytes(self) -> int:
+        """By the same."""
+        return outside.kept_bytes(self.pid)
+
     def use(self) -> Use:
         """Of its file system, which is bounded by the kernel."""
         status = os.fstatvfs(self._files_fd)
