@@ -160,7 +160,7 @@ class Busy:
     """What is looked at of a session with connections, as far as that asks for it."""
 
     def __init__(self, dear: watch.Dear, *, most: int, counted: int, limit: int) -> None:
-        self.connections = watch.Connections(dear.connections)
+        self.connections = watch.Connections(dear)
         self.limits = Limits(memory_bytes=limit)
         self.most, self.counted, self.kept = most, counted, 0
 
@@ -269,7 +269,7 @@ def test_what_the_machine_has_lost_is_a_sessions_as_far_as_its_connections_may_k
         ):
             unexplained = now
             told.append(await busy.uncounted() // mib)
-            busy.connections._dear = Turns()  # without a rest
+            busy.connections._dear = watch.Dear()  # without a rest
         assert told == [0, 0, 100, 120, 10, 0, 0, 0]
         busy.most = 0
         assert await busy.uncounted() == 0

@@ -74,7 +74,7 @@ class Session:
         """Once its first guest is there, which furnishes the box."""
         self._has_files = False
         self._locks = watch.Locks(dear.locks)
-        self._connections = watch.Connections(dear.connections)
+        self._connections = watch.Connections(dear)
         self._zygote_pid = 0
         """Known where no cgroup counts memory."""
         self._pids_refused = 0

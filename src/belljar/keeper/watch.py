@@ -45,6 +45,15 @@ class Dear:
     def __init__(self) -> None:
         self.locks = Turns()
         self.connections = Turns(rest=1.0)
+        self._unexplained = 0
+        self._looked_at = 0.0
+
+    def unexplained_bytes(self) -> int:
+        """The machine's, and so the same for all sessions that look within one of their looks."""
+        now = time.perf_counter()
+        if now - self._looked_at > WATCH_SECONDS / 2:
+            self._unexplained, self._looked_at = outside.unexplained_bytes(), now
+        return self._unexplained
 
 
 class Locks:
@@ -83,7 +92,7 @@ class Connections:
     were looked at last is the session's, as far as it may be.
     """
 
-    def __init__(self, dear: Turns) -> None:
+    def __init__(self, dear: Dear) -> None:
         self._dear = dear
         self._seen_bytes = 0
         self._base_bytes: int | None = None
@@ -94,40 +103,45 @@ class Connections:
         """How many bytes that are. Unless it `may_wait` or the session may be over its memory, connections are left for
         the next time where others are at it."""
         most, ended = box.connection_bytes()
-        lost = self._lost_bytes(box)
+        lost = self._lost_bytes(box, self._dear.unexplained_bytes)
         if most < _NOTABLE_CONNECTIONS and lost < _NOTABLE_LOSS:
             self._seen_bytes = 0
             return ended
         # Somebody is always at it where many sessions do as this one does.
         may_be_over = most + lost + ended + cgroup.memory_bytes() > limits.memory_bytes
-        if not (may_wait or may_be_over or self._dear.is_free()):
+        if not (may_wait or may_be_over or self._dear.connections.is_free()):
             return ended
-        self._seen_bytes = await self._dear.take(
+        self._seen_bytes = await self._dear.connections.take(
             lambda: max(box.network_bytes(is_counted=True), self.kept_bytes(box))
         )
         return ended + self._seen_bytes
 
-    def _lost_bytes(self, box: Box, looks: int = 1) -> int:
-        """What the machine has lost, whoever has it: the least of `looks`, since what moves meanwhile may be missing in
-        one."""
+    def known_bytes(self, box: Box) -> int:
+        """The same without a look, as it was at the last one: a run is looked at now and then, and at its end."""
+        return box.connection_bytes()[1] + self._seen_bytes
+
+    def _lost_bytes(self, box: Box, unexplained_bytes: Callable[[], int]) -> int:
+        """What the machine has lost, whoever has it."""
         if not box.connection_bytes()[0]:
             self._base_bytes = None
             return 0
-        unexplained = min(outside.unexplained_bytes() for _ in range(looks))
+        unexplained = unexplained_bytes()
         self._base_bytes = unexplained if self._base_bytes is None else min(self._base_bytes, unexplained)
         return unexplained - self._base_bytes
 
     def kept_bytes(self, box: Box) -> int:
         """What bytes that wait keep from others. In a thread."""
-        if (lost := self._lost_bytes(box, looks=_LOOKS)) < _NOTABLE_LOSS or self._base_bytes is None:
+        lost = self._lost_bytes(box, _least_unexplained_bytes)
+        if lost < _NOTABLE_LOSS or self._base_bytes is None:
             return 0
         kept = min(lost, box.kept_bytes())
         self._base_bytes += lost - kept
         return kept
 
-    def known_bytes(self, box: Box) -> int:
-        """The same without a look, as it was at the last one: a run is looked at now and then, and at its end."""
-        return box.connection_bytes()[1] + self._seen_bytes
+
+def _least_unexplained_bytes() -> int:
+    """Of some looks: in one, what moves meanwhile may be missing."""
+    return min(outside.unexplained_bytes() for _ in range(_LOOKS))
 
 
 def _count_locks(processes: list[int]) -> tuple[int, float]:
