@@ -170,8 +170,9 @@ class Busy:
     def memory_bytes(self) -> int:
         return self.counted
 
-    def network_bytes(self, *, is_counted: bool) -> int:
+    def network_bytes(self, *, is_counted: bool, enough_bytes: int) -> int:
         assert is_counted
+        assert enough_bytes == self.limits.memory_bytes
         return self.most // 2
 
     def kept_bytes(self) -> int:
@@ -308,3 +309,26 @@ def test_pages_that_single_bytes_keep_are_missing_and_may_be_theirs() -> None:
         process.communicate("")
     assert 80 * watch.MIB < lost < 400 * watch.MIB  # it is 125
     assert kept > lost
+
+
+UNACCEPTED = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", 0), backlog=100)
+held = [socket.create_connection(server.getsockname()) for _ in range(50)]
+for client in held:
+    client.send(b"x")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_is_too_much_is_not_looked_at_to_its_end() -> None:
+    command = [sys.executable, "-c", UNACCEPTED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        whole = outside.network_bytes(process.pid, is_counted=True, enough_bytes=2**40)
+        some = outside.network_bytes(process.pid, is_counted=True, enough_bytes=watch.MIB)
+        process.communicate("")
+    assert whole >= 50 * 2**16
+    assert watch.MIB < some < whole

@@ -202,22 +202,26 @@ _READY = re.compile(rb" count: +(\d+)")
 _BUFFERS = re.compile(rb" mem (\d+)")
 
 
-def network_bytes(pid: int, *, is_counted: bool) -> int:
+def network_bytes(pid: int, *, is_counted: bool, enough_bytes: int) -> int:
     """What TCP and UDP take in a process's network namespace, roughly; 0 when it is gone.
 
     Where a cgroup `is_counted`, only what it does not have: connections that nobody has accepted yet are the kernel's
-    own, with all that was sent by them.
+    own, with all that was sent by them. Where it is more than `enough_bytes`, nobody looks further: the list may grow
+    as fast as it is read.
     """
     total = 0
     for name in ("tcp", "tcp6") if is_counted else ("tcp", "tcp6", "udp", "udp6"):
-        with contextlib.suppress(OSError):
-            for line in _text(f"/proc/{pid}/net/{name}").splitlines()[1:]:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/net/{name}", encoding="ascii") as lines:
+            next(lines)
+            for line in lines:
                 _, _, _, state, queues, _, _, _, _, inode, *_ = line.split()
                 sending, _, receiving = queues.partition(":")
                 if inode == "0" and state in _OPEN:
                     total += _CONNECTION_BYTES + (_queue_bytes() if int(receiving, 16) else 0)
                 elif not is_counted:
                     total += int(sending, 16) + int(receiving, 16)
+                if total > enough_bytes:
+                    return total
     return total
 
 

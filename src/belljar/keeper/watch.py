@@ -112,7 +112,9 @@ class Connections:
         if not (may_wait or may_be_over or self._dear.connections.is_free()):
             return ended
         self._seen_bytes = await self._dear.connections.take(
-            lambda: max(box.network_bytes(is_counted=True), self.kept_bytes(box))
+            lambda: max(
+                box.network_bytes(is_counted=True, enough_bytes=limits.memory_bytes), self.kept_bytes(box)
+            )
         )
         return ended + self._seen_bytes
 
@@ -247,7 +249,7 @@ async def added_up(watched: Watched) -> int:
     used, born_with = await anyio.to_thread.run_sync(
         lambda: (
             sum(map(outside.memory_bytes, members))
-            + watched.box.network_bytes(is_counted=False)
+            + watched.box.network_bytes(is_counted=False, enough_bytes=watched.limits.memory_bytes)
             + watched.connections.kept_bytes(watched.box),
             outside.memory_bytes(watched.zygote_pid),
         )

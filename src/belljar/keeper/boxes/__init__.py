@@ -95,9 +95,9 @@ class Box(Protocol):
     def connection_bytes(self) -> tuple[int, int]:
         """What its connections take at most of the kernel's own memory, which no cgroup has: open and ended ones."""
 
-    def network_bytes(self, *, is_counted: bool) -> int:
-        """What TCP and UDP take in its own network; where a cgroup `is_counted`, what that has not got of it. In a
-        thread."""
+    def network_bytes(self, *, is_counted: bool, enough_bytes: int) -> int:
+        """What TCP and UDP take in its own network; where a cgroup `is_counted`, what that has not got of it. No
+        more than a little over `enough_bytes`. In a thread."""
 
     def kept_bytes(self) -> int:
         """What of the machine's memory its connections may keep from others beyond that, at most. In a thread."""

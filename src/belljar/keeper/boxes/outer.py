@@ -100,9 +100,9 @@ class InnerBox:
         """By its pid 1, which no guest can keep from answering."""
         return self._connections.sizes() if self._connections is not None else (0, 0)
 
-    def network_bytes(self, *, is_counted: bool) -> int:
+    def network_bytes(self, *, is_counted: bool, enough_bytes: int) -> int:
         """By the same."""
-        return outside.network_bytes(self.pid, is_counted=is_counted)
+        return outside.network_bytes(self.pid, is_counted=is_counted, enough_bytes=enough_bytes)
 
     def kept_bytes(self) -> int:
         """By the same."""
