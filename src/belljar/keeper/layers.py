@@ -19,6 +19,7 @@ ALLOW_NAMESPACES = (
     "unshare, clone, setns and mount pass, no AppArmor profile against mounts, and a /proc that nothing covers: "
     "docs/install.md has Docker's options"
 )
+_SHOW_ZONES = "start Belljar where /proc/zoneinfo can be read, as it can unless a container hides it"
 _BE_ROOT = "start Belljar as root"
 _GET_CGROUPS = "start Belljar as root, or with systemd-run --user --scope -p Delegate=yes"
 
@@ -32,6 +33,8 @@ class Facts:
     has_own_uids: bool
     no_cgroups: str
     """Why sessions have none; empty where they have."""
+    no_zone_counts: str
+    """Why it is not known what the machine has lost to nobody's count; empty where it is."""
     landlock_abi: int
     machine: str
     """As platform.machine() has it."""
@@ -46,6 +49,7 @@ def found(facts: Facts) -> list[Layer]:
         *_power(facts),
         _landlock(facts),
         _seccomp(facts),
+        _clock(facts),
         *(_held(name, detail) for name, detail in _ALWAYS.items()),
     ]
 
@@ -67,7 +71,6 @@ _ALWAYS = {
     "descriptors": "stdin (empty), stdout, stderr and the control socket, counted from outside",
     "fork state": "random generators, environment and caches are made anew in each guest",
     "clean zygote": "exec'd with an environment of its own; one thread",
-    "clock": "the keeper's own; at the deadline everything in the session is killed",
     "stop between runs": "SIGSTOP to all; no guest can send SIGCONT",
     "capture": "output is drained all the time and kept within its budget",
     "frames": "one bounded message at a time; the first that breaks the form ends the run",
@@ -179,6 +182,14 @@ def _landlock(facts: Facts) -> Layer:
         f"ABI {facts.landlock_abi}: files only; signals and abstract sockets are left to the namespaces",
         "boot Linux 6.12 or newer",
     )
+
+
+def _clock(facts: Facts) -> Layer:
+    detail = "the keeper's own; at the deadline everything in the session is killed"
+    if not facts.no_zone_counts or facts.no_namespaces:  # without them there are no connections
+        return _held("clock", detail)
+    unseen = f"{detail}. Not all memory that bytes in connections keep can be seen ({facts.no_zone_counts})"
+    return _layer("clock", "weaker", unseen, _SHOW_ZONES)
 
 
 def _seccomp(facts: Facts) -> Layer:

@@ -198,7 +198,7 @@ _EXPLAINED = re.compile(
     rb"\n(?:MemFree|Buffers|Cached|SwapCached|AnonPages|Slab|KernelStack|PageTables|SecPageTables|Percpu|VmallocUsed|"
     rb"Balloon|Hugetlb): +(\d+)"
 )
-_READY = re.compile(rb" count: +(\d+)")
+_PAGES = re.compile(rb" (?:count:|nr_zspages) +(\d+)")
 _BUFFERS = re.compile(rb" mem (\d+)")
 
 
@@ -238,13 +238,26 @@ def kept_bytes(pid: int) -> int:
     return queued * _KEPT_BYTES
 
 
+@functools.cache
+def no_zone_counts() -> str:
+    """Why nobody tells how many pages are ready for one processor, or compressed; empty where it is told."""
+    try:
+        _all("/proc/zoneinfo")
+    except OSError as error:
+        return f"/proc/zoneinfo: {error.strerror}"
+    return ""
+
+
 def unexplained_bytes() -> int:
     """What is not free of the machine's memory, and is nobody's by any count of the kernel's. It is about the same all
-    the time, but for what bytes in connections keep from others, and for drivers."""
+    the time, but for what bytes in connections keep from others, and for drivers. 0 where the pages that are ready for
+    one processor cannot be told from it: see `no_zone_counts`."""
+    if no_zone_counts():
+        return 0
     memory = os.pread(_opened("/proc/meminfo"), 65536, 0)
     whole = int(memory.split(None, 2)[1])
-    # Free as well, and kept ready for one processor; and buffers of sockets, as far as they are counted.
-    pages = _READY.findall(_all("/proc/zoneinfo")) + _BUFFERS.findall(_all("/proc/net/sockstat"))
+    # Free too, and ready for one processor; compressed (zram); and buffers of sockets, as far as they are counted.
+    pages = _PAGES.findall(_all("/proc/zoneinfo")) + _BUFFERS.findall(_all("/proc/net/sockstat"))
     return (whole - sum(map(int, _EXPLAINED.findall(memory)))) * 1024 - sum(map(int, pages)) * _PAGE_BYTES
 
 

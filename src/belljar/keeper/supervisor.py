@@ -23,7 +23,7 @@ from belljar import kernel
 from belljar.builds import Build, Runtimes
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
 from belljar.frames import Message
-from belljar.keeper import cgroups, idle, layers, workshop
+from belljar.keeper import cgroups, idle, layers, outside, workshop
 from belljar.keeper.idle import Idle
 from belljar.keeper.inside import Runtime, built_runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
@@ -100,6 +100,7 @@ class Supervisor:
                     no_namespaces,
                     first.site.has_own_uids,
                     "" if tree is not None else "; ".join(no_cgroups),
+                    outside.no_zone_counts(),
                     kernel.Landlock.abi(),
                     platform.machine(),
                 )
