@@ -70,10 +70,8 @@ class OpenAIUpstream:
         return models_in(await self._server.whole("GET", self._models_url, caller))
 
     async def _events(self, request: Request, response: httpx2.Response) -> AsyncIterator[Event]:
-        translation, check = (
-            Translation(request["model"], tuple(request.get("stop_sequences") or ())),
-            Check(),
-        )
+        translation = Translation(request["model"], tuple(request.get("stop_sequences") or ()))
+        check = Check()
         if "application/json" in response.headers.get("content-type", ""):
             # A server that cannot stream answers with the completion itself.
             completion = self._server.object(await response.aread())
