@@ -175,7 +175,8 @@ class Busy:
         assert enough_bytes == self.limits.memory_bytes
         return self.most // 2
 
-    def kept_bytes(self) -> int:
+    def kept_bytes(self, *, enough_bytes: int) -> int:
+        assert enough_bytes > self.limits.memory_bytes
         return self.kept
 
     async def uncounted(self) -> int:
@@ -246,36 +247,36 @@ def test_who_does_not_look_is_told_what_was_known_last() -> None:
     asyncio.run(look())
 
 
-def test_what_the_machine_has_lost_is_a_sessions_as_far_as_its_connections_may_keep_it(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("spare", "lost", "kept", "is_over"),
+    [
+        (0.1, 200, 2**30, True),
+        (0.1, 200, 150, True),
+        (0.1, 200, 60, False),  # it cannot have so much
+        (0.1, 120, 2**30, False),  # little, of such a machine
+        (0.5, 200, 2**30, False),  # there is enough for all
+    ],
+)
+def test_what_a_short_machine_has_lost_is_a_sessions_as_far_as_its_connections_may_keep_it(
+    spare: float, lost: int, kept: int, *, is_over: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mib = watch.MIB
-    unexplained = 0
+    unexplained = 900 * watch.MIB
     monkeypatch.setattr(outside, "unexplained_bytes", lambda: unexplained)
+    monkeypatch.setattr(outside, "available_share", lambda: spare)
+    monkeypatch.setattr(outside, "machine_bytes", lambda: 1000 * watch.MIB)
 
     async def look() -> None:
         nonlocal unexplained
-        busy = Busy(watch.Dear(), most=mib, counted=0, limit=64 * mib)
-        told = []
-        # Of a driver's while nothing waits; then of both's while something does, which is kept; then all is given back.
-        for now, busy.kept in (
-            (900 * mib, 0),
-            (1000 * mib, 0),
-            (1100 * mib, 2**40),
-            (1120 * mib, 2**40),
-            (1130 * mib, 10 * mib),
-            (1130 * mib, 2**40),
-            (900 * mib, 2**40),
-            (920 * mib, 2**40),
-        ):
-            unexplained = now
-            told.append(await busy.uncounted() // mib)
-            busy.connections._dear = watch.Dear()  # without a rest
-        assert told == [0, 0, 100, 120, 10, 0, 0, 0]
+        busy = Busy(watch.Dear(), most=watch.MIB, counted=0, limit=64 * watch.MIB)
+        busy.kept = kept * watch.MIB
+        assert await busy.uncounted() < busy.limits.memory_bytes
+        unexplained += lost * watch.MIB
+        assert (await busy.uncounted() > busy.limits.memory_bytes) is is_over
+        unexplained -= lost * watch.MIB
+        assert await busy.uncounted() < busy.limits.memory_bytes
         busy.most = 0
-        assert await busy.uncounted() == 0
-        busy.most, unexplained, busy.kept = mib, 2000 * mib, 2**40
-        assert await busy.uncounted() == 0  # it had no sockets meanwhile
+        unexplained += lost * watch.MIB
+        assert await busy.uncounted() == 0  # it has no connections
 
     asyncio.run(look())
 
@@ -308,16 +309,23 @@ def _unexplained() -> int:
     return min(looks)
 
 
-def test_pages_that_single_bytes_keep_are_missing_and_may_be_theirs() -> None:
+def _lost_and_kept() -> tuple[int, int]:
     before = _unexplained()
     command = [sys.executable, "-c", SINGLE_BYTES]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        lost, kept = _unexplained() - before, outside.kept_bytes(process.pid)
+        lost, kept = _unexplained() - before, outside.kept_bytes(process.pid, enough_bytes=2**40)
         process.communicate("")
-    assert lost > 40 * watch.MIB  # it is 125, and others move some meanwhile
-    assert kept > 4000 * 2**15
+    return lost, kept
+
+
+def test_pages_that_single_bytes_keep_are_missing_and_may_be_theirs() -> None:
+    rounds = []
+    while len(rounds) < 5 and not any(lost > 40 * watch.MIB for lost, _ in rounds):
+        rounds.append(_lost_and_kept())  # others on the machine may give as much back meanwhile
+    assert rounds[-1][0] > 40 * watch.MIB, rounds  # it is 125
+    assert rounds[-1][1] > 4000 * 2**15
 
 
 UNACCEPTED = """

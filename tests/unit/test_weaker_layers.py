@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,41 @@ def test_memory_that_cannot_be_seen_is_named_where_there_are_connections() -> No
     assert "clock" not in {layer.name for layer in layers.found(reduced) if layer.state != "held"}
 
 
-def test_where_it_cannot_be_seen_nothing_is_taken_for_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert outside.unexplained_bytes() > 0
-    monkeypatch.setattr(outside, "no_zone_counts", lambda: "/proc/zoneinfo: Permission denied")
-    assert outside.unexplained_bytes() == 0
+MEMORY = """MemTotal:        8000 kB
+MemFree:         1000 kB
+MemAvailable:    3000 kB
+Buffers:          100 kB
+Cached:          2000 kB
+SwapCached:         0 kB
+AnonPages:       1500 kB
+Slab:             500 kB
+KernelStack:       60 kB
+PageTables:        50 kB
+VmallocUsed:      350 kB
+"""
+ZONES = """Node 0, zone   Normal
+      nr_zspages   25
+  pagesets
+    cpu: 0
+              count:    10
+              high:     378
+"""
+SOCKETS = "TCP: inuse 9 orphan 0 tw 3 alloc 11 mem 5\nUDP: inuse 1 mem 0\n"
+
+
+def test_what_the_machine_has_lost_is_what_nobody_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = {"/proc/meminfo": MEMORY, "/proc/zoneinfo": ZONES, "/proc/net/sockstat": SOCKETS}
+    (tmp_path / "meminfo").write_text(MEMORY)
+    with (tmp_path / "meminfo").open() as memory:
+        monkeypatch.setattr(outside, "_opened", lambda _: memory.fileno())
+        monkeypatch.setattr(outside, "_all", lambda path: files[path].encode())
+        monkeypatch.setattr(outside, "_PAGE_BYTES", 4096)
+        monkeypatch.setattr(outside, "no_zone_counts", lambda: "")
+        lost_kib = (
+            8000 - 1000 - 100 - 2000 - 1500 - 500 - 50 - 350
+        )  # a thread's stack lies in what vmalloc has used
+        assert outside.unexplained_bytes() == lost_kib * 1024 - (25 + 10 + 5) * 4096
+        monkeypatch.setattr(outside, "no_zone_counts", lambda: "/proc/zoneinfo: Permission denied")
+        assert outside.unexplained_bytes() == 0

@@ -195,7 +195,7 @@ _KEPT_BYTES = 17 * max(32 * 1024, _PAGE_BYTES)
 sockets share, and they are free when nothing of them waits any more; a packet has up to 17 pieces of them, and is free
 when all has been read. Only the bytes themselves are counted, by cgroups as well."""
 _EXPLAINED = re.compile(
-    rb"\n(?:MemFree|Buffers|Cached|SwapCached|AnonPages|Slab|KernelStack|PageTables|SecPageTables|Percpu|VmallocUsed|"
+    rb"\n(?:MemFree|Buffers|Cached|SwapCached|AnonPages|Slab|PageTables|SecPageTables|Percpu|VmallocUsed|"
     rb"Balloon|Hugetlb): +(\d+)"
 )
 _PAGES = re.compile(rb" (?:count:|nr_zspages) +(\d+)")
@@ -225,17 +225,20 @@ def network_bytes(pid: int, *, is_counted: bool, enough_bytes: int) -> int:
     return total
 
 
-def kept_bytes(pid: int) -> int:
+def kept_bytes(pid: int, *, enough_bytes: int) -> int:
     """How much memory what waits in the connections by TCP of a process's network namespace may keep from others, at
-    most; 0 when it is gone."""
-    queued = 0
+    most, or a little over `enough_bytes`; 0 when it is gone."""
+    total = 0
     for name in ("tcp", "tcp6"):
-        with contextlib.suppress(OSError):
-            for line in _text(f"/proc/{pid}/net/{name}").splitlines()[1:]:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/net/{name}", encoding="ascii") as lines:
+            next(lines)
+            for line in lines:
                 _, _, _, state, queues, *_ = line.split()
                 if state != _LISTENING:
-                    queued += sum(int(queue, 16) for queue in queues.split(":"))
-    return queued * _KEPT_BYTES
+                    total += sum(int(queue, 16) for queue in queues.split(":")) * _KEPT_BYTES
+                if total > enough_bytes:
+                    return total
+    return total
 
 
 @functools.cache
@@ -300,6 +303,12 @@ def _of_a_live_thread(pid: int, name: str) -> list[str]:
                 if lines := _text(f"/proc/{pid}/task/{thread}/{name}").splitlines():
                     return lines
     return []
+
+
+@functools.cache
+def machine_bytes() -> int:
+    """The machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES
 
 
 def available_share() -> float:

@@ -31,29 +31,29 @@ _MOST_SECONDS = 1.0
 """Of a processor, for one count of locks: whose locks take longer to count has too many of them, or of descriptors."""
 _NOTABLE_CONNECTIONS = 16 * MIB
 """What so few may take is not looked at: a server with a hundred clients."""
-_NOTABLE_LOSS = 32 * MIB
-"""Of the machine's memory, to who knows whom. So much a driver may take now and then."""
-_LOOKS = 4
+_SHORT = 1 / 8
+"""The share of the machine's memory below which what is left is little, and above which what is lost is much."""
 _NEAR = 0.5
 """The share of its memory from which on a session is looked at more often."""
 
 
 class Dear:
-    """The turns of a keeper's sessions at what is dear to look at: each their own, since locks may take a second to
-    count, in which a session can take more memory than it may have, and the machine has."""
+    """What a keeper's sessions have in common that is dear to look at.
+
+    The turns at locks and at connections are each their own, since locks may take a second to count, in which a session
+    can take more memory than it may have, and the machine has.
+    """
 
     def __init__(self) -> None:
         self.locks = Turns()
         self.connections = Turns(rest=1.0)
-        self._unexplained = 0
-        self._looked_at = 0.0
+        self._least_bytes = outside.unexplained_bytes()
 
-    def unexplained_bytes(self) -> int:
-        """The machine's, and so the same for all sessions that look within one of their looks."""
-        now = time.perf_counter()
-        if now - self._looked_at > WATCH_SECONDS / 2:
-            self._unexplained, self._looked_at = outside.unexplained_bytes(), now
-        return self._unexplained
+    def lost_bytes(self) -> int:
+        """What the machine has lost to nobody's count since it was seen at its best."""
+        now = outside.unexplained_bytes()
+        self._least_bytes = min(self._least_bytes, now)
+        return now - self._least_bytes
 
 
 class Locks:
@@ -88,62 +88,51 @@ class Connections:
     """The memory that the kernel has for a session and no cgroup counts. To look at all connections is dear.
 
     Until a program accepts one, that and what was sent by it is nobody's. And bytes that wait in any of them can keep
-    much more memory than they take themselves, which is counted nowhere at all: what the machine has lost since they
-    were looked at last is the session's, as far as it may be.
+    much more memory than they take themselves, which is counted nowhere at all. It looks like that of pipes and of
+    drivers, so it is a session's only where the machine is short of memory, has lost much to nobody's count, and the
+    session may have it all.
     """
 
     def __init__(self, dear: Dear) -> None:
         self._dear = dear
         self._seen_bytes = 0
-        self._base_bytes: int | None = None
-        """Of the machine's memory, what nobody has by any count, without what is the session's; known while that has
-        sockets."""
 
     async def uncounted_bytes(self, box: Box, cgroup: Cgroup, limits: Limits, *, may_wait: bool) -> int:
         """How many bytes that are. Unless it `may_wait` or the session may be over its memory, connections are left for
         the next time where others are at it."""
         most, ended = box.connection_bytes()
-        lost = self._lost_bytes(box, self._dear.unexplained_bytes)
-        if most < _NOTABLE_CONNECTIONS and lost < _NOTABLE_LOSS:
+        is_short = most > 0 and _is_short()
+        if most < _NOTABLE_CONNECTIONS and not is_short:
             self._seen_bytes = 0
             return ended
         # Somebody is always at it where many sessions do as this one does.
-        may_be_over = most + lost + ended + cgroup.memory_bytes() > limits.memory_bytes
+        may_be_over = is_short or most + ended + cgroup.memory_bytes() > limits.memory_bytes
         if not (may_wait or may_be_over or self._dear.connections.is_free()):
             return ended
-        self._seen_bytes = await self._dear.connections.take(
-            lambda: max(
-                box.network_bytes(is_counted=True, enough_bytes=limits.memory_bytes), self.kept_bytes(box)
-            )
-        )
+
+        def look() -> int:
+            waiting = box.network_bytes(is_counted=True, enough_bytes=limits.memory_bytes)
+            return waiting if waiting > limits.memory_bytes else waiting + self.kept_bytes(box, limits)
+
+        self._seen_bytes = await self._dear.connections.take(look)
         return ended + self._seen_bytes
 
     def known_bytes(self, box: Box) -> int:
         """The same without a look, as it was at the last one: a run is looked at now and then, and at its end."""
         return box.connection_bytes()[1] + self._seen_bytes
 
-    def _lost_bytes(self, box: Box, unexplained_bytes: Callable[[], int]) -> int:
-        """What the machine has lost, whoever has it."""
-        if not box.connection_bytes()[0]:
-            self._base_bytes = None
+    def kept_bytes(self, box: Box, limits: Limits) -> int:
+        """What bytes that wait in connections keep from the machine, if that is short of it. In a thread."""
+        if not _is_short():
             return 0
-        unexplained = unexplained_bytes()
-        self._base_bytes = unexplained if self._base_bytes is None else min(self._base_bytes, unexplained)
-        return unexplained - self._base_bytes
-
-    def kept_bytes(self, box: Box) -> int:
-        """What bytes that wait keep from others. In a thread."""
-        lost = self._lost_bytes(box, _least_unexplained_bytes)
-        if lost < _NOTABLE_LOSS or self._base_bytes is None:
+        lost = self._dear.lost_bytes()
+        if lost < max(limits.memory_bytes, _SHORT * outside.machine_bytes()):
             return 0
-        kept = min(lost, box.kept_bytes())
-        self._base_bytes += lost - kept
-        return kept
+        return min(lost, box.kept_bytes(enough_bytes=lost))
 
 
-def _least_unexplained_bytes() -> int:
-    """Of some looks: in one, what moves meanwhile may be missing."""
-    return min(outside.unexplained_bytes() for _ in range(_LOOKS))
+def _is_short() -> bool:
+    return outside.available_share() < _SHORT
 
 
 def _count_locks(processes: list[int]) -> tuple[int, float]:
@@ -250,7 +239,7 @@ async def added_up(watched: Watched) -> int:
         lambda: (
             sum(map(outside.memory_bytes, members))
             + watched.box.network_bytes(is_counted=False, enough_bytes=watched.limits.memory_bytes)
-            + watched.connections.kept_bytes(watched.box),
+            + watched.connections.kept_bytes(watched.box, watched.limits),
             outside.memory_bytes(watched.zygote_pid),
         )
     )

@@ -99,8 +99,9 @@ class Box(Protocol):
         """What TCP and UDP take in its own network; where a cgroup `is_counted`, what that has not got of it. No
         more than a little over `enough_bytes`. In a thread."""
 
-    def kept_bytes(self) -> int:
-        """What of the machine's memory its connections may keep from others beyond that, at most. In a thread."""
+    def kept_bytes(self, *, enough_bytes: int) -> int:
+        """What of the machine's memory its connections may keep from others beyond that, at most, or a little over
+        `enough_bytes`. In a thread."""
 
     def use(self) -> Use:
         """What its files take. Runs in a thread."""

@@ -106,7 +106,7 @@ class BareBox:
         """None either."""
         return 0
 
-    def kept_bytes(self) -> int:
+    def kept_bytes(self, *, enough_bytes: int) -> int:
         """None either."""
         return 0
 

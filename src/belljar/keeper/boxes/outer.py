@@ -104,9 +104,9 @@ class InnerBox:
         """By the same."""
         return outside.network_bytes(self.pid, is_counted=is_counted, enough_bytes=enough_bytes)
 
-    def kept_bytes(self) -> int:
+    def kept_bytes(self, *, enough_bytes: int) -> int:
         """By the same."""
-        return outside.kept_bytes(self.pid)
+        return outside.kept_bytes(self.pid, enough_bytes=enough_bytes)
 
     def use(self) -> Use:
         """Of its file system, which is bounded by the kernel."""
