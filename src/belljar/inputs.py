@@ -48,6 +48,10 @@ def checked_name(name: object, path: str) -> str:
         raise InvalidRequest(
             f"{path}: {name!r} cannot be a file name: it contains a control character, which is written as \\xNN"
         )
+    if b"\0" in paths.raw(name):
+        raise InvalidRequest(f"{path}: {name!r} cannot be a file name: it contains a NUL")
+    if (written := paths.shown(paths.raw(name))) != name:
+        raise InvalidRequest(f"{path}: {name!r} is written {written!r}")
     return name
 
 

@@ -64,6 +64,7 @@ def test_documents_without_a_title() -> None:
         ("Q1/Q2 report: 2024?", "Q1_Q2 report: 2024?"),
         ("../../etc/passwd", ".._.._etc_passwd"),
         ("a\0b\nc\x7f.csv", "a_b_c_.csv"),
+        ("C:\\xfiles\\x0a.csv", "C:_xfiles_x0a.csv"),
         ("..", "document-1.csv"),
         (".", "document-1.csv"),
         ("تقرير.csv", "تقرير.csv"),

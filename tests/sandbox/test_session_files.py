@@ -52,7 +52,7 @@ async def test_a_file_in_pieces(session: Session, keeper: link.Keeper) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a b.csv", "ünïcode 猫.txt", "-rf", "..a", "...", "a\nb", "a" * 255, "%s", "~", ".hidden", "CON"]
+    "name", ["a b.csv", "ünïcode 猫.txt", "-rf", "..a", "...", "a" * 255, "%s", "~", ".hidden", "CON"]
 )
 async def test_names(session: Session, name: str) -> None:
     await session.put(name, b"x")
@@ -60,9 +60,22 @@ async def test_names(session: Session, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "name"), [("a\\x0ab", b"a\nb"), ("\\xff", b"\xff"), ("\\x5cx5c", b"\\x5c")]
+)
+async def test_names_by_other_bytes(session: Session, written: str, name: bytes) -> None:
+    await session.put(written, b"x")
+    found = await session.value(
+        "import json, os; print(json.dumps([os.fsencode(n).hex() for n in os.listdir()]))"
+    )
+    assert found == [name.hex()]
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "",
+        "a\nb",
+        "\\xc3\\xa9",
         ".",
         "..",
         "a//b",

@@ -14,12 +14,18 @@ from belljar.inputs import checked_name, checked_names, decoded
 from belljar.wire.execution import InputFile
 
 
-@pytest.mark.parametrize("name", ["a", "ä" * 127, "...", "a..b", " ", "-rf", "C:\\a"])
+@pytest.mark.parametrize("name", ["a", "ä" * 127, "...", "a..b", " ", "-rf", "C:\\a", "\\xff", "a\\x0a"])
 def test_good_names(name: str) -> None:
     assert checked_name(name, "here") == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "\0", "a\x7f", "ä" * 128, None, 3, "\udc80"])
+OTHERWISE_WRITTEN = ("a\\x00b", "\\xc3\\xa9", "a\\x5cb")
+"""A NUL, and what would be the second text for a name."""
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/", "\0", "a\x7f", "ä" * 128, None, 3, "\udc80", *OTHERWISE_WRITTEN]
+)
 def test_bad_names(name: object) -> None:
     with pytest.raises(InvalidRequest, match=r"^here: "):
         checked_name(name, "here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from belljar import link, printed, results
+from belljar import link, paths, printed, results
 from belljar.builds import DEFAULT, FOLDER, Runtimes
 from belljar.settings import Settings
 from belljar.wire.execution import LimitsRequest
@@ -37,7 +38,7 @@ async def run(
     async with own_keeper(settings, runtime) as keeper:
         laps = await keeper.open(_SESSION, settings.limits(LimitsRequest()))
         for path in inputs:
-            await keeper.put(_SESSION, path.name, _pieces(path))
+            await keeper.put(_SESSION, paths.shown(os.fsencode(path.name)), _pieces(path))
 
         def heard(event: results.Event) -> None:
             for kind, body in printed.heard(event, form):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import click
 
+from belljar import paths as written
 from belljar import saving
 from belljar.commands import Failure
 from belljar.commands.asking import ask, asking, checked, container_path, id_part, of_server, pages
@@ -101,7 +102,10 @@ def put(
         )
     if (name is None or folder) and "-" in paths:
         raise Failure("--as NAME is needed: standard input has no name")
-    names = [name if name and not folder else folder + os.path.basename(path) for path in paths]
+    own = [os.path.basename(path) for path in paths]
+    if container is not None:
+        own = [written.shown(os.fsencode(one)) for one in own]
+    names = [name if name and not folder else folder + one for one in own]
     if len(set(names)) < len(names):
         raise Failure("two of the files have one name; put them one by one, with --as")
     made: list[Any] = []

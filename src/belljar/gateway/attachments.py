@@ -24,7 +24,7 @@ _PREVIEW_CHARS = 1000
 HEAD_BYTES = 16 * _PREVIEW_CHARS
 """Of a file, that are looked at to describe it."""
 _LINE_CHARS = 200
-_NOT_IN_NAMES = re.compile(r"[/\x00-\x1f\x7f]")
+_NOT_IN_NAMES = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 from pydantic import ValidationError
 
 import belljar
-from belljar import link, printed, private, results, warm
+from belljar import link, paths, printed, private, results, warm
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.frames import MAX_RUN_BYTES
 from belljar.gateway.activity import Activity, UnderWay
@@ -321,7 +321,7 @@ class _Call:
         small: dict[str, bytes] = {}
         room = _HELD_BYTES
         while kind == warm.INPUT:
-            name, held = checked_name(os.fsdecode(body), "--file"), b""
+            name, held = checked_name(paths.shown(body), "--file"), b""
             while (said := await self._speaker.hear())[0] == warm.PIECE:
                 held += said[1]
                 if len(held) > room:
@@ -344,7 +344,7 @@ class _Call:
 
         await session.put(name, "", pieces)
         kind, body = followed[0]
-        self._large = (checked_name(os.fsdecode(body), "--file"), b"") if kind == warm.INPUT else None
+        self._large = (checked_name(paths.shown(body), "--file"), b"") if kind == warm.INPUT else None
 
     async def _execute(self, session: Session, runtime: str, output_bytes: int) -> None:
         words, settings = self._words, self._parts.settings
