@@ -151,8 +151,29 @@ async def test_what_can_be_meant_in_one_way_only_is_put_in(http: httpx2.Client, 
         assert words in result["content"][0]["text"]
     model.play(whole({"type": "text", "text": None}))
     assert http.post("/v1/messages", json=ask("Go.")).json()["content"] == [text("")]
+    thinking = {"type": "thinking", "thinking": None, "signature": None}
+    more = {"type": "thinking_delta", "thinking": "Hm."}
+    for block in (thinking, text("") | thinking | {"type": "text"}):
+        model.play(but(1, content_block=block | {"text": ""}))
+        assert http.post("/v1/messages", json=ask("Go.")).status_code == 200
+        model.play(
+            sent(WORDS[0], WORDS[1] | {"content_block": block}, WORDS[2] | {"delta": more}, *WORDS[-3:])
+        )
+        assert http.post("/v1/messages", json=ask("Go.")).status_code == 200
     model.play(but(0, message=START | {"usage": None}))
     assert http.post("/v1/messages", json=ask("Go.")).json()["content"] == [text("It is four.")]
+
+
+async def test_blocks_that_all_have_one_number_are_told_apart(http: httpx2.Client, model: Model) -> None:
+    events = events_of(
+        said([text("Two and one."), code("print(2)", "toolu_2"), code("print(1)", "toolu_1")]), 5
+    )
+    model.play(
+        sent(*(event | {"index": 0} if "index" in event else event for event in events)), [text("So.")]
+    )
+    assert http.post("/v1/messages", json=ask("Go.")).json()["content"][-1] == text("So.")
+    results = model.requests[1]["messages"][-1]["content"]
+    assert [result["content"][0]["text"] for result in results] == ["2", "1"]
 
 
 async def test_headers_that_are_not_ascii_go_on_as_they_are(

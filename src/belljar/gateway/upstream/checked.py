@@ -15,6 +15,7 @@ from belljar.wire.ids import new_id
 
 _TEXTS = {"text": ("text",), "thinking": ("thinking", "signature")}
 """By the type of a block: its fields that are texts, and grow."""
+_GROWING = frozenset(name for names in _TEXTS.values() for name in names)
 _GROWS = {
     "text_delta": "text",
     "thinking_delta": "thinking",
@@ -36,7 +37,9 @@ class Check:
 
     def __init__(self) -> None:
         self._has_begun = False
-        self._open: set[int] = set()
+        self._open: dict[int, int] = {}
+        """By the server's number of a block, ours: some servers number every block 0."""
+        self._begun = 0
         self._uses: set[str] = set()
 
     def event(self, event: Event) -> Event:
@@ -64,16 +67,17 @@ class Check:
         if kind == "content_block_start":
             if index in self._open:
                 raise _senseless(f"block {index} begins twice")
-            self._open.add(index)
+            number = self._open[index] = self._begun
+            self._begun += 1
             block = block_of(event.get("content_block"))
-            return {**event, "content_block": self._use(block) if block["type"] == "tool_use" else block}
+            block = self._use(block) if block["type"] == "tool_use" else block
+            return {**event, "index": number, "content_block": block}
         if index not in self._open:
             raise _senseless(f"{kind} of block {index}, which is not open")
         if kind == "content_block_delta":
-            return {**event, "delta": _delta(event.get("delta"))}
-        if kind == "content_block_stop":
-            self._open.remove(index)
-        return event
+            return {**event, "index": self._open[index], "delta": _delta(event.get("delta"))}
+        number = self._open.pop(index) if kind == "content_block_stop" else self._open[index]
+        return {**event, "index": number}
 
     def _use(self, block: dict[str, Any]) -> dict[str, Any]:
         """A tool use with an id that no other has in the answer: its result could not be told from the other's."""
@@ -88,19 +92,21 @@ def block_of(given: Any) -> dict[str, Any]:
     """A block, whole or as it begins. Raises UpstreamError."""
     block = _object(given, "a block")
     kind = _text(block, "type", "block")
-    absent: dict[str, Any] = {name: "" for name in _TEXTS.get(kind, ()) if block.get(name) is None}
+    block = block | {
+        name: "" for name in {*_TEXTS.get(kind, ()), *block} & _GROWING if block.get(name) is None
+    }
+    for name in _GROWING & block.keys():
+        _text(block, name, kind)
     if kind == "tool_use":
         _text(block, "id", kind)
         _text(block, "name", kind)
-        absent = {"input": {}} if block.get("input") is None else {}
-    for name in _TEXTS.get(kind, ()):
-        _text(block | absent, name, kind)
+        block = block | ({"input": {}} if block.get("input") is None else {})
     citations = block.get("citations")
     if citations is not None and not (
         isinstance(citations, list) and all(isinstance(citation, dict) for citation in citations)
     ):
         raise _senseless("`citations` is no list of objects")
-    return block | absent
+    return block
 
 
 def _delta(given: Any) -> dict[str, Any]:
