@@ -447,7 +447,7 @@ class Printer:
         said = self._said.decode(errors="replace")
         _, found, rest = said.rpartition(_NO_MODULE)
         if found:
-            self._tell_module(rest.partition("'")[0].partition(".")[0])
+            self._tell_module(rest.partition("'")[0])
             return
         _, found, rest = said.rpartition(_MISSING)
         path = rest.partition("\n")[0].strip("'")

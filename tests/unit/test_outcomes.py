@@ -161,6 +161,13 @@ def test_an_error_for_want_of_disk_names_the_limit(full: str | None, evalue: str
     assert "Delete what is not needed" in seen.raised["hint"]
 
 
+def test_an_error_that_speaks_of_something_else_has_no_hint_on_the_disk() -> None:
+    body = {"ename": "ValueError", "evalue": "File too large: 12 MB, at most 10", "traceback": ["a"]}
+    seen = decided(finished={**RAISED, "body": json.dumps(body).encode()})
+    assert seen.raised is not None
+    assert not seen.raised.get("hint")
+
+
 def test_another_error_on_a_full_disk_keeps_its_own_hint() -> None:
     body = {"ename": "KeyError", "evalue": "'a'", "traceback": ["a"], "hint": "There is 'A'."}
     seen = decided(full="disk_bytes", finished={**RAISED, "body": json.dumps(body).encode()})

@@ -17,7 +17,7 @@ _MAX_HELP = 1000
 """Characters of each text that helps to mend code."""
 _MAX_NUMBER = 2**31
 _LESS = "Work in pieces, or with smaller types, and `del` what is not needed."
-_NO_ROOM = ("No space left on device", "File too large", "disk is full")
+_NO_ROOM = ("[Errno 28] No space left", "[Errno 27] File too large", "database or disk is full")
 """What is said where a limit on files is met, be it for a moment only, or by one file that would be larger."""
 _KEPT = "The session's variables and files are kept."
 _LOST = "The session's variables are lost with the interpreter, its files are kept."
