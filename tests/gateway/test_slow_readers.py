@@ -153,12 +153,14 @@ def test_what_clients_have_not_read_is_given_back_when_they_are_gone(tmp_path: P
     source = f"import os\nfor _ in range(4):\n    {shown}"
     with serving(tmp_path, upstream=f"anthropic:{model.url}", preload={}) as server:
         before = memory_bytes(server, "VmRSS:")
-        stalled = []
+        stalled, deadline = [], time.monotonic() + DEADLINE_SECONDS
         for _ in range(3):
             model.play([code(source)], [text("So.")])
             stalled.append(Stalled(server, "inline"))
             states = ["running"]
             while "running" in states:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
                 found = httpx2.get(f"{server.url}/v1/containers").json()["data"]
                 states = [one["state"] for one in found] or ["running"]
         deadline = time.monotonic() + DEADLINE_SECONDS

@@ -18,7 +18,9 @@ def json_bytes(value: object) -> bytes:
     escape.
     """
     try:
-        data = to_json(value)  # of a large answer there is no other copy meanwhile, as text
+        data = to_json(
+            value
+        )  # of a large answer there is no copy as text meanwhile, which may be four times as large
     except PydanticSerializationError:  # half a character, or much nesting
         data = _ENCODER.encode(value).encode("utf-8", "backslashreplace")
     if not data.isascii():
