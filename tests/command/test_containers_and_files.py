@@ -162,7 +162,7 @@ def test_a_file_that_a_run_has_made(warm: Command, http: httpx2.Client, containe
     (file,) = made["files"]  # type: ignore[misc]
     got = warm("files", "get", file["file_id"])
     assert got.returncode == 0, got.stderr
-    assert [path.name for path in warm.cwd.iterdir()] == ["_-odd_name.txt"]
+    assert [path.name for path in warm.cwd.iterdir()] == ["_-odd_x0aname.txt"]
     assert "\n-odd" not in warm("files", "list", "-c", container).stdout
 
 

@@ -108,7 +108,7 @@ def test_on_a_phone_the_details_cover_the_work_and_go_again(open_page: Open) -> 
     page = open_page(width=320, height=640)
     assert page.locator(".panel").count() == 0
     page.get_by_role("button", name="Show the details").click()
-    assert page.evaluate("document.activeElement.getAttribute('role')") == "tab"
+    page.wait_for_function("document.activeElement.getAttribute('role') === 'tab'")
     assert page.evaluate("document.getElementById('main').inert") is True
     page.keyboard.press("Escape")
     page.locator(".panel").wait_for(state="detached")

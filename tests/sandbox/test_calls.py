@@ -82,9 +82,14 @@ async def test_calls_run_side_by_side(session: Session) -> None:
 
 
 async def test_nothing_outlives_its_command(session: Session) -> None:
-    assert (
-        await session.says("import subprocess; kept = subprocess.Popen(['sleep', '1000']); print(1)") == "1"
-    )
+    source = """
+        import subprocess
+        kept = subprocess.Popen(['sleep', '1000'])
+        while not open(f'/proc/{kept.pid}/cmdline').read():
+            pass  # it is being made
+        print(1)
+        """
+    assert await session.says(source) == "1"
     command = (
         "sleep 1001 & setsid sleep 1002 & (setsid nohup sleep 1003 > /dev/null 2>&1 &); disown -a; echo on"
     )
