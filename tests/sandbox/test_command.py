@@ -352,15 +352,28 @@ def test_a_batch_whose_answers_nobody_reads_ends_quietly(tmp_path: Path) -> None
     assert _first_line_of(process).startswith('{"index"')
 
 
-def test_a_batch_whose_answers_have_no_room_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["batch", "in.jsonl"],
+        ["batch", "in.jsonl", "--json"],
+        ["runtime", "list"],
+        ["--help"],
+        ["run", "--help"],
+    ],
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_has_no_room_is_told(tmp_path: Path, command: list[str], unbuffered: str) -> None:
     (tmp_path / "in.jsonl").write_text('{"code": "print(1)"}\n' * 8)
     with open("/dev/full", "w") as full:
         seen = subprocess.run(
-            [str(BELLJAR), "batch", str(tmp_path / "in.jsonl")],
+            [str(BELLJAR), *command],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
             timeout=120,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered, "BELLJAR_STATE_DIR": str(tmp_path)},
         )
     assert (seen.returncode, seen.stderr) == (125, "belljar: output: No space left on device\n")
 

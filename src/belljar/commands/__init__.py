@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
@@ -67,6 +68,7 @@ class Commands(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         if COMPLETE in os.environ:
             importlib.import_module(f"{__name__}.completion")  # how each shell wants it
+        sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - one that was closed, until the end
         return super().main(*args, **extra)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
@@ -85,26 +87,37 @@ class Commands(click.Group):
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
             _misused(error)
+        except OSError as error:
+            _not_done(error)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # at the interpreter's end it would be too late for a word
         except click.UsageError as error:
             _misused(error)
         except Failure as error:
             _fail(str(error), error.code)
         except BelljarError as error:
             _fail(str(error))
-        except BrokenPipeError:
-            os._exit(exits.BROKEN_PIPE)  # nobody reads on, and a flush at exit would only say so again
         except OSError as error:
-            _fail(f"{error.filename or 'output'}: {error.strerror or error}")
+            _not_done(error)
         except KeyboardInterrupt:
             _fail("interrupted", exits.INTERRUPTED)
         except ValueError as error:
             if (message := _settings_message(error)) is None:
                 raise
             _fail(message)
+
+
+def _not_done(error: OSError) -> NoReturn:
+    if isinstance(error, BrokenPipeError):
+        os._exit(exits.BROKEN_PIPE)  # nobody reads on, and a flush at exit would only say so again
+    with contextlib.suppress(OSError):
+        sys.stdout.close()  # what it still holds has no room at exit either, and the exit code would be another
+    _fail(f"{error.filename or 'output'}: {error.strerror or error}")
 
 
 def _misused(error: click.UsageError) -> NoReturn:
