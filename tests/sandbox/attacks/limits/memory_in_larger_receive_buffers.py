@@ -1,7 +1,7 @@
 """Fills connections that it never accepts, few of them, each with a receive buffer as large as it can be made.
 
 Stopped by: seccomp
-Ends: completed, out_of_memory
+Ends: completed, out_of_memory, raised
 Limits: memory_bytes=64 MiB
 """
 
