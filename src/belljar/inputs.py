@@ -33,25 +33,24 @@ def checked_name(name: object, path: str) -> str:
     """`name`, where it can be a file's name in a directory. Raises InvalidRequest, naming `path`."""
     if not isinstance(name, str):
         raise InvalidRequest(f"{path}: Input should be a valid string")
-    try:
-        name.encode()
-        size = len(paths.raw(name))
-    except UnicodeEncodeError as error:
-        raise InvalidRequest(f"{path}: {name!r} is not valid Unicode") from error
-    if not name or size > NAME_BYTES:
-        raise InvalidRequest(f"{path}: a file name has 1 to {NAME_BYTES} bytes, this one has {size}")
-    if "/" in name or name in {".", ".."}:
-        raise InvalidRequest(
-            f"{path}: {name!r} cannot be a file name: it may not contain '/' nor be '.' or '..'"
-        )
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in name):
         raise InvalidRequest(
             f"{path}: {name!r} cannot be a file name: it contains a control character, which is written as \\xNN"
         )
-    if b"\0" in paths.raw(name):
+    try:
+        raw = paths.raw(name)
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{path}: {name!r} is not valid Unicode") from error
+    except ValueError as error:
+        raise InvalidRequest(f"{path}: {error}") from error
+    if not 0 < len(raw) <= NAME_BYTES:
+        raise InvalidRequest(f"{path}: a file name has 1 to {NAME_BYTES} bytes, this one has {len(raw)}")
+    if b"/" in raw or raw in {b".", b".."}:
+        raise InvalidRequest(
+            f"{path}: {name!r} cannot be a file name: it may not contain '/' nor be '.' or '..'"
+        )
+    if b"\0" in raw:
         raise InvalidRequest(f"{path}: {name!r} cannot be a file name: it contains a NUL")
-    if (written := paths.shown(paths.raw(name))) != name:
-        raise InvalidRequest(f"{path}: {name!r} is written {written!r}")
     return name
 
 

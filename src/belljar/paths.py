@@ -24,7 +24,10 @@ def shown(path: bytes) -> str:
 
 
 def raw(path: str) -> bytes:
-    """The bytes of a path. Raises UnicodeEncodeError where it is no text."""
-    return _WRITTEN.sub(
+    """The bytes of a path. Raises UnicodeEncodeError where it is no text, ValueError where it is written otherwise."""
+    found = _WRITTEN.sub(
         lambda written: bytes.fromhex(written[0][2:].decode()), path.encode("utf-8", "surrogateescape")
     )
+    if (written := shown(found)) != path:
+        raise ValueError(f"{path!r} is written {written!r}")
+    return found
