@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -55,19 +54,17 @@ ZONES = """Node 0, zone   Normal
 SOCKETS = "TCP: inuse 9 orphan 0 tw 3 alloc 11 mem 5\nUDP: inuse 1 mem 0\n"
 
 
-def test_what_the_machine_has_lost_is_what_nobody_counts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    files = {"/proc/meminfo": MEMORY, "/proc/zoneinfo": ZONES, "/proc/net/sockstat": SOCKETS}
-    (tmp_path / "meminfo").write_text(MEMORY)
-    with (tmp_path / "meminfo").open() as memory:
-        monkeypatch.setattr(outside, "_opened", lambda _: memory.fileno())
-        monkeypatch.setattr(outside, "_all", lambda path: files[path].encode())
-        monkeypatch.setattr(outside, "_PAGE_BYTES", 4096)
-        monkeypatch.setattr(outside, "no_zone_counts", lambda: "")
-        lost_kib = (
-            8000 - 1000 - 100 - 2000 - 1500 - 500 - 50 - 350
-        )  # a thread's stack lies in what vmalloc has used
-        assert outside.unexplained_bytes() == lost_kib * 1024 - (25 + 10 + 5) * 4096
-        monkeypatch.setattr(outside, "no_zone_counts", lambda: "/proc/zoneinfo: Permission denied")
-        assert outside.unexplained_bytes() == 0
+def test_what_the_machine_has_lost_is_what_nobody_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"/proc/zoneinfo": ZONES, "/proc/net/sockstat": SOCKETS}
+    monkeypatch.setattr(outside, "machine_bytes", lambda: 8000 * 1024)
+    monkeypatch.setattr(outside, "_memory", MEMORY.encode)
+    monkeypatch.setattr(outside, "_all", lambda path: files[path].encode())
+    monkeypatch.setattr(outside, "_PAGE_BYTES", 4096)
+    monkeypatch.setattr(outside, "no_zone_counts", lambda: "")
+    assert outside.available_share() == 3 / 8
+    lost_kib = (
+        8000 - 1000 - 100 - 2000 - 1500 - 500 - 50 - 350
+    )  # a thread's stack lies in what vmalloc has used
+    assert outside.unexplained_bytes() == lost_kib * 1024 - (25 + 10 + 5) * 4096
+    monkeypatch.setattr(outside, "no_zone_counts", lambda: "/proc/zoneinfo: Permission denied")
+    assert outside.unexplained_bytes() == 0

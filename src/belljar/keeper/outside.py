@@ -180,7 +180,7 @@ def mappings(pid: int, *, with_anonymous: bool) -> list[tuple[int, int]]:
 
 def has_swap() -> bool:
     """Whether the machine has room to put memory away."""
-    return int(_text("/proc/meminfo").partition("\nSwapFree:")[2].split()[0]) > 0
+    return _of_memory(b"SwapFree") > 0
 
 
 _CONNECTION_BYTES = 8192
@@ -257,11 +257,10 @@ def unexplained_bytes() -> int:
     one processor cannot be told from it: see `no_zone_counts`."""
     if no_zone_counts():
         return 0
-    memory = os.pread(_opened("/proc/meminfo"), 65536, 0)
-    whole = int(memory.split(None, 2)[1])
+    explained = sum(map(int, _EXPLAINED.findall(_memory()))) * 1024
     # Free too, and ready for one processor; compressed (zram); and buffers of sockets, as far as they are counted.
     pages = _PAGES.findall(_all("/proc/zoneinfo")) + _BUFFERS.findall(_all("/proc/net/sockstat"))
-    return (whole - sum(map(int, _EXPLAINED.findall(memory)))) * 1024 - sum(map(int, pages)) * _PAGE_BYTES
+    return machine_bytes() - explained - sum(map(int, pages)) * _PAGE_BYTES
 
 
 @functools.cache
@@ -313,12 +312,7 @@ def machine_bytes() -> int:
 
 def available_share() -> float:
     """How much of the machine's memory is there for the taking, from 0 to 1."""
-    sizes = {}
-    for line in _text("/proc/meminfo").splitlines():
-        name, _, value = line.partition(":")
-        if name in ("MemTotal", "MemAvailable"):
-            sizes[name] = int(value.split()[0])
-    return sizes["MemAvailable"] / sizes["MemTotal"]
+    return _of_memory(b"MemAvailable") / machine_bytes()
 
 
 @functools.cache
@@ -329,16 +323,23 @@ def are_cores_piped() -> bool:
 
 def unreclaimable_bytes() -> int:
     """What the kernel holds of the machine's memory for objects of its own, and cannot give back."""
-    return (
-        int(os.pread(_opened("/proc/meminfo"), 65536, 0).partition(b"\nSUnreclaim:")[2].split(None, 1)[0])
-        * 1024
-    )
+    return _of_memory(b"SUnreclaim")
+
+
+def _of_memory(name: bytes) -> int:
+    """One of the kernel's counts of the machine's memory, in bytes; none of them is the first."""
+    return int(_memory().partition(b"\n%b:" % name)[2].split(None, 1)[0]) * 1024
+
+
+def _memory() -> bytes:
+    """All of them."""
+    return os.pread(_meminfo(), 65536, 0)
 
 
 @functools.cache
-def _opened(path: str) -> int:
-    """What is read after each run."""
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _meminfo() -> int:
+    """It is read after each run."""
+    return os.open("/proc/meminfo", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def record_locks(processes: Iterable[int], most: int, seconds: float) -> int:
