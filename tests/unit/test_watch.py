@@ -29,14 +29,21 @@ with open(sys.argv[1], "w") as file:
 """
 
 
-@pytest.fixture
-def holder(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "locked"), str(request.param)]
+@contextlib.contextmanager
+def _held(program: str, *arguments: str) -> Iterator[int]:
+    """The pid of a program that holds what it has made until the block ends."""
+    command = [sys.executable, "-c", program, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         yield process.pid
         process.communicate("")
+
+
+@pytest.fixture
+def holder(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
+    with _held(HOLD, str(tmp_path / "locked"), str(request.param)) as pid:
+        yield pid
 
 
 async def _nobody(message: Message) -> None:
@@ -125,13 +132,9 @@ sys.stdin.read()
 
 
 def test_threads_are_looked_at_once_for_each_table_of_descriptors() -> None:
-    command = [sys.executable, "-c", UNSHARE]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 4
-        assert len(outside.with_own_descriptors(process.pid)) == 2
-        process.communicate("")
+    with _held(UNSHARE) as pid:
+        assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 4
+        assert len(outside.with_own_descriptors(pid)) == 2
 
 
 def test_dear_work_is_done_in_turn_and_followed_by_a_rest() -> None:
@@ -311,12 +314,8 @@ def _unexplained() -> int:
 
 def _lost_and_kept() -> tuple[int, int]:
     before = _unexplained()
-    command = [sys.executable, "-c", SINGLE_BYTES]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        lost, kept = _unexplained() - before, outside.kept_bytes(process.pid, enough_bytes=2**40)
-        process.communicate("")
+    with _held(SINGLE_BYTES) as pid:
+        lost, kept = _unexplained() - before, outside.kept_bytes(pid, enough_bytes=2**40)
     return lost, kept
 
 
@@ -340,12 +339,8 @@ sys.stdin.read()
 
 
 def test_what_is_too_much_is_not_looked_at_to_its_end() -> None:
-    command = [sys.executable, "-c", UNACCEPTED]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        whole = outside.network_bytes(process.pid, is_counted=True, enough_bytes=2**40)
-        some = outside.network_bytes(process.pid, is_counted=True, enough_bytes=watch.MIB)
-        process.communicate("")
+    with _held(UNACCEPTED) as pid:
+        whole = outside.network_bytes(pid, is_counted=True, enough_bytes=2**40)
+        some = outside.network_bytes(pid, is_counted=True, enough_bytes=watch.MIB)
     assert whole >= 50 * 2**16
     assert watch.MIB < some < whole
