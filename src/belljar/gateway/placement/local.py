@@ -14,26 +14,22 @@ from belljar import errors, link
 from belljar.builds import DEFAULT
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container, Load
+from belljar.gateway.placement.holding import KEEPER_ENDED, Held, Watching
 from belljar.gateway.placement.queue import FairQueue
+from belljar.gateway.placement.register import EXPIRED, Register
 from belljar.gateway.placement.session import Entry, LocalSession
-from belljar.gateway.placement.sleeping import Archive, Shelf
+from belljar.gateway.placement.sleeping import Shelf
 from belljar.gateway.telemetry import Telemetry
 from belljar.logged import words_of
 from belljar.settings import Settings
 from belljar.wire.execution import Limits
 from belljar.wire.ids import new_id
-from belljar.wire.resources import ContainerUse, rfc3339
+from belljar.wire.resources import ContainerUse
 
 log = structlog.get_logger("belljar.gateway")
 
 KeeperStart = Callable[[Settings], AbstractAsyncContextManager[link.Keeper]]
 
-_FULL_SECONDS = 60
-_REMEMBERED = 1000
-"""Containers that are gone, and of which we can still say why."""
-_EXPIRED = "it was not used for too long and expired"
-_KEEPER_ENDED = "the keeper process that ran it ended"
-_SERVER_ENDED = "the server that ran it ended without putting it away"
 _RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60
 _START_SECONDS = 60
@@ -53,17 +49,11 @@ class LocalPlacement:
     ) -> None:
         self.telemetry = telemetry
         self._shelf = shelf
+        self.register = Register(settings, shelf)
         self._settings = settings
         self._keeper_start = keeper_start
-        self._entries: dict[str, Entry] = {}
         self._placed: dict[str, Entry] = {}
         """Those that have a session, or the place for one."""
-        self._gone: dict[str, tuple[str, str]] = {}
-        """By id: whose it was, and why it went."""
-        self._forgotten: dict[str, str | None] = {}
-        """Containers that are still on the shelf, and their archives there."""
-        self._used: set[str] = set()
-        """Those of whose use the shelf does not know."""
         self._keeper: link.Keeper | None = None
         self._up = anyio.Event()
         self._queue = FairQueue(settings.max_queued, settings.queue_seconds)
@@ -93,9 +83,9 @@ class LocalPlacement:
     def load(self) -> Load:
         live = sum(entry.is_open for entry in self._placed.values())
         running = sum(entry.container.state == "running" for entry in self._placed.values())
-        asleep = sum(entry.container.state == "asleep" for entry in self._entries.values())
+        asleep = sum(entry.container.state == "asleep" for entry in self.register.entries())
         most, waiting = self._settings.max_sessions, len(self._queue)
-        return Load(live, running, most, waiting, len(self._entries), asleep)
+        return Load(live, running, most, waiting, len(self.register), asleep)
 
     async def state(self) -> link.State | None:
         if self._keeper is not None:
@@ -104,7 +94,7 @@ class LocalPlacement:
         return None
 
     async def measured(self, container_id: str) -> ContainerUse | None:
-        entry = self._entries.get(container_id)
+        entry = self.register.get(container_id)
         if entry is None or not entry.is_open or self._keeper is None:
             return None
         # It may end meanwhile, and a keeper that does not answer holds up nobody who looks.
@@ -114,19 +104,11 @@ class LocalPlacement:
 
     def find(self, container_id: str, tenant: str) -> Container:
         self.notice_loss()
-        entry = self._entries.get(container_id)
-        if entry is not None and entry.container.tenant != tenant:
-            raise self._never_made(container_id)
-        if entry is None and self._gone.get(container_id, (tenant, ""))[0] != tenant:
-            raise self._never_made(container_id)
-        return self._live_entry(container_id).container
+        return self.register.of(tenant, container_id).container
 
     def all(self, tenant: str) -> list[Container]:
         self.notice_loss()
-        now = now_microseconds()
-        kept = (entry.container for entry in self._entries.values() if entry.is_kept)
-        mine = [one for one in kept if one.tenant == tenant and one.expires_at > now]
-        return sorted(mine, key=lambda container: (container.created_at, container.id), reverse=True)
+        return self.register.all_of(tenant)
 
     def named(self, container_id: str, tenant: str) -> Container | None:
         try:
@@ -145,18 +127,18 @@ class LocalPlacement:
         is_kept: bool = True,
         runtime: str = DEFAULT,
     ) -> Container:
-        self._check_count(tenant, most, is_kept=is_kept)
+        self.register.check_count(tenant, most, is_kept=is_kept)
         now = now_microseconds()
         container = Container(new_id("container"), tenant, limits, now, now, now, runtime)
         entry = Entry(container, is_kept=is_kept)
         await self._take_place(entry)
         try:
-            self._check_count(tenant, most, is_kept=is_kept)  # others may have been made while it waited
+            # Others may have been made while it waited.
+            self.register.check_count(tenant, most, is_kept=is_kept)
         except errors.RateLimited:
             self._unplace(entry.container.id)
             raise
-        self._entries[entry.container.id] = entry
-        self._touch(entry)
+        self.register.add(entry)
         if is_kept:
             try:
                 await self._shelf.remember(entry.container, None, is_asleep=False)
@@ -164,27 +146,6 @@ class LocalPlacement:
                 self._forget(entry.container.id, "it could not be recorded")
                 raise
         return entry.container
-
-    def _check_count(self, tenant: str, most: int | None, *, is_kept: bool) -> None:
-        """Raises RateLimited where the tenant has `most` containers already, or there are as many as there may be."""
-        if is_kept and len(self._entries) >= self._settings.max_containers:
-            raise errors.RateLimited(
-                f"There are {len(self._entries)} containers already (BELLJAR_MAX_CONTAINERS). Delete some that are no "
-                "longer needed, or wait until they expire.",
-                retry_after=_FULL_SECONDS,
-            )
-        if most is None:
-            return
-        now = now_microseconds()
-        count = sum(
-            entry.is_kept and entry.container.tenant == tenant and entry.container.expires_at > now
-            for entry in self._entries.values()
-        )
-        if count >= most:
-            raise errors.RateLimited(
-                f"There are {count} containers already, and with this API key there may be no more. Name one of them "
-                "as `container`, or delete one (DELETE /v1/containers/{id}); one that is not used expires."
-            )
 
     async def _take_place(self, entry: Entry) -> None:
         """Have a place for its session, in turn with all others who want one."""
@@ -204,14 +165,14 @@ class LocalPlacement:
 
     @asynccontextmanager
     async def hold(self, container_id: str) -> AsyncIterator[Container]:
-        with _Held(self, self._live_entry(container_id)) as entry:
+        with Held(self, self._live(container_id)) as entry:
             yield entry.container
 
     @asynccontextmanager
     async def use(
         self, container_id: str, imports: Sequence[str] | None = None
     ) -> AsyncIterator[LocalSession]:
-        with _Held(self, self._live_entry(container_id)) as entry:
+        with Held(self, self._live(container_id)) as entry:
             async with entry.lock:
                 self._entry(container_id)  # it may have gone while we waited
                 await self._take_place(entry)
@@ -241,16 +202,16 @@ class LocalPlacement:
                 await self._shelf.bring_back(keeper, container, archive)
         except FileNotFoundError as error:
             self._forget(container.id, "the archive of its files is not there any more")
-            raise self.gone(container.id) from error
+            raise self.register.gone(container.id) from error
         except BaseException:
             await self._close(container.id)
             raise
         if self.is_gone(container.id):  # deleted meanwhile, and remembered again
             await self._close(container.id)
             await self._shelf.remove(container.id, archive.key)
-            raise self.gone(container.id)
+            raise self.register.gone(container.id)
         entry.is_open, container.state = True, "idle"
-        entry.restored = _restored(entry.lost, archive)
+        entry.restored = archive.restored(entry.lost)
         entry.lost = ""
 
     async def _put_away(self, entry: Entry) -> None:
@@ -309,31 +270,19 @@ class LocalPlacement:
 
         with anyio.move_on_after(_PUT_AWAY_SECONDS, shield=True) as scope:
             async with anyio.create_task_group() as tasks:
-                for entry in list(self._entries.values()):
+                for entry in self.register.entries():
                     if entry.is_kept and entry.container.state != "asleep":
                         tasks.start_soon(put_away, entry)
-            await self._tell_shelf()
+            await self.register.tell_shelf()
         if scope.cancelled_caught:
             log.warning("not every container was put away in time", seconds=_PUT_AWAY_SECONDS)
-
-    async def take_over(self) -> None:
-        """Know the containers that the last server left."""
-        for shelved in await self._shelf.all():
-            container = shelved.container
-            if shelved.archive is None and not shelved.is_asleep:
-                self._remember_gone(container, _SERVER_ENDED)
-                continue
-            entry = Entry(container, archive=shelved.archive)
-            if shelved.archive is not None:
-                entry.fall_asleep("" if shelved.is_asleep else _SERVER_ENDED)
-            self._entries[container.id] = entry
 
     async def delete(self, container_id: str, why: str) -> None:
         entry = self._entry(container_id)
         self._forget(container_id, why)
         if entry.is_open:
             await self._close(container_id)
-        await self._tell_shelf()
+        await self.register.tell_shelf()
 
     async def _close(self, container_id: str) -> None:
         """End its session, if it has one."""
@@ -348,7 +297,7 @@ class LocalPlacement:
         self.lose(container_id, why)
 
     async def discard(self, container_id: str, why: str) -> None:
-        entry = self._entries.get(container_id)
+        entry = self.register.get(container_id)
         if entry is not None and not entry.is_open and not entry.is_kept:
             self._forget(container_id, why)
             return
@@ -363,11 +312,12 @@ class LocalPlacement:
     async def sweep(self) -> None:
         now = now_microseconds()
         tired = now - int(self._settings.container_sleep_seconds * 1_000_000)
-        for container_id, entry in list(self._entries.items()):
+        for entry in self.register.entries():
+            container_id = entry.container.id
             if entry.is_used:
                 continue
             if entry.container.expires_at <= now:
-                await self.discard(container_id, _EXPIRED)
+                await self.discard(container_id, EXPIRED)
             elif entry.is_kept and entry.container.last_used_at <= tired and not entry.is_restless:
                 try:
                     await self._put_away(entry)
@@ -375,24 +325,7 @@ class LocalPlacement:
                     # Nobody needs its place: it stays awake.
                     entry.is_restless = True
                     log.warning("a container was not put away", container=container_id, error=words_of(error))
-        await self._tell_shelf()
-        await self._shelf.sweep(self._entries)
-
-    async def _tell_shelf(self) -> None:
-        """What the shelf does not know yet."""
-        while self._forgotten:
-            container_id, archive_key = next(iter(self._forgotten.items()))
-            await self._shelf.remove(container_id, archive_key)
-            # Not before: where this is cancelled or fails, the next server would know it still.
-            self._forgotten.pop(container_id, None)
-        used, self._used = self._used, set()
-        entries = [self._entries[container_id] for container_id in used if container_id in self._entries]
-        if entries:
-            try:
-                await self._shelf.touch([entry.container for entry in entries])
-            except BaseException:
-                self._used |= used
-                raise
+        await self.register.sweep_shelf()
 
     async def supervise(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Have a keeper running; end only by being cancelled. A start that fails at first is raised."""
@@ -417,9 +350,9 @@ class LocalPlacement:
                     raise
                 log.exception("the keeper does not start")  # it is tried again, and what else runs goes on
 
-    def watching(self, container_id: str) -> _Watching:
+    def watching(self, container_id: str) -> Watching:
         """A block in which the keeper's death, and the container's, are noticed."""
-        return _Watching(self, container_id)
+        return Watching(self, container_id)
 
     def notice_loss(self) -> None:
         """Where the keeper has ended, its sessions are gone; what is asked for next waits for a new one."""
@@ -428,39 +361,23 @@ class LocalPlacement:
         log.error("the keeper ended", containers=len(self._placed))
         for container_id, entry in list(self._placed.items()):
             if entry.is_open:
-                self.lose(container_id, _KEEPER_ENDED)
+                self.lose(container_id, KEEPER_ENDED)
         self._keeper, self._up = None, anyio.Event()
 
-    def gone(self, container_id: str) -> errors.NotFound:
-        """What to tell somebody who names a container that is not there."""
-        if container_id not in self._gone:
-            return self._never_made(container_id)
-        _, why = self._gone[container_id]
-        return errors.NotFound(
-            f"The container {container_id} is gone: {why}. Send the request without `container`."
-        )
-
-    @staticmethod
-    def _never_made(container_id: str) -> errors.NotFound:
-        return errors.NotFound(
-            f"There is no container {container_id}: it was never made here, or it is gone since long. "
-            "Send the request without `container` to get a new one."
-        )
-
     def is_gone(self, container_id: str) -> bool:
-        return container_id not in self._entries
+        return self.register.get(container_id) is None
 
     def is_open(self, container_id: str) -> bool:
-        entry = self._entries.get(container_id)
+        entry = self.register.get(container_id)
         return entry is not None and entry.is_open
 
     def is_asleep(self, container_id: str) -> bool:
-        entry = self._entries.get(container_id)
+        entry = self.register.get(container_id)
         return entry is not None and entry.container.state == "asleep"
 
     def lose(self, container_id: str, why: str) -> None:
         """Its session is gone: the container falls back to its archive, and without one it is gone too."""
-        entry = self._entries.get(container_id)
+        entry = self.register.get(container_id)
         if entry is None:
             return
         if entry.archive is None:
@@ -472,55 +389,28 @@ class LocalPlacement:
 
     def _entry(self, container_id: str) -> Entry:
         self.notice_loss()
-        entry = self._entries.get(container_id)
-        if entry is None:
-            raise self.gone(container_id)
-        return entry
+        return self.register.entry(container_id)
 
-    def _live_entry(self, container_id: str) -> Entry:
-        entry = self._entry(container_id)
-        if not entry.is_used and entry.container.expires_at <= now_microseconds():
-            raise errors.NotFound(
-                f"The container {container_id} is gone: {_EXPIRED}. Send the request without `container`."
-            )
-        return entry
-
-    def _idle_microseconds(self) -> int:
-        return int(self._settings.container_idle_seconds * 1_000_000)
+    def _live(self, container_id: str) -> Entry:
+        self.notice_loss()
+        return self.register.live(container_id)
 
     def begin_use(self, entry: Entry) -> None:
         entry.holders += 1
-        self._touch(entry)
+        self.register.touch(entry)
 
     def end_use(self, entry: Entry) -> None:
         entry.holders -= 1
-        self._touch(entry)
+        self.register.touch(entry)
         self._freed.set()
-
-    def _touch(self, entry: Entry) -> None:
-        entry.container.last_used_at = now_microseconds()
-        entry.container.expires_at = entry.container.last_used_at + self._idle_microseconds()
-        entry.is_restless = False
-        if entry.is_kept:
-            self._used.add(entry.container.id)
 
     def _unplace(self, container_id: str) -> None:
         self._placed.pop(container_id, None)
         self._freed.set()
 
     def _forget(self, container_id: str, why: str) -> None:
-        entry = self._entries.pop(container_id, None)
+        self.register.forget(container_id, why)
         self._unplace(container_id)
-        if entry is None:
-            return
-        if entry.is_kept:
-            self._forgotten[container_id] = entry.archive.key if entry.archive else None
-        self._remember_gone(entry.container, why)
-
-    def _remember_gone(self, container: Container, why: str) -> None:
-        self._gone[container.id] = (container.tenant, why)
-        while len(self._gone) > _REMEMBERED:
-            self._gone.pop(next(iter(self._gone)))
 
     async def _make_room(self) -> None:
         while len(self._placed) >= self._settings.max_sessions:
@@ -539,57 +429,6 @@ class LocalPlacement:
         raise errors.KeeperLost("The keeper ended and has not come back; see the server's log.")
 
 
-class _Held:
-    """A block in which an entry does not expire and does not give way."""
-
-    def __init__(self, placement: LocalPlacement, entry: Entry) -> None:
-        self._placement = placement
-        self._entry = entry
-
-    def __enter__(self) -> Entry:
-        self._placement.begin_use(self._entry)
-        return self._entry
-
-    def __exit__(self, *_: object) -> None:
-        self._placement.end_use(self._entry)
-
-
-class _Watching:
-    def __init__(self, placement: LocalPlacement, container_id: str) -> None:
-        self._placement = placement
-        self._container_id = container_id
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, errors.KeeperLost):
-            self._placement.notice_loss()
-            if self._placement.is_open(
-                self._container_id
-            ):  # with a keeper whose end was seen before this began
-                self._placement.lose(self._container_id, _KEEPER_ENDED)
-        elif isinstance(error, errors.SessionLost):
-            came_up = not isinstance(error, errors.RuntimeUnavailable)
-            why = "its session broke" if came_up else "its runtime did not come up"
-            self._placement.lose(self._container_id, why)
-        elif isinstance(error, errors.NotFound):
-            self._placement.lose(self._container_id, "its session ended")
-            if self._placement.is_asleep(self._container_id):
-                raise errors.SessionLost(f"The session of {self._container_id} has ended.") from error
-            raise self._placement.gone(self._container_id) from error
-
-
-def _restored(lost: str, archive: Archive) -> str:
-    """What is to be said of the first run after a container was asleep."""
-    if not lost:
-        return "The container had been put away since it was last used: its files are back, its variables are gone."
-    return (
-        f"The container comes back as it was when it was last put away ({rfc3339(archive.made_at)}), for {lost}: "
-        "what its files became since then, and its variables, are gone."
-    )
-
-
 @asynccontextmanager
 async def open_placement(
     settings: Settings, keeper_start: KeeperStart, shelf: Shelf, telemetry: Telemetry | None = None
@@ -599,7 +438,7 @@ async def open_placement(
     Raises JailUnavailable where this machine does not give what the jail needs.
     """
     placement = LocalPlacement(settings, keeper_start, shelf, telemetry or Telemetry())
-    await placement.take_over()
+    await placement.register.take_over()
     failure: errors.BelljarError | None = None
     async with anyio.create_task_group() as tasks:
         try:

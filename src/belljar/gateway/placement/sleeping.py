@@ -20,6 +20,7 @@ from belljar.gateway.placement import Container
 from belljar.gateway.store import KnownContainer, Store
 from belljar.wire.execution import Limits
 from belljar.wire.ids import new_id
+from belljar.wire.resources import rfc3339
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class Archive:
     made_at: int
     given: dict[str, str]
     """`Container.given`, as it was then."""
+
+    def restored(self, lost: str) -> str:
+        """What is to be said of the first run after it was brought back; `lost` as in `Entry`."""
+        if not lost:
+            return "The container had been put away since it was last used: its files are back, its variables are gone."
+        return (
+            f"The container comes back as it was when it was last put away ({rfc3339(self.made_at)}), for {lost}: "
+            "what its files became since then, and its variables, are gone."
+        )
 
 
 @dataclass(frozen=True)
