@@ -155,7 +155,7 @@ def _kernel_outputs(client: Any, code: str) -> list[Output]:
 
 async def of_belljar(codes: list[str]) -> list[list[Output]]:
     """What Belljar shows of each."""
-    from belljar import document, link
+    from belljar import document, link, orders
     from belljar.settings import Settings
     from belljar.wire.execution import Limits, json_of
 
@@ -163,7 +163,7 @@ async def of_belljar(codes: list[str]) -> list[list[Output]]:
     async with link.start(Settings(preload={}, parked=0)) as keeper:
         await keeper.open("cells", Limits())
         for code in codes:
-            result = await keeper.execute("cells", link.Run(code, CELL_SECONDS))
+            result = await keeper.execute("cells", orders.Run(code, CELL_SECONDS))
             found.append([json_of(document.output_of(output)) for output in result.outputs])
     return found
 

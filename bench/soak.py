@@ -24,7 +24,7 @@ from pathlib import Path
 
 import anyio
 
-from belljar import link
+from belljar import link, orders
 from belljar.settings import Settings
 from belljar.wire.execution import MIB, Limits
 
@@ -74,7 +74,7 @@ def code(text: str, timeout_seconds: float = 60, **limits: int) -> Play:
 
     async def play(keeper: link.Keeper, name: str) -> str:
         await keeper.open(name, Limits(**limits))
-        return (await keeper.execute(name, link.Run(text, timeout_seconds))).outcome.status
+        return (await keeper.execute(name, orders.Run(text, timeout_seconds))).outcome.status
 
     return play
 
@@ -86,15 +86,15 @@ async def unused(keeper: link.Keeper, name: str) -> str:
 
 async def twice(keeper: link.Keeper, name: str) -> str:
     await keeper.open(name, Limits())
-    await keeper.execute(name, link.Run("import os\nx = 6", 60))
-    await keeper.execute(name, link.Run("os.abort()", 60))
-    return (await keeper.execute(name, link.Run("x = 6; x * 7", 60))).outcome.status
+    await keeper.execute(name, orders.Run("import os\nx = 6", 60))
+    await keeper.execute(name, orders.Run("os.abort()", 60))
+    return (await keeper.execute(name, orders.Run("x = 6; x * 7", 60))).outcome.status
 
 
 async def files(keeper: link.Keeper, name: str) -> str:
     await keeper.open(name, Limits())
     await keeper.put(name, "given", os.urandom(100_000))
-    result = await keeper.execute(name, link.Run(_FILES, 60))
+    result = await keeper.execute(name, orders.Run(_FILES, 60))
     for file in result.files[:3]:
         async for _ in keeper.read(name, file):
             pass
@@ -107,7 +107,7 @@ async def interrupted(keeper: link.Keeper, name: str) -> str:
     ends: list[str] = []
 
     async def run() -> None:
-        run = link.Run("import time\nprint('up', flush=True)\nwhile True: time.sleep(0.1)", 60)
+        run = orders.Run("import time\nprint('up', flush=True)\nwhile True: time.sleep(0.1)", 60)
         ends.append((await keeper.execute(name, run, lambda _: is_up.set())).outcome.status)
 
     async with anyio.create_task_group() as tasks:
@@ -122,7 +122,7 @@ async def closed_while_it_runs(keeper: link.Keeper, name: str) -> str:
     is_up = anyio.Event()
 
     async def run() -> None:
-        run = link.Run("print('up', flush=True)\nwhile True: pass", 60)
+        run = orders.Run("print('up', flush=True)\nwhile True: pass", 60)
         await keeper.execute(name, run, lambda _: is_up.set())
 
     async with anyio.create_task_group() as tasks:

@@ -318,7 +318,7 @@ class Runtimes:
 
 
 def link_name(name: str) -> str | None:
-    """A runtime as a keeper is told of it (`link.Opening`)."""
+    """A runtime as a keeper is told of it (`orders.Opening`)."""
     return None if name == DEFAULT else name
 
 

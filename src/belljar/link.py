@@ -15,26 +15,23 @@ import asyncio
 import itertools
 import json
 import os
-import secrets
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 
-from belljar import errors, results
+from belljar import errors, orders, results, states
 from belljar.builds import FOLDER
-from belljar.frames import MAX_RUN_BYTES, Message
+from belljar.frames import Message
 from belljar.line import Line, open_line
 from belljar.logged import REQUEST_ID
 from belljar.settings import Settings
-from belljar.wire.charts import ChartFormat, ChartsRequest
-from belljar.wire.execution import IdleMemory, Isolation, Layer, Limits
+from belljar.wire.execution import Limits
 from belljar.wire.resources import ContainerUse
 
 CHUNK_BYTES = 1024 * 1024
@@ -50,155 +47,11 @@ _LAST = frozenset({"answer", "error", "ready", "failed"})
 """Messages after which no more comes for their request."""
 
 
-@dataclass(frozen=True)
-class Command:
-    """A shell command. It has a new, empty $OUTPUT_DIR of its own, and all that it starts ends with it."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A look at a file, or a change of one: see `guest.editor`."""
-
-    input: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool of the caller's that code may call, as an async function of that name."""
-
-    name: str
-    description: str
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A chart of an earlier run in the session, to be drawn again; pixels are of width and height."""
-
-    chart_id: str
-    format: ChartFormat
-    dpi: float | None = None
-    width: int | None = None
-    height: int | None = None
-
-
-@dataclass(frozen=True)
-class Run:
-    """What to run: Python code, calls that run side by side, or the drawing of a chart. Each run has a new, empty
-    $OUTPUT_DIR beside the working directory."""
-
-    code: str | None
-    timeout_seconds: float
-    stdin: str = ""
-    env: dict[str, str] = field(default_factory=dict)
-    argv: Sequence[str] = ()
-    """What the code has in `sys.argv`; as it is, where there is nothing."""
-    is_last: bool = False
-    """The session ends after this run, so there is nothing to say on what it keeps."""
-    calls: Sequence[Command | Edit] = ()
-    """Where there is no code."""
-    tools: Sequence[Tool] = ()
-    """Where there is code, and somebody who hears of what it asks."""
-    charts: ChartsRequest | None = None
-    """How the code's charts are drawn, where it is not as usual."""
-    drawing: Drawing | None = None
-    """Where there is neither code nor calls."""
-
-
-@dataclass(frozen=True)
-class Files:
-    """What lies in a working directory."""
-
-    files: list[results.Lying]
-    is_whole: bool
-    """Else there are more than one look takes in."""
-
-
-@dataclass(frozen=True)
-class Opening:
-    """A session that is to be made: see `Keeper.open`."""
-
-    limits: Limits
-    imports: Sequence[str] | None = None
-    runtime: str | None = None
-    """The name of one that was built (see `builds`); None for the default one."""
-
-    def asked(self) -> dict[str, Any]:
-        """As the keeper is told."""
-        return {"limits": self.limits.model_dump(), "imports": self.imports, "runtime": self.runtime}
-
-
-ReplyStatus = Literal["answered", "failed", "timed_out"]
-"""Of a tool's answer: what the code gets is the text, a RuntimeError, or a TimeoutError."""
-
-TierState = Literal["warming", "ready", "failed"]
-
-
-@dataclass(frozen=True)
-class Tier:
-    """A zygote that sessions are forked from, by what it has imported (`Settings.preload`)."""
-
-    name: str
-    state: TierState
-    why: str
-    """Why it failed; or which of its modules could not be imported or used ahead, and why: code will see the same."""
-
-
-@dataclass(frozen=True)
-class RuntimeState:
-    """A runtime that was built, and that the keeper has in memory or has tried to."""
-
-    state: TierState
-    why: str
-    """Why it failed."""
-    tiers: list[Tier]
-    sessions: int
-    """Those that are in use; those that are parked are not among them."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """The keeper's word on this machine."""
-
-    isolation: Isolation
-    layers: list[Layer]
-    python: str
-    """The default runtime's version, as `3.11.7`."""
-    packages: dict[str, str]
-    """What the default runtime has installed, by distribution name."""
-    laps: dict[str, float]
-    idle_memory: IdleMemory
-    """How memory of idle sessions is given back."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What the keeper has at the moment."""
-
-    pid: int
-    """Of its process."""
-    sessions: int
-    """All that are not gone yet: those with a name, those that are parked, and those that are being made or ended."""
-    parked: dict[str, int]
-    """By the name of the tier."""
-    generations: int
-    """Chains of zygotes that live."""
-    begun: int
-    """Chains of zygotes that came up so far."""
-    idle_offered: int
-    """Idle sessions whose memory was offered to the kernel, each once for each time that it is idle."""
-    idle_given_back_bytes: int
-    idle_failed: int
-    runtimes: dict[str, RuntimeState]
-    """By name. One that is not there is at rest: it comes up when a session asks for it."""
-
-
 class Keeper:
     """A started keeper. Made by `start`; every method raises KeeperLost once the process is gone."""
 
     _line: Line
-    description: Description
+    description: states.Description
 
     def __init__(self, pid: int) -> None:
         self._numbers = itertools.count(_CONFIGURE)
@@ -206,9 +59,9 @@ class Keeper:
         self.pid = pid
         """Of the keeper's process."""
         self.lost = anyio.Event()
-        self.tiers: list[Tier] = []
+        self.tiers: list[states.Tier] = []
         """What is there to fork sessions of the default runtime from, as the keeper has last said."""
-        self.runtimes: dict[str, RuntimeState] = {}
+        self.runtimes: dict[str, states.RuntimeState] = {}
         """Those that were built and are up, by name; their sessions as they were then."""
         self._told = anyio.Event()
 
@@ -237,7 +90,7 @@ class Keeper:
         choose the tier, and so what is imported already when the code begins. `runtime` is as in `Opening`; raises
         RuntimeUnavailable where that does not come up.
         """
-        asked = Opening(limits, imports, runtime).asked()
+        asked = orders.Opening(limits, imports, runtime).asked()
         answer = await self._ask(Message("open", {"session": session}, json.dumps(asked).encode()))
         laps: dict[str, float] = answer.head["laps"]
         return laps
@@ -265,10 +118,10 @@ class Keeper:
                     )
             raise
 
-    async def files(self, session: str) -> Files:
+    async def files(self, session: str) -> states.Files:
         """What lies in the session's working directory. No code may run there meanwhile."""
         answer = await self._ask(Message("files", {"session": session}))
-        return Files([_lying(file) for file in json.loads(answer.body)], answer.head["is_whole"])
+        return states.Files([_lying(file) for file in json.loads(answer.body)], answer.head["is_whole"])
 
     async def use(self, session: str) -> ContainerUse:
         """What the session holds now."""
@@ -287,11 +140,11 @@ class Keeper:
     async def execute(
         self,
         session: str,
-        run: Run,
+        run: orders.Run,
         on_event: Callable[[results.Event], None] | None = None,
         *,
         on_asks: Callable[[results.Asks], None] | None = None,
-        opening: Opening | None = None,
+        opening: orders.Opening | None = None,
         files: Mapping[str, bytes] = MappingProxyType({}),
         closes: bool = False,
     ) -> results.Result:
@@ -304,26 +157,7 @@ class Keeper:
         is no such session, and RequestTooLarge, with nothing sent, for what the guest would not take.
         """
         outputs = results.Outputs(on_event, on_asks, len(run.calls))
-        # In the body, for all that a program chooses may be longer than a head: names of files, and of imports.
-        asked: dict[str, Any] = {
-            "code": run.code,
-            "timeout_seconds": run.timeout_seconds,
-            "stdin": run.stdin,
-            "env": run.env,
-            "argv": list(run.argv),
-            "is_last": run.is_last,
-            "output_dir": secrets.token_hex(8),
-            "calls": [_call(call) for call in run.calls],
-            "tools": [{"name": tool.name, "description": tool.description} for tool in run.tools],
-            "charts": run.charts.model_dump() if run.charts is not None else None,
-            "chart": asdict(run.drawing) if run.drawing is not None else None,
-            "files": [[name, len(body)] for name, body in files.items()],
-        }
-        if opening is not None:
-            asked["open"] = opening.asked()
-        request = json.dumps(asked).encode()
-        if len(request) > MAX_RUN_BYTES:
-            raise too_large()
+        request = orders.of_run(run, opening, files)
         head = {"session": session, "size": len(request), "closes": closes}
         answer = await self._ask(
             Message("execute", head, b"".join((request, *files.values()))),
@@ -347,7 +181,7 @@ class Keeper:
             offset += len(answer.body)
             yield answer.body
 
-    async def reply(self, session: str, ask: int, status: ReplyStatus, text: str) -> None:
+    async def reply(self, session: str, ask: int, status: orders.ReplyStatus, text: str) -> None:
         """Answer what the session's run has asked. To what it does not wait for any more this is nothing."""
         head = {"session": session, "ask": ask, "status": status}
         await self._ask(Message("reply", head, text.encode("utf-8", "replace")))
@@ -372,10 +206,10 @@ class Keeper:
         """Have the run under way in the session, if any, end as `interrupted`."""
         await self._ask(Message("interrupt", {"session": session}))
 
-    async def state(self) -> State:
+    async def state(self) -> states.State:
         """What it has at the moment."""
         told = json.loads((await self._ask(Message("state", {}))).body)
-        return State(self.pid, **told | {"runtimes": _runtimes(told["runtimes"])})
+        return states.State(self.pid, **told | {"runtimes": states.runtimes(told["runtimes"])})
 
     async def close(self, session: str) -> None:
         """End the session and everything in it. Closing one that is gone does nothing."""
@@ -427,7 +261,7 @@ class Keeper:
     def _take(self, message: Message) -> None:
         if message.kind == "tiers":
             told = json.loads(message.body)
-            self.tiers, self.runtimes = _tiers(told["tiers"]), _runtimes(told["runtimes"])
+            self.tiers, self.runtimes = states.tiers(told["tiers"]), states.runtimes(told["runtimes"])
             self._tell()
             return
         # What is said of the keeper itself, at its start, answers the first request.
@@ -467,7 +301,7 @@ class Keeper:
             raise errors.JailUnavailable("the keeper ended while it started; standard error says why")
         if answer.kind != "ready":
             raise _error(answer)
-        self.description = _described(json.loads(answer.body))
+        self.description = states.described(json.loads(answer.body))
 
 
 class _Request:
@@ -509,21 +343,6 @@ class _Request:
     def _wake(self) -> None:
         if not self._woken.done():
             self._woken.set_result(None)
-
-
-def too_large() -> errors.RequestTooLarge:
-    """For a run over `MAX_RUN_BYTES`."""
-    return errors.RequestTooLarge(
-        f"The program, or its input, is too large: for all that goes with a run, {MAX_RUN_BYTES:,} bytes of JSON are"
-        " allowed. Put what is large into a file of the working directory."
-    )
-
-
-def _call(call: Command | Edit) -> dict[str, Any]:
-    output_dir = secrets.token_hex(8)
-    if isinstance(call, Command):
-        return {"kind": "bash", "command": call.text, "output_dir": output_dir}
-    return {"kind": "edit", "input": call.input, "output_dir": output_dir}
 
 
 def _put(session: str, path: str, piece: bytes, *, is_first: bool, is_last: bool) -> Message:
@@ -596,25 +415,3 @@ async def _ended(process: subprocess.Popen[bytes]) -> None:
         process.wait()
     finally:
         os.close(fd)
-
-
-def _tiers(told: list[dict[str, Any]]) -> list[Tier]:
-    return [Tier(**tier) for tier in told]
-
-
-def _runtimes(told: dict[str, dict[str, Any]]) -> dict[str, RuntimeState]:
-    return {
-        name: RuntimeState(facts["state"], facts["why"], _tiers(facts["tiers"]), facts["sessions"])
-        for name, facts in told.items()
-    }
-
-
-def _described(facts: dict[str, Any]) -> Description:
-    return Description(
-        isolation=Isolation.model_validate(facts["isolation"]),
-        layers=[Layer.model_validate(layer) for layer in facts["layers"]],
-        python=facts["python"],
-        packages=facts["packages"],
-        laps=facts["laps"],
-        idle_memory=IdleMemory.model_validate(facts["idle_memory"]),
-    )

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import anyio
 
-from belljar import errors, link, results
+from belljar import errors, link, orders, results, states
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.placement import local
 from belljar.gateway.placement.sleeping import Shelf
@@ -23,7 +23,7 @@ from belljar.gateway.telemetry import Telemetry
 from belljar.settings import Settings
 from belljar.wire.execution import IdleMemory, Isolation, Limits, Outcome, Truncated, Usage
 
-ABOUT = link.Description(
+ABOUT = states.Description(
     Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {}, IdleMemory(way="none", detail="")
 )
 
@@ -59,8 +59,8 @@ class FakeKeeper:
 
     def __init__(self) -> None:
         self.description = ABOUT
-        self.tiers = [link.Tier("bare", "ready", "")]
-        self.runtimes: dict[str, link.RuntimeState] = {}
+        self.tiers = [states.Tier("bare", "ready", "")]
+        self.runtimes: dict[str, states.RuntimeState] = {}
         self.runtime_of: dict[str, str | None] = {}
         self.lost = anyio.Event()
         self.sessions: dict[str, list[str]] = {}
@@ -102,11 +102,11 @@ class FakeKeeper:
     async def execute(
         self,
         session: str,
-        run: link.Run,
+        run: orders.Run,
         on_event: Callable[[results.Event], None] | None = None,
         *,
         on_asks: Callable[[results.Asks], None] | None = None,
-        opening: link.Opening | None = None,
+        opening: orders.Opening | None = None,
         files: Mapping[str, bytes] = MappingProxyType({}),
         closes: bool = False,
     ) -> results.Result:
@@ -129,14 +129,14 @@ class FakeKeeper:
             await self.close(session)
         calls = [
             results.CallResult(call.text, "", 0, Truncated(), b"")
-            if isinstance(call, link.Command)
+            if isinstance(call, orders.Command)
             else EDITED
             for call in run.calls
         ]
         printed = self.replies.pop() if run.code == "asks" else run.code or ""
         return result(printed, laps={"fork": 1.0} if opening else {}, is_closed=closes, calls=calls)
 
-    async def reply(self, session: str, ask: int, status: link.ReplyStatus, text: str) -> None:
+    async def reply(self, session: str, ask: int, status: orders.ReplyStatus, text: str) -> None:
         self._check(session)
         self.replies.append(f"{ask} {status} {text}")
         self.release.set()
@@ -166,10 +166,10 @@ class FakeKeeper:
             raise errors.NotKept("no archive of ours")
         self.sessions[session] = json.loads(body.removeprefix(b"names:"))
 
-    async def state(self) -> link.State:
+    async def state(self) -> states.State:
         if self.is_lost:
             raise errors.KeeperLost("the keeper has ended")
-        return link.State(os.getpid(), len(self.sessions), {"bare": 0}, 1, 1, 0, 0, 0, self.runtimes)
+        return states.State(os.getpid(), len(self.sessions), {"bare": 0}, 1, 1, 0, 0, 0, self.runtimes)
 
     async def close(self, session: str) -> None:
         if self.is_lost:

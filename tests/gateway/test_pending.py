@@ -9,7 +9,7 @@ import anyio
 import fakes
 import pytest
 
-from belljar import link, results
+from belljar import orders, results
 from belljar.gateway.pending import PendingCode, open_pending_runs
 from belljar.gateway.tools import Failed, Outcome, Ran
 
@@ -35,7 +35,7 @@ class Session:
         await self.replied.wait()
         return Failed("unavailable", "ended")
 
-    async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
+    async def reply(self, ask: int, status: orders.ReplyStatus, text: str) -> None:
         self.waiting.discard(ask)
         if not self.waiting:
             self.replied.set()
@@ -74,7 +74,7 @@ async def test_a_caller_who_goes_while_it_replies() -> None:
         assert await run.step() == Failed("unavailable", "ended")
 
 
-async def never(ask: int, status: link.ReplyStatus, text: str) -> None:
+async def never(ask: int, status: orders.ReplyStatus, text: str) -> None:
     await anyio.sleep_forever()
 
 

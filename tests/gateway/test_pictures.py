@@ -18,7 +18,7 @@ from chatting import ChatModel
 from fakes import Keepers, open_placement, settings
 from serving import TOOL, Model, Server, code, serving, text
 
-from belljar import link
+from belljar import link, orders
 from belljar.gateway import pictures
 from belljar.gateway.pictures import Pictures
 from belljar.gateway.tools import Image
@@ -251,7 +251,7 @@ async def test_where_every_place_is_taken_the_answer_does_not_wait_for_long(
     async with open_placement(wanted, Keepers().start) as placement:
         container = await placement.create(Limits(), "t")
         async with placement.use(container.id) as session:
-            await session.execute(link.Run("1", 30))
+            await session.execute(orders.Run("1", 30))
             (block,) = await Pictures(placement, wanted).blocks(
                 [Image("image/png", png(2000, 2000))], Traits(), "t"
             )

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from fakes import Keepers, open_placement, settings
 
-from belljar import errors, link, results
+from belljar import errors, orders, results
 from belljar.gateway.placement.local import LocalPlacement
 from belljar.wire.execution import Limits
 
@@ -20,7 +20,7 @@ LIMITS = Limits(memory_bytes=2**30, pids=128, disk_bytes=2**29, output_bytes=2**
 
 async def execute(placement: LocalPlacement, container_id: str, code: str = "1") -> results.Result:
     async with placement.use(container_id) as session:
-        return await session.execute(link.Run(code, 30))
+        return await session.execute(orders.Run(code, 30))
 
 
 async def test_a_session_is_opened_when_it_is_needed(tmp_path: Path) -> None:
@@ -31,10 +31,10 @@ async def test_a_session_is_opened_when_it_is_needed(tmp_path: Path) -> None:
         async with placement.use(container.id) as session:
             assert container.state == "running"
             assert placement.load.live == 0
-            assert (await session.execute(link.Run("1", 30))).laps == {"fork": 1.0}
-            assert (await session.execute(link.Run("1", 30))).laps == {}
+            assert (await session.execute(orders.Run("1", 30))).laps == {"fork": 1.0}
+            assert (await session.execute(orders.Run("1", 30))).laps == {}
         async with placement.use(container.id) as session:
-            assert (await session.execute(link.Run("1", 30))).laps == {}
+            assert (await session.execute(orders.Run("1", 30))).laps == {}
         assert container.state == "idle"
         assert placement.load.live == 1
         await placement.delete(container.id, "it was deleted")
@@ -48,7 +48,7 @@ async def test_a_file_is_given_once(tmp_path: Path) -> None:
     async with open_placement(settings(tmp_path), keepers.start) as placement:
         container = await placement.create(LIMITS, "default")
         async with placement.use(container.id) as session:
-            await session.execute(link.Run("1", 30))
+            await session.execute(orders.Run("1", 30))
             for digest in ("one", "one", "two"):
                 await session.give("a.csv", digest, b"")
         assert keepers.all[0].sessions[container.id] == ["a.csv", "a.csv"]
@@ -82,7 +82,7 @@ async def test_files_travel_with_the_first_run_or_by_themselves(tmp_path: Path) 
             async with placement.use(container.id) as session:
                 await session.put("a", "1", bytes(size))
                 assert (container.id not in keepers.all[0].sessions) == is_held
-                await session.execute(link.Run("1", 30))
+                await session.execute(orders.Run("1", 30))
                 assert keepers.all[0].sessions[container.id] == ["a"]
         # Without a run they are put all the same.
         container = await placement.create(LIMITS, "default")
@@ -96,7 +96,7 @@ async def test_a_session_for_one_run_is_closed_with_it(tmp_path: Path) -> None:
     async with open_placement(settings(tmp_path), keepers.start) as placement:
         container = await placement.create(LIMITS, "default")
         async with placement.use(container.id) as session:
-            await session.execute(link.Run("1", 30, is_last=True))
+            await session.execute(orders.Run("1", 30, is_last=True))
         assert keepers.all[0].sessions == {}
         assert placement.load.live == 0
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from fakes import Keepers, open_placement, settings
 
-from belljar import errors, link
+from belljar import errors, orders
 from belljar.gateway.placement.queue import FairQueue
 from belljar.wire.execution import Limits
 
@@ -105,7 +105,7 @@ async def test_a_request_gets_the_place_that_becomes_free(tmp_path: Path) -> Non
             made.append((await placement.create(Limits(), "a")).id)
 
         async with anyio.create_task_group() as tasks, placement.use(first.id) as session:
-            await session.execute(link.Run("1", 30))
+            await session.execute(orders.Run("1", 30))
             tasks.start_soon(make)
             await anyio.wait_all_tasks_blocked()
             assert (made, placement.load.waiting) == ([], 0)  # it has its turn, and waits for room

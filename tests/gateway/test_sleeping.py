@@ -8,7 +8,7 @@ import anyio
 import pytest
 from fakes import Keepers, open_placement, settings
 
-from belljar import errors, link
+from belljar import errors, orders
 from belljar.gateway.placement import Container
 from belljar.gateway.placement.local import LocalPlacement
 from belljar.wire.execution import Limits
@@ -24,7 +24,7 @@ async def used(placement: LocalPlacement, container_id: str, *names: str) -> tup
     async with placement.use(container_id) as session:
         for name in names:
             await session.give(name, f"digest of {name}", b"x")
-        await session.execute(link.Run("1", 30))
+        await session.execute(orders.Run("1", 30))
         return session.was_put_away, session.restored
 
 
@@ -253,7 +253,7 @@ async def test_it_falls_back_to_its_archive(tmp_path: Path) -> None:
         assert keepers.all[0].sessions[kept.id] == ["a", "b"]
         with pytest.raises(errors.KeeperLost):
             async with placement.use(kept.id) as session:
-                await session.execute(link.Run("dies", 30))
+                await session.execute(orders.Run("dies", 30))
         with pytest.raises(errors.NotFound, match="keeper"):
             placement.find(lost.id, "default")
         with anyio.fail_after(10):
@@ -272,11 +272,11 @@ async def test_a_session_that_goes_in_the_middle_of_a_use(tmp_path: Path) -> Non
         container = await made(placement, "a")
         await put_away(placement, container)
         async with placement.use(container.id) as session:
-            await session.execute(link.Run("1", 30))
+            await session.execute(orders.Run("1", 30))
             keepers.all[0].sessions.clear()
             for _ in range(2):  # nor is one made without the files
                 with pytest.raises(errors.SessionLost):
-                    await session.execute(link.Run("1", 30))
+                    await session.execute(orders.Run("1", 30))
         assert (await used(placement, container.id))[0]
         assert keepers.all[0].sessions[container.id] == ["a"]
 
@@ -378,7 +378,7 @@ async def test_there_are_only_so_many_also_of_those_who_waited(tmp_path: Path) -
                 refused.append(str(error))
 
         async with anyio.create_task_group() as tasks, placement.use(first.id) as session:
-            await session.execute(link.Run("1", 30))
+            await session.execute(orders.Run("1", 30))
             for _ in range(3):
                 tasks.start_soon(make)
             await anyio.wait_all_tasks_blocked()

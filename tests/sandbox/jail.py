@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from belljar import link, results
+from belljar import link, orders, results
 from belljar.settings import Settings
 from belljar.wire.execution import Limits
 
@@ -55,7 +55,7 @@ class Session:
         on_event: Callable[[results.Event], None] | None = None,
         **asked: Any,
     ) -> results.Result:
-        program = link.Run(textwrap.dedent(code), timeout, **asked)
+        program = orders.Run(textwrap.dedent(code), timeout, **asked)
         with anyio.fail_after(DEADLINE_SECONDS):
             return await self.keeper.execute(self.name, program, on_event)
 

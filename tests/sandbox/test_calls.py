@@ -10,8 +10,8 @@ import anyio
 import pytest
 from jail import DEADLINE_SECONDS, SPEAKING, Session
 
-from belljar import link, results
-from belljar.link import Command, Edit, Tool
+from belljar import orders, results
+from belljar.orders import Command, Edit, Tool
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ async def call(session: Session, *calls: str | dict[str, Any], timeout: float = 
     """Run commands (strings) and edits (their input)."""
     asked = [Command(item) if isinstance(item, str) else Edit(item) for item in calls]
     with anyio.fail_after(DEADLINE_SECONDS):
-        return await session.keeper.execute(session.name, link.Run(None, timeout, calls=asked))
+        return await session.keeper.execute(session.name, orders.Run(None, timeout, calls=asked))
 
 
 async def printed(session: Session, command: str) -> str:
@@ -136,7 +136,7 @@ async def test_a_command_that_kills_the_interpreter(session: Session) -> None:
 
 async def test_being_interrupted(session: Session) -> None:
     with anyio.move_on_after(1) as scope:
-        await session.keeper.execute(session.name, link.Run(None, 1000, calls=[Command("sleep 1000")]))
+        await session.keeper.execute(session.name, orders.Run(None, 1000, calls=[Command("sleep 1000")]))
     assert scope.cancelled_caught
     assert await printed(session, "echo again") == "again"
 
@@ -164,7 +164,7 @@ class Client:
     """Answers what code asks."""
 
     def __init__(
-        self, session: Session, answer: Callable[[results.Ask], tuple[link.ReplyStatus, str]]
+        self, session: Session, answer: Callable[[results.Ask], tuple[orders.ReplyStatus, str]]
     ) -> None:
         self.session = session
         self.answer = answer
@@ -183,11 +183,11 @@ class Client:
         async with anyio.create_task_group() as tasks:
             with anyio.fail_after(DEADLINE_SECONDS):
                 return await self.session.keeper.execute(
-                    self.session.name, link.Run(code, timeout, tools=WEATHER), on_asks=heard
+                    self.session.name, orders.Run(code, timeout, tools=WEATHER), on_asks=heard
                 )
 
 
-def sunny(ask: results.Ask) -> tuple[link.ReplyStatus, str]:
+def sunny(ask: results.Ask) -> tuple[orders.ReplyStatus, str]:
     return "answered", f"sunny in {ask.input['place']}"
 
 
@@ -228,7 +228,7 @@ async def test_the_clock_stands_still_while_the_caller_thinks(session: Session) 
 
 
 async def test_answers_that_are_errors(session: Session) -> None:
-    statuses: list[link.ReplyStatus] = ["failed", "timed_out"]
+    statuses: list[orders.ReplyStatus] = ["failed", "timed_out"]
     result = await Client(session, lambda ask: (statuses[ask.input["n"]], "no such place")).run("""
 for n in range(2):
     try:
@@ -264,7 +264,7 @@ asyncio.run(main())
         async with anyio.create_task_group() as tasks:
             result = await session.keeper.execute(
                 session.name,
-                link.Run(code, 30, tools=WEATHER),
+                orders.Run(code, 30, tools=WEATHER),
                 on_asks=lambda asks: tasks.start_soon(reply, asks),
             )
             assert result.stdout == "True\n"
@@ -314,7 +314,7 @@ thread.join()
 async def test_long_answers_and_what_else_the_code_is_told(session: Session) -> None:
     """More than the socket holds, for code that does not read it yet."""
 
-    def long(ask: results.Ask) -> tuple[link.ReplyStatus, str]:
+    def long(ask: results.Ask) -> tuple[orders.ReplyStatus, str]:
         tasks.start_soon(session.keeper.reply, session.name, 2, "answered", "y" * 2_000_000)
         return "answered", "x" * 3_000_000
 
@@ -372,7 +372,7 @@ async def test_an_interrupted_question(session: Session) -> None:
     with anyio.move_on_after(1):
         await session.keeper.execute(
             session.name,
-            link.Run("await get_weather(place='Oslo')", 1, tools=WEATHER),
+            orders.Run("await get_weather(place='Oslo')", 1, tools=WEATHER),
             on_asks=lambda asks: None,
         )
     assert await session.says("print('again')") == "again"

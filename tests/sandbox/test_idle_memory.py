@@ -13,7 +13,7 @@ import anyio
 import pytest
 from jail import Started, children, opened, started, status
 
-from belljar import link
+from belljar import link, states
 from belljar.keeper import idle, outside
 from belljar.wire.execution import MIB
 
@@ -33,7 +33,7 @@ def way(idling: Started) -> str:
     return idling.keeper.description.idle_memory.way
 
 
-async def reached(keeper: link.Keeper, holds: Callable[[link.State], bool]) -> link.State:
+async def reached(keeper: link.Keeper, holds: Callable[[states.State], bool]) -> states.State:
     """What the keeper has as soon as that holds."""
     with anyio.fail_after(120):
         while not holds(now := await keeper.state()):

@@ -17,7 +17,7 @@ import pytest
 from jail import Session, Started, children, descendants, opened, started, until
 
 from belljar.errors import KeeperLost, SessionLost
-from belljar.link import Opening, Run
+from belljar.orders import Opening, Run
 from belljar.wire.execution import Limits
 
 pytestmark = pytest.mark.anyio
@@ -186,13 +186,13 @@ async def test_a_keeper_that_is_killed_leaves_no_cgroup_and_no_file() -> None:
 
 _OWNER = """
 import anyio, sys
-from belljar import link
+from belljar import link, orders
 from belljar.settings import Settings
 async def main():
     async with link.start(Settings(preload={}, parked=2)) as keeper:
         await keeper.open("s", Settings().limits())
         print("up", flush=True)
-        await keeper.execute("s", link.Run("import signal; signal.signal(2, 1)\\nwhile True: pass", 3600))
+        await keeper.execute("s", orders.Run("import signal; signal.signal(2, 1)\\nwhile True: pass", 3600))
 anyio.run(main)
 """
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jail import Session, opened
 
-from belljar import link, results
+from belljar import link, orders, results
 from belljar.errors import InvalidRequest, NotFound
 from belljar.wire.execution import MIB, Limits
 
@@ -278,7 +278,9 @@ async def test_what_others_do_between_two_runs_is_not_the_runs(session: Session)
     assert await told() == ([], [])
     await session.keeper.remove(session.name, "b")
     assert await told() == ([], [])
-    await session.keeper.execute(session.name, link.Run(None, 30, calls=[link.Command("rm c; echo > made")]))
+    await session.keeper.execute(
+        session.name, orders.Run(None, 30, calls=[orders.Command("rm c; echo > made")])
+    )
     assert await told() == ([], [])
     await session.run("import os; open('late', 'w').write('x'); os._exit(3)")
     assert await told() == ([], [])
@@ -413,8 +415,8 @@ async def test_a_tree_that_is_closed_to_its_own_user(keeper: link.Keeper) -> Non
 
 
 async def test_files_and_code_in_the_message_that_makes_the_session(keeper: link.Keeper) -> None:
-    opening = link.Opening(Limits(), [])
-    program = link.Run("print(open('a').read(), open('b').read())", 10, is_last=True)
+    opening = orders.Opening(Limits(), [])
+    program = orders.Run("print(open('a').read(), open('b').read())", 10, is_last=True)
     result = await keeper.execute(
         "fused", program, opening=opening, files={"a": b"1", "b": b"2"}, closes=True
     )
@@ -422,7 +424,7 @@ async def test_files_and_code_in_the_message_that_makes_the_session(keeper: link
     with pytest.raises(NotFound):
         await keeper.execute("fused", program)
     kept = await keeper.execute(
-        "fused", link.Run("open('c', 'w').write('x')", 10), opening=opening, closes=True
+        "fused", orders.Run("open('c', 'w').write('x')", 10), opening=opening, closes=True
     )
     assert not kept.is_closed  # there is a file to be read
     assert b"".join([piece async for piece in keeper.read("fused", kept.files[0])]) == b"x"
@@ -431,8 +433,8 @@ async def test_files_and_code_in_the_message_that_makes_the_session(keeper: link
 
 async def test_many_files_and_imports_in_the_message_that_makes_the_session(keeper: link.Keeper) -> None:
     names = [f"{'a' * 200}{n}" for n in range(400)]
-    program = link.Run("import os; print(len(os.listdir()))", 10, is_last=True)
-    opening, files = link.Opening(Limits(), names), dict.fromkeys(names, b"")
+    program = orders.Run("import os; print(len(os.listdir()))", 10, is_last=True)
+    opening, files = orders.Opening(Limits(), names), dict.fromkeys(names, b"")
     result = await keeper.execute("many", program, opening=opening, files=files, closes=True)
     assert result.stdout == "400\n"
     await keeper.open("many", Limits(), names)
@@ -443,7 +445,7 @@ async def test_many_files_and_imports_in_the_message_that_makes_the_session(keep
 async def test_a_name_that_is_none_in_the_message_that_makes_the_session(
     keeper: link.Keeper, name: str
 ) -> None:
-    opening, program = link.Opening(Limits(), []), link.Run("print(1)", 10)
+    opening, program = orders.Opening(Limits(), []), orders.Run("print(1)", 10)
     with pytest.raises(InvalidRequest):
         await keeper.execute("refused", program, opening=opening, files={name: b""})
     await keeper.close("refused")
@@ -484,7 +486,7 @@ async def test_the_files_of_a_first_run(keeper: link.Keeper, code: str, made: li
 async def test_a_caller_that_goes_away_while_its_files_are_put(session: Session) -> None:
     """Into a session that was there before, and goes on."""
     files = {f"f{n}": bytes(1000) for n in range(200)}
-    program = link.Run("import time; time.sleep(20)", 60)
+    program = orders.Run("import time; time.sleep(20)", 60)
     with anyio.fail_after(10), anyio.move_on_after(0.01):
         await session.keeper.execute(session.name, program, files=files)
     assert await session.says("print('fine')") == "fine"
@@ -494,7 +496,7 @@ async def test_a_caller_that_goes_away_while_its_files_are_put(session: Session)
 async def test_a_caller_that_goes_away_while_its_session_is_made(keeper: link.Keeper, seconds: float) -> None:
     """Whenever that is, nothing runs on, and the name is free again."""
     files = {f"f{n}": bytes(1000) for n in range(100)}
-    program, opening = link.Run("import time; time.sleep(60)", 60), link.Opening(Limits(), [])
+    program, opening = orders.Run("import time; time.sleep(60)", 60), orders.Opening(Limits(), [])
     with anyio.move_on_after(seconds):
         await keeper.execute("gone", program, opening=opening, files=files)
     await keeper.close("gone")

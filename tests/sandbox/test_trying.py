@@ -11,7 +11,7 @@ import jail
 import pytest
 from jail import Started
 
-from belljar import errors, link
+from belljar import errors, link, orders
 from belljar.client import attack as attacks
 from belljar.client import trial
 from belljar.client.attack import Attack, Verdict
@@ -115,7 +115,9 @@ async def test_a_sessions_processes_are_seen_until_they_have_gone(
             await jail.until(sighting.find)
             assert len(sighting.left()) >= 2
             before = len(sighting.left())
-            await keeper.execute("seen", link.Run("import subprocess; subprocess.Popen(['sleep', '60'])", 20))
+            await keeper.execute(
+                "seen", orders.Run("import subprocess; subprocess.Popen(['sleep', '60'])", 20)
+            )
             # A warden that has stopped the code may be about to end.
             await jail.until(lambda: len(sighting.left()) == before + 1)
             assert any("sleep" in name for name in sighting.left())

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from belljar import link
+from belljar import link, states
 from belljar.frames import Message, encode
 from belljar.line import open_line
 from belljar.settings import Settings
@@ -46,4 +46,4 @@ def test_the_first_words_of_a_keeper_may_come_together(pieces: tuple[bytes, ...]
     keeper = anyio.run(hear)
     assert keeper.description.python == "3.11.0"
     assert [tier.name for tier in keeper.tiers] == ["bare"]
-    assert keeper.runtimes == {"ml": link.RuntimeState("ready", "", keeper.tiers, 2)}
+    assert keeper.runtimes == {"ml": states.RuntimeState("ready", "", keeper.tiers, 2)}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import anyio
 from pydantic import ValidationError
 
-from belljar import document, link
+from belljar import document, link, orders
 from belljar.batch import item_of
 from belljar.builds import DEFAULT, FOLDER, Runtimes, link_name
 from belljar.errors import BelljarError, InvalidRequest
@@ -83,7 +83,7 @@ async def _executed(
         if file.data is None or file.file_id is not None:
             raise InvalidRequest(f"files.{index}: give `data` (base64): there are no kept files here")
         files[file.name] = decoded(file.data, f"files.{index}.data")
-    program = link.Run(
+    program = orders.Run(
         item.code,
         item.timeout_seconds or settings.timeout_seconds,
         item.stdin or "",
@@ -99,7 +99,7 @@ async def _executed(
     runtime = item.runtime or settings.default_runtime
     if runtime != DEFAULT:
         runtimes.find(runtime)
-    opening = link.Opening(limits, imported(item.code, files), link_name(runtime))
+    opening = orders.Opening(limits, imported(item.code, files), link_name(runtime))
     try:
         result = await keeper.execute(session, program, opening=opening, files=files, closes=True)
     finally:

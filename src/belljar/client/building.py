@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 import belljar
-from belljar import builds, errors, interpreters, link
+from belljar import builds, errors, interpreters, link, orders, states
 from belljar.builds import Build, Facts, ModuleReport, Problem, Runtimes
 from belljar.client import requirements, uv
 from belljar.errors import InvalidRequest
@@ -75,7 +75,7 @@ class Checked:
     facts: Facts
     wrong: list[str]
     """What keeps it from being used as it should be; empty where nothing does."""
-    tiers: list[link.Tier]
+    tiers: list[states.Tier]
 
 
 def modules_of(text: str) -> list[str]:
@@ -142,7 +142,7 @@ async def check(settings: Settings, found: Build, say: Say) -> Checked:
     """Look whether a runtime is as it was built, and try it in the jail. What is reported of its modules is kept."""
     facts, environment = found.facts, found.environment
     wrong: list[str] = []
-    tiers: list[link.Tier] = []
+    tiers: list[states.Tier] = []
     say(f"looking at {found.directory}")
     site = _site(environment, facts.python)
     python = environment / "bin" / "python"
@@ -175,7 +175,7 @@ async def try_modules(settings: Settings, environment: Path, facts: Facts, say: 
     reports = []
     async with link.start(_for_trying(settings, environment, {})) as keeper:
         await keeper.open("first", settings.limits())
-        first = await keeper.execute("first", link.Run("print(6 * 7)", PROBE_SECONDS))
+        first = await keeper.execute("first", orders.Run("print(6 * 7)", PROBE_SECONDS))
         if first.stdout.strip() != "42":
             raise errors.SessionLost(f"no code runs on it: {first.outcome.message} {first.stderr}".strip())
         await keeper.close("first")
@@ -189,7 +189,7 @@ async def _tried(keeper: link.Keeper, session: str, module: str) -> ModuleReport
     await keeper.open(session, PROBE_LIMITS)
     await keeper.put(session, _PROBE.name, await anyio.Path(_PROBE).read_bytes())
     code = _RUN_PROBE.format(module=module)
-    result = await keeper.execute(session, link.Run(code, PROBE_SECONDS, env=builds.ONE_THREAD))
+    result = await keeper.execute(session, orders.Run(code, PROBE_SECONDS, env=builds.ONE_THREAD))
     await keeper.close(session)
     status, said = result.outcome.status, result.stderr.strip()[-_MOST_CHARACTERS:]
     if status == "timed_out":
@@ -214,7 +214,7 @@ async def _tried(keeper: link.Keeper, session: str, module: str) -> ModuleReport
         return ModuleReport(module=module, milliseconds=used, memory_bytes=0, problems=[problem])
 
 
-async def _brought_up(settings: Settings, environment: Path, facts: Facts) -> list[link.Tier]:
+async def _brought_up(settings: Settings, environment: Path, facts: Facts) -> list[states.Tier]:
     """Its tiers, all of them imported one on top of the other, as they are in use."""
     async with link.start(_for_trying(settings, environment, facts.tiers)) as keeper:
         with anyio.move_on_after(WARM_SECONDS):

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from belljar import link, paths, printed, results
+from belljar import link, orders, paths, printed, results
 from belljar.builds import DEFAULT, FOLDER, Runtimes
 from belljar.settings import Settings
 from belljar.wire.execution import LimitsRequest
@@ -21,7 +21,7 @@ _SESSION = "run"
 
 async def run(
     settings: Settings,
-    program: link.Run,
+    program: orders.Run,
     say: Callable[[bytes, bytes], object],
     form: printed.Form,
     *,
@@ -68,7 +68,7 @@ async def own_keeper(settings: Settings, runtime: str) -> AsyncIterator[link.Kee
 
 async def _execute(
     keeper: link.Keeper,
-    program: link.Run,
+    program: orders.Run,
     on_event: Callable[[results.Event], None],
     until: Callable[[], Awaitable[None]],
 ) -> results.Result:

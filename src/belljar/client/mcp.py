@@ -16,7 +16,7 @@ import anyio.abc
 from anyio.abc import ObjectSendStream
 from pydantic import ValidationError
 
-from belljar import exits, link, results
+from belljar import exits, link, orders, results, states
 from belljar.client.embedded import only, own_keeper
 from belljar.cutting import BYTES_A_TOKEN
 from belljar.errors import BelljarError, KeeperLost, SessionLost
@@ -41,7 +41,7 @@ class OwnSession:
         self.is_lost = False
 
     async def execute(
-        self, run: link.Run, on_event: Callable[[results.Event], None] | None = None
+        self, run: orders.Run, on_event: Callable[[results.Event], None] | None = None
     ) -> results.Result:
         try:
             result = await self._keeper.execute(_SESSION, run, on_event)
@@ -54,7 +54,7 @@ class OwnSession:
     def read(self, file: results.WorkFile | results.Lying, offset: int = 0) -> AsyncIterator[bytes]:
         return self._keeper.read(_SESSION, file, offset)
 
-    async def files(self) -> link.Files:
+    async def files(self) -> states.Files:
         return await self._keeper.files(_SESSION)
 
     async def find(self, path: str) -> results.Lying:

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from belljar import errors, link, results
+from belljar import errors, link, orders, results
 from belljar.client import bait as baits
 from belljar.client.attack import Attack, Evidence, Seen, Verdict, judge
 from belljar.client.bait import Bait
@@ -195,7 +195,7 @@ class _Trial:
         self, session: str, code: str, timeout: float = 10, env: dict[str, str] | None = None
     ) -> results.Result:
         with anyio.fail_after(timeout + ANSWER_SECONDS):
-            return await self._keeper.execute(session, link.Run(code, timeout, env=env or {}))
+            return await self._keeper.execute(session, orders.Run(code, timeout, env=env or {}))
 
     async def _look_at(self, session: str, result: results.Result) -> Seen:
         returned = [result.outcome.message.encode(), result.outcome.reason.encode()]

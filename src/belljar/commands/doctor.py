@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import click
 
-from belljar import link
+from belljar import link, orders, states
 from belljar.client import shell_tools, trial
 from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
@@ -37,11 +37,11 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
         if verdict.how or verdict.unclear:
             click.echo(f"  {verdict.attack.name}: {verdict.how or verdict.unclear}", err=True)
 
-    async def look() -> tuple[link.Description, dict[str, float], str, list[str]]:
+    async def look() -> tuple[states.Description, dict[str, float], str, list[str]]:
         async with link.start(settings) as keeper:
             laps = await keeper.open("doctor", settings.limits())
-            result = await keeper.execute("doctor", link.Run("print(6 * 7)", settings.timeout_seconds))
-            tools = await keeper.execute("doctor", link.Run(shell_tools.QUESTION, settings.timeout_seconds))
+            result = await keeper.execute("doctor", orders.Run("print(6 * 7)", settings.timeout_seconds))
+            tools = await keeper.execute("doctor", orders.Run(shell_tools.QUESTION, settings.timeout_seconds))
             await keeper.close("doctor")
             if attack:
                 programs = find_attacks()

@@ -149,11 +149,11 @@ def run(
 
 def _alone(asked: quick.Asked, settings: Settings) -> int:
     """Run it in a keeper of one's own. Returns the exit code."""
-    from belljar import link, printed  # their imports are not for a warm server to wait for
+    from belljar import orders, printed  # their imports are not for a warm server to wait for
     from belljar.client import embedded
 
     charts = printed.charts_of(asked.formats, asked.dpi)
-    program = link.Run(
+    program = orders.Run(
         asked.code,
         settings.timeout_seconds,
         stdin=asked.stdin.decode("utf-8", "surrogateescape"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from belljar import errors, link, results
+from belljar import errors, orders, results
 from belljar.gateway.activity import Activity
 from belljar.gateway.loop import Parts
 from belljar.wire.charts import CHART_ID_PATTERN, MEDIA_TYPES, DrawingRequest
@@ -36,11 +36,11 @@ async def draw(
         raise _asleep(chart_id, container_id)
     activity.container_id = container_id
     seconds = min(DRAW_SECONDS, parts.settings.timeout_seconds)
-    drawing = link.Drawing(chart_id, asked.format, asked.dpi, asked.width, asked.height)
+    drawing = orders.Drawing(chart_id, asked.format, asked.dpi, asked.width, asked.height)
     async with parts.placement.use(container_id) as session:
         if session.was_put_away:  # it fell asleep before its turn came
             raise _asleep(chart_id, container_id)
-        result = await session.execute(link.Run(None, seconds, drawing=drawing))
+        result = await session.execute(orders.Run(None, seconds, drawing=drawing))
     activity.meter.ran(result.usage.wall_seconds)
     media_type = MEDIA_TYPES[asked.format]
     for output in result.outputs:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from pydantic import ValidationError
 
-from belljar import document, errors, link, results
+from belljar import document, errors, orders, results
 from belljar.gateway import attachments, blocks, tokens
 from belljar.gateway.activity import Activity
 from belljar.gateway.envelope import from_validation
@@ -115,7 +115,7 @@ async def _run_in(
     is_fresh = asked.container is None
     bodies = {name: body for name, (_, body) in inputs.items() if isinstance(body, bytes)}
     imports = imported(asked.code, bodies) if is_fresh else None
-    what = link.Run(
+    what = orders.Run(
         asked.code,
         asked.timeout_seconds or parts.settings.timeout_seconds,
         asked.stdin or "",

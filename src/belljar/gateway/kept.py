@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from belljar import errors, link, results
+from belljar import errors, orders, results
 from belljar.gateway.bundle import split
 from belljar.gateway.files import StorageQuotaExceeded, TenantFiles
 from belljar.gateway.placement import Session
@@ -53,7 +53,7 @@ class _Kept:
 
 async def run_code(
     session: Session,
-    what: link.Run,
+    what: orders.Run,
     files: TenantFiles,
     *,
     keep_figures: bool = False,
@@ -75,7 +75,7 @@ async def run_code(
 
 async def run_calls(
     session: Session,
-    what: link.Run,
+    what: orders.Run,
     files: TenantFiles,
     on_event: Callable[[results.Event], None] | None = None,
 ) -> list[Ran]:

@@ -23,7 +23,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from belljar import link, results
+from belljar import orders, results, states
 from belljar.cutting import BYTES_A_TOKEN
 from belljar.errors import BelljarError, InvalidRequest, NotFound
 from belljar.gateway import placement as places
@@ -177,12 +177,12 @@ class ContainerSession:
         self.note = " ".join(filter(None, (note, own.restored)))
 
     async def execute(
-        self, run: link.Run, on_event: Callable[[results.Event], None] | None = None
+        self, run: orders.Run, on_event: Callable[[results.Event], None] | None = None
     ) -> results.Result:
         activity, meter = self._activity, self._activity.meter
         activity.has_run_code = True
         kind = BASH if run.calls else CODE
-        code = run.code or "".join(call.text for call in run.calls if isinstance(call, link.Command))
+        code = run.code or "".join(call.text for call in run.calls if isinstance(call, orders.Command))
         meter.began(kind)
         meter.code_tokens += tokens.of_text(code)
         result = (await activity.execution([kind], self._run(run, on_event))).result
@@ -192,13 +192,13 @@ class ContainerSession:
         meter.result_tokens += sum(map(tokens.of_text, printed))
         return result
 
-    async def _run(self, run: link.Run, on_event: Callable[[results.Event], None] | None) -> Ran:
+    async def _run(self, run: orders.Run, on_event: Callable[[results.Event], None] | None) -> Ran:
         return Ran(await self._own.execute(run, on_event), [], call=0 if run.calls else None)
 
     def read(self, file: results.WorkFile | results.Lying, offset: int = 0) -> AsyncIterator[bytes]:
         return self._own.read(file, offset)
 
-    async def files(self) -> link.Files:
+    async def files(self) -> states.Files:
         return await self._own.files()
 
     async def find(self, path: str) -> results.Lying:

@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 from pydantic import ValidationError
 
 import belljar
-from belljar import link, paths, printed, private, results, warm
+from belljar import orders, paths, printed, private, results, warm
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.frames import MAX_RUN_BYTES
 from belljar.gateway.activity import Activity, UnderWay
@@ -244,7 +244,7 @@ class _Speaker:
             try:
                 self._come = self._frames.feed(data)
             except ValueError as error:
-                raise link.too_large() from error
+                raise orders.too_large() from error
         return self._come.pop(0)
 
 
@@ -359,7 +359,7 @@ class _Call:
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
         seconds = asked.timeout_seconds or settings.timeout_seconds
-        what = link.Run(
+        what = orders.Run(
             words.get(warm.CODE, ""),
             seconds,
             stdin=words.get(warm.STDIN, ""),

@@ -15,7 +15,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from belljar import errors, link, results
+from belljar import errors, orders, results
 from belljar.gateway.placement import Placement, Session
 from belljar.gateway.tools import Failed, Outcome, Ran
 from belljar.wire.ids import new_id
@@ -27,7 +27,7 @@ _KEPT_BYTES = 64 * 1024 * 1024
 
 Execute = Callable[[Session, Callable[[results.Asks], None]], Awaitable[Outcome]]
 """Runs the code in a session, and tells of what it asks."""
-Own = Mapping[str, Callable[[object], Awaitable[tuple[link.ReplyStatus, str, Outcome]]]]
+Own = Mapping[str, Callable[[object], Awaitable[tuple[orders.ReplyStatus, str, Outcome]]]]
 """Functions that are answered here and not by the client, by their names: what the code gets, and what it came to."""
 
 _MOST_ANSWERED = 200
@@ -107,7 +107,7 @@ class PendingCode:
         self._open |= {name: ask.number for name, ask in told}
         return told
 
-    async def reply(self, use_id: str, status: link.ReplyStatus, text: str) -> None:
+    async def reply(self, use_id: str, status: orders.ReplyStatus, text: str) -> None:
         """Hand the code what a tool has answered; nothing where it does not wait for that any more."""
         number = self._open.get(use_id)
         if number is not None and self._session is not None and not self._ended.is_set():

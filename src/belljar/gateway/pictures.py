@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import structlog
 
-from belljar import errors, link, results
+from belljar import errors, orders, results
 from belljar.gateway.history import uses_of_ours
 from belljar.gateway.placement import Placement
 from belljar.gateway.tools import Edited, Image, Outcome, Ran
@@ -192,7 +192,7 @@ class Pictures:
     async def _made(self, image: Image, traits: Traits, tenant: str) -> _Smaller:
         """Have it made smaller in a session that is gone afterwards."""
         arguments = f"import sys; sys.argv[1:] = ['{traits.image_edge}', '{traits.image_bytes}']\n"
-        run = link.Run(arguments + _CODE, _RUN_SECONDS, is_last=True)
+        run = orders.Run(arguments + _CODE, _RUN_SECONDS, is_last=True)
         try:
             container = await self._placement.create(self._limits, tenant, is_kept=False)
             try:

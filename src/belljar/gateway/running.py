@@ -15,7 +15,7 @@ from itertools import count
 
 import structlog
 
-from belljar import errors, link, results
+from belljar import errors, orders, results
 from belljar.gateway import tokens
 from belljar.gateway.activity import Activity
 from belljar.gateway.attachments import Attachment, Upload, digest_of
@@ -240,7 +240,7 @@ class Running:
     async def _calls(self, uses: Sequence[Use]) -> list[Outcome]:
         """Run a group of shell commands and edits side by side."""
         asked = [self._tools[use.name].asked(use.input) for use in uses]
-        calls = [call for call in asked if isinstance(call, link.Command | link.Edit)]
+        calls = [call for call in asked if isinstance(call, orders.Command | orders.Edit)]
         done: Sequence[Outcome] = []
         note = ""
         if calls:
@@ -264,10 +264,10 @@ class Running:
         return outcomes
 
     async def _called(
-        self, uses: Sequence[Use], calls: Sequence[link.Command | link.Edit]
+        self, uses: Sequence[Use], calls: Sequence[orders.Command | orders.Edit]
     ) -> tuple[list[Ran], str]:
         """What the calls of these uses come to, and what is to be said of a container that was restored for them."""
-        what = link.Run(None, self._parts.settings.timeout_seconds, calls=calls)
+        what = orders.Run(None, self._parts.settings.timeout_seconds, calls=calls)
         names = [use.name for use in uses]
 
         async def run(feed: Feed | None = None) -> tuple[list[Ran], str]:
@@ -299,10 +299,10 @@ class Running:
         if isinstance(code, Failed):
             return code
         tools = [
-            link.Tool(function, str(tool.get("description") or ""))
+            orders.Tool(function, str(tool.get("description") or ""))
             for function, tool in self._functions.items()
         ]
-        what = link.Run(code, self._parts.settings.timeout_seconds, tools=tools)
+        what = orders.Run(code, self._parts.settings.timeout_seconds, tools=tools)
 
         async def execute(
             session: Session,
@@ -421,7 +421,7 @@ def _edited(outcome: Outcome) -> Outcome:
     return text_editor.edited(outcome.result.calls[outcome.call], outcome.result.outcome.message)
 
 
-def _answer(block: Block | None) -> tuple[link.ReplyStatus, str]:
+def _answer(block: Block | None) -> tuple[orders.ReplyStatus, str]:
     """What the code gets of a `tool_result`: the texts in it."""
     if block is None:
         return "failed", "The caller has sent no result of this call."

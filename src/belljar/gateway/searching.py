@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import anyio
 
-from belljar import link
+from belljar import orders
 from belljar.gateway.search import Backend, Query, SearchFailed
 from belljar.gateway.search.asking import MOST_RESULTS
 from belljar.gateway.search.declared import Declared
@@ -51,7 +51,7 @@ class Searches:
         self._telemetry.search(kind, outcome.error_code if isinstance(outcome, Failed) else "found")
         return outcome
 
-    async def answer(self, given: object) -> tuple[link.ReplyStatus, str, Searched | Failed]:
+    async def answer(self, given: object) -> tuple[orders.ReplyStatus, str, Searched | Failed]:
         """The same, with what code gets that has called the tool."""
         outcome = await self.run(given)
         if isinstance(outcome, Failed):

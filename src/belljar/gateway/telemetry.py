@@ -23,7 +23,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 import belljar
-from belljar import errors, link, results
+from belljar import errors, results, states
 from belljar.gateway.placement import Placement
 from belljar.gateway.upstream import Event
 from belljar.gateway.usage import Meter
@@ -44,7 +44,7 @@ _WAIT_SECONDS = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LAPS = {"session": "keeper", "fork": "zygote", "guest": "guest", "first_result": "guest"}
 """The laps that are told, and whose work each is."""
 _REFUSALS = (errors.RateLimited, errors.Overloaded)
-_STATES = get_args(link.TierState)
+_STATES = get_args(states.TierState)
 
 
 class Telemetry:
@@ -251,7 +251,7 @@ class _Now(Collector):
     def collect(self) -> list[Metric]:
         return self._families
 
-    def look(self, placement: Placement, state: link.State | None) -> None:
+    def look(self, placement: Placement, state: states.State | None) -> None:
         self.keeper_pid = state.pid if state is not None else 0
         self._families = [*_of_gateway(placement), *_of_keeper(placement.tiers, state), *_of_runtimes(state)]
 
@@ -277,7 +277,7 @@ def _of_gateway(placement: Placement) -> Iterator[Metric]:
         yield GaugeMetricFamily(name, what, value)
 
 
-def _of_runtimes(state: link.State | None) -> Iterator[Metric]:
+def _of_runtimes(state: states.State | None) -> Iterator[Metric]:
     built = state.runtimes if state is not None else {}
     states = GaugeMetricFamily(
         "belljar_runtime_state",
@@ -295,7 +295,7 @@ def _of_runtimes(state: link.State | None) -> Iterator[Metric]:
     yield sessions
 
 
-def _of_keeper(tiers: list[link.Tier], state: link.State | None) -> Iterator[Metric]:
+def _of_keeper(tiers: list[states.Tier], state: states.State | None) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "belljar_keeper_up", "1 while there is a keeper, and it answers.", state is not None
     )

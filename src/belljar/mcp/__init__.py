@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from belljar import link, results
+from belljar import orders, results, states
 from belljar.wire.execution import Limits
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ class Session(Protocol):
     """What the caller is to know of it: that it is not what it was."""
 
     async def execute(
-        self, run: link.Run, on_event: Callable[[results.Event], None] | None = None
+        self, run: orders.Run, on_event: Callable[[results.Event], None] | None = None
     ) -> results.Result:
         """Run code or calls; cancelling interrupts them. Raises BelljarError."""
 
     def read(self, file: results.WorkFile | results.Lying, offset: int = 0) -> AsyncIterator[bytes]:
         """A file of the last run, or one that was found. Raises InvalidRequest where it is not there any more."""
 
-    async def files(self) -> link.Files:
+    async def files(self) -> states.Files:
         """What lies in the working directory."""
 
     async def find(self, path: str) -> results.Lying:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from mcp_types import CallToolResult
 
-from belljar import link, results
+from belljar import orders, results
 from belljar.cutting import cut
 from belljar.errors import InvalidRequest, NoSuchFile
 from belljar.mcp import Call, Offer, Session, Sessions, answered, asked, files
@@ -31,7 +31,7 @@ async def run_python(sessions: Sessions, call: Call, given: asked.RunPython) -> 
     bodies = [(file.path, file.body(f"files.{at}.")) for at, file in enumerate(given.files)]
     offer = sessions.offer()
     asked.encoded(given.code, "code")
-    run = link.Run(given.code, given.timeout_seconds or offer.timeout_seconds)
+    run = orders.Run(given.code, given.timeout_seconds or offer.timeout_seconds)
     async with sessions.use(call, runs=True) as session:
         for path, body in bodies:
             await session.put(path, body)
@@ -51,7 +51,9 @@ async def run_shell(sessions: Sessions, call: Call, given: asked.RunShell) -> Ca
         raise InvalidRequest("command: it cannot contain NUL")
     offer = sessions.offer()
     asked.encoded(given.command, "command")
-    run = link.Run(None, given.timeout_seconds or offer.timeout_seconds, calls=[link.Command(given.command)])
+    run = orders.Run(
+        None, given.timeout_seconds or offer.timeout_seconds, calls=[orders.Command(given.command)]
+    )
     async with sessions.use(call, runs=True) as session:
         before = {file.path: file for file in (await session.files()).files}
         async with watched(call.context) as watch:

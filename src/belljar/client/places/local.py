@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import anyio
 
-from belljar import document, errors, link, results
+from belljar import document, errors, link, orders, results
 from belljar.builds import DEFAULT
 from belljar.client.embedded import own_keeper
 from belljar.client.places import Cleared, File, Program, Told
@@ -36,7 +36,7 @@ class LocalPlace:
         self.isolation: Isolation = keeper.description.isolation
 
     async def run(self, program: Program, tell: Callable[[Told], None]) -> Execution:
-        run = link.Run(
+        run = orders.Run(
             program.code,
             program.timeout_seconds or self._settings.timeout_seconds,
             stdin=program.stdin,

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from belljar import link, results
+from belljar import orders, results, states
 from belljar.builds import DEFAULT
 from belljar.wire.execution import Limits
 from belljar.wire.resources import ContainerUse
@@ -66,13 +66,13 @@ class Session(Protocol):
 
     async def execute(
         self,
-        run: link.Run,
+        run: orders.Run,
         on_event: Callable[[results.Event], None] | None = None,
         on_asks: Callable[[results.Asks], None] | None = None,
     ) -> results.Result:
         """Run code. Raises NotFound where the container is deleted meanwhile, KeeperLost with its keeper."""
 
-    async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
+    async def reply(self, ask: int, status: orders.ReplyStatus, text: str) -> None:
         """Answer what the run under way has asked."""
 
     async def interrupt(self) -> None:
@@ -82,7 +82,7 @@ class Session(Protocol):
         """A file of the last result, or one that was found. Raises InvalidRequest where it is not there any more, or
         was changed."""
 
-    async def files(self) -> link.Files:
+    async def files(self) -> states.Files:
         """What lies in the working directory."""
 
     async def find(self, path: str) -> results.Lying:
@@ -99,15 +99,15 @@ class Placement(Protocol):
     """
 
     @property
-    def description(self) -> link.Description:
+    def description(self) -> states.Description:
         """The machine's own word. Of the first keeper, where there are several."""
 
     @property
-    def tiers(self) -> list[link.Tier]:
+    def tiers(self) -> list[states.Tier]:
         """What there is to fork sessions of the default runtime from."""
 
     @property
-    def runtimes(self) -> dict[str, link.RuntimeState]:
+    def runtimes(self) -> dict[str, states.RuntimeState]:
         """Those that were built and are in memory, by name."""
 
     @property
@@ -117,7 +117,7 @@ class Placement(Protocol):
     @property
     def load(self) -> Load: ...
 
-    async def state(self) -> link.State | None:
+    async def state(self) -> states.State | None:
         """What the keeper has at the moment; None where there is none, or it does not answer."""
 
     def is_gone(self, container_id: str) -> bool:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import anyio
 import structlog
 
-from belljar import errors, link
+from belljar import errors, link, states
 from belljar.builds import DEFAULT
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container, Load
@@ -59,20 +59,20 @@ class LocalPlacement:
         self._queue = FairQueue(settings.max_queued, settings.queue_seconds)
         self._freed = anyio.Event()
         """A place has become free, or a container that can give way."""
-        self._description: link.Description | None = None
+        self._description: states.Description | None = None
 
     @property
-    def description(self) -> link.Description:
+    def description(self) -> states.Description:
         if self._description is None:
             raise errors.KeeperLost("The keeper has not started yet.")
         return self._description
 
     @property
-    def tiers(self) -> list[link.Tier]:
+    def tiers(self) -> list[states.Tier]:
         return self._keeper.tiers if self._keeper is not None else []
 
     @property
-    def runtimes(self) -> dict[str, link.RuntimeState]:
+    def runtimes(self) -> dict[str, states.RuntimeState]:
         return self._keeper.runtimes if self._keeper is not None else {}
 
     @property
@@ -87,7 +87,7 @@ class LocalPlacement:
         most, waiting = self._settings.max_sessions, len(self._queue)
         return Load(live, running, most, waiting, len(self.register), asleep)
 
-    async def state(self) -> link.State | None:
+    async def state(self) -> states.State | None:
         if self._keeper is not None:
             with anyio.move_on_after(_STATE_SECONDS), contextlib.suppress(errors.KeeperLost):
                 return await self._keeper.state()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from belljar import errors, link, results
+from belljar import errors, link, orders, results, states
 from belljar.builds import link_name
 from belljar.gateway.placement import Container
 from belljar.gateway.placement.sleeping import Archive
@@ -112,7 +112,7 @@ class LocalSession:
 
     async def execute(
         self,
-        run: link.Run,
+        run: orders.Run,
         on_event: Callable[[results.Event], None] | None = None,
         on_asks: Callable[[results.Asks], None] | None = None,
     ) -> results.Result:
@@ -149,7 +149,7 @@ class LocalSession:
                 self._given.setdefault(file.path, "")
         return result
 
-    async def reply(self, ask: int, status: link.ReplyStatus, text: str) -> None:
+    async def reply(self, ask: int, status: orders.ReplyStatus, text: str) -> None:
         with self._owner.watching(self.container_id):
             await self._keeper.reply(self.container_id, ask, status, text)
 
@@ -162,7 +162,7 @@ class LocalSession:
             async for piece in self._keeper.read(self.container_id, file, offset):
                 yield piece
 
-    async def files(self) -> link.Files:
+    async def files(self) -> states.Files:
         await self.put_held()
         await self._open()
         with self._owner.watching(self.container_id):
@@ -186,9 +186,9 @@ class LocalSession:
         if self._entry.container.state == "asleep":
             raise errors.SessionLost(f"The session of {self.container_id} has ended: {self._entry.lost}.")
 
-    def _opening(self) -> link.Opening:
+    def _opening(self) -> orders.Opening:
         container = self._entry.container
-        return link.Opening(container.limits, self._imports, link_name(container.runtime))
+        return orders.Opening(container.limits, self._imports, link_name(container.runtime))
 
     async def _open(self) -> None:
         if not self._entry.is_open:

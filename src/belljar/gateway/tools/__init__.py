@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from belljar import link, results
+from belljar import orders, results
 from belljar.gateway.search import Found, declared
 from belljar.gateway.store import File
 from belljar.installed import Installed
@@ -181,7 +181,7 @@ class Tool(Protocol):
     def definition(self, offer: Offer) -> dict[str, Any]:
         """The tool as the upstream sees it."""
 
-    def asked(self, given: object) -> str | link.Command | link.Edit | Failed:
+    def asked(self, given: object) -> str | orders.Command | orders.Edit | Failed:
         """What the model's input wants run, code being a string, and so is a query; or why there is nothing to run."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from belljar import link
+from belljar import orders
 from belljar.gateway.tools import BASH, Failed, Offer, string_of
 from belljar.installed import MOST_PACKAGES, installed
 
@@ -36,10 +36,10 @@ def definition(offer: Offer) -> dict[str, Any]:
     }
 
 
-def asked(given: object) -> link.Command | Failed:
+def asked(given: object) -> orders.Command | Failed:
     command = string_of(given, "command")
     if isinstance(command, Failed):
         return command
     if "\0" in command:
         return Failed("invalid_tool_input", "A command cannot contain NUL.")
-    return link.Command(command)
+    return orders.Command(command)

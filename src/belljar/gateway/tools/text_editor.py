@@ -11,7 +11,7 @@ import binascii
 import json
 from typing import Any
 
-from belljar import link, results
+from belljar import orders, results
 from belljar.gateway.tools import EDITOR, Edited, Failed, Image, Offer, string_of, unless_broken
 from belljar.wire import media
 
@@ -49,7 +49,7 @@ def definition(offer: Offer) -> dict[str, Any]:
     return {"name": EDITOR, "description": text, "input_schema": schema}
 
 
-def asked(given: object) -> link.Edit | Failed:
+def asked(given: object) -> orders.Edit | Failed:
     for name in ("command", "path"):
         if isinstance(found := string_of(given, name), Failed):
             return found
@@ -58,7 +58,7 @@ def asked(given: object) -> link.Edit | Failed:
         if isinstance(given.get(name), str) and isinstance(broken := unless_broken(given[name]), Failed):
             return broken
     known = {name: given[name] for name in (*_TEXTS, "view_range") if given.get(name) is not None}
-    return link.Edit(known)
+    return orders.Edit(known)
 
 
 def edited(call: results.CallResult, why: str) -> Edited | Failed:
