@@ -16,9 +16,11 @@ from belljar import errors
 from belljar.gateway import offered
 from belljar.gateway.access import Client
 from belljar.gateway.activity import Activity
+from belljar.gateway.answer import Asked
 from belljar.gateway.app import open_parts
 from belljar.gateway.files import Facts
-from belljar.gateway.loop import Asked, Parts, answer
+from belljar.gateway.loop import answer
+from belljar.gateway.parts import Parts
 from belljar.gateway.turn import MessageFold, events_of
 from belljar.gateway.upstream import Caller, Event, Request, Traits
 from belljar.wire.messages import MessageRequest

@@ -18,8 +18,8 @@ from belljar.gateway.activity import UnderWay
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.envelope import Envelope
 from belljar.gateway.files import Files
-from belljar.gateway.loop import Parts
 from belljar.gateway.mcp import open_endpoint
+from belljar.gateway.parts import Parts
 from belljar.gateway.pending import PendingRuns, open_pending_runs
 from belljar.gateway.pictures import Pictures
 from belljar.gateway.placement import Placement

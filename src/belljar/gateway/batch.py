@@ -14,7 +14,7 @@ from belljar.gateway import executions
 from belljar.gateway.activity import Activity
 from belljar.gateway.envelope import envelope
 from belljar.gateway.frame import json_bytes
-from belljar.gateway.loop import Parts
+from belljar.gateway.parts import Parts
 from belljar.wire.execution import BatchLine, json_of
 
 log = structlog.get_logger("belljar.gateway")

@@ -9,7 +9,7 @@ import re
 
 from belljar import errors, orders, results
 from belljar.gateway.activity import Activity
-from belljar.gateway.loop import Parts
+from belljar.gateway.parts import Parts
 from belljar.wire.charts import CHART_ID_PATTERN, MEDIA_TYPES, DrawingRequest
 
 DRAW_SECONDS = 20

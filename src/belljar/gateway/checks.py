@@ -17,7 +17,9 @@ import anyio
 from belljar.errors import BelljarError
 from belljar.gateway import offered
 from belljar.gateway.activity import Activity
-from belljar.gateway.loop import Asked, Parts, answer
+from belljar.gateway.answer import Asked
+from belljar.gateway.loop import answer
+from belljar.gateway.parts import Parts
 from belljar.gateway.turn import Event, MessageFold
 from belljar.gateway.upstream import Caller
 from belljar.wire.ids import new_id

@@ -13,7 +13,7 @@ from belljar import results
 from belljar.gateway import listing
 from belljar.gateway.access import Client
 from belljar.gateway.executions import limits_of
-from belljar.gateway.loop import Parts
+from belljar.gateway.parts import Parts
 from belljar.gateway.placement import Container, Session
 from belljar.inputs import checked_path
 from belljar.wire.media import HEAD_BYTES, media_type

@@ -14,7 +14,7 @@ from belljar.gateway.activity import Activity
 from belljar.gateway.envelope import from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.kept import run_code
-from belljar.gateway.loop import Parts
+from belljar.gateway.parts import Parts
 from belljar.gateway.placement import Container
 from belljar.gateway.store import File
 from belljar.gateway.tools import CODE, Ran

@@ -5,7 +5,7 @@ from __future__ import annotations
 from belljar.gateway import executions
 from belljar.gateway.activity import Activity
 from belljar.gateway.feed import Feed, watched
-from belljar.gateway.loop import Parts
+from belljar.gateway.parts import Parts
 from belljar.gateway.sse import Emit
 from belljar.wire.execution import Execution, ExecutionRequest, json_of
 

@@ -9,135 +9,40 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import anyio
 import structlog
 
 from belljar import errors
-from belljar.builds import DEFAULT
-from belljar.gateway import attachments, history, profiles, running, sources, tokens, told
-from belljar.gateway.access import Access
-from belljar.gateway.activity import Activity
+from belljar.gateway import asking, attachments, history, sources
+from belljar.gateway.answer import OUTPUT_EVENT, Answer, Asked
 from belljar.gateway.files import TenantFiles
-from belljar.gateway.offered import Offered
-from belljar.gateway.page import Page
-from belljar.gateway.pictures import Pictures, shown_in
-from belljar.gateway.profiles import Profile
+from belljar.gateway.parts import Parts
+from belljar.gateway.pictures import shown_in
 from belljar.gateway.running import Nested, Replies, Running, Waiting
-from belljar.gateway.search import Backend, citing
+from belljar.gateway.search import citing
 from belljar.gateway.searching import Searches
 from belljar.gateway.sse import Emit, Event
-from belljar.gateway.store import Store
-from belljar.gateway.telemetry import Telemetry
-from belljar.gateway.timeline import Kept, Timelines, answered
+from belljar.gateway.timeline import answered
 from belljar.gateway.told import tell
-from belljar.gateway.tools import BASH, CODE, Failed, Offer, Outcome, not_json
-from belljar.gateway.turn import Rewriter, Use, added_usage, server_use, whole_block
-from belljar.gateway.upstream import Caller, Traits, Upstream
-from belljar.gateway.usage import Ledger, money
+from belljar.gateway.tools import Failed, not_json
+from belljar.gateway.turn import Rewriter, Use
+from belljar.gateway.upstream import Caller
 from belljar.logged import clipped
 from belljar.settings import BY_UPSTREAM
-from belljar.wire.ids import new_id
-from belljar.wire.messages import MessageRequest
-from belljar.wire.resources import rfc3339
-
-if TYPE_CHECKING:
-    from belljar.gateway.mcp import Endpoint
-    from belljar.gateway.spans import Tracing
 
 log = structlog.get_logger("belljar.gateway")
 
 _RUNS_AFTER = frozenset({"tool_use", "end_turn", "pause_turn", None})
 """Stop reasons after which a complete tool use is meant to be run; `max_tokens` is not among them."""
-_MESSAGE_FIELDS = frozenset(
-    {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "container"}
-)
-"""What we say ourselves; all else that the upstream says of its last turn is passed on."""
 _UNREADABLE_TURNS = 3
 """After so many in a row with nothing but uses that no tool can read, a model will not get it right any more."""
-_NO_TOKENS = dict.fromkeys(
-    ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"), 0
-)
-"""What clients add up: numbers all, whatever the upstream leaves out."""
-OUTPUT_HEADER = "belljar-output"
-"""With the value `live` a stream has events of what code prints and shows, which no SDK knows."""
-OUTPUT_EVENT = "belljar_output"
-_NOT_FOR_UPSTREAM = frozenset({"container", "thread", "betas", "diagnostics"})
-"""What is ours to read, or names an earlier answer by an id that is ours alone."""
-
-
-@dataclass(frozen=True)
-class Parts(running.Parts):
-    """What the loop works with."""
-
-    upstream: Upstream
-    telemetry: Telemetry
-    access: Access
-    pictures: Pictures
-    search: Backend | None
-    ledger: Ledger
-    store: Store
-    mcp: Endpoint
-    timelines: Timelines
-    page: Page | None
-    """None where the settings want none."""
-    tracing: Tracing | None = None
-
-    async def admit(self, activity: Activity) -> None:
-        """Have a request that asks a model or runs code leave a row and a timeline. Raises BudgetSpent."""
-        await self.ledger.admit(activity.client, activity.meter)
-        kept = Kept(activity.request_id, activity.what, activity.meter.at, activity.timeline, activity.meter)
-        self.timelines.begin(activity.client.tenant, kept)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One request, understood."""
-
-    request: MessageRequest
-    container_id: str | None
-    caller: Caller
-    profile: Profile
-    held: frozenset[str]
-    """Block types that are streamed only once they are complete."""
-    offered: Offered
-    activity: Activity
-    shows_output: bool = False
-    """The client wants to have what code prints and shows while it runs."""
-    runtime: str = DEFAULT
-    """What code runs in: that of the container which the request names, else of the one that it gets."""
 
 
 class ContainerNeeded(errors.InvalidRequest):
     """Code waits in a container, and the request does not say in which."""
-
-
-@dataclass
-class _Answer:
-    """The answer, as far as it has come."""
-
-    parts: Parts
-    asked: Asked
-    emit: Emit
-    started_at: float
-    traits: Traits
-    running: Running = field(init=False)
-    next_index: int = 0
-    turns: int = 0
-    unreadable: int = 0
-    """The last turns in a row of whose uses none could be read."""
-    usage: dict[str, Any] = field(default_factory=_NO_TOKENS.copy)
-    has_started: bool = False
-    has_pinged: bool = False
-    has_called_tool: bool = False
-    is_finished: bool = False
-
-    @property
-    def most_tokens(self) -> int:
-        """Of one result, for the model."""
-        return self.traits.result_tokens or self.parts.settings.result_tokens
 
 
 async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
@@ -156,15 +61,15 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
         await _take_up(now, conversation)
         results: list[dict[str, Any]] | None = []
         if conversation.pending:
-            await _start(now, asked.request.model, {})
+            await now.start(asked.request.model, {})
             replies = Replies(conversation.asked, conversation.replies)
             results = await _run(now, conversation.pending, replies)
         if results is None:
             return
-        messages = _told_of_container(now, history.with_results(conversation, results))
+        messages = asking.told_of_container(now, history.with_results(conversation, results))
         while True:
             if results and _is_late(now):
-                await _finish(now, {}, "pause_turn")
+                await now.finish({}, "pause_turn")
                 return
             turn = await _turn(now, messages)
             uses = turn.our_uses()
@@ -172,17 +77,17 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
             whole, broken = turn.client_uses()
             has_client_tools = bool(whole)
             if uses and not has_client_tools and reason not in _RUNS_AFTER:
-                await _refuse(now, uses, str(reason))
+                await now.refuse(uses, str(reason))
                 uses = []
             if not (uses or broken) or has_client_tools or reason not in _RUNS_AFTER:
                 stop_reason = "tool_use" if uses and has_client_tools and reason is None else reason
-                await _refuse_unread(now, uses)
+                await now.refuse_unread(uses)
                 await now.running.bring_uploads()
-                await _finish(now, turn.message.message, stop_reason)
+                await now.finish(turn.message.message, stop_reason)
                 return
             if _is_late(now) or now.turns >= parts.settings.max_turns:
-                await _refuse_unread(now, uses)
-                await _finish(now, turn.message.message, "pause_turn")
+                await now.refuse_unread(uses)
+                await now.finish(turn.message.message, "pause_turn")
                 return
             results = await _run(now, uses, Replies({}, {}))
             if results is None:
@@ -192,12 +97,12 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
                 for index, written in broken.items()
             ]
             if why := _no_further(now):
-                await _give_up(now, why)
+                await now.give_up(why)
                 return
             messages = [*messages, _said(turn), {"role": "user", "content": results}]
 
 
-def _is_late(now: _Answer) -> bool:
+def _is_late(now: Answer) -> bool:
     """The client may have given up by the time that there is more."""
     return anyio.current_time() - now.started_at > now.parts.settings.pause_seconds
 
@@ -210,16 +115,16 @@ async def first_request(parts: Parts, asked: Asked) -> dict[str, Any]:
         conversation = await _begin(now)
         not_run = Failed("unavailable", "It was not run yet.")
         results = [tell(use.upstream_id, not_run, now.most_tokens) for use in conversation.pending]
-        messages = _told_of_container(now, history.with_results(conversation, results))
-        return _upstream_request(now, messages)[0]
+        messages = asking.told_of_container(now, history.with_results(conversation, results))
+        return asking.upstream_request(now, messages)[0]
 
 
-def _answer(parts: Parts, asked: Asked, emit: Emit) -> _Answer:
+def _answer(parts: Parts, asked: Asked, emit: Emit) -> Answer:
     """An answer that has not begun. Raises NotFound for a model that there is not: before any code runs for it."""
-    return _Answer(parts, asked, emit, anyio.current_time(), parts.upstream.traits(asked.request.model))
+    return Answer(parts, asked, emit, anyio.current_time(), parts.upstream.traits(asked.request.model))
 
 
-def _running(now: _Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
+def _running(now: Answer, stack: AsyncExitStack, is_told: Callable[[], bool]) -> Running:
     parts, offered = now.parts, now.asked.offered
     searches = Searches(parts.search, offered.search, parts.telemetry) if offered.search is not None else None
     asked = now.asked
@@ -237,7 +142,7 @@ async def _unheard(event: Event) -> None:
     """An answer that nobody waits for."""
 
 
-async def _begin(now: _Answer) -> history.Conversation:
+async def _begin(now: Answer) -> history.Conversation:
     """Look up the container, take the attachments out, put the history into the upstream's words."""
     asked, parts = now.asked, now.parts
     container = None
@@ -272,7 +177,7 @@ async def _begin(now: _Answer) -> history.Conversation:
     )
 
 
-async def _take_up(now: _Answer, conversation: history.Conversation) -> None:
+async def _take_up(now: Answer, conversation: history.Conversation) -> None:
     """Have code that waits in the container be that of this conversation, or end."""
     container, pending = now.running.container, now.parts.pending
     waiting = [use for use in conversation.pending if use.client_id in conversation.asked]
@@ -305,12 +210,12 @@ async def _uploads(
     return found
 
 
-async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
+async def _turn(now: Answer, messages: list[dict[str, Any]]) -> Rewriter:
     """One call of the upstream, passed on to the client as it comes."""
     now.turns += 1
     now.asked.activity.meter.turns += 1
     asked = now.asked
-    body, sources = _upstream_request(now, messages)
+    body, sources = asking.upstream_request(now, messages)
     trace = asked.activity.trace
     with (
         asked.activity.timeline.turn(asked.request.model) as step,
@@ -322,7 +227,7 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
             await _stream(now, turn, body, caller)
         finally:  # also of a turn that nobody waited for to its end: its tokens were made
             if turn.message.message:
-                usage = _counted(now, body, turn)
+                usage = asking.counted(now, body, turn)
                 answered(step, turn.message.message, usage)
                 if span is not None:
                     span.answered(turn.message.message, usage)
@@ -332,7 +237,7 @@ async def _turn(now: _Answer, messages: list[dict[str, Any]]) -> Rewriter:
     return turn
 
 
-def _rewriter(now: _Answer, sources: citing.Sources) -> Rewriter:
+def _rewriter(now: Answer, sources: citing.Sources) -> Rewriter:
     asked = now.asked
     return Rewriter(
         now.next_index,
@@ -344,7 +249,7 @@ def _rewriter(now: _Answer, sources: citing.Sources) -> Rewriter:
     )
 
 
-async def _stream(now: _Answer, turn: Rewriter, body: dict[str, Any], caller: Caller) -> None:
+async def _stream(now: Answer, turn: Rewriter, body: dict[str, Any], caller: Caller) -> None:
     """Pass on the turn that the upstream makes of `body`, as it comes."""
     stream = now.parts.upstream.stream(body, caller)
     async with aclosing(now.parts.telemetry.turn(stream)) as events:  # type: ignore[type-var]
@@ -352,100 +257,14 @@ async def _stream(now: _Answer, turn: Rewriter, body: dict[str, Any], caller: Ca
             rewritten = list(turn.rewrite(event))
             if event.get("type") == "message_start":
                 message = turn.message.message
-                await _start(now, message.get("model") or now.asked.request.model, message.get("usage") or {})
+                await now.start(message.get("model") or now.asked.request.model, message.get("usage") or {})
             for out in rewritten:
-                await _send(now, out)
+                await now.send(out)
     if not turn.message.stopped:
         raise errors.UpstreamError("The model server broke off in the middle of its answer.")
 
 
-def _counted(now: _Answer, body: dict[str, Any], turn: Rewriter) -> dict[str, Any]:
-    """The usage of a turn, as far as it has come. From here on it is the request's."""
-    usage: dict[str, Any] = turn.message.message.get("usage") or {}
-    if now.traits.is_model:
-        usage |= _uncounted(now, body, turn, usage)
-    now.usage = added_usage(now.usage, usage)
-    now.asked.activity.meter.upstream(now.usage)
-    return usage
-
-
-def _uncounted(now: _Answer, body: dict[str, Any], turn: Rewriter, usage: dict[str, Any]) -> dict[str, int]:
-    """An estimate of what the model server has not counted in this turn."""
-    found = {}
-    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    if not any(usage.get(name) for name in names):
-        found["input_tokens"] = tokens.estimate(body)
-    unread = [*turn.message.broken.values(), *turn.message.unfinished]
-    written = tokens.of_blocks(turn.message.blocks) + sum(map(tokens.of_text, unread))
-    # What a turn that was cut short has in its start, is a count of hardly anything.
-    counted = usage.get("output_tokens")
-    is_start = not turn.message.is_counted and isinstance(counted, int) and counted < written
-    if written and (is_start or not counted):
-        found["output_tokens"] = written
-    if found:
-        now.asked.activity.meter.is_estimated = True
-        now.parts.telemetry.turns_estimated.inc()
-    return found
-
-
-def _upstream_request(now: _Answer, messages: list[dict[str, Any]]) -> tuple[dict[str, Any], citing.Sources]:
-    """The request in the words of a plain Messages server, and the found pages in it that the model can cite."""
-    request = now.asked.request
-    cites = now.asked.offered.search is not None and now.traits.cites
-    messages, sources = citing.sendable(messages, now.most_tokens, cites=cites)
-    body = {
-        name: value for name, value in (request.model_extra or {}).items() if name not in _NOT_FOR_UPSTREAM
-    }
-    body |= {"model": request.model, "max_tokens": request.max_tokens, "messages": messages, "stream": True}
-    if request.system is not None:
-        body["system"] = request.system
-    if request.tools:
-        body["tools"] = now.asked.offered.for_upstream(_offer(now))
-    if request.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(now, request.tool_choice)
-    return body, sources
-
-
-def _offer(now: _Answer) -> Offer:
-    settings, offered = now.parts.settings, now.asked.offered
-    limits = now.running.container.limits if now.running.container else settings.limits()
-    about = now.parts.runtimes.installed(now.asked.runtime)
-    is_beside_shell = BASH in offered.names
-    return Offer(
-        about,
-        limits,
-        settings.timeout_seconds,
-        is_beside_shell,
-        offered.for_code,
-        offered.search,
-        has_code=CODE in offered.names,
-        sees=now.traits.images,
-    )
-
-
-def _told_of_container(now: _Answer, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages with what the container has from earlier requests, for a model that is guided.
-
-    At the very end: all before it stays as it was the last time, and in the model server's cache.
-    """
-    container = now.running.container
-    if not now.traits.is_guided or container is None or now.asked.offered.version is None:
-        return messages
-    note = told.container_note(container, has_code=CODE in now.asked.offered.names)
-    if not note or not messages or messages[-1]["role"] != "user":
-        return messages
-    last = {**messages[-1], "content": [*messages[-1]["content"], {"type": "text", "text": note}]}
-    return [*messages[:-1], last]
-
-
-def _tool_choice(now: _Answer, choice: dict[str, Any]) -> dict[str, Any]:
-    """A choice that forces a call would force one in every turn, and the loop would never end."""
-    if not now.has_called_tool or choice.get("type") not in {"any", "tool"}:
-        return now.asked.offered.choice_for_upstream(choice)
-    return {name: value for name, value in choice.items() if name != "name"} | {"type": "auto"}
-
-
-async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict[str, Any]] | None:
+async def _run(now: Answer, uses: Sequence[Use], replies: Replies) -> list[dict[str, Any]] | None:
     """Run what the uses ask for, in order; returns the results for the upstream.
 
     None where code waits for the caller's tools: then the answer is finished.
@@ -456,12 +275,12 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
     async with aclosing(now.running.run(uses, replies)) as outcomes:  # type: ignore[type-var]
         async for use, outcome in outcomes:
             if isinstance(outcome, Waiting):
-                await _ask(now, use, outcome)
+                await now.ask(use, outcome)
                 return None
             if isinstance(outcome, Nested):
-                await _show_nested(now, use, outcome)
+                await now.show_nested(use, outcome)
                 continue
-            await _show(now, use, outcome)
+            await now.show(use, outcome)
             is_readable |= not (isinstance(outcome, Failed) and outcome.error_code == "invalid_tool_input")
             images, tenant = shown_in(outcome), now.asked.activity.client.tenant
             seen = await now.parts.pictures.blocks(images, now.traits, tenant)
@@ -475,24 +294,7 @@ async def _run(now: _Answer, uses: Sequence[Use], replies: Replies) -> list[dict
     return said
 
 
-async def _show_nested(now: _Answer, use: Use, nested: Nested) -> None:
-    """A search by code, for clients that know of such uses."""
-    search = now.asked.offered.search
-    if now.asked.profile != "anthropic" or search is None:
-        return
-    if nested.is_over and not search.shows_searches_of_code:
-        return
-    caller = _caller(now, nested.by)
-    await _whole(now, server_use(use, use.input, caller))
-    for block in profiles.result_blocks(now.asked.profile, use.client_id, use.name, nested.outcome):
-        await _whole(now, block | {"caller": caller})
-
-
-def _caller(now: _Answer, code_use_id: str) -> dict[str, Any]:
-    return {"type": now.asked.offered.caller_type, "tool_id": code_use_id}
-
-
-def _no_further(now: _Answer) -> str:
+def _no_further(now: Answer) -> str:
     """Why the model is not asked again, although it would go on; empty where it is."""
     if now.unreadable >= _UNREADABLE_TURNS:
         return (
@@ -500,52 +302,6 @@ def _no_further(now: _Answer) -> str:
             "so each time."
         )
     return now.parts.ledger.over_budget(now.asked.activity.client, now.asked.activity.meter)
-
-
-async def _give_up(now: _Answer, why: str) -> None:
-    """End an answer that the model would go on with."""
-    text = f"The answer ends here: {why}"
-    block = {"type": "text", "text": ""}
-    delta = {"type": "text_delta", "text": text}
-    await _send(now, {"type": "content_block_start", "index": now.next_index, "content_block": block})
-    await _send(now, {"type": "content_block_delta", "index": now.next_index, "delta": delta})
-    await _send(now, {"type": "content_block_stop", "index": now.next_index})
-    now.next_index += 1
-    await _finish(now, {}, "end_turn")
-
-
-async def _ask(now: _Answer, use: Use, waiting: Waiting) -> None:
-    """End the answer with what code has called."""
-    caller = _caller(now, use.client_id)
-    for call, name, given in waiting.calls:
-        block = {"type": "tool_use", "id": call, "name": name, "input": given, "caller": caller}
-        await _whole(now, block)
-    await _finish(now, {}, "tool_use")
-
-
-async def _refuse(now: _Answer, uses: Sequence[Use], reason: str) -> None:
-    """Answer uses that are perhaps cut in the middle, so that nobody takes them up later."""
-    why = f"It was not run: the answer ended ({reason}) before it was complete."
-    for use in uses:
-        await _show(now, use, Failed("invalid_tool_input", why))
-
-
-async def _refuse_unread(now: _Answer, uses: Sequence[Use]) -> None:
-    """Answer the uses that are no JSON: what the client has got of them is, and is not to be run by a later request."""
-    for use in uses:
-        if isinstance(use.input, str):
-            await _show(now, use, not_json(use.input))
-
-
-async def _show(now: _Answer, use: Use, outcome: Outcome) -> None:
-    for block in profiles.result_blocks(now.asked.profile, use.client_id, use.name, outcome):
-        await _whole(now, block)
-
-
-async def _whole(now: _Answer, block: dict[str, Any]) -> None:
-    for event in whole_block(now.next_index, block):
-        await _send(now, event)
-    now.next_index += 1
 
 
 def _text(document: object) -> str:
@@ -558,55 +314,3 @@ def _said(turn: Rewriter) -> dict[str, Any]:
         block for block in turn.message.blocks if block.get("type") != "text" or not history.is_empty(block)
     ]
     return {"role": "assistant", "content": blocks}
-
-
-async def _start(now: _Answer, model: str, usage: dict[str, Any]) -> None:
-    if now.has_started:
-        return
-    now.has_started = True
-    message: dict[str, Any] = {
-        "id": new_id("msg"),
-        "type": "message",
-        "role": "assistant",
-        "model": model,
-        "content": [],
-        "stop_reason": None,
-        "stop_sequence": None,
-        "stop_details": None,
-        "usage": added_usage(_NO_TOKENS, usage),
-    }
-    await now.emit({"type": "message_start", "message": message})
-
-
-async def _send(now: _Answer, event: Event) -> None:
-    await now.emit(event)
-    if not now.has_pinged and event["type"] == "content_block_start":
-        now.has_pinged = True
-        await now.emit({"type": "ping"})
-
-
-async def _finish(now: _Answer, message: dict[str, Any], stop_reason: str | None) -> None:
-    """End the answer. `message` is the upstream's last turn, of which we pass on what we do not say ourselves."""
-    delta: dict[str, Any] = {name: message.get(name) for name in ("stop_sequence", "stop_details")}
-    delta = {"stop_reason": stop_reason} | delta
-    delta |= {name: value for name, value in message.items() if name not in _MESSAGE_FIELDS}
-    container = now.running.container
-    delta["container"] = container and {"id": container.id, "expires_at": rfc3339(container.expires_at)}
-    usage = dict(now.usage)
-    if now.asked.offered.tools:
-        own = {
-            "web_search_requests": now.asked.activity.meter.own_searches,
-            "web_fetch_requests": 0,
-            "code_execution_requests": now.asked.activity.meter.executions,
-        }
-        usage = added_usage(usage, {"server_tool_use": own})
-    ledger, activity = now.parts.ledger, now.asked.activity
-    more: dict[str, Any] = {"estimated": True} if activity.meter.is_estimated else {}
-    if ledger.plan is not None:
-        micro, _ = ledger.settle(activity.client, activity.meter)
-        more |= {"amount": money(micro), "currency": ledger.plan.currency, "plan": ledger.plan.name}
-    if more:
-        usage["belljar"] = more
-    now.is_finished = True
-    await now.emit({"type": "message_delta", "delta": delta, "usage": usage})
-    await now.emit({"type": "message_stop"})

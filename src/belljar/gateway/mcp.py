@@ -34,7 +34,7 @@ from belljar.gateway.tools import BASH, CODE, Ran
 from belljar.mcp import Call, Offer, Session
 
 if TYPE_CHECKING:
-    from belljar.gateway.loop import Parts
+    from belljar.gateway.parts import Parts
 
 log = structlog.get_logger("belljar.gateway")
 

@@ -21,7 +21,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 import belljar
 from belljar.gateway import form, listing, models, profiles, runtimes, tokens, totals
 from belljar.gateway.access import is_open
-from belljar.gateway.loop import OUTPUT_HEADER
+from belljar.gateway.answer import OUTPUT_HEADER
 from belljar.gateway.profiles import Profile
 from belljar.gateway.shapes import BY_HAND, REF, TEXT, Schema, named
 from belljar.gateway.store import GroupBy

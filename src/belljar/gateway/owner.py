@@ -31,7 +31,7 @@ from belljar.frames import MAX_RUN_BYTES
 from belljar.gateway.activity import Activity, UnderWay
 from belljar.gateway.envelope import ShuttingDown, from_validation
 from belljar.gateway.executions import limits_of
-from belljar.gateway.loop import Parts
+from belljar.gateway.parts import Parts
 from belljar.gateway.placement import Session
 from belljar.imports import imported
 from belljar.inputs import checked_name

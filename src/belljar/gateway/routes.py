@@ -44,10 +44,12 @@ from belljar.gateway import (
 )
 from belljar.gateway.access import Client, shown_key
 from belljar.gateway.activity import activity_of
+from belljar.gateway.answer import OUTPUT_HEADER, Asked
 from belljar.gateway.envelope import Streamed, ThreadUnsupported, from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.form import FORM_BYTES, Form
 from belljar.gateway.frame import json_bytes
+from belljar.gateway.parts import Parts
 from belljar.gateway.sse import EventStream
 from belljar.gateway.tracing import passed_on
 from belljar.gateway.turn import MessageFold
@@ -106,7 +108,7 @@ async def messages(request: Request) -> ASGIApp:
     return _json(fold.result())
 
 
-def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
+def _asked(request: Request, document: dict[str, Any]) -> Asked:
     """A request for an answer, understood. Raises InvalidRequest, and NotFound for its container."""
     parts = _parts(request)
     if document.get("thread") is not None:
@@ -131,13 +133,13 @@ def _asked(request: Request, document: dict[str, Any]) -> loop.Asked:
     )
     activity = activity_of(request.scope)
     shows_output = _wants_output(request) and bool(asked_for.stream)
-    return loop.Asked(asked_for, container_id, caller, profile, held, tools, activity, shows_output, runtime)
+    return Asked(asked_for, container_id, caller, profile, held, tools, activity, shows_output, runtime)
 
 
 def _wants_output(request: Request) -> bool:
-    asked = request.headers.get(loop.OUTPUT_HEADER)
+    asked = request.headers.get(OUTPUT_HEADER)
     if asked not in {None, "live"}:
-        raise InvalidRequest(f"the header {loop.OUTPUT_HEADER} is {asked!r}; known is: live")
+        raise InvalidRequest(f"the header {OUTPUT_HEADER} is {asked!r}; known is: live")
     return asked == "live"
 
 
@@ -457,9 +459,9 @@ def route_names(endpoints: list[Route]) -> dict[Any, str]:
     }
 
 
-def _parts(request: Request) -> loop.Parts:
+def _parts(request: Request) -> Parts:
     parts = request.app.state.parts
-    assert isinstance(parts, loop.Parts)
+    assert isinstance(parts, Parts)
     return parts
 
 
