@@ -135,13 +135,17 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
             pass
 
 
-def test_a_keeper_that_is_killed(own_server: Server) -> None:
+@pytest.mark.parametrize("depth", [0, 1, 2], ids=["keeper", "outer", "boxer"])
+def test_a_keeper_that_is_killed(own_server: Server, depth: int) -> None:
     with httpx2.Client(base_url=own_server.url, timeout=60) as http:
         container = http.post("/v1/containers").json()["id"]
         run = {"code": "x = 1", "container": container}
         assert http.post("/v1/executions", json=run).status_code == 200
         (keeper,) = children(own_server.process.pid)
-        os.kill(keeper, signal.SIGKILL)
+        killed = keeper
+        for _ in range(depth):  # without any of these there is no session any more
+            (killed,) = children(killed)
+        os.kill(killed, signal.SIGKILL)
         until(
             lambda: (
                 http.get("/health").json()["status"] == "degraded"

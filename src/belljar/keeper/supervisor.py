@@ -21,9 +21,10 @@ from anyio.abc import TaskGroup
 
 from belljar import kernel
 from belljar.builds import Build, Runtimes
-from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, NotFound, SessionLost
+from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, KeeperLost, NotFound, SessionLost
 from belljar.frames import Message
 from belljar.keeper import cgroups, idle, layers, outside, workshop
+from belljar.keeper.boxes import Site
 from belljar.keeper.idle import Idle
 from belljar.keeper.inside import Runtime, built_runtime, inspect_runtime
 from belljar.keeper.journal import log, milliseconds
@@ -31,7 +32,7 @@ from belljar.keeper.making import Maker
 from belljar.keeper.sessions import Session
 from belljar.keeper.waiting import Flag
 from belljar.keeper.workshop import Workshop
-from belljar.keeper.workshops import Workshops
+from belljar.keeper.workshops import LOOK_SECONDS, Workshops
 from belljar.line import Line, open_line
 from belljar.logged import words_of
 from belljar.wire.execution import IdleMemory, Layer, Level, Limits
@@ -129,6 +130,7 @@ class Supervisor:
                             self._work.start_soon(self._idle.run)
                         self._work.start_soon(first.run)
                         self._work.start_soon(self._tell_of_tiers)
+                        self._work.start_soon(self._end_with_site, first.site)
                         await self._gone.wait()
                         self._work.cancel_scope.cancel()
                 finally:
@@ -185,6 +187,15 @@ class Supervisor:
             }
             await self._line.send(Message("tiers", {}, json.dumps(told).encode()))
             await self._changed.wait()
+
+    async def _end_with_site(self, site: Site) -> None:
+        """No session can be made any more once the default runtime's boxer is gone, which the kernel may kill for want
+        of memory: whoever has started us starts another keeper."""
+        while True:
+            await anyio.sleep(LOOK_SECONDS)
+            if site.is_lost:
+                log("the keeper ends", KeeperLost("the boxer has ended"))
+                self._work.cancel_scope.cancel()
 
     def _session(self, message: Message) -> Session:
         name = message.head["session"]
