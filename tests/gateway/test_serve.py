@@ -48,7 +48,7 @@ class Asking:
         return self.answer
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_idle_server_ends(own_server: Server, number: int) -> None:
     assert httpx2.get(f"{own_server.url}/health").status_code == 200
     assert own_server.end(number) == 0
@@ -75,6 +75,16 @@ def test_what_is_under_way_finishes(own_server: Server, model: Model) -> None:
     assert answer.json()["content"] == [text("done")]
     assert own_server.process.wait(30) == 0
     assert "cut short" not in own_server.log.read_text()
+
+
+def test_nohup_lets_it_live_on(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it inherits this
+    try:
+        with serving(tmp_path, preload={}) as server:
+            server.process.send_signal(signal.SIGHUP)
+            assert httpx2.get(f"{server.url}/health").status_code == 200
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_what_is_cut_short_is_named(own_server: Server) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @REQUIRE
 @AS_JSON
 def serve(as_json: bool, **options: Any) -> None:
-    """Serve the Messages API with code execution until SIGTERM or SIGINT.
+    """Serve the Messages API with code execution until SIGTERM, SIGINT or the terminal's end.
 
     Every option is also a setting in the environment, BELLJAR_HOST and so on.
     """

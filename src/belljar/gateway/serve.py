@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,9 +155,9 @@ async def serve(
     keeper_start: KeeperStart = link.start,
     manner: Manner = Manner(),
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `on_ready` gets the base URL (empty without a port), and whether API keys are
-    asked for, once requests are answered. Raises InvalidRequest where the server would be open to other machines, Taken
-    where another one has the state directory.
+    """Serve until SIGTERM, SIGINT or the terminal's end (SIGHUP); `on_ready` gets the base URL (empty without a port),
+    and whether API keys are asked for, once requests are answered. Raises InvalidRequest where the server would be open
+    to other machines, Taken where another one has the state directory.
 
     The first signal ends the server cleanly: nothing new is accepted, requests under way have a few seconds,
     and what is cut short then is named in the log. A second one does not wait.
@@ -257,18 +257,29 @@ class _Server:
         return has_begun
 
     async def _end_on_signals(self, place: Path, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            task_status.started()
-            async with anyio.create_task_group() as tasks:
-                async for number in signals:
-                    name = signal.Signals(number).name
-                    if self._end(place):
-                        log.warning("stopping at once", signal=name)
-                        self._under_way.cut_short()
-                    else:
-                        log.info("stopping", signal=name, under_way=len(self._under_way))
-                        tell("STOPPING=1")
-                        tasks.start_soon(_cut_short_later, self._under_way)
+        numbers = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it, and then it is to live on
+            numbers.append(signal.SIGHUP)
+        try:
+            with anyio.open_signal_receiver(*numbers) as signals:
+                task_status.started()
+                await self._heed(signals, place)
+        finally:
+            # Of a terminal's end both the shell and the kernel tell, and containers are put away now.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    async def _heed(self, signals: AsyncIterator[signal.Signals], place: Path) -> None:
+        async with anyio.create_task_group() as tasks:
+            async for number in signals:
+                if number == signal.SIGHUP and self._programs.is_ending:
+                    continue
+                if self._end(place):
+                    log.warning("stopping at once", signal=number.name)
+                    self._under_way.cut_short()
+                else:
+                    log.info("stopping", signal=number.name, under_way=len(self._under_way))
+                    tell("STOPPING=1")
+                    tasks.start_soon(_cut_short_later, self._under_way)
 
     async def _end_when_idle(self, seconds: float, place: Path) -> None:
         while True:
