@@ -6,6 +6,8 @@ a traceback has the places and the types, and words only where they are the kern
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import traceback
 from contextvars import ContextVar
 
@@ -18,6 +20,23 @@ CONTENT_CHARS = 4000
 _OURS = (JailUnavailable, KeeperLost, NotKept, SessionLost)
 """Errors that say what the machine is like."""
 _MOST_CHAINED = 10
+
+
+class StandardError:
+    """Where a log goes. One that is closed, or a file on a full disk, is no reason for anything else to fail."""
+
+    def write(self, text: str) -> None:
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(text)
+
+    def flush(self) -> None:
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError):
+                sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr is not None and sys.stderr.isatty()
 
 
 def clipped(text: str) -> str:

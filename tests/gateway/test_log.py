@@ -199,6 +199,29 @@ def test_one_id_from_the_request_to_the_guest(tmp_path: Path, model: Model) -> N
     assert all("request_id" not in line for line in lines(server) if line["event"] == "stopping")
 
 
+@pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"], ids=["full", "closed"])
+def test_a_log_that_goes_nowhere_is_no_reason_to_fail(tmp_path: Path, stderr: str) -> None:
+    """The server is used and ended, and can say nothing of it."""
+    environment = os.environ | {"BELLJAR_STATE_DIR": str(tmp_path), "BELLJAR_PRELOAD": "{}"}
+    command = (
+        f'exec "{sys.executable}" -c "from belljar.cli import main; main()" serve --port 0 --json {stderr}'
+    )
+    with subprocess.Popen(command, shell=True, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            container = httpx2.post(f"{url}/v1/containers", json={}).json()["id"]
+            run = {"code": "open('kept', 'w').write('x')", "container": container}
+            with httpx2.Client(base_url=url, timeout=60) as http:
+                for _ in range(2):
+                    assert http.post("/v1/executions", json=run).status_code == 200
+                    assert http.get("/nothing").status_code == 404  # on a connection that is kept
+        finally:
+            process.terminate()
+        assert process.wait(60) == 0
+    assert [path.name for path in (tmp_path / "blobs").glob("archive_*")]
+
+
 def test_a_program_that_nobody_requested_has_no_id() -> None:
     program = "from belljar.cli import main; main()"
     ran = subprocess.run(

@@ -9,14 +9,14 @@ import sys
 import structlog
 from structlog.typing import EventDict
 
-from belljar.logged import REQUEST_ID, clipped, traceback_of
+from belljar.logged import REQUEST_ID, StandardError, clipped, traceback_of
 
 _QUOTES = re.compile(r"[\n<(\[{'\"]")
 
 
 def to_stderr(level: str, *, with_content: bool) -> None:
     """Have everything that is logged in this process go there, that of libraries from `warning` on."""
-    is_terminal = sys.stderr.isatty()
+    stderr = StandardError()
 
     def with_request(_: object, __: str, event: EventDict) -> EventDict:
         if request_id := REQUEST_ID.get():
@@ -40,10 +40,10 @@ def to_stderr(level: str, *, with_content: bool) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             with_exception,
-            structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(),
+            structlog.dev.ConsoleRenderer() if stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(stderr),  # type: ignore[arg-type]  # it prints there, no more
     )
     logging.basicConfig(handlers=[_Libraries(with_content=with_content)], level=logging.WARNING, force=True)
     for name in (

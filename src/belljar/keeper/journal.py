@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from belljar.errors import BelljarError
-from belljar.logged import traceback_of
+from belljar.logged import StandardError, traceback_of
 
 
 def log(what: str, error: Exception, request_id: str = "") -> None:
@@ -18,14 +17,15 @@ def log(what: str, error: Exception, request_id: str = "") -> None:
     """
     is_ours = isinstance(error, BelljarError)
     told = str(error) if is_ours else traceback_of(error)
-    if sys.stderr.isatty():
+    stderr = StandardError()
+    if stderr.isatty():
         whose = f" {request_id}" if request_id else ""
-        print(f"belljar keeper{whose}: {what}: {told}", file=sys.stderr, flush=True)
+        print(f"belljar keeper{whose}: {what}: {told}", file=stderr, flush=True)
         return
     line = {"request_id": request_id} if request_id else {}
     line |= {"level": "error", "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
     line |= {"process": "keeper", "error" if is_ours else "exception": told, "event": what}
-    print(json.dumps(line), file=sys.stderr, flush=True)
+    print(json.dumps(line), file=stderr, flush=True)
 
 
 def milliseconds(laps: Mapping[str, float]) -> dict[str, float]:
