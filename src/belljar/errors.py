@@ -112,6 +112,12 @@ class NotKept(BelljarError):
     status = 503
 
 
+class StoreFailed(BelljarError):
+    """What the server keeps cannot be read or written: its disk is full, or its database is damaged."""
+
+    status = 503
+
+
 class KeeperLost(BelljarError):
     """The keeper process, or a part of it that all sessions need, ended; its sessions are gone."""
 
@@ -144,3 +150,11 @@ class UpstreamError(BelljarError):
         self.retry_after = retry_after
         self.details = details
         """By whose `error_code` SDKs choose the class of the error."""
+
+
+def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of a task group in which one task failed; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

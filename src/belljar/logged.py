@@ -11,13 +11,13 @@ import sys
 import traceback
 from contextvars import ContextVar
 
-from belljar.errors import JailUnavailable, KeeperLost, NotKept, SessionLost
+from belljar.errors import JailUnavailable, KeeperLost, NotKept, SessionLost, StoreFailed
 
 REQUEST_ID: ContextVar[str] = ContextVar("belljar_request_id", default="")
 """Of the request that is being answered: for the log, and for what the keeper is asked meanwhile."""
 CONTENT_CHARS = 4000
 """Of a prompt, a program or a result, where the log has any."""
-_OURS = (JailUnavailable, KeeperLost, NotKept, SessionLost)
+_OURS = (JailUnavailable, KeeperLost, NotKept, SessionLost, StoreFailed)
 """Errors that say what the machine is like."""
 _MOST_CHAINED = 10
 

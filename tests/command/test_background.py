@@ -205,6 +205,34 @@ def test_a_server_that_does_not_come_up_says_why(belljar: Command) -> None:
     assert "upstream: it has to be" in model.stderr
 
 
+@pytest.mark.parametrize("left", [b"no database" * 1000, None], ids=["other", "truncated"])
+def test_a_damaged_database_is_told_in_a_sentence(belljar: Command, left: bytes | None) -> None:
+    assert belljar("keys", "create", "me").returncode == 0
+    place = belljar.state / "belljar.sqlite3"
+    place.write_bytes(left if left is not None else place.read_bytes()[: 5 * 4096])
+    for command in ("keys list", "usage", "up", "serve --port 0"):
+        seen = belljar(*command.split(), **SMALL)
+        assert seen.returncode == 125, command
+        (told,) = seen.stderr.splitlines()[-1:]
+        assert told.startswith(f"belljar: {place}: "), command
+        assert ".recover" in told
+        assert "Traceback" not in seen.stderr
+
+
+def test_a_server_that_dies_before_it_says_a_word_is_told(belljar: Command) -> None:
+    starting = belljar.start("up", **SMALL)
+    log = belljar.state / "server" / "log"
+    while not log.exists() or not (found := children(starting.pid)):
+        assert starting.poll() is None
+    os.kill(found[0], signal.SIGKILL)
+    _, stderr = starting.communicate(timeout=60)
+    assert f"The server has ended before it was ready (-9). Its log says more: {log}" in stderr
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def test_it_listens_on_a_port_where_it_is_told_to(belljar: Command) -> None:
     url = str(up(belljar, "--port", "0")["url"])
     seen = belljar("containers", "list", "--json", BELLJAR_URL=url)

@@ -14,12 +14,11 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ValidationError
 
-from belljar.client.embedded import only
 from belljar.client.places import File, Place, Program, Told
 from belljar.client.places.local import open_local
 from belljar.client.places.server import open_server
 from belljar.client.shown import Result
-from belljar.errors import InvalidRequest
+from belljar.errors import InvalidRequest, only
 from belljar.settings import Settings
 from belljar.wire.execution import ExecutionFile, ExecutionRequest, Isolation, LimitsRequest
 

@@ -33,10 +33,9 @@ from mcp_types import (
     ResourceListChangedNotification,
 )
 
-from belljar.client.embedded import only
 from belljar.client.mcp import on_stdio
 from belljar.client.refused import for_command, no_answer, words_of
-from belljar.errors import BelljarError, Unauthenticated, Unreachable
+from belljar.errors import BelljarError, Unauthenticated, Unreachable, only
 from belljar.mcp import PATH
 from belljar.mcp.server import BelljarServer
 

@@ -13,6 +13,7 @@ import anyio
 
 from belljar import link, orders, paths, printed, results
 from belljar.builds import DEFAULT, FOLDER, Runtimes
+from belljar.errors import only
 from belljar.settings import Settings
 from belljar.wire.execution import LimitsRequest
 
@@ -85,14 +86,6 @@ async def _execute(
     except BaseExceptionGroup as group:
         raise only(group) from None
     return ran[0]
-
-
-def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error of a task group in which one task failed; else the group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

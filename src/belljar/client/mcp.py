@@ -17,9 +17,9 @@ from anyio.abc import ObjectSendStream
 from pydantic import ValidationError
 
 from belljar import exits, link, orders, results, states
-from belljar.client.embedded import only, own_keeper
+from belljar.client.embedded import own_keeper
 from belljar.cutting import BYTES_A_TOKEN
-from belljar.errors import BelljarError, KeeperLost, SessionLost
+from belljar.errors import BelljarError, KeeperLost, SessionLost, only
 from belljar.mcp import Call, Offer, Session
 from belljar.settings import Settings
 from belljar.wire.execution import Limits, LimitsRequest

@@ -108,22 +108,20 @@ def starting(
 def _wait_until_ready(ready: int, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + _START_SECONDS
     said = b""
-    while select.select((ready,), (), (), max(0.0, until - time.monotonic()))[0]:
+    has_let_go = False
+    while not has_let_go and select.select((ready,), (), (), max(0.0, until - time.monotonic()))[0]:
         piece = os.read(ready, 4096)
-        if not piece:
-            break
         said += piece
+        has_let_go = not piece
     word, _, rest = said.decode("utf-8", "replace").partition(" ")
     if word == "ready":
         return
     if word == "failed":
         process.wait()
         raise Failure(rest)
-    if process.poll() is None:
+    if not has_let_go:
         raise Failure(f"The server was not ready after {_START_SECONDS} s. Its log says more: {log}")
-    raise Failure(
-        f"The server has ended before it was ready ({process.returncode}). Its log says more: {log}"
-    )
+    raise Failure(f"The server has ended before it was ready ({process.wait()}). Its log says more: {log}")
 
 
 def end(server: Server) -> None:

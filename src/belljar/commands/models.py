@@ -14,6 +14,7 @@ import click
 from belljar import link
 from belljar.commands.given import UPSTREAM, Number, Whole, settings_of
 from belljar.commands.printing import AS_JSON, print_json, print_table, say
+from belljar.errors import only
 
 if TYPE_CHECKING:
     from belljar.gateway.checks import Checked
@@ -91,7 +92,6 @@ def check(
     Ends with exit code 1 where one cannot be used: it does not connect, takes no tools, does not call the tool, or does
     not use the result. Each costs a few requests at its upstream.
     """
-    from belljar.client.embedded import only
     from belljar.gateway import log
     from belljar.gateway.app import open_parts
     from belljar.gateway.checks import MAX_TURNS, Bounds

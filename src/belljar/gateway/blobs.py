@@ -10,7 +10,10 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore
+
+from belljar.errors import StoreFailed
 
 _CHUNK_BYTES = 1024 * 1024
 _ORPHAN_AGE_SECONDS = 3600
@@ -26,14 +29,20 @@ class Blobs:
         self._store = LocalStore(prefix=directory)
 
     async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
-        """Write a blob whole, or, where `pieces` raises, not at all."""
-        # Not `put_async` with the iterator: that would advance it in tasks of its own, which outlive a cancellation.
-        with anyio.CancelScope() as scope:
-            async with obstore.open_writer_async(self._store, key, buffer_size=_CHUNK_BYTES) as writer:
-                async for piece in pieces:
-                    await writer.write(piece)
-                # A close that is given up goes on all the same, and nobody would know when the blob is there.
-                scope.shield = True
+        """Write a blob whole, or, where `pieces` raises, not at all. Raises StoreFailed."""
+        try:
+            # Not `put_async` with the iterator: that would advance it in tasks of its own, which outlive a
+            # cancellation.
+            with anyio.CancelScope() as scope:
+                async with obstore.open_writer_async(self._store, key, buffer_size=_CHUNK_BYTES) as writer:
+                    async for piece in pieces:
+                        await writer.write(piece)
+                    # A close that is given up goes on all the same, and nobody would know when the blob is there.
+                    scope.shield = True
+        except (OSError, BaseError) as error:  # the library has both, and the path of the blob in its words
+            raise StoreFailed(
+                "The server cannot write what it is to keep: its disk is full, or fails."
+            ) from error
 
     async def open(self, key: str) -> AsyncIterator[bytes]:
         """The blob's content in pieces. Raises FileNotFoundError at once where there is none."""

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from belljar.errors import BelljarError, BudgetSpent, Conflict, InvalidRequest
+from belljar.errors import BelljarError, BudgetSpent, Conflict, InvalidRequest, StoreFailed
 from belljar.gateway.access import Access
 from belljar.gateway.activity import ACTIVITY, Activity, UnderWay
 from belljar.gateway.bodies import Body, Once, Stream
@@ -126,6 +126,8 @@ class Envelope:
                         answer.is_last = await body.drain()
                     raise
             except BelljarError as error:
+                if isinstance(error, StoreFailed):
+                    log.error("what is kept cannot be read or written", error=str(error.__cause__))  # noqa: TRY400 - a full disk takes no tracebacks
                 await answer.error(error)
             except HTTPException as error:
                 await answer.http_error(error, scope)

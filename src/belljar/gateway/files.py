@@ -121,9 +121,10 @@ class Files:
         now = now_microseconds()
         while expired := await self.store.expired_files(now):
             for file in expired:
-                # The record first: a record without a blob would be a promise that cannot be kept.
-                await self.store.mark_emptied(file.id)
+                # The blob first: on a full disk no record can be changed before there is room again. Nobody is given
+                # the content of a file that has expired, whatever its record says.
                 await self.blobs.remove(file.id)
+                await self.store.mark_emptied(file.id)
         await self.store.remove_emptied_files(now - _RECORD_MICROSECONDS)
 
     async def remove_orphans(self, others: set[str]) -> None:
@@ -209,8 +210,8 @@ class TenantFiles:
             yield
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await self._store.remove_file(self._tenant, file_id)  # the record first, as ever
-                await self._blobs.remove(file_id)
+                await self._blobs.remove(file_id)  # first, as in `sweep`
+                await self._store.remove_file(self._tenant, file_id)
             raise
 
     async def _record(self, file: File) -> None:
@@ -271,8 +272,8 @@ class TenantFiles:
     async def remove(self, file_id: str) -> None:
         """Delete a file. Raises NotFound where there is none."""
         file = await self.find(file_id)
+        await self._blobs.remove(file.id)  # first, as in `sweep`: so a client can make room
         await self._store.remove_file(file.tenant, file.id)
-        await self._blobs.remove(file.id)
 
 
 def now_microseconds() -> int:

@@ -14,6 +14,8 @@ from belljar.gateway.tools import Archive, Image, Ran
 from belljar.wire import media
 from belljar.wire.charts import Chart
 
+_NO_ROOM = (StorageQuotaExceeded, errors.StoreFailed)
+"""The tenant's, or the disk's: a run that has ended is told all the same."""
 INLINE_IMAGE_BYTES = 32 * 1024 * 1024
 """Of all images of one run; a larger one is a file to be fetched."""
 
@@ -106,7 +108,7 @@ async def _keep_figure(output: results.Display, kept: _Kept, files: TenantFiles,
         name = f"figure-{len(kept.figures) + 1}.{media.extension_of(kind)}"
         try:
             saved = await files.keep(name, body, container_id=container_id)
-        except StorageQuotaExceeded:
+        except _NO_ROOM:
             kept.not_kept.append(name)
             kept.images.append(Image(kind, body, name, output.chart))  # it can be looked at all the same
             continue
@@ -130,7 +132,7 @@ async def _keep_files(
     body = bundle.pieces(session.read)
     try:
         saved = await files.keep(bundle.name, body, container_id=session.container_id)
-    except StorageQuotaExceeded:
+    except _NO_ROOM:
         kept.not_kept.append(f"{bundle.name}, with {len(bundle.files):,} files")
         return
     finally:
@@ -145,7 +147,7 @@ async def _keep_file(file: results.WorkFile, kept: _Kept, files: TenantFiles, se
         saved = await files.keep(
             file.path, session.read(file), container_id=session.container_id, echo_images=most
         )
-    except StorageQuotaExceeded:
+    except _NO_ROOM:
         kept.not_kept.append(file.path)
         return
     except errors.InvalidRequest:

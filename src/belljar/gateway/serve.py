@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from belljar import kernel, link, warm
-from belljar.errors import InvalidRequest
+from belljar.errors import InvalidRequest, only
 from belljar.gateway import owner
 from belljar.gateway.access import OWNER
 from belljar.gateway.activity import UnderWay
@@ -171,20 +171,23 @@ async def serve(
             listener = stack.enter_context(_listen(settings.host, settings.port))
             await _refuse_to_be_open(settings, listener)
         owners = _owners(stack, place, manner)
-        # The parts are opened here and not by uvicorn's lifespan, which would hide why they do not open.
-        async with open_parts(settings, keeper_start) as parts:
-            app = application(settings, under_way, parts)
-            server = _Server(app, owner.Programs(parts, under_way), under_way)
-            url = _base_url(listener) if listener is not None else ""
-            host = listener.getsockname()[0] if listener is not None else ""
+        try:
+            # The parts are opened here and not by uvicorn's lifespan, which would hide why they do not open.
+            async with open_parts(settings, keeper_start) as parts:
+                app = application(settings, under_way, parts)
+                server = _Server(app, owner.Programs(parts, under_way), under_way)
+                url = _base_url(listener) if listener is not None else ""
+                host = listener.getsockname()[0] if listener is not None else ""
 
-            def ready() -> None:
-                if owners is not None:
-                    facts = owner.record(manner.by, url, host, parts, manner.idle_minutes)
-                    warm.write_record(str(place), facts)
-                on_ready(url, parts.access.has_keys)
+                def ready() -> None:
+                    if owners is not None:
+                        facts = owner.record(manner.by, url, host, parts, manner.idle_minutes)
+                        warm.write_record(str(place), facts)
+                    on_ready(url, parts.access.has_keys)
 
-            await server.run(listener, owners, place, manner, ready)
+                await server.run(listener, owners, place, manner, ready)
+        except BaseExceptionGroup as group:
+            raise only(group) from None  # as whoever has started us tells it in a sentence
 
 
 def _owners(stack: ExitStack, place: Path, manner: Manner) -> tuple[socket.socket, socket.socket] | None:

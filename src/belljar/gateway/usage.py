@@ -224,6 +224,11 @@ class Ledger:
         if len(self._rows) == 1:
             self._came.set()
 
+    @property
+    def waiting(self) -> int:
+        """Rows that are not written yet."""
+        return len(self._rows)
+
     async def flush(self) -> None:
         """Write all that has come until now."""
         async with self._writing:
@@ -242,10 +247,18 @@ class Ledger:
             await self._came.wait()
             self._came = anyio.Event()
             await anyio.sleep(_TOGETHER_SECONDS)
+            is_told = False
             while self._rows:
                 try:
                     await self.flush()
-                except Exception:  # a full disk must not end the server; they stay until it is not
+                except (
+                    errors.StoreFailed
+                ) as error:  # a full disk must not end the server; they stay until it is not
+                    if not is_told:  # once, for the log may be on that disk
+                        log.warning("usage is not written, until it can be", error=str(error))
+                        is_told = True
+                    await anyio.sleep(_AGAIN_SECONDS)
+                except Exception:
                     log.exception("usage was not written", rows=len(self._rows))
                     await anyio.sleep(_AGAIN_SECONDS)
 
@@ -261,7 +274,10 @@ async def open_ledger(store: Store, plan: Plan | None) -> AsyncIterator[Ledger]:
         finally:
             tasks.cancel_scope.cancel()
             with anyio.move_on_after(_LAST_SECONDS, shield=True):
-                await ledger.flush()
+                try:
+                    await ledger.flush()
+                except errors.StoreFailed as error:  # the rest of the server ends as it has to all the same
+                    log.warning("usage is lost", rows=ledger.waiting, error=str(error))
 
 
 def month_of(at: int) -> int:

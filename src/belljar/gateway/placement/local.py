@@ -273,7 +273,10 @@ class LocalPlacement:
                 for entry in self.register.entries():
                     if entry.is_kept and entry.container.state != "asleep":
                         tasks.start_soon(put_away, entry)
-            await self.register.tell_shelf()
+            try:
+                await self.register.tell_shelf()
+            except errors.StoreFailed as error:
+                log.warning("until when containers live was not written", error=words_of(error))
         if scope.cancelled_caught:
             log.warning("not every container was put away in time", seconds=_PUT_AWAY_SECONDS)
 

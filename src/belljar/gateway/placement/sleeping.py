@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import anyio
-import obstore.exceptions
 
 from belljar import link
 from belljar.builds import link_name
-from belljar.errors import NotKept
+from belljar.errors import NotKept, StoreFailed
 from belljar.gateway.blobs import Blobs
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container
@@ -90,12 +89,13 @@ class Shelf:
         archive = Archive(new_id("archive"), now_microseconds(), dict(container.given))
         try:
             await self._blobs.put(archive.key, keeper.pack(container.id))
-        except (OSError, obstore.exceptions.BaseError) as error:
-            raise NotKept(f"the archive of its files could not be written: {error}") from error
-        with anyio.CancelScope(shield=True):  # the record first: it may name no archive that is gone
-            await self.remember(container, archive, is_asleep=True)
-            if before is not None:
-                await self._blobs.remove(before.key)
+            with anyio.CancelScope(shield=True):  # the record first: it may name no archive that is gone
+                await self.remember(container, archive, is_asleep=True)
+                if before is not None:
+                    await self._blobs.remove(before.key)
+        except StoreFailed as error:
+            await self._blobs.remove(archive.key)
+            raise NotKept(f"its files could not be put away: {error}") from error
         return archive
 
     async def bring_back(self, keeper: link.Keeper, container: Container, archive: Archive) -> None:
@@ -114,10 +114,10 @@ class Shelf:
 
     async def remove(self, container_id: str, archive_key: str | None) -> None:
         """Delete what there is of a container."""
-        # The record first: it may name no archive that is gone.
-        await self._store.remove_container(container_id)
+        # The archive first: on a full disk no record can be removed before there is room again.
         if archive_key is not None:
             await self._blobs.remove(archive_key)
+        await self._store.remove_container(container_id)
 
     async def sweep(self, living: Iterable[str]) -> None:
         """Delete what has expired, but for `living`, of whose use the store may not have heard yet."""

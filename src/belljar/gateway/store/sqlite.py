@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from belljar import private
+from belljar.errors import StoreFailed
 from belljar.gateway.store import File, GroupBy, Key, KnownContainer, UsageRow, UsageTotal
 
 _BUSY_SECONDS = 10
@@ -191,7 +192,12 @@ class SqliteStore:
 
         async with self._lock:
             # Not abandoned on cancellation: the lock is let go only when the thread is done.
-            return await anyio.to_thread.run_sync(transaction)
+            try:
+                return await anyio.to_thread.run_sync(transaction)
+            except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+                raise  # a fault of ours
+            except sqlite3.DatabaseError as error:
+                raise StoreFailed(f"What the server keeps cannot be read or written: {error}.") from error
 
 
 def _keys_version(connection: sqlite3.Connection) -> int:
@@ -206,9 +212,19 @@ def _has_column(connection: sqlite3.Connection, name: str) -> bool:
     return found.fetchone() is not None
 
 
+def _mend(error: sqlite3.Error) -> str:
+    """What can be done about a file that cannot be opened, where that is known."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return ""
+    return (
+        " Put a copy of it in its place, or what `sqlite3 FILE .recover` saves of it. Without a file a server begins "
+        "anew, with no API keys, and deletes what lies beside it in blobs."
+    )
+
+
 @asynccontextmanager
 async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
-    """Open the store in the file at `path`, making it where it is missing."""
+    """Open the store in the file at `path`, making it where it is missing. Raises StoreFailed, OSError."""
     statements = _all_queries()
 
     def connect() -> tuple[sqlite3.Connection, sqlite3.Connection]:
@@ -232,7 +248,10 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
         looking.close()
         connection.close()  # last, which empties the log
 
-    connection, looking = await anyio.to_thread.run_sync(connect)
+    try:
+        connection, looking = await anyio.to_thread.run_sync(connect)
+    except sqlite3.Error as error:
+        raise StoreFailed(f"{path}: {error}.{_mend(error)}") from error
     try:
         yield SqliteStore(connection, looking, statements)
     finally:

@@ -1,0 +1,61 @@
+"""A server whose disk takes no more: what it can do is done, what it cannot is told, and it goes on once there is room.
+
+A limit on the size of files stands for it, which the server's own process gets and its keeper does not: the kernel then
+refuses whatever it writes to a file.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+
+import httpx2
+from serving import Server, serving
+
+LITTLE = {"preload": {}, "parked": 0}
+MAKE = {"code": "open('made.txt', 'w').write('x')\nprint('ran')"}
+
+
+def take_room(server: Server) -> tuple[int, int]:
+    """Returns what to give it back with."""
+    before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    return before
+
+
+def test_a_full_disk_is_told_and_room_can_be_made(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, **LITTLE) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+    ):
+        upload = {"file": ("a.txt", b"a" * 100_000)}
+        sent = http.post("/v1/files", files=upload).json()["id"]
+        before = take_room(server)
+        ran = http.post("/v1/executions", json=MAKE)
+        assert ran.status_code == 200, ran.text
+        assert (ran.json()["stdout"], ran.json()["files"]) == ("ran\n", [])
+        assert "Not kept, for want of room: made.txt" in ran.json()["stderr"]
+        for refused in (http.post("/v1/files", files=upload), http.post("/v1/containers")):
+            assert refused.status_code == 503
+            assert "The server cannot" in refused.text or "cannot be read or written" in refused.text
+            assert str(tmp_path) not in refused.text
+        blob = tmp_path / "blobs" / sent
+        assert blob.exists()
+        assert http.delete(f"/v1/files/{sent}").status_code == 503
+        assert not blob.exists()  # so that there would be room for the rest
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
+        assert http.delete(f"/v1/files/{sent}").status_code == 200
+        assert http.get("/v1/files").json()["data"] == []
+        container = http.post("/v1/containers").json()["id"]
+        assert http.post("/v1/executions", json=MAKE | {"container": container}).status_code == 200
+        deadline = time.monotonic() + 60
+        while http.get("/v1/usage").json()["data"][0]["code_executions"] < 2:  # the first was kept in memory
+            assert time.monotonic() < deadline
+        assert list((tmp_path / "blobs").glob("*#*")) == []
+        take_room(server)
+        assert server.end() == 0
+    with serving(tmp_path, **LITTLE) as server:
+        gone = httpx2.get(f"{server.url}/v1/containers/{container}")
+        assert gone.status_code == 404
+        assert "the server that ran it ended without putting it away" in gone.text
