@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import socket
 from collections.abc import Sequence
 
@@ -39,6 +40,7 @@ async def fork(
         are_cores_piped=outside.are_cores_piped(),
         baseline_bytes=zygote.data_bytes,
         other_processes=_other_processes(site, uid, limits),
+        most_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
     )
     packet = {
         "confinement": box.confinement,
