@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
+import select
 import signal
 import socket
 import threading
@@ -116,6 +119,58 @@ def test_a_small_answer_is_one_packet(server: Server) -> None:
             head, _, body = client.recv(65536).partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200 ")
             assert json.loads(body)["status"] == "ok"
+
+
+@pytest.mark.parametrize("piece", [b"a" * 65536, b"x: %s\r\n" % (b"a" * 65530)], ids=["one", "many"])
+def test_a_head_that_does_not_end_is_refused(server: Server, piece: bytes) -> None:
+    with connected(server) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nx: ")
+        answer = told_last(client, piece)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
+    assert httpx2.get(f"{server.url}/health").status_code == 200
+
+
+def test_a_head_that_does_not_come_ends_the_connection(tmp_path: Path) -> None:
+    with serving(tmp_path, preload={}, body_silence_seconds=0.5) as server:
+        with connected(server) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nhost: here\r\n\r\nGET /hea")
+            said = b"".join(iter(lambda: client.recv(65536), b""))
+        first, _, second = said.rpartition(b"HTTP/1.1 ")
+        assert first.startswith(b"HTTP/1.1 200 ")
+        assert second.startswith(b"408 ")
+        with connected(server) as client:
+            assert client.recv(65536) == b""
+        body = {"code": "import time; time.sleep(1.5)"}  # a request under way is none that is waited for
+        assert httpx2.post(f"{server.url}/v1/executions", json=body, timeout=60).status_code == 200
+
+
+def test_connections_leave_descriptors_for_all_else(own_server: Server) -> None:
+    pid = own_server.process.pid
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (80, 4096))
+    clients = [connected(own_server) for _ in range(60)]
+    refused = b"".join(iter(lambda: clients[-1].recv(65536), b""))
+    assert refused.startswith(b"HTTP/1.1 529 ")
+    clients[0].sendall(b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n")
+    assert clients[0].recv(65536).startswith(b"HTTP/1.1 200 ")
+    for client in clients:
+        client.close()
+    until(lambda: len(os.listdir(f"/proc/{pid}/fd")) < 40, "the connections to end")
+    ran = httpx2.post(f"{own_server.url}/v1/executions", json={"code": "print(1)"}, timeout=60)
+    assert ran.json()["stdout"] == "1\n"
+
+
+def connected(server: Server) -> socket.socket:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), timeout=60)
+
+
+def told_last(client: socket.socket, piece: bytes) -> bytes:
+    """What the server says to one that goes on sending."""
+    with contextlib.suppress(ConnectionError):  # it has closed the connection meanwhile
+        while not select.select((client,), (), (), 0)[0]:
+            client.sendall(piece)
+    return client.recv(65536)
 
 
 def test_who_hangs_up_at_once_leaves_nothing_running(own_server: Server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import resource
 import signal
 import socket
 import time
@@ -22,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from belljar import kernel, link, warm
-from belljar.errors import InvalidRequest, only
+from belljar.errors import InvalidRequest, Overloaded, only
 from belljar.gateway import owner
 from belljar.gateway.access import OWNER
 from belljar.gateway.activity import UnderWay
@@ -43,6 +44,8 @@ _UNWIND_SECONDS = 5
 """For those that were then cut short."""
 _LOOK_SECONDS = 0.5
 """Between two looks at whether a server is still used that is to end."""
+_HEAD_BYTES = 256 * 1024
+"""It lies in memory, and is joined piece by piece."""
 _BACKLOG = 1024
 _JOINED_BYTES = 65536
 """What is larger makes packets of its own, and to join it would copy it."""
@@ -56,19 +59,80 @@ class _Http1(uvicorn.Server):
         yield
 
 
+class _Config(uvicorn.Config):
+    head_seconds: float
+    """From the beginning of a connection, or the end of an answer, until a request's head has come whole."""
+
+
 class _Http(HttpToolsProtocol):
-    """uvicorn's, with writes that are joined."""
+    """uvicorn's, with writes that are joined, and bounds on what a client may have here before its request has a head:
+    whoever sends no more than that needs no key for it.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+    """Closes the connection, unless a head comes."""
+    _is_in_head = False
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(_Joined(transport))
+        # The other half is for files, model servers and all else: without any left nothing works any more, and the loop
+        # says so in the log as fast as it can.
+        if len(self.connections) > resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2:
+            self._refuse("529 Overloaded", Overloaded.kind, "There are too many connections.")
+        else:
+            self._expect_head()
+
+    def _expect_head(self) -> None:
+        assert isinstance(self.config, _Config)
+        self._late = self.loop.call_later(self.config.head_seconds, self._end_without_head)
+
+    def _end_without_head(self) -> None:
+        if self._is_in_head and not self.transport.is_closing():
+            self._refuse("408 Request Timeout", "timeout_error", "The head of the request did not come.")
+        self.transport.close()
+
+    def _expect_no_head(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response(f"The head of a request may have {_HEAD_BYTES:,} bytes.")
+
+    def on_message_begin(self) -> None:
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._expect_no_head()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        is_another_here = bool(self.pipeline)
+        super().on_response_complete()
+        if not is_another_here and not self.transport.is_closing():
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_no_head()
+        super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP is told so as everything else is, though no application ever sees it."""
+        self._refuse("400 Bad Request", "invalid_request_error", msg)
+
+    def _refuse(self, status: str, kind: str, msg: str) -> None:
         request_id = new_id("req")
-        body = json_bytes(error_document("invalid_request_error", msg, request_id))
+        body = json_bytes(error_document(kind, msg, request_id))
         head = (
-            f"HTTP/1.1 400 Bad Request\r\nrequest-id: {request_id}\r\ncontent-type: application/json\r\n"
+            f"HTTP/1.1 {status}\r\nrequest-id: {request_id}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
@@ -163,6 +227,9 @@ async def serve(
     and what is cut short then is named in the log. A second one does not wait.
     """
     kernel.give_back_large()  # answers of tens of megabytes come and go
+    # The usual soft limit is there for programs that use select(2).
+    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     under_way = UnderWay()
     with ExitStack() as stack:
         place = stack.enter_context(owner.own_place(settings.state_dir))
@@ -175,7 +242,9 @@ async def serve(
             # The parts are opened here and not by uvicorn's lifespan, which would hide why they do not open.
             async with open_parts(settings, keeper_start) as parts:
                 app = application(settings, under_way, parts)
-                server = _Server(app, owner.Programs(parts, under_way), under_way)
+                server = _Server(
+                    app, owner.Programs(parts, under_way), under_way, settings.body_silence_seconds
+                )
                 url = _base_url(listener) if listener is not None else ""
                 host = listener.getsockname()[0] if listener is not None else ""
 
@@ -210,8 +279,11 @@ def _owners(stack: ExitStack, place: Path, manner: Manner) -> tuple[socket.socke
 class _Server:
     """All that listens, from the first request to the last."""
 
-    def __init__(self, app: ASGIApp, programs: owner.Programs, under_way: UnderWay) -> None:
+    def __init__(
+        self, app: ASGIApp, programs: owner.Programs, under_way: UnderWay, head_seconds: float
+    ) -> None:
         self._app = app
+        self._head_seconds = head_seconds
         self._programs = programs
         self._under_way = under_way
         self._servers: list[_Http1] = []
@@ -244,7 +316,7 @@ class _Server:
     def _start(
         self, serving: TaskGroup, listener: socket.socket, app: ASGIApp, protocol: type[_Http]
     ) -> None:
-        server = _Http1(_config(app, protocol))
+        server = _Http1(_config(app, protocol, self._head_seconds))
         self._servers.append(server)
         serving.start_soon(lambda: server.serve(sockets=[listener]))
 
@@ -314,8 +386,8 @@ async def _cut_short_later(under_way: UnderWay) -> None:
     under_way.cut_short()
 
 
-def _config(app: ASGIApp, protocol: type[_Http]) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(app: ASGIApp, protocol: type[_Http], head_seconds: float) -> _Config:
+    config = _Config(
         app,
         lifespan="off",
         http=protocol,
@@ -326,6 +398,8 @@ def _config(app: ASGIApp, protocol: type[_Http]) -> uvicorn.Config:
         proxy_headers=False,  # nothing here asks where a request came from
         timeout_graceful_shutdown=_FINISH_SECONDS + _UNWIND_SECONDS,
     )
+    config.head_seconds = head_seconds
+    return config
 
 
 async def _refuse_to_be_open(settings: Settings, listener: socket.socket) -> None:
