@@ -190,6 +190,19 @@ def test_who_hangs_up_at_once_leaves_nothing_running(own_server: Server) -> None
     assert seen.json()["stdout"] == "1\n"
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_state_directory_that_is_gone_ends_the_server(tmp_path: Path, is_replaced: bool) -> None:
+    state, moved = tmp_path / "state", tmp_path / "moved"
+    with serving(state, preload={}) as server:
+        state.rename(moved)
+        if is_replaced:  # by a copy, as of a backup
+            (state / "server").mkdir(parents=True)
+            (state / "server" / "lock").write_text("")
+        assert server.process.wait(60) == 125
+    said = (moved / "server.log").read_text()
+    assert f"belljar: The server has ended, for its state directory {state} was deleted or moved" in said
+
+
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from belljar import kernel, link, warm
-from belljar.errors import InvalidRequest, Overloaded, only
+from belljar.errors import InvalidRequest, Overloaded, StoreFailed, only
 from belljar.gateway import owner
 from belljar.gateway.access import OWNER
 from belljar.gateway.activity import UnderWay
@@ -47,6 +47,8 @@ _LOOK_SECONDS = 0.5
 _HEAD_BYTES = 256 * 1024
 """It lies in memory, and is joined piece by piece."""
 _BACKLOG = 1024
+_PLACE_SECONDS = 5
+"""Between two looks at whether the state directory is still there."""
 _JOINED_BYTES = 65536
 """What is larger makes packets of its own, and to join it would copy it."""
 
@@ -287,6 +289,7 @@ class _Server:
         self._programs = programs
         self._under_way = under_way
         self._servers: list[_Http1] = []
+        self._has_lost_place = False
 
     async def run(
         self,
@@ -296,6 +299,7 @@ class _Server:
         manner: Manner,
         ready: Callable[[], None],
     ) -> None:
+        own = (place / warm.LOCK).stat()
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._end_on_signals, place)
             async with anyio.create_task_group() as serving:
@@ -304,6 +308,7 @@ class _Server:
                 if owners is not None:
                     self._start(serving, owners[0], _owned(self._app), _OwnersHttp)
                     tasks.start_soon(self._programs.serve, owners[1])
+                tasks.start_soon(self._end_without_place, place, own)
                 if manner.idle_minutes is not None:
                     tasks.start_soon(self._end_when_idle, manner.idle_minutes * 60, place)
                 if manner.ends_with_stdin:
@@ -312,6 +317,10 @@ class _Server:
                 tell("READY=1")
             await self._under_way.ended(_FINISH_SECONDS + _UNWIND_SECONDS)
             tasks.cancel_scope.cancel()
+        if self._has_lost_place:
+            raise StoreFailed(
+                f"The server has ended, for its state directory {place.parent} was deleted or moved while it was up."
+            )
 
     def _start(
         self, serving: TaskGroup, listener: socket.socket, app: ASGIApp, protocol: type[_Http]
@@ -364,6 +373,22 @@ class _Server:
                 self._end(place)
                 return
             await anyio.sleep(max(left, _LOOK_SECONDS))
+
+    async def _end_without_place(self, place: Path, own: os.stat_result) -> None:
+        """What would be kept from then on nobody would find again, and of a key that is revoked we would not hear."""
+        while True:
+            await anyio.sleep(_PLACE_SECONDS)
+            try:
+                self._has_lost_place = not os.path.samestat(own, (place / warm.LOCK).stat())
+            except FileNotFoundError:
+                self._has_lost_place = True
+            if self._has_lost_place:
+                log.error(
+                    "stopping, for the state directory was deleted or moved", state_dir=str(place.parent)
+                )
+                self._end(place)
+                await _cut_short_later(self._under_way)
+                return
 
     async def _end_with_stdin(self, place: Path) -> None:
         await anyio.wait_readable(0)  # nothing is ever written there
