@@ -22,6 +22,7 @@ from structlog.testing import capture_logs
 from belljar import link
 from belljar.errors import KeeperLost, SessionLost, UpstreamError
 from belljar.frames import Message
+from belljar.gateway.log import LOG_BYTES, keep_short
 from belljar.gateway.upstream import Caller
 from belljar.gateway.upstream.opening import open_upstream
 from belljar.logged import CONTENT_CHARS, REQUEST_ID, clipped, traceback_of, words_of
@@ -220,6 +221,39 @@ def test_a_log_that_goes_nowhere_is_no_reason_to_fail(tmp_path: Path, stderr: st
             process.terminate()
         assert process.wait(60) == 0
     assert [path.name for path in (tmp_path / "blobs").glob("archive_*")]
+
+
+def test_a_long_log_begins_anew_under_those_who_write_there(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    with file.open("ab", buffering=0) as ours, file.open("ab", buffering=0) as keepers:
+        ours.write(b"first\n")
+        keep_short(file)
+        assert file.read_bytes() == b"first\n"
+        os.truncate(file, LOG_BYTES)
+        keepers.write(b"last\n")
+        keep_short(file)
+        ours.write(b"ours\n")
+        keepers.write(b"keeper's\n")
+    assert file.read_bytes() == b"ours\nkeeper's\n"
+    old = (tmp_path / "log.old").read_bytes()
+    assert old.startswith(b"first\n")
+    assert old.endswith(b"\0last\n")
+
+
+def test_a_log_is_kept_by_who_appends(tmp_path: Path) -> None:
+    """Of a server in the background the log is opened so that it can be emptied."""
+    environment = os.environ | {"BELLJAR_STATE_DIR": str(tmp_path), "BELLJAR_PRELOAD": "{}"}
+    command = [sys.executable, "-c", "from belljar.cli import main; main()"]
+    subprocess.run([*command, "up"], env=environment, check=True, timeout=120)
+    try:
+        file = tmp_path / "server" / "log"
+        os.truncate(file, LOG_BYTES + 1)
+        keep_short(file)
+        subprocess.run([*command, "status"], env=environment, check=True, timeout=60)
+        assert b"\0" not in file.read_bytes()
+        assert b"/health" in file.read_bytes()
+    finally:
+        subprocess.run([*command, "down"], env=environment, check=True, timeout=120)
 
 
 def test_a_program_that_nobody_requested_has_no_id() -> None:

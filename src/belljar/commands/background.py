@@ -80,7 +80,8 @@ def starting(
         log.replace(log.with_suffix(".old"))
     ready, told = os.pipe()
     try:
-        with open(log, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        # To append is what lets the server empty it while the keeper writes there too.
+        with open(log, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "belljar.gateway.background", str(told), *arguments],
                 stdin=subprocess.PIPE if ends_with_us else subprocess.DEVNULL,

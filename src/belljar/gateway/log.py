@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import shutil
 import sys
+from pathlib import Path
 
 import structlog
 from structlog.typing import EventDict
 
 from belljar.logged import REQUEST_ID, StandardError, clipped, traceback_of
 
+LOG_BYTES = 64 * 1024 * 1024
+"""Of the log of a server in the background."""
 _QUOTES = re.compile(r"[\n<(\[{'\"]")
 
 
@@ -54,6 +59,16 @@ def to_stderr(level: str, *, with_content: bool) -> None:
     logging.getLogger("mcp").setLevel(
         logging.ERROR
     )  # it warns of what a client sends as python_multipart does
+
+
+def keep_short(file: Path) -> None:
+    """Of a log that has become long, begin anew, and keep the one before beside it. All who write there append."""
+    try:
+        if file.stat().st_size > LOG_BYTES:
+            shutil.copyfile(file, file.with_suffix(".old"))
+            os.truncate(file, 0)
+    except OSError as error:
+        structlog.get_logger("belljar.gateway").warning("the log grows on", error=error.strerror)
 
 
 class _Libraries(logging.Handler):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import anyio
+import anyio.to_thread
 import structlog
 import uvicorn
 from anyio.abc import TaskGroup
@@ -29,6 +30,7 @@ from belljar.gateway.access import OWNER
 from belljar.gateway.activity import UnderWay
 from belljar.gateway.app import application, open_parts
 from belljar.gateway.frame import json_bytes
+from belljar.gateway.log import keep_short
 from belljar.gateway.notice import tell
 from belljar.gateway.placement.local import KeeperStart
 from belljar.gateway.store.sqlite import open_store
@@ -49,6 +51,8 @@ _HEAD_BYTES = 256 * 1024
 _BACKLOG = 1024
 _PLACE_SECONDS = 5
 """Between two looks at whether the state directory is still there."""
+_LOG_SECONDS = 60
+"""Between two looks at how long the log has become."""
 _JOINED_BYTES = 65536
 """What is larger makes packets of its own, and to join it would copy it."""
 
@@ -311,6 +315,8 @@ class _Server:
                 tasks.start_soon(self._end_without_place, place, own)
                 if manner.idle_minutes is not None:
                     tasks.start_soon(self._end_when_idle, manner.idle_minutes * 60, place)
+                if manner.by != "serve":
+                    tasks.start_soon(_keep_log_short, place / warm.LOG)
                 if manner.ends_with_stdin:
                     tasks.start_soon(self._end_with_stdin, place)
                 ready()
@@ -404,6 +410,12 @@ def _owned(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, send)
 
     return owned
+
+
+async def _keep_log_short(file: Path) -> None:
+    while True:
+        await anyio.sleep(_LOG_SECONDS)
+        await anyio.to_thread.run_sync(keep_short, file)
 
 
 async def _cut_short_later(under_way: UnderWay) -> None:
