@@ -145,6 +145,15 @@ def test_a_head_that_does_not_come_ends_the_connection(tmp_path: Path) -> None:
         assert httpx2.post(f"{server.url}/v1/executions", json=body, timeout=60).status_code == 200
 
 
+def test_an_idle_connection_outlives_what_clients_keep_one_for(server: Server) -> None:
+    """The official SDKs' pools keep one for five seconds."""
+    with connected(server) as client:
+        for _ in range(2):
+            client.sendall(b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+            assert not select.select((client,), (), (), 6)[0], "it was closed"
+
+
 def test_connections_leave_descriptors_for_all_else(own_server: Server) -> None:
     pid = own_server.process.pid
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (80, 4096))

@@ -46,6 +46,9 @@ _UNWIND_SECONDS = 5
 """For those that were then cut short."""
 _LOOK_SECONDS = 0.5
 """Between two looks at whether a server is still used that is to end."""
+_KEEP_SECONDS = 75
+"""A connection without a request: longer than clients and proxies keep one (nginx a minute), or they would send a
+request on one that is just being closed, and a proxy may not send it again."""
 _HEAD_BYTES = 256 * 1024
 """It lies in memory, and is joined piece by piece."""
 _BACKLOG = 1024
@@ -67,7 +70,7 @@ class _Http1(uvicorn.Server):
 
 class _Config(uvicorn.Config):
     head_seconds: float
-    """From the beginning of a connection, or the end of an answer, until a request's head has come whole."""
+    """From the beginning of a connection, or of a head, until that has come whole."""
 
 
 class _Http(HttpToolsProtocol):
@@ -106,6 +109,9 @@ class _Http(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        is_under_way = self.cycle is not None and not self.cycle.response_complete
+        if self._late is None and not is_under_way and not self.transport.is_closing():
+            self._expect_head()  # what has come ended uvicorn's own wait for the next request
         if self._is_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
@@ -121,9 +127,8 @@ class _Http(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        is_another_here = bool(self.pipeline)
         super().on_response_complete()
-        if not is_another_here and not self.transport.is_closing():
+        if self._is_in_head and not self.transport.is_closing():
             self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -432,6 +437,7 @@ def _config(app: ASGIApp, protocol: type[_Http], head_seconds: float) -> _Config
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_SECONDS,
         proxy_headers=False,  # nothing here asks where a request came from
         timeout_graceful_shutdown=_FINISH_SECONDS + _UNWIND_SECONDS,
     )
