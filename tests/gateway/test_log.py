@@ -109,6 +109,10 @@ def converse(server: Server, model: Model, engine: Engine) -> None:
         assert http.post("/v1/executions/batch", content=batch).status_code == 200
         http.post("/v1/messages", json=ask("Go.", **{f"{MARK}35": 1, "metadata": f"{MARK}36"}))
         http.get("/v1/files", params={"ids[]": f"{MARK}37"})
+        for method in ("PUT", "GET", "DELETE", "GET"):
+            http.request(
+                method, f"/v1/containers/{container}/files/{MARK}40/{MARK}41.txt", content=f"{MARK}42"
+            )
         # One that writes behind the end of its run, and one that ends its interpreter.
         http.post("/v1/executions", json={"code": f"import os; os.write(3, b'{MARK}38' * 99)"})
         http.post(

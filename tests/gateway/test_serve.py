@@ -127,7 +127,9 @@ def test_a_head_that_does_not_end_is_refused(server: Server, piece: bytes) -> No
         client.sendall(b"GET /health HTTP/1.1\r\nx: ")
         answer = told_last(client, piece)
     assert answer.startswith(b"HTTP/1.1 400 ")
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
+    told = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert told["error"]["type"] == "invalid_request_error"
+    assert told["request_id"] in server.log.read_text()
     assert httpx2.get(f"{server.url}/health").status_code == 200
 
 

@@ -103,7 +103,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        activity = Activity(new_id("req"), f"{scope['method']} {scope['path']}")
+        activity = Activity(new_id("req"), f"{scope['method']} {_loggable(scope['path'])}")
         scope[ACTIVITY] = activity
         REQUEST_ID.set(activity.request_id)  # in the request's own task
         if self._tracing is not None:
@@ -195,6 +195,12 @@ class Envelope:
             failure = ShuttingDown("The server is shutting down, and this request was cut short.")
         if failure is not None:
             raise failure
+
+
+def _loggable(path: str) -> str:
+    """The path of a request, without the name that somebody has given to a file."""
+    container, files, _ = path.partition("/files/")
+    return f"{container}{files}…" if files and container.startswith("/v1/containers/") else path
 
 
 @contextmanager

@@ -141,6 +141,7 @@ class _Http(HttpToolsProtocol):
 
     def _refuse(self, status: str, kind: str, msg: str) -> None:
         request_id = new_id("req")
+        log.info("no request", status=int(status[:3]), why=msg, request_id=request_id)
         body = json_bytes(error_document(kind, msg, request_id))
         head = (
             f"HTTP/1.1 {status}\r\nrequest-id: {request_id}\r\ncontent-type: application/json\r\n"
