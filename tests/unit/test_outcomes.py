@@ -175,6 +175,37 @@ def test_another_error_on_a_full_disk_keeps_its_own_hint() -> None:
     assert seen.raised["hint"] == "There is 'A'."
 
 
+@pytest.mark.parametrize(
+    ("ename", "evalue", "traceback", "status"),
+    [
+        ("OSError", "[Errno 28] No space left on device: 'x'", [], "disk_full"),
+        ("OSError", "[Errno 122] Disk quota exceeded", [], "disk_full"),
+        ("OSError", "1000 requested and 8 written", [], "disk_full"),
+        ("OSError", "[Errno 27] Error writing bytes. Detail: [errno 27] File too large", [], "disk_full"),
+        ("OperationalError", "database or disk is full", [], "disk_full"),
+        ("CalledProcessError", "Command 'dd' returned non-zero exit status 1.", [], "disk_full"),
+        (
+            "ValueError",
+            "not saved",
+            ["OSError: [Errno 28] No space left on device", "ValueError"],
+            "disk_full",
+        ),
+        ("ZeroDivisionError", "division by zero", ["1 / 0"], "raised"),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: 'x'", [], "raised"),
+        ("OSError", "[Errno 9] Bad file descriptor", [], "raised"),
+    ],
+)
+def test_only_what_a_full_disk_causes_is_its_fault(
+    ename: str, evalue: str, traceback: list[str], status: str
+) -> None:
+    body = {"ename": ename, "evalue": evalue, "traceback": traceback}
+    outcome = decided(full="disk_bytes", finished={**RAISED, "body": json.dumps(body).encode()}).outcome
+    assert outcome.status == status
+    assert "512 MiB of disk space are used up" in outcome.message
+    assert outcome.limit is not None
+    assert outcome.limit.name == "disk_bytes"
+
+
 def test_a_disk_that_code_found_full_and_went_on_is_told() -> None:
     for finished in (COMPLETED, {"status": "exited", "return_code": 3}):
         outcome = decided(full="disk_bytes", finished=finished).outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,11 @@ _MAX_NUMBER = 2**31
 _LESS = "Work in pieces, or with smaller types, and `del` what is not needed."
 _NO_ROOM = ("[Errno 28] No space left", "[Errno 27] File too large", "database or disk is full")
 """What is said where a limit on files is met, be it for a moment only, or by one file that would be larger."""
+_FULL = re.compile(
+    r"\[errno (?:27|28|122)]|no space left on device|file too large|disk quota exceeded|disk is full|SIGXFSZ",
+    re.IGNORECASE,
+)
+"""The same in any words, of a library's or of a child's."""
 _KEPT = "The session's variables and files are kept."
 _LOST = "The session's variables are lost with the interpreter, its files are kept."
 
@@ -135,6 +141,15 @@ def _decide(ending: Ending, values: dict[str, float]) -> Decided:
     return _own_word(ending, values, raised)
 
 
+def _is_of_disk(raised: dict[str, Any]) -> bool:
+    """Whether an exception is what a full disk causes, by itself or by one that it came from."""
+    if raised["ename"] == "OSError" and "[Errno" not in raised["evalue"]:
+        return True  # numpy's has no number: "1000 requested and 8 written"
+    # A child's own words are somewhere else.
+    is_of_child = raised["ename"].endswith("CalledProcessError")
+    return is_of_child or any(_FULL.search(text) for text in (raised["evalue"], *raised["traceback"]))
+
+
 def _limit(name: str, values: dict[str, float], ending: Ending) -> LimitReached:
     return LimitReached(name=name, value=values[name], peak=ending.peaks.get(name))
 
@@ -211,10 +226,10 @@ def _own_word(ending: Ending, values: dict[str, float], raised: dict[str, Any] |
             else "The session has the {value} that it may have{peak}",
             full,
         )
-        if status not in ("completed", "exited"):
+        if raised is not None and _is_of_disk(raised):
             message = f"{used_up}, and the code raised {name}.{also} {_KEPT}"
             return _decided("disk_full", ending.full, message, 1, raised, full)
-        also += f" {used_up}."  # it has caught the error, or a child has met it
+        also += f" {used_up}."  # it has caught the error, or a child has met it, or nobody has
         reached = reached or full
     if status == "completed":
         return _decided("completed", "completed", f"The run came to its end.{also}", 0, limit=reached)
