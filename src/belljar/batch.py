@@ -23,14 +23,25 @@ def lines_of(body: bytes) -> list[bytes]:
     return lines
 
 
-def item_of(line: bytes) -> BatchItem:
-    """One line. Raises InvalidRequest, with the path of what is wrong."""
+def document_of(line: bytes) -> dict[str, Any]:
+    """One line, as far as any has to be. Raises InvalidRequest."""
     try:
         document: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"The line is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidRequest("The line has to be a JSON object")
+    return document
+
+
+def custom_id_of(document: dict[str, Any]) -> str | None:
+    """By which its caller knows a line, also one that is refused for something else."""
+    given = document.get("custom_id")
+    return given if isinstance(given, str) else None
+
+
+def item_of(document: dict[str, Any]) -> BatchItem:
+    """What a line asks for. Raises InvalidRequest, with the path of what is wrong."""
     try:
         return BatchItem.model_validate(document)
     except ValidationError as error:

@@ -33,7 +33,7 @@ def test_each_line_has_its_answer_whatever_becomes_of_it(http: httpx2.Client) ->
         "",
         {"code": "1 / 0"},
         {"code": "import os; os._exit(3)"},
-        {"cod": "print(1)"},
+        {"cod": "print(1)", "custom_id": "wrong"},
         "{not json",
         "[1]",
         {"code": "while True: pass", "timeout_seconds": 0.5, "custom_id": "ünïcode"},
@@ -49,6 +49,7 @@ def test_each_line_has_its_answer_whatever_becomes_of_it(http: httpx2.Client) ->
     assert by_index[2]["execution"]["return_code"] == 3
     assert by_index[3]["error"]["type"] == "invalid_request_error"
     assert by_index[3]["error"]["message"].startswith("code:")
+    assert by_index[3]["custom_id"] == "wrong"
     assert by_index[4]["error"]["message"].startswith("The line is not valid JSON")
     assert "object" in by_index[5]["error"]["message"]
     assert by_index[6]["execution"]["outcome"]["status"] == "timed_out"

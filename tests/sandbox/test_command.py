@@ -275,7 +275,7 @@ def test_batch(belljar: Run, tmp_path: Path) -> None:
             "custom_id": "first",
         },
         {"code": "open('made', 'w').write('x'); 1 / 0"},
-        {"code": 1},
+        {"code": 1, "custom_id": "wrong"},
         {"code": "print(1)", "container": "container_x"},
         {"code": "print(1)", "files": [{"name": "a", "data": "*"}]},
         {"code": "print(1)", "limits": {"pids": 1}},
@@ -290,6 +290,7 @@ def test_batch(belljar: Run, tmp_path: Path) -> None:
     assert sorted(by_index) == [0, 1, 2, 3, 4, 5, 6]
     assert (by_index[0]["custom_id"], by_index[0]["execution"]["stdout"]) == ("first", "hi\n")
     assert by_index[1]["execution"]["outcome"]["reason"] == "ZeroDivisionError"
+    assert by_index[2]["custom_id"] == "wrong"
     assert [file["filename"] for file in by_index[1]["execution"]["files"]] == ["made"]
     assert all(by_index[n]["error"]["type"] == "invalid_request_error" for n in (2, 3, 4, 5, 6))
     # What is there is not written over.

@@ -9,7 +9,7 @@ import anyio
 from pydantic import ValidationError
 
 from belljar import document, link, orders
-from belljar.batch import item_of
+from belljar.batch import custom_id_of, document_of, item_of
 from belljar.builds import DEFAULT, FOLDER, Runtimes, link_name
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.imports import imported
@@ -59,8 +59,9 @@ async def _answered(
 ) -> BatchLine:
     custom_id: str | None = None
     try:
-        item = item_of(line)
-        custom_id = item.custom_id
+        given = document_of(line)
+        custom_id = custom_id_of(given)
+        item = item_of(given)
         done = await _executed(keeper, settings, runtimes, item)
         return BatchLine(index=index, custom_id=custom_id, execution=done)
     except BelljarError as error:
