@@ -12,7 +12,7 @@ import pytest
 from serving import Model, Raw, Refusal, ask, code, said, sse, text, told
 
 from belljar.errors import InvalidRequest, UpstreamError
-from belljar.gateway.turn import events_of
+from belljar.gateway.turn import MessageFold, events_of
 from belljar.gateway.upstream import Caller
 from belljar.gateway.upstream.opening import open_upstream
 from belljar.settings import Settings
@@ -162,6 +162,46 @@ async def test_what_can_be_meant_in_one_way_only_is_put_in(http: httpx2.Client, 
         assert http.post("/v1/messages", json=ask("Go.")).status_code == 200
     model.play(but(0, message=START | {"usage": None}))
     assert http.post("/v1/messages", json=ask("Go.")).json()["content"] == [text("It is four.")]
+
+
+@pytest.mark.parametrize("profile", ["inline", "anthropic"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_block_whose_end_is_left_out_ends_with_the_message(
+    http: httpx2.Client, model: Model, stream: bool, profile: str
+) -> None:
+    def endless(*blocks: dict[str, Any]) -> Raw:
+        events = events_of(said(list(blocks)), 5)
+        return sent(*(event for event in events if event["type"] != "content_block_stop"))
+
+    model.play(endless(text("Two."), code("print(2)")), endless(text("So.")))
+    headers = {"belljar-profile": profile}
+    answer = http.post("/v1/messages", json=ask("Go.", stream=stream), headers=headers)
+    (result,) = model.requests[1]["messages"][-1]["content"]
+    assert result["content"][0]["text"] == "2"
+    if not stream:
+        message = answer.json()
+    else:
+        fold = MessageFold()
+        ends = 0
+        for event in sse(iter(answer.text.splitlines())):
+            fold.add(event)
+            ends += event["type"] == "content_block_stop"
+        message = fold.result()
+        assert ends == len(message["content"])
+    assert message["content"][0] == text("Two.")
+    assert message["content"][1]["input"] == {"code": "print(2)"}
+    assert message["content"][-1] == text("So.")
+
+
+async def test_a_use_that_is_cut_off_is_not_run(http: httpx2.Client, model: Model) -> None:
+    """Its end is left out, and half of its input."""
+    events = [event for event in USE if event["type"] != "content_block_stop"]
+    place = max(at for at, event in enumerate(events) if event["type"] == "content_block_delta")
+    model.play(sent(*events[:place], *events[place + 1 :]), [text("So.")])
+    assert http.post("/v1/messages", json=ask("Go.")).json()["content"][-1] == text("So.")
+    (result,) = model.requests[1]["messages"][-1]["content"]
+    assert result["is_error"]
+    assert "JSON" in result["content"][0]["text"]
 
 
 async def test_blocks_that_all_have_one_number_are_told_apart(http: httpx2.Client, model: Model) -> None:

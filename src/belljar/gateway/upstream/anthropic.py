@@ -103,7 +103,8 @@ class AnthropicUpstream:
             event = self._server.object(data)
             if event.get("type") == "error":
                 raise _error_event(event)
-            yield check.event(event)
+            for out in check.events(event):
+                yield out
             if event.get("type") == "message_stop":
                 return
         raise self._server.broke_off()

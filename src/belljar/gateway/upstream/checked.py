@@ -29,7 +29,7 @@ def checked(events: Iterable[Event]) -> Iterator[Event]:
     """The events of a whole answer. Raises UpstreamError."""
     check = Check()
     for event in events:
-        yield check.event(event)
+        yield from check.events(event)
 
 
 class Check:
@@ -42,8 +42,18 @@ class Check:
         self._begun = 0
         self._uses: set[str] = set()
 
-    def event(self, event: Event) -> Event:
-        """The event as it may go on. Raises UpstreamError where it makes no sense, or not here."""
+    def events(self, event: Event) -> Iterator[Event]:
+        """The event as it may go on, behind what is missing before it. Raises UpstreamError where it makes no sense,
+        or not here."""
+        checked = self._event(event)
+        if checked["type"] == "message_stop":
+            # A server that leaves out the end of a block: until it comes nobody knows what a tool use asks for.
+            for number in self._open.values():
+                yield {"type": "content_block_stop", "index": number}
+            self._open.clear()
+        yield checked
+
+    def _event(self, event: Event) -> Event:
         kind = _text(event, "type", "event")
         if kind == "message_start":
             if self._has_begun:

@@ -81,7 +81,8 @@ class OpenAIUpstream:
                     "speak /v1/chat/completions?"
                 )
             for event in translation.add(completion):
-                yield check.event(event)
+                for out in check.events(event):
+                    yield out
         else:
             is_done = False
             async for data in self._server.events(response):
@@ -89,12 +90,14 @@ class OpenAIUpstream:
                     is_done = True
                     break
                 for event in translation.add(self._server.object(data)):
-                    yield check.event(event)
+                    for out in check.events(event):
+                        yield out
             # Some servers forget the [DONE], and some the reason: one of the two has to be there.
             if not translation.has_started or not (is_done or translation.is_finished):
                 raise self._server.broke_off()
         for event in translation.end():
-            yield check.event(event)
+            for out in check.events(event):
+                yield out
 
 
 def completions_url(base_url: str) -> str:
