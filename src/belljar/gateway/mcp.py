@@ -88,15 +88,46 @@ class Endpoint:
             session_idle_timeout=settings.container_idle_seconds,
             max_sessions=_MOST_SESSIONS,
         )
+        use = _Use()
         try:
             async with manager.run():
-                task_status.started(_of_their_keys(manager.asgi_app))
-                await anyio.sleep_forever()
-        except (
-            Exception
-        ):  # no fault of the SDK's ends the server: its sessions are gone, and the next request begins anew
+                task_status.started(_of_their_keys(use.counted(manager.asgi_app)))
+                try:
+                    # A session ends when it was idle for so long: after twice that there is none.
+                    await use.is_idle(2 * settings.container_idle_seconds)
+                finally:
+                    self._apps.pop(tenant, None)  # the next request begins anew
+        except Exception:  # no fault of the SDK's ends the server: its sessions are gone
             log.exception("what answers at /mcp has failed", tenant=tenant)
-            self._apps.pop(tenant, None)
+
+
+class _Use:
+    """Whether anybody still asks a tenant's application: thousands of tenants may have asked it once."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._last = anyio.current_time()
+
+    def counted(self, app: ASGIApp) -> ASGIApp:
+        """The application, whose requests are seen here."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            self._under_way += 1
+            try:
+                await app(scope, receive, send)
+            finally:
+                self._under_way -= 1
+                self._last = anyio.current_time()
+
+        return answer
+
+    async def is_idle(self, seconds: float) -> None:
+        """Waits until nobody has asked for so long, and nobody listens."""
+        while True:
+            left = self._last + seconds - anyio.current_time()
+            if left <= 0 and not self._under_way:
+                return
+            await anyio.sleep(left if left > 0 else seconds)
 
 
 @asynccontextmanager
