@@ -78,6 +78,14 @@ async def test_names_that_are_refused(name: str) -> None:
         await read(file(b"", name) + END)
 
 
+async def test_bytes_without_a_name() -> None:
+    body = part('name="file"', b"a,b\n", "Content-Type: application/octet-stream") + END
+    content, facts = await read(body)
+    assert (content, facts.filename, facts.mime_type) == (b"a,b\n", "upload", None)
+    with pytest.raises(InvalidRequest, match=r"^file: a file name has"):
+        await read(part('name="file"; filename=""', b"", "Content-Type: application/octet-stream") + END)
+
+
 async def test_a_name_that_is_no_text() -> None:
     with pytest.raises(InvalidRequest, match="UTF-8"):
         await read(file(b"", "a@b").replace(b"@", b"\xff") + END)

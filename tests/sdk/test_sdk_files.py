@@ -52,9 +52,11 @@ def test_every_way_to_give_a_file(files: Any) -> None:
         ("a.txt", b"bytes"),
         ("b.bin", io.BytesIO(b"a stream"), "application/x-own"),
         ("c", io.BytesIO(b"\x89PNG\r\n\x1a\n" + bytes(9))),
+        b"no name",
     ]
     kept = [files.upload(file=file) for file in given]
-    assert [file.mime_type for file in kept] == ["text/plain", "application/x-own", "image/png"]
+    assert [file.mime_type for file in kept] == ["text/plain", "application/x-own", "image/png", "text/plain"]
+    assert kept[-1].filename == "upload"
     assert all(file.expires_at is None for file in kept)
 
 

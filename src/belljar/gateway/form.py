@@ -20,6 +20,8 @@ MIN_SECONDS, MAX_SECONDS = 3600, 90 * 24 * 3600
 _NAME_CHARACTERS = 255
 _NOT_IN_NAMES = frozenset('<>:"|?*\\/')
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)
+_UNNAMED = b"upload"
+"""What bytes are called that are sent without a name: older SDKs say so themselves, newer ones say nothing."""
 _UNKNOWN_TYPE = "application/octet-stream"
 """What clients send where they know nothing."""
 
@@ -116,7 +118,9 @@ class Form:
         if self._part == _FILE:
             if self._filename is not None:
                 raise InvalidRequest("file: the form has two of them; send one file with each request")
-            self._filename = _checked_name(options.get(b"filename", b""))
+            # A part without a type is a text in a form: of one that was to name a file, the `@` is forgotten.
+            unnamed = _UNNAMED if b"content-type" in self._headers else b""
+            self._filename = _checked_name(options.get(b"filename", unnamed))
             kind, _ = parse_options_header(self._headers.get(b"content-type"))
             text = kind.decode("latin-1")
             self._mime_type = text if _MEDIA_TYPE.fullmatch(text) and text != _UNKNOWN_TYPE else None
