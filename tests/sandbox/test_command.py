@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -351,6 +356,37 @@ def test_a_batch_whose_answers_nobody_reads_ends_quietly(tmp_path: Path) -> None
         text=True,
     )
     assert _first_line_of(process).startswith('{"index"')
+
+
+def test_a_batch_whose_reader_does_not_read_is_ended_by_ctrl_c(tmp_path: Path) -> None:
+    line = json.dumps({"code": "print('x' * 30_000)"})
+    (tmp_path / "in.jsonl").write_text(f"{line}\n" * 40)
+    process = subprocess.Popen(
+        [str(BELLJAR), "batch", str(tmp_path / "in.jsonl"), "-j", "8"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        until = time.monotonic() + 60
+        lying = array.array("i", [0])
+        while lying[0] <= 2**16 - select.PIPE_BUF:  # of what a pipe holds
+            assert time.monotonic() < until
+            time.sleep(0.05)
+            fcntl.ioctl(process.stdout, termios.FIONREAD, lying)
+        # Whatever was half written is returned from, and the next answer finds no place at all.
+        process.send_signal(signal.SIGSTOP)
+        process.send_signal(signal.SIGCONT)
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0] != "S":
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr.read() == b"belljar: interrupted\n"
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize(

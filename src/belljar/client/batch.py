@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 from pydantic import ValidationError
@@ -24,9 +24,10 @@ _NAMED = 1000
 
 
 async def run(
-    settings: Settings, lines: list[bytes], at_once: int, on_answer: Callable[[BatchLine], None]
+    settings: Settings, lines: list[bytes], at_once: int, on_answer: Callable[[BatchLine], Awaitable[None]]
 ) -> None:
-    """Run each line in a session of its own, `at_once` at a time; `on_answer` gets the answers as they finish.
+    """Run each line in a session of its own, `at_once` at a time; `on_answer` gets the answers as they finish, and
+    holds up what has not begun as long as it takes.
 
     Files that programs make are named in the answers, and not kept. Raises JailUnavailable, and OSError where
     `on_answer` does.
@@ -40,7 +41,7 @@ async def run(
         async def work() -> None:
             try:
                 for index, line in numbered:
-                    on_answer(await _answered(keeper, settings, runtimes, index, line))
+                    await on_answer(await _answered(keeper, settings, runtimes, index, line))
             except (BelljarError, OSError) as error:
                 # With the keeper's end, or where answers cannot be written, all that is under way fails, each for the
                 # same reason: the first is told, and no group.

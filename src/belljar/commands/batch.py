@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import anyio
 import click
@@ -53,14 +55,27 @@ def batch(source: str, output: Path | None, at_once: int | None, as_json: bool) 
         progress = stack.enter_context(progress_of_things())
         task = progress.add_task("programs", total=len(lines))
 
-        def told(line: BatchLine) -> None:
+        turn = anyio.Lock()
+
+        async def told(line: BatchLine) -> None:
             nonlocal failed
             failed += line.error is not None
-            target.write(json_bytes(json_of(line)) + b"\n")
-            target.flush()
+            async with turn:
+                await _write(target, json_bytes(json_of(line)) + b"\n")
             progress.advance(task)
 
         anyio.run(batches.run, settings_of(), lines, at_once or 2 * (os.cpu_count() or 1), told)
     if failed:
         say(f"{failed:,} of {len(lines):,} lines could not be run; `error` in their answers says why")
     sys.exit(exits.FOUND if failed else exits.DONE)
+
+
+async def _write(target: BinaryIO, line: bytes) -> None:
+    """Write a line. Of a pipe that nobody reads a place is waited for, so that Ctrl-C ends that, too."""
+    is_pipe = stat.S_ISFIFO(os.fstat(target.fileno()).st_mode)
+    size = select.PIPE_BUF if is_pipe else len(line)
+    for start in range(0, len(line), size):
+        if is_pipe:
+            await anyio.wait_writable(target.fileno())
+        target.write(line[start : start + size])
+        target.flush()
