@@ -193,6 +193,17 @@ async def test_a_block_whose_end_is_left_out_ends_with_the_message(
     assert message["content"][-1] == text("So.")
 
 
+async def test_a_reason_to_stop_that_is_left_out_is_the_one_that_clients_wait_for(
+    http: httpx2.Client, model: Model
+) -> None:
+    weather = {"type": "tool_use", "id": "toolu_w", "name": "weather", "input": {}}
+    tools = [*ask("")["tools"], {"name": "weather", "input_schema": {"type": "object"}}]
+    for content, reason in ([text("So.")], "end_turn"), ([weather], "tool_use"):
+        model.play(sent(*(event for event in events_of(said(content)) if event["type"] != "message_delta")))
+        answer = http.post("/v1/messages", json=ask("Go.", tools=tools)).json()
+        assert (answer["content"], answer["stop_reason"]) == (content, reason)
+
+
 async def test_a_use_that_is_cut_off_is_not_run(http: httpx2.Client, model: Model) -> None:
     """Its end is left out, and half of its input."""
     events = [event for event in USE if event["type"] != "content_block_stop"]

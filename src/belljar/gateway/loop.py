@@ -80,7 +80,7 @@ async def answer(parts: Parts, asked: Asked, emit: Emit) -> None:
                 await now.refuse(uses, str(reason))
                 uses = []
             if not (uses or broken) or has_client_tools or reason not in _RUNS_AFTER:
-                stop_reason = "tool_use" if uses and has_client_tools and reason is None else reason
+                stop_reason = reason or ("tool_use" if has_client_tools else "end_turn")
                 await now.refuse_unread(uses)
                 await now.running.bring_uploads()
                 await now.finish(turn.message.message, stop_reason)
