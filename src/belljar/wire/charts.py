@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from belljar.wire.numbers import WHOLE
 
@@ -200,7 +201,7 @@ class ChartsRequest(BaseModel):
     @model_validator(mode="after")
     def _has_each_once(self) -> ChartsRequest:
         if len(set(self.formats)) < len(self.formats):
-            raise ValueError("formats: each may be named once")
+            raise PydanticCustomError("formats", "formats: each may be named once")
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from belljar.wire.charts import Chart, ChartsRequest
 from belljar.wire.numbers import WHOLE
@@ -241,15 +242,15 @@ class InputFile(BaseModel):
 
 def _env_name(name: str) -> str:
     if not name or "=" in name or "\0" in name:
-        raise ValueError("a variable's name is not empty and has neither '=' nor NUL")
+        raise PydanticCustomError("env", "a variable's name is not empty and has neither '=' nor NUL")
     if name == "OUTPUT_DIR":
-        raise ValueError("OUTPUT_DIR is set for each run")
+        raise PydanticCustomError("env", "OUTPUT_DIR is set for each run")
     return name
 
 
 def _env_value(value: str) -> str:
     if "\0" in value:
-        raise ValueError("a variable's value has no NUL")
+        raise PydanticCustomError("env", "a variable's value has no NUL")
     return value
 
 
