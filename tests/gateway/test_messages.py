@@ -12,6 +12,8 @@ import httpx2
 import pytest
 from serving import TOOL, Events, Model, Refusal, Server, Wait, ask, code, said, sse, text, thinking
 
+from belljar.gateway.turn import events_of
+
 OFFICIAL = {"anthropic-beta": "code-execution-2025-05-22"}
 
 
@@ -92,6 +94,32 @@ def test_what_clients_read_is_there_whatever_the_upstream_leaves_out(
     refusal = {"type": "refusal", "category": None, "explanation": "No."}
     model.play(said([text("No.")], "refusal") | {"stop_details": refusal})
     assert post(http, ask("Hello."), OFFICIAL)["stop_details"] == refusal
+
+
+def test_what_the_upstream_says_beside_its_last_delta_goes_to_the_client(
+    http: httpx2.Client, model: Model, server: Server
+) -> None:
+    cleared = {"type": "clear_tool_uses_20250919", "cleared_tool_uses": 2, "cleared_input_tokens": 90}
+    beside = {"context_management": {"applied_edits": [cleared]}}
+
+    def turn() -> Events:
+        return Events(
+            event | beside if event["type"] == "message_delta" else event
+            for event in events_of(said([text("So.")]))
+        )
+
+    model.play(turn(), turn(), turn())
+    assert post(http, ask("Go."), OFFICIAL).items() >= beside.items()
+    (delta,) = [event for event in stream(http, ask("Go."), OFFICIAL) if event["type"] == "message_delta"]
+    assert delta.items() >= beside.items()
+    assert "context_management" not in delta["delta"]
+    with (
+        anthropic.Anthropic(base_url=server.url, api_key="k", max_retries=0, timeout=60) as client,
+        client.beta.messages.stream(**ask("Go.")) as streamed,
+    ):
+        message = streamed.get_final_message()
+    assert message.context_management is not None
+    assert message.context_management.applied_edits[0].cleared_input_tokens == 90
 
 
 def test_white_space_goes_to_the_client_and_not_back(http: httpx2.Client, model: Model) -> None:

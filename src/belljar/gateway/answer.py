@@ -26,6 +26,8 @@ _MESSAGE_FIELDS = frozenset(
     {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "container"}
 )
 """What we say ourselves; all else that the upstream says of its last turn is passed on."""
+_BESIDE_DELTA = ("context_management", "input_transformations")
+"""What of that stands in a `message_delta` itself."""
 _NO_TOKENS = dict.fromkeys(
     ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"), 0
 )
@@ -108,7 +110,9 @@ class Answer:
         """End the answer. `message` is the upstream's last turn, of which we pass on what we do not say ourselves."""
         delta: dict[str, Any] = {name: message.get(name) for name in ("stop_sequence", "stop_details")}
         delta = {"stop_reason": stop_reason} | delta
-        delta |= {name: value for name, value in message.items() if name not in _MESSAGE_FIELDS}
+        rest = {name: value for name, value in message.items() if name not in _MESSAGE_FIELDS}
+        beside = {name: rest.pop(name) for name in _BESIDE_DELTA if name in rest}
+        delta |= rest
         container = self.running.container
         delta["container"] = container and {"id": container.id, "expires_at": rfc3339(container.expires_at)}
         usage = dict(self.usage)
@@ -127,7 +131,7 @@ class Answer:
         if more:
             usage["belljar"] = more
         self.is_finished = True
-        await self.emit({"type": "message_delta", "delta": delta, "usage": usage})
+        await self.emit({"type": "message_delta", "delta": delta, "usage": usage, **beside})
         await self.emit({"type": "message_stop"})
 
     async def show_nested(self, use: Use, nested: Nested) -> None:

@@ -80,7 +80,8 @@ class MessageFold:
             self._close(event["index"])
         elif kind == "message_delta":
             self.is_counted = True
-            self.message.update(event.get("delta") or {})
+            beside = {name: value for name, value in event.items() if name not in {"type", "delta", "usage"}}
+            self.message.update(beside | (event.get("delta") or {}))
             before = self.message.get("usage") or {}
             # A null says nothing: the count of `message_start` stands.
             last = _checked(event.get("usage") or {}).items()
