@@ -122,6 +122,24 @@ def test_what_the_upstream_says_beside_its_last_delta_goes_to_the_client(
     assert message.context_management.applied_edits[0].cleared_input_tokens == 90
 
 
+def test_a_conversation_that_the_upstream_has_compacted(http: httpx2.Client, model: Model) -> None:
+    """The client gets its summary whole, and so does the upstream in the next turn."""
+    compacted = {"type": "compaction", "content": "They asked for one.", "encrypted_content": "opaque"}
+
+    def turn() -> Events:
+        events = list(events_of(said([{"type": "compaction", "content": None}, code("print(1)")])))
+        delta = {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {**compacted, "type": "compaction_delta"},
+        }
+        return Events([*events[:2], delta, *events[2:]])
+
+    model.play(turn(), [text("So.")])
+    assert post(http, ask("Go."), OFFICIAL)["content"][0] == compacted
+    assert model.requests[1]["messages"][1]["content"][0] == compacted
+
+
 def test_white_space_goes_to_the_client_and_not_back(http: httpx2.Client, model: Model) -> None:
     """A Messages server writes texts of nothing but white space, and refuses them in what it is sent."""
     model.play([text("\n\n"), code("print('  ')")], [text("Done.")])

@@ -119,6 +119,8 @@ class MessageFold:
                 block["signature"] = block.get("signature", "") + delta["signature"]
             case "citations_delta":
                 block["citations"] = [*(block.get("citations") or []), delta["citation"]]
+            case "compaction_delta":
+                block |= {name: value for name, value in delta.items() if name != "type"}
             case "input_json_delta":
                 self._json[index] = self._json.get(index, "") + delta["partial_json"]
             case _:
