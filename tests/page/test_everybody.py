@@ -144,3 +144,27 @@ def test_screen_readers_hear_what_happens(open_page: Open, model: Model) -> None
     model.play([text("Yes.")])
     ask(page, "?")
     assert said.inner_text() == "The answer is complete"
+
+
+WIDE = """
+import numpy as np, pandas as pd
+from IPython.display import Markdown, display
+table = pd.DataFrame(np.arange(2000).reshape(2, 1000))
+display(Markdown("|" + " column |" * 60 + "\\n|" + "-|" * 60 + "\\n|" + " value |" * 60))
+table
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 360], ids=["wide", "phone"])
+def test_a_table_of_a_thousand_columns_scrolls_in_its_own_frame(
+    open_page: Open, model: Model, width: int
+) -> None:
+    page = open_page(width=width)
+    model.play([code(WIDE)], [text("|" + " word |" * 60 + "\n|" + "-|" * 60 + "\n|" + " word |" * 60)])
+    ask(page, "show it")
+    fits(page)
+    page.keyboard.press("Alt+2")
+    done = run(page, WIDE)
+    fits(page)
+    frame = done.locator(".table").last
+    assert frame.evaluate("(it) => it.scrollWidth > it.clientWidth")
