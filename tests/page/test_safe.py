@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from browsing import Open, ask, run
-from serving import Model, Refusal, Server, code, text
+from serving import Events, Model, Refusal, Server, code, events_of, said, text
 
 SIGN = "window.__owned = true"
 HOSTILE = [
@@ -161,3 +161,25 @@ def test_how_the_page_is_served(served: httpx2.Client) -> None:
             "/page/x",
         ):
             assert http.get(path).status_code == 404
+
+
+HARD = {
+    "emphasis that never ends": "_a" * 29_000,
+    "quotes in quotes": ">" * 50_000,
+    "elements that never end": "<b>" * 30_000,
+}
+
+
+@pytest.mark.parametrize("words", HARD.values(), ids=HARD)
+def test_words_that_are_hard_to_read_are_shown_and_the_page_answers(
+    open_page: Open, model: Model, words: str
+) -> None:
+    page = open_page()
+    model.play(Events(events_of(said([text(words)]), 20_000)))
+    done = ask(page, "be hard")
+    assert words[:1000] in done.locator(".reply").inner_text()
+    page.keyboard.press("Alt+2")
+    shown = run(
+        page, f"from IPython.display import HTML, display\ndisplay(HTML({words[:2]!r} + '<b>' * 120_000))"
+    )
+    assert "<b><b>" in shown.inner_text()

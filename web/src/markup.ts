@@ -30,7 +30,19 @@ purify.addHook('afterSanitizeAttributes', (node) => {
   } else if (TEXTS.has(node.tagName) && !node.hasAttribute('dir')) node.setAttribute('dir', 'auto')
 })
 
-const marked = new Marked({ gfm: true, breaks: false })
+/** What is longer is shown as it was written. */
+export const MOST_MARKDOWN = 100_000
+/** Of a longer paragraph stars and underscores stay as they were written: to find their ends takes time by its square. */
+const MOST_EMPHASIS = 5000
+const marked = new Marked({
+  gfm: true,
+  breaks: false,
+  // `false` has the library look itself.
+  tokenizer: {
+    emStrong: (_, paragraph) => (paragraph.length > MOST_EMPHASIS ? undefined : false),
+    del: (_, paragraph) => (paragraph.length > MOST_EMPHASIS ? undefined : false),
+  },
+})
 
 /** Tables scroll in a frame of their own, which the keyboard reaches; headings leave the page's own order alone. */
 function framed(fragment: DocumentFragment): DocumentFragment {
@@ -114,7 +126,33 @@ function endOfTag(html: string, begin: number): number {
   return 0
 }
 
+/** What holds other elements, and ends by its own tag alone. */
+const NESTING = /<(\/?)(?:a|b|big|blockquote|code|del|details|div|em|font|i|ins|kbd|mark|nobr|q|s|samp|small|span|strike|strong|sub|sup|tt|u|var)\b/gi
+const MOST_DEEP = 500 // as deep as the browser's own tree goes
+
+/** Elements that never end, by thousands: a browser reads them in a time by their square. */
+function isTooDeep(html: string): boolean {
+  let depth = 0
+  for (const [, slash] of html.matchAll(NESTING)) {
+    depth = Math.max(0, depth + (slash ? -1 : 1))
+    if (depth > MOST_DEEP) return true
+  }
+  return false
+}
+
+/** Somebody's words as they are. */
+function plainly(text: string): DocumentFragment {
+  const words = document.createElement('p')
+  words.className = 'own-words'
+  words.dir = 'auto'
+  words.textContent = text
+  const fragment = document.createDocumentFragment()
+  fragment.append(words)
+  return fragment
+}
+
 export function fromHtml(html: string): DocumentFragment {
+  if (isTooDeep(html)) return plainly(html)
   return framed(purify.sanitize(quietened(html), RULES) as unknown as DocumentFragment)
 }
 
@@ -137,5 +175,10 @@ function alignNumbers(table: HTMLTableElement): void {
 }
 
 export function fromMarkdown(text: string): DocumentFragment {
-  return fromHtml(marked.parse(text, { async: false }))
+  try {
+    return fromHtml(marked.parse(text, { async: false }))
+  } catch {
+    // Quotes in quotes, thousands deep, are more than the library can read.
+    return plainly(text)
+  }
 }

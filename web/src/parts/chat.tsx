@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import type { Fields } from '../api'
 import { ask, draft, exchanges, goOn, retry, startOver, stop, underWay, writtenString, type Answer, type Exchange } from '../chat'
-import { fromMarkdown } from '../markup'
+import { MOST_MARKDOWN, fromMarkdown } from '../markup'
 import { beyond, type Outputs } from '../output'
 import { attach, attached, hasModel, health, view } from '../state'
 import { count, size } from '../words'
@@ -13,7 +13,6 @@ import { OutputList, Picture, Printed, pictureUrl } from './outputs'
 
 /** Markdown of this length is drawn again with each piece; what is longer is shown plainly until it is whole. */
 const MOST_LIVE = 60_000
-const MOST_MARKDOWN = 400_000
 
 const IDEAS = [
   'Draw the sine and the cosine between 0 and 2π in one chart, with a legend.',

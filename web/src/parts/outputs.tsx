@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import { save, wordsOf, type Fields } from '../api'
-import { fromHtml, fromMarkdown } from '../markup'
+import { MOST_MARKDOWN, fromHtml, fromMarkdown } from '../markup'
 import { asPrinted, type Outputs, type Shown } from '../output'
 import { container } from '../state'
 import { size } from '../words'
@@ -148,7 +148,7 @@ function Display({ data, name }: { data: Record<string, string>; name: string })
   const html = data['text/html']
   if (html && html.length <= MOST_HTML) return <Nodes class="rich" make={() => fromHtml(html)} deps={[html]} />
   const markdown = data['text/markdown']
-  if (markdown && markdown.length <= MOST_HTML) return <Nodes class="rich words" make={() => fromMarkdown(markdown)} deps={[markdown]} />
+  if (markdown && markdown.length <= MOST_MARKDOWN) return <Nodes class="rich words" make={() => fromMarkdown(markdown)} deps={[markdown]} />
   const text = data['text/plain'] ?? data['text/latex'] ?? data['application/json'] ?? Object.values(data)[0] ?? ''
   return <Printed text={text} name="stdout" label={name} />
 }
