@@ -17,6 +17,7 @@ export function App() {
     void look()
   }, [])
   useShortcuts()
+  useNoOtherDrops()
   const covers = isNarrow.value && isPanelOpen.value
   return (
     <>
@@ -191,6 +192,23 @@ function Help() {
       </div>
     </dialog>
   )
+}
+
+/** A file that is dropped beside its places the browser would open in place of the page, and the conversation were lost. */
+function useNoOtherDrops(): void {
+  useEffect(() => {
+    const refuse = (event: DragEvent): void => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes('Files')) return
+      event.preventDefault()
+      event.dataTransfer.dropEffect = 'none'
+    }
+    addEventListener('dragover', refuse)
+    addEventListener('drop', refuse)
+    return () => {
+      removeEventListener('dragover', refuse)
+      removeEventListener('drop', refuse)
+    }
+  }, [])
 }
 
 const PANELS: Record<string, Panel> = { '3': 'container', '4': 'timeline', '5': 'snippet', '6': 'settings' }
