@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from browsing import Open
+from browsing import Open, write
 
 DROP = """({ where, ...data }) => {
   const transfer = new DataTransfer()
@@ -22,3 +22,20 @@ def test_a_file_dropped_beside_the_mark_does_not_take_the_page_away(open_page: O
     for where in (".head", ".panel-head", ".panel-body"):
         assert page.evaluate(DROP, {"where": where}) == [True, True], where
     assert page.locator(".chip").count() == 0
+
+
+def test_a_file_dropped_on_the_editor_goes_along_and_not_into_the_code(open_page: Open) -> None:
+    page = open_page("/#code")
+    write(page, "print('mine')")
+    page.evaluate(
+        """() => {
+          const transfer = new DataTransfer()
+          transfer.items.add(new File(['dropped'], 'd.txt'))
+          const target = document.querySelector('.editor').shadowRoot.querySelector('.cm-content')
+          const how = { dataTransfer: transfer, bubbles: true, composed: true, cancelable: true }
+          const event = new DragEvent("drop", how)
+          target.dispatchEvent(event)
+        }"""
+    )
+    page.locator(".chip.kept", has_text="d.txt").wait_for()
+    assert page.locator(".cm-content").inner_text() == "print('mine')"

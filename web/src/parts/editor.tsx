@@ -44,6 +44,11 @@ const typedOver = EditorView.domEventHandlers({
   },
 })
 
+/** Files go along with the run, by the place around the editor. It would put their text into the code as well. */
+const droppedFiles = EditorView.domEventHandlers({
+  drop: (event) => event.dataTransfer?.types.includes('Files') ?? false,
+})
+
 export function mount(host: HTMLElement): EditorView {
   const root = host.shadowRoot ?? host.attachShadow({ mode: 'open' })
   const run = (): boolean => {
@@ -70,6 +75,7 @@ export function mount(host: HTMLElement): EditorView {
         highlightActiveLine(),
         python(),
         typedOver,
+        droppedFiles,
         bidiIsolates(),
         look,
         EditorView.lineWrapping,
