@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from browsing import Open, write
 
 DROP = """({ where, ...data }) => {
@@ -39,3 +41,19 @@ def test_a_file_dropped_on_the_editor_goes_along_and_not_into_the_code(open_page
     )
     page.locator(".chip.kept", has_text="d.txt").wait_for()
     assert page.locator(".cm-content").inner_text() == "print('mine')"
+
+
+def test_a_file_that_cannot_be_read_is_said_to_be_so(open_page: Open, tmp_path: Path) -> None:
+    page = open_page(expected=("ERR_FILE_NOT_FOUND",))
+    gone = tmp_path / "gone.txt"
+    gone.write_text("soon gone")
+    page.evaluate(
+        "() => document.body.append("
+        "Object.assign(document.createElement('input'), { type: 'file', id: 'own' }))"
+    )
+    page.set_input_files("#own", gone)
+    gone.unlink()
+    page.evaluate(DROP, {"where": ".chat", "input": "#own"})
+    said = page.locator(".chip.failed").inner_text()
+    assert "cannot be read" in said
+    assert "server" not in said

@@ -141,8 +141,20 @@ export interface Kept {
   size_bytes: number
 }
 
+/** Throws for a folder, and for a file that has gone or changed since: of the request itself no more would be known than that it failed. */
+export async function lookIsReadable(file: File): Promise<void> {
+  const reader = file.stream().getReader()
+  try {
+    await reader.read()
+    void reader.cancel()
+  } catch {
+    throw new Failure(`${file.name} cannot be read. A folder cannot be sent; a file that was moved or changed is to be picked again.`, 0, 'file', null)
+  }
+}
+
 /** Send a file to the server, which keeps it until it is deleted, or for a day. */
 export async function upload(file: File): Promise<Kept> {
+  await lookIsReadable(file)
   const form = new FormData()
   form.append('file', file, safeName(file.name))
   form.append('expires_in_seconds', '86400')

@@ -1,7 +1,7 @@
 /** The container: its limits and what it uses of them, and its files. */
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { Failure, fetched, key, save, send, wordsOf, type Fields } from '../api'
+import { Failure, fetched, key, lookIsReadable, save, send, wordsOf, type Fields } from '../api'
 import { underWay } from '../chat'
 import { running } from '../code'
 import { container, containerFacts, containerFiles, deleteContainer, filePath, lookAtContainer, makeContainer, news, useContainer } from '../state'
@@ -95,7 +95,10 @@ function Facts({ facts, act }: { facts: Fields; act: (what: () => Promise<unknow
   const files = containerFiles.value
   const put = (list: File[]): void =>
     act(async () => {
-      for (const file of list) await send('PUT', filePath(file.name), { body: file })
+      for (const file of list) {
+        await lookIsReadable(file)
+        await send('PUT', filePath(file.name), { body: file })
+      }
       news.value = `${list.length === 1 ? list[0]!.name : `${list.length} files`} put into the container`
       await lookAtContainer(true)
     })
