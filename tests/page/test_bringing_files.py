@@ -57,3 +57,21 @@ def test_a_file_that_cannot_be_read_is_said_to_be_so(open_page: Open, tmp_path: 
     said = page.locator(".chip.failed").inner_text()
     assert "cannot be read" in said
     assert "server" not in said
+
+
+PASTE = """(words) => {
+  const transfer = new DataTransfer()
+  transfer.items.add(new File(['picture'], 'image.png', { type: 'image/png' }))
+  if (words) transfer.setData('text/plain', words)
+  const event = new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true, cancelable: true })
+  document.getElementById('message').dispatchEvent(event)
+  return event.defaultPrevented
+}"""
+
+
+def test_text_that_was_copied_with_its_picture_is_pasted_as_text(open_page: Open) -> None:
+    page = open_page()
+    assert page.evaluate(PASTE, "one\ttwo") is False  # the browser goes on, and puts the words in
+    assert page.locator(".chip").count() == 0
+    assert page.evaluate(PASTE, "") is True
+    page.locator(".chip.kept", has_text="image.png").wait_for()

@@ -465,7 +465,8 @@ function Composer() {
         }}
         onPaste={(event) => {
           const files = event.clipboardData?.files
-          if (files?.length) {
+          // What comes from a spreadsheet has its picture beside its words, and the words are meant.
+          if (files?.length && !event.clipboardData?.getData('text/plain')) {
             event.preventDefault()
             void attach('chat', files)
           }
