@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from browsing import Open, write
+from browsing import Open, choose, run, write
 
 DROP = """({ where, ...data }) => {
   const transfer = new DataTransfer()
@@ -75,3 +75,17 @@ def test_text_that_was_copied_with_its_picture_is_pasted_as_text(open_page: Open
     assert page.locator(".chip").count() == 0
     assert page.evaluate(PASTE, "") is True
     page.locator(".chip.kept", has_text="image.png").wait_for()
+
+
+def test_files_of_a_run_that_was_not_run_go_along_with_the_next(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/#code", expected=("ERR_FAILED",))
+    data = tmp_path / "data.txt"
+    data.write_text("still here")
+    choose(page, page.locator(".bench").get_by_role("button", name="Attach files"), data)
+    page.locator(".chip.kept").wait_for()
+    page.route("**/v1/executions", lambda route: route.abort())
+    run(page, "open('data.txt').read()", "Not run")
+    page.unroute("**/v1/executions")
+    done = run(page, "open('data.txt').read()")
+    assert done.locator(".printed").inner_text().strip() == "'still here'"
+    assert page.locator(".chip").count() == 0

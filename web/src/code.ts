@@ -1,8 +1,8 @@
 /** Code that one writes oneself, and its runs. */
 import { signal } from '@preact/signals'
-import { BROKEN_OFF, Failure, events, send, type Fields } from './api'
+import { BROKEN_OFF, Failure, events, send, type Fields, type Kept } from './api'
 import { Outputs } from './output'
-import { attached, began, brokenOff, container, keepsContainer, lastDone, lookAtContainer, makeContainer, news, runtime, takeAttached, timeoutSeconds } from './state'
+import { attached, began, brokenOff, container, giveBack, keepsContainer, lastDone, lookAtContainer, makeContainer, news, runtime, takeAttached, timeoutSeconds } from './state'
 import { duration, outcome } from './words'
 
 const FIRST = `import pandas as pd
@@ -32,6 +32,8 @@ export class Run {
   execution: Fields | null = null
   why = ''
   requestId: string | null = null
+  /** The server has begun to answer. */
+  isTaken = false
   readonly startedAt = performance.now()
   readonly abort = new AbortController()
 
@@ -73,16 +75,18 @@ export async function runCode(): Promise<void> {
   const run = new Run((runs.value[0]?.number ?? 0) + 1, code)
   runs.value = [run, ...runs.value]
   news.value = 'The code is running'
+  let files: Kept[] = []
   try {
     const body: Fields = { code, stream: true }
     if (keepsContainer.value) body['container'] = container.value ?? (await makeContainer())
     else if (runtime.value) body['runtime'] = runtime.value
     const seconds = Number(timeoutSeconds.value)
     if (timeoutSeconds.value && seconds > 0) body['timeout_seconds'] = seconds
-    const files = takeAttached('code')
+    files = takeAttached('code')
     if (files.length) body['files'] = files.map((file) => ({ name: file.filename, file_id: file.id }))
     lastDone.value = { path: '/v1/executions', body, headers: {}, files }
     const response = await send('POST', '/v1/executions', { json: body, signal: run.abort.signal })
+    run.isTaken = true
     run.requestId = response.headers.get('request-id')
     began(run.requestId, code)
     for await (const event of events(response)) {
@@ -99,6 +103,7 @@ export async function runCode(): Promise<void> {
     news.value = `${outcome(status)} after ${duration(performance.now() - run.startedAt)}`
   } catch (error) {
     brokenOff(run, error, 'It was not run')
+    if (!run.isTaken) giveBack('code', files)
   }
   run.changed()
   runs.value = [...runs.value]

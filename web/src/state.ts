@@ -248,3 +248,9 @@ export function takeAttached(from: View): Kept[] {
   list.value = list.value.filter((one) => one.state !== 'kept')
   return taken
 }
+
+/** They go along with the next one: what they were sent with was not taken. */
+export function giveBack(to: View, files: Kept[]): void {
+  const back = files.map((kept): Attached => ({ name: kept.filename, size: kept.size_bytes, state: 'kept', kept, why: '' }))
+  attached[to].value = [...back, ...attached[to].value]
+}
