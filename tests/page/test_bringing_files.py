@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from browsing import Open, choose, run, write
 
@@ -89,3 +90,20 @@ def test_files_of_a_run_that_was_not_run_go_along_with_the_next(open_page: Open,
     done = run(page, "open('data.txt').read()")
     assert done.locator(".printed").inner_text().strip() == "'still here'"
     assert page.locator(".chip").count() == 0
+
+
+def test_nothing_is_run_before_its_files_are_there(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/#code")
+    data = tmp_path / "slow.txt"
+    data.write_text("slow")
+    held: list[Any] = []
+    page.route("**/v1/files", lambda route: held.append(route))
+    choose(page, page.locator(".bench").get_by_role("button", name="Attach files"), data)
+    page.locator(".chip.sending").wait_for()
+    button = page.get_by_role("button", name="Run", exact=True)
+    assert button.is_disabled()
+    while not held:
+        page.wait_for_timeout(10)
+    held[0].continue_()
+    page.locator(".chip.kept").wait_for()
+    assert button.is_enabled()

@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals'
 import type { FunctionComponent } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { runCode, running, runs, source, stopRun, type Run } from '../code'
-import { attach, containerFacts, keepsContainer, timeoutSeconds } from '../state'
+import { attach, attached, containerFacts, keepsContainer, timeoutSeconds } from '../state'
 import { duration, limit, mood, outcome, size } from '../words'
 import { Button, Code as Highlighted, CopyButton, Files, WithJson } from './bits'
 import { DropZone, Waiting, pickFiles } from './files'
@@ -51,7 +51,7 @@ export function CodeView() {
               Stop
             </Button>
           ) : (
-            <Button kind="main" icon="run" onClick={() => void runCode()} title="Control or Command with Enter">
+            <Button kind="main" icon="run" disabled={attached.code.value.some((one) => one.state === 'sending')} onClick={() => void runCode()} title="Control or Command with Enter">
               Run
             </Button>
           )}
