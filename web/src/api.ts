@@ -161,10 +161,17 @@ export async function upload(file: File): Promise<Kept> {
   return (await (await send('POST', '/v1/files', { body: form })).json()) as Kept
 }
 
-/** A name as the server takes it. */
+const MOST_NAME_BYTES = 255
+
+/** A name as the server takes it: one that is too long is cut before its ending. */
 export function safeName(name: string): string {
   // oxlint-disable-next-line no-control-regex
-  return name.replace(/[<>:"|?*\\/\u0000-\u001f\u007f]/g, '_').slice(0, 200) || 'file'
+  const clean = name.replace(/[<>:"|?*\\/\u0000-\u001f\u007f-\u009f]/g, '_')
+  const ending = /\.[^.]{1,16}$/u.exec(clean)?.[0] ?? ''
+  const begin = Array.from(clean.slice(0, clean.length - ending.length))
+  let left = MOST_NAME_BYTES - new TextEncoder().encode(ending).length
+  const fits = begin.findIndex((letter) => (left -= new TextEncoder().encode(letter).length) < 0)
+  return (fits < 0 ? begin : begin.slice(0, fits)).join('') + ending || 'file'
 }
 
 /** Have the browser save what a path has: it is fetched here, for a link could not show the key. */
