@@ -252,3 +252,19 @@ def test_nothing_is_run_twice_at_the_same_time(open_page: Open, http: httpx2.Cli
         page.keyboard.press("Control+Enter")
     page.locator(".jar.good").wait_for()
     assert len(sent) == 1
+
+
+def test_a_chart_is_downloaded_from_the_container_that_drew_it(open_page: Open) -> None:
+    page = open_page("/#code")
+    drawn = run(page, CHART)
+    page.get_by_role("combobox", name="Container").select_option("")
+    run(page, "1")  # in a container of its own
+    drawn.locator(".fold").click()
+    with page.expect_download() as download:
+        drawn.get_by_role("button", name="Download the chart as SVG").click()
+    assert b"<svg" in Path(download.value.path()).read_bytes()
+    # A session that is gone draws nothing any more, and offers nothing.
+    page.get_by_label("Keep variables and files").uncheck()
+    fresh = run(page, CHART)
+    assert fresh.locator(".chart img").count() == 1
+    assert fresh.get_by_role("button", name="Download the chart as").count() == 0

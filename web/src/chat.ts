@@ -25,6 +25,8 @@ export class Answer {
   state: AnswerState = 'waiting'
   why = ''
   requestId: string | null = null
+  /** What its code runs in, as far as that is known. */
+  container: string | null = container.value
   /** The block that is being written. */
   open: number | null = null
   isWhole = false
@@ -65,6 +67,7 @@ export class Answer {
         break
       case 'message_delta':
         this.message = { ...this.message, ...event['delta'], usage: { ...this.message['usage'], ...event['usage'] } }
+        this.container = this.message['container']?.id ?? this.container
         break
       case 'message_stop':
         this.isWhole = true

@@ -32,6 +32,8 @@ export class Run {
   execution: Fields | null = null
   why = ''
   requestId: string | null = null
+  /** What it runs in, where that is kept. */
+  container: string | null = null
   /** The server has begun to answer. */
   isTaken = false
   readonly startedAt = performance.now()
@@ -78,7 +80,7 @@ export async function runCode(): Promise<void> {
   let files: Kept[] = []
   try {
     const body: Fields = { code, stream: true }
-    if (keepsContainer.value) body['container'] = container.value ?? (await makeContainer())
+    if (keepsContainer.value) body['container'] = run.container = container.value ?? (await makeContainer())
     else if (runtime.value) body['runtime'] = runtime.value
     const seconds = Number(timeoutSeconds.value)
     if (timeoutSeconds.value && seconds > 0) body['timeout_seconds'] = seconds

@@ -223,7 +223,7 @@ function Reply({ answer }: { answer: Answer }) {
         if (block['tool_use_id'] && uses.has(block['tool_use_id'])) return null // shown with its use
         return (
           <WithJson key={index} value={() => block} name="the block">
-            {block['tool_use_id'] ? <Result block={block} outputs={null} /> : <p class="faint">A block of the type {type}</p>}
+            {block['tool_use_id'] ? <Result block={block} outputs={null} container={answer.container} /> : <p class="faint">A block of the type {type}</p>}
           </WithJson>
         )
       })}
@@ -334,10 +334,10 @@ function Use({ answer, block, index, results }: { answer: Answer; block: Fields;
         </header>
         {asked.text && <Code code={asked.text} label={`${tool} of the model`} language={isOpen && asked.text.length > 20_000 ? 'text' : asked.language} />}
       </WithJson>
-      {outputs && <OutputList outputs={outputs} />}
+      {outputs && <OutputList outputs={outputs} container={answer.container} />}
       {results.map((result, at) => (
         <WithJson key={at} value={() => result} name="the result">
-          <Result block={result} outputs={outputs ?? null} />
+          <Result block={result} outputs={outputs ?? null} container={answer.container} />
         </WithJson>
       ))}
     </article>
@@ -362,13 +362,13 @@ function Beyond({ text, shown }: { text: string; shown: string }) {
 }
 
 /** The block that answers a use; with what it has printed, where that was not shown as it happened. */
-function Result({ block, outputs }: { block: Fields; outputs: Outputs | null }) {
+function Result({ block, outputs, container }: { block: Fields; outputs: Outputs | null; container: string | null }) {
   if (block['type'] === 'code_execution_result') {
     const output = (block['output'] ?? {}) as Fields
     if (output['type'] === 'image') {
       if (outputs) return <p class="aside">The chart, as the model got it</p>
       const chart = output['alt'] ? { alt: output['alt'], id: output['chart_id'] } : null
-      return <Picture url={pictureUrl(String(output['media_type']), String(output['data']))} chart={chart} fallback="A chart" />
+      return <Picture url={pictureUrl(String(output['media_type']), String(output['data']))} chart={chart} fallback="A chart" container={container} />
     }
     return (
       <>

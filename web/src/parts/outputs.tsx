@@ -4,7 +4,6 @@ import { useMemo } from 'preact/hooks'
 import { save, wordsOf, type Fields } from '../api'
 import { MOST_MARKDOWN, fromHtml, fromMarkdown } from '../markup'
 import { asPrinted, type Outputs, type Shown } from '../output'
-import { container } from '../state'
 import { size } from '../words'
 import { Button, Nodes, WithJson } from './bits'
 
@@ -72,12 +71,13 @@ export function chartOf(data: Record<string, string>): Fields | null {
   }
 }
 
-export function Picture({ url, chart, fallback }: { url: string; chart: Fields | null; fallback: string }) {
+/** `container` is the one that drew it, where it is kept: it can draw it again. */
+export function Picture({ url, chart, fallback, container }: { url: string; chart: Fields | null; fallback: string; container: string | null }) {
   const why = useSignal('')
   const alt = String(chart?.['alt'] || fallback)
   const id = chart?.['id'] as string | undefined
   const draw = (format: string) =>
-    void save(`/v1/containers/${container.value}/charts/${id}`, `chart.${format}`, { method: 'POST', json: { format } }).then(
+    void save(`/v1/containers/${container}/charts/${id}`, `chart.${format}`, { method: 'POST', json: { format } }).then(
       () => (why.value = ''),
       (error: unknown) => (why.value = wordsOf(error)),
     )
@@ -91,7 +91,7 @@ export function Picture({ url, chart, fallback }: { url: string; chart: Fields |
             <p dir="auto">{alt}</p>
             <Series chart={chart} />
           </details>
-          {id && container.value && (
+          {id && container && (
             <span class="actions">
               {['png', 'svg', 'pdf'].map((format) => (
                 <Button key={format} kind="quiet" label={`Download the chart as ${format.toUpperCase()}`} onClick={() => draw(format)}>
@@ -139,11 +139,11 @@ function Series({ chart }: { chart: Fields }) {
 }
 
 /** Something that was displayed, in the richest form that is safe. */
-function Display({ data, name }: { data: Record<string, string>; name: string }) {
+function Display({ data, name, container }: { data: Record<string, string>; name: string; container: string | null }) {
   const type = PICTURES.find((one) => data[one])
   if (type) {
     const chart = chartOf(data)
-    return <Picture url={pictureUrl(type, data[type]!)} chart={chart} fallback={data['text/plain'] || 'A picture that the code has shown'} />
+    return <Picture url={pictureUrl(type, data[type]!)} chart={chart} fallback={data['text/plain'] || 'A picture that the code has shown'} container={container} />
   }
   const html = data['text/html']
   if (html && html.length <= MOST_HTML) return <Nodes class="rich" make={() => fromHtml(html)} deps={[html]} />
@@ -229,7 +229,7 @@ function parsed(text: string): unknown {
   }
 }
 
-export function OutputList({ outputs }: { outputs: Outputs }) {
+export function OutputList({ outputs, container }: { outputs: Outputs; container: string | null }) {
   return (
     <>
       {outputs.items.map((item, at) => {
@@ -241,7 +241,7 @@ export function OutputList({ outputs }: { outputs: Outputs }) {
             ) : item.kind === 'error' ? (
               <Fault error={item.error} />
             ) : (
-              <Display data={item.data} name={name} />
+              <Display data={item.data} name={name} container={container} />
             )}
           </WithJson>
         )
