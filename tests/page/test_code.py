@@ -268,3 +268,10 @@ def test_a_chart_is_downloaded_from_the_container_that_drew_it(open_page: Open) 
     fresh = run(page, CHART)
     assert fresh.locator(".chart img").count() == 1
     assert fresh.get_by_role("button", name="Download the chart as").count() == 0
+
+
+def test_a_double_click_runs_code_and_does_not_stop_it(open_page: Open) -> None:
+    page = open_page("/#code")
+    write(page, "import time; time.sleep(1); print('to the end')")
+    page.get_by_role("button", name="Run", exact=True).dblclick()
+    page.locator(".jar.good .printed", has_text="to the end").wait_for()

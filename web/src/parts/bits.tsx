@@ -41,15 +41,17 @@ interface ButtonProps {
   label?: string
   kind?: 'plain' | 'main' | 'quiet'
   onClick: () => void
+  /** Stands where another has stood until it was pressed: the second click of a double one is none on it. */
+  follows?: boolean
   disabled?: boolean
   pressed?: boolean
   title?: string
   children?: ComponentChildren
 }
 
-export function Button({ icon, label, kind = 'plain', onClick, disabled, pressed, title, children }: ButtonProps) {
+export function Button({ icon, label, kind = 'plain', onClick, follows, disabled, pressed, title, children }: ButtonProps) {
   return (
-    <button type="button" class={`button ${kind}${children === undefined ? ' bare' : ''}`} aria-label={label} title={title ?? label} onClick={onClick} disabled={disabled} aria-pressed={pressed}>
+    <button type="button" class={`button ${kind}${children === undefined ? ' bare' : ''}`} aria-label={label} title={title ?? label} onClick={(event) => !(follows && event.detail > 1) && onClick()} disabled={disabled} aria-pressed={pressed}>
       {icon && <Icon name={icon} />}
       {children}
     </button>

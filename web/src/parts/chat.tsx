@@ -476,7 +476,7 @@ function Composer() {
         <Button kind="quiet" icon="clip" label="Attach files" onClick={() => pickFiles((files) => void attach('chat', files))} />
         <span class="composer-hint">Enter sends, Shift with Enter begins a line</span>
         {now ? (
-          <Button kind="main" icon="stop" onClick={stop}>
+          <Button kind="main" icon="stop" follows onClick={stop}>
             Stop
           </Button>
         ) : (

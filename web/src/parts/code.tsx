@@ -47,7 +47,7 @@ export function CodeView() {
           </label>
           <span class="spring" />
           {now ? (
-            <Button kind="main" icon="stop" onClick={stopRun}>
+            <Button kind="main" icon="stop" follows onClick={stopRun}>
               Stop
             </Button>
           ) : (
