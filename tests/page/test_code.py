@@ -275,3 +275,14 @@ def test_a_double_click_runs_code_and_does_not_stop_it(open_page: Open) -> None:
     write(page, "import time; time.sleep(1); print('to the end')")
     page.get_by_role("button", name="Run", exact=True).dblclick()
     page.locator(".jar.good .printed", has_text="to the end").wait_for()
+
+
+def test_all_of_a_long_output_has_its_lines_as_they_were(open_page: Open) -> None:
+    page = open_page("/#code")
+    done = run(page, "for n in range(3000): print(n, '\\U0001f600' * 5, 'a line that goes on for a while')")
+    done.get_by_role("button", name="Show all").click()
+    # Each piece begins on a line of its own.
+    pieces = done.locator(".piece").all_text_contents()
+    assert len(pieces) > 2
+    assert all(piece.endswith("a line that goes on for a while\n") for piece in pieces)
+    assert "".join(pieces).count("\n") == 3000

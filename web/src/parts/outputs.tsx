@@ -12,6 +12,17 @@ const MOST_TEXT = 24_000
 const PIECE = 20_000
 const MOST_HTML = 400_000
 
+/** A text in parts that are drawn when they come into sight. Each stands on lines of its own, so it ends where a line does. */
+function pieces(text: string): string[] {
+  const found = []
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf('\n', at + PIECE) + 1 || text.length
+    found.push(text.slice(at, end))
+    at = end
+  }
+  return found
+}
+
 /** Text as it was printed: of a long one the begin and the end. */
 export function Printed({ text, name, label }: { text: string; name: 'stdout' | 'stderr'; label: string }) {
   const isWhole = useSignal(false)
@@ -20,12 +31,10 @@ export function Printed({ text, name, label }: { text: string; name: 'stdout' | 
   const isLong = plain.length > MOST_TEXT
   if (!isLong) return <pre class={`printed ${name}`} tabIndex={0} role="group" aria-label={label}>{plain}</pre>
   if (isWhole.value) {
-    const pieces = []
-    for (let at = 0; at < plain.length; at += PIECE) pieces.push(plain.slice(at, at + PIECE))
     return (
       <div>
         <pre class={`printed whole ${name}`} tabIndex={0} role="group" aria-label={label}>
-          {pieces.map((piece, at) => (
+          {pieces(plain).map((piece, at) => (
             <span class="piece" key={at}>
               {piece}
             </span>
