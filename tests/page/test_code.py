@@ -286,3 +286,9 @@ def test_all_of_a_long_output_has_its_lines_as_they_were(open_page: Open) -> Non
     assert len(pieces) > 2
     assert all(piece.endswith("a line that goes on for a while\n") for piece in pieces)
     assert "".join(pieces).count("\n") == 3000
+
+
+def test_an_exception_of_many_lines_has_them(open_page: Open) -> None:
+    page = open_page("/#code")
+    fault = run(page, "raise ValueError('first\\n  second')", "Raised an exception")
+    assert fault.locator(".fault-name").inner_text() == "ValueError: first\n  second"
