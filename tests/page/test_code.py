@@ -292,3 +292,10 @@ def test_an_exception_of_many_lines_has_them(open_page: Open) -> None:
     page = open_page("/#code")
     fault = run(page, "raise ValueError('first\\n  second')", "Raised an exception")
     assert fault.locator(".fault-name").inner_text() == "ValueError: first\n  second"
+
+
+def test_what_was_written_beyond_the_limit_of_output_is_no_part_of_it(open_page: Open) -> None:
+    page = open_page("/#code")
+    done = run(page, "while True: print('x' * 1000)", "Too much output")
+    told = done.locator(".note.limit", has_text="Limit of output").inner_text()
+    assert re.fullmatch(r"Limit of output: 1 MiB; used: [\d.]+ MiB", told)

@@ -61,7 +61,7 @@ const LIMITS: Record<string, [string, (value: number) => string]> = {
 export function limit(reached: { name: string; value: number; peak: number | null } | null | undefined): string {
   if (!reached) return ''
   const [name, shown] = LIMITS[reached.name] ?? [reached.name, String]
-  const peak = reached.peak === null ? '' : `, of which ${shown(reached.peak)} was used`
+  const peak = reached.peak === null ? '' : `; used: ${shown(reached.peak)}`
   return `Limit of ${name}: ${shown(reached.value)}${peak}`
 }
 
