@@ -339,3 +339,18 @@ def test_right_to_left_words_and_code_left_to_right(open_page: Open, model: Mode
         " return [range.getBoundingClientRect().right, it.getBoundingClientRect().right] }"
     )
     assert abs(box[0] - box[1]) < 4
+
+
+def test_a_number_can_be_taken_out_and_written_anew(open_page: Open, model: Model) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Settings").click()
+    field = page.get_by_label("Most tokens of an answer")
+    field.click()
+    for _ in range(4):  # as many as its usual number has
+        page.keyboard.press("Backspace")
+    page.keyboard.type("8000")
+    model.play([text("Yes.")], [text("Yes.")])
+    ask(page, "?")
+    field.fill("")
+    ask(page, "?")
+    assert [request["max_tokens"] for request in model.requests] == [8000, 4096]

@@ -2,7 +2,7 @@
 import { batch, signal } from '@preact/signals'
 import { BROKEN_OFF, Failure, events, send, type Fields, type Kept } from './api'
 import { Outputs } from './output'
-import { attached, began, brokenOff, canSearch, container, hasModel, lastDone, lookAtContainer, maxTokens, model, news, profile, runtime, searches, system, takeAttached, toolVersion, useContainer } from './state'
+import { USUAL_TOKENS, attached, began, brokenOff, canSearch, container, hasModel, lastDone, lookAtContainer, maxTokens, model, news, profile, runtime, searches, system, takeAttached, toolVersion, useContainer } from './state'
 
 export interface Question {
   text: string
@@ -203,7 +203,7 @@ export function startOver(): void {
 }
 
 async function run(): Promise<void> {
-  const body: Fields = { model: model.value || 'default', max_tokens: maxTokens.value, stream: true }
+  const body: Fields = { model: model.value || 'default', max_tokens: Number(maxTokens.value) >= 1 ? Math.round(Number(maxTokens.value)) : USUAL_TOKENS, stream: true }
   if (system.value.trim()) body['system'] = system.value
   body['tools'] = [{ type: toolVersion.value, name: 'code_execution' }]
   if (searches.value && canSearch()) body['tools'].push({ type: 'web_search_20250305', name: 'web_search' })

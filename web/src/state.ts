@@ -29,7 +29,9 @@ export const runtime = signal('')
 export const toolVersion = signal('code_execution_20260521')
 export const profile = signal<'' | 'anthropic' | 'inline'>('anthropic')
 export const system = signal('')
-export const maxTokens = signal(4096)
+/** As it is written; where nothing is, `USUAL_TOKENS` hold. */
+export const maxTokens = signal('')
+export const USUAL_TOKENS = 4096
 /** The model may search the web, where the server can. */
 export const searches = signal(false)
 export const timeoutSeconds = signal('')

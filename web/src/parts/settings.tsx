@@ -1,7 +1,7 @@
 /** What is asked, and of whom. */
 import { useEffect } from 'preact/hooks'
 import { key, rememberKey } from '../api'
-import { VERSIONS, canSearch, container, hasModel, health, lookAtHealth, maxTokens, model, models, profile, runtime, runtimes, searches, showsJson, system, toolVersion } from '../state'
+import { USUAL_TOKENS, VERSIONS, canSearch, container, hasModel, health, lookAtHealth, maxTokens, model, models, profile, runtime, runtimes, searches, showsJson, system, toolVersion } from '../state'
 import { Button } from './bits'
 
 export function SettingsPanel() {
@@ -60,7 +60,7 @@ export function SettingsPanel() {
       </label>
       <label class="field">
         Most tokens of an answer
-        <input type="number" min="1" max="200000" value={maxTokens.value} onInput={(event) => (maxTokens.value = Math.max(1, Math.round(Number(event.currentTarget.value)) || 4096))} />
+        <input type="number" min="1" max="200000" inputMode="numeric" placeholder={String(USUAL_TOKENS)} value={maxTokens.value} onInput={(event) => (maxTokens.value = event.currentTarget.value)} />
       </label>
       <label class="field">
         System prompt
