@@ -354,3 +354,18 @@ def test_a_number_can_be_taken_out_and_written_anew(open_page: Open, model: Mode
     field.fill("")
     ask(page, "?")
     assert [request["max_tokens"] for request in model.requests] == [8000, 4096]
+
+
+def test_a_question_comes_into_sight_when_it_is_sent(open_page: Open, model: Model) -> None:
+    page = open_page(height=600)
+    model.play([text("\n\n".join(f"Paragraph {n}." for n in range(80)))], [text("Short.")])
+    ask(page, "first")
+    page.locator("#message").click()
+    page.keyboard.type("second")
+    page.mouse.move(400, 200)
+    page.mouse.wheel(0, -9000)
+    page.wait_for_function("() => scrollY === 0")
+    page.get_by_role("button", name="Send").click()
+    second = page.locator(".exchange").nth(1)
+    second.locator(".after").wait_for()
+    expect(second.locator(".words")).to_be_in_viewport()

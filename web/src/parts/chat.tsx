@@ -21,7 +21,7 @@ const IDEAS = [
 ]
 const DIRECT_IDEAS = ['```python\nprint(2 ** 100)\n```', '```python\nimport matplotlib.pyplot as plt\nplt.plot([1, 4, 9, 16])\nplt.title("Squares")\n```']
 
-/** Keeps the end of the conversation in sight, as long as its reader does. */
+/** Keeps the end of the conversation in sight, as long as its reader does; a new question brings it there. */
 function Follow() {
   const end = useRef<HTMLDivElement>(null)
   const list = exchanges.value
@@ -34,7 +34,10 @@ function Follow() {
     addEventListener('scroll', onScroll, { passive: true })
     return () => removeEventListener('scroll', onScroll)
   }, [])
+  const asked = useRef(list.length)
   useLayoutEffect(() => {
+    if (list.length > asked.current) follows.current = true
+    asked.current = list.length
     if (list.length && follows.current) end.current?.scrollIntoView({ block: 'end' })
   }, [version, list.length])
   return <div ref={end} class="chat-end" />
