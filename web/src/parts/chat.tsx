@@ -326,14 +326,15 @@ function Use({ answer, block, index, results }: { answer: Answer; block: Fields;
   const outputs = isWhole ? undefined : answer.outputs.get(String(block['id']))
   const runs = answer.isUnderWay && !isOpen && results.length === 0
   const isBad = results.some(isFailed)
+  const ending = results.length ? (isBad ? 'Failed' : 'Done') : outputs ? 'Interrupted' : 'Not run'
   const tool = TOOLS[String(block['name'])] ?? String(block['name'])
   return (
-    <article class={`jar ${runs ? 'running' : results.length ? (isBad ? 'bad' : 'good') : isOpen ? 'writing' : ''}`} aria-label={`${tool}: ${runs ? 'running' : isOpen ? 'being written' : results.length ? (isBad ? 'failed' : 'done') : 'not run'}`}>
+    <article class={`jar ${runs ? 'running' : results.length ? (isBad ? 'bad' : 'good') : isOpen ? 'writing' : ''}`} aria-label={`${tool}: ${runs ? 'running' : isOpen ? 'being written' : ending.toLowerCase()}`}>
       <WithJson value={() => block} name={`the use of ${tool}`}>
         <header class="jar-head">
           <span class="tool">{tool}</span>
           {asked.head && <bdi class="faint">{asked.head}</bdi>}
-          <span class="jar-state">{isOpen ? 'Writing…' : runs ? 'Running…' : results.length ? (isBad ? 'Failed' : 'Done') : 'Not run'}</span>
+          <span class="jar-state">{isOpen ? 'Writing…' : runs ? 'Running…' : ending}</span>
         </header>
         {asked.text && <Code code={asked.text} label={`${tool} of the model`} language={isOpen && asked.text.length > 20_000 ? 'text' : asked.language} />}
       </WithJson>
