@@ -299,3 +299,16 @@ def test_what_was_written_beyond_the_limit_of_output_is_no_part_of_it(open_page:
     done = run(page, "while True: print('x' * 1000)", "Too much output")
     told = done.locator(".note.limit", has_text="Limit of output").inner_text()
     assert re.fullmatch(r"Limit of output: 1 MiB; used: [\d.]+ MiB", told)
+
+
+def test_a_word_of_trouble_goes_when_the_trouble_is_over(open_page: Open) -> None:
+    page = open_page("/#code", expected=("ERR_FAILED",))
+    run(page, "x = 1")
+    page.route("**/v1/**", lambda route: route.abort())
+    run(page, "x", "Not run")
+    page.locator(".trouble", has_text="cannot be reached").wait_for()
+    assert page.locator(".level").inner_text() == "Out of reach"
+    page.unroute("**/v1/**")
+    run(page, "x")
+    page.locator(".trouble").wait_for(state="detached")
+    assert page.locator(".level").inner_text().startswith("Jail: ")

@@ -55,12 +55,7 @@ export async function send(method: string, path: string, asked: Asked = {}): Pro
     })
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
-    throw new Failure(
-      'The server cannot be reached. Is it still running? Look at its terminal, then try again.',
-      0,
-      'connection',
-      null,
-    )
+    throw new Failure(UNREACHABLE, 0, 'connection', null)
   }
   if (response.ok) return response
   throw await failureOf(response, shown)
@@ -101,6 +96,7 @@ async function read(reader: ReadableStreamDefaultReader<string>, requestId: stri
   }
 }
 
+export const UNREACHABLE = 'The server cannot be reached. Is it still running? Look at its terminal, then try again.'
 export const BROKEN_OFF = 'The connection broke off before the end. Is the server still running? Look at its terminal, then try again.'
 
 /** The events of a stream; an `error` among them is thrown. */

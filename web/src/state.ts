@@ -1,6 +1,6 @@
 /** What the whole page knows: the server, the choices, the container, what was asked. */
 import { effect, signal } from '@preact/signals'
-import { Failure, fetched, isGivenUp, posted, send, upload, wordsOf, type Fields, type Kept } from './api'
+import { Failure, UNREACHABLE, fetched, isGivenUp, posted, send, upload, wordsOf, type Fields, type Kept } from './api'
 
 export type View = 'chat' | 'code'
 export type Panel = 'container' | 'timeline' | 'snippet' | 'settings'
@@ -142,6 +142,7 @@ export async function lookAtContainer(withFiles: boolean): Promise<void> {
   const mine = (looking = new AbortController())
   try {
     const facts = await fetched<Fields>(`/v1/containers/${id}`, mine.signal)
+    if (trouble.value === UNREACHABLE) trouble.value = ''
     if (container.value === id) containerFacts.value = facts
     // Whoever lists files waits until no code runs, and wakes a container that sleeps.
     if (withFiles && facts['state'] !== 'asleep') {

@@ -1,7 +1,7 @@
 /** The whole page: its head, the view, the panel beside it, and what stands above them. */
 import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
-import { key, keyRefusal, rememberKey } from '../api'
+import { UNREACHABLE, key, keyRefusal, rememberKey } from '../api'
 import { ask, stop, underWay } from '../chat'
 import { runCode, running, stopRun } from '../code'
 import { health, isNarrow, isPanelOpen, look, news, panel, theme, trouble, view, type Panel, type Theme, type View } from '../state'
@@ -62,6 +62,7 @@ function Head() {
   ]
   const next = THEMES[(THEMES.findIndex(([name]) => name === theme.value) + 1) % THEMES.length]!
   const about = health.value
+  const state = trouble.value === UNREACHABLE ? 'Out of reach' : about?.['status'] === 'ok' ? `Jail: ${about['isolation']?.level}` : 'Not ready'
   return (
     <header class="head">
       <p class="brand">
@@ -78,8 +79,8 @@ function Head() {
       <span class="spring" />
       {about && (
         <p class="level" title={`Isolation level ${about['isolation']?.level}; ${about['sessions']?.live} of ${about['sessions']?.max} sessions`}>
-          <span class={`dot ${about['status'] === 'ok' ? 'idle' : 'asleep'}`} aria-hidden="true" />
-          {about['status'] === 'ok' ? `Jail: ${about['isolation']?.level}` : 'Not ready'}
+          <span class={`dot ${state.startsWith('Jail') ? 'idle' : 'asleep'}`} aria-hidden="true" />
+          {state}
         </p>
       )}
       {key.value && <Button kind="quiet" icon="key" label="Forget the API key" onClick={() => rememberKey('')} />}
