@@ -168,3 +168,19 @@ def test_a_table_of_a_thousand_columns_scrolls_in_its_own_frame(
     fits(page)
     frame = done.locator(".table").last
     assert frame.evaluate("(it) => it.scrollWidth > it.clientWidth")
+
+
+def test_on_paper_all_is_there(open_page: Open, model: Model) -> None:
+    page = open_page(dark=True)
+    many = "\n".join(f"line {n}" for n in range(200))
+    model.play([code(f"print({many!r})")], [text("The end.")])
+    done = ask(page, "print it")
+    page.emulate_media(media="print")
+    printed = done.locator(".printed")
+    assert printed.evaluate("(it) => it.scrollHeight <= it.clientHeight + 1")
+    for part in (".composer", ".panel", ".json-toggle", ".after", ".head .button"):
+        assert not page.locator(part).first.is_visible(), part
+    assert page.evaluate("getComputedStyle(document.querySelector('.head')).position") == "static"
+    # Ink on paper, whatever the screen looks like.
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
