@@ -184,3 +184,17 @@ def test_on_paper_all_is_there(open_page: Open, model: Model) -> None:
     # Ink on paper, whatever the screen looks like.
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+
+
+def test_a_page_that_may_keep_nothing_works(open_page: Open) -> None:
+    """As where somebody has forbidden sites to keep data: the browser throws whenever storage is named."""
+    page = open_page()
+    page.context.add_init_script(
+        "for (const name of ['localStorage', 'sessionStorage'])"
+        " Object.defineProperty(window, name, { get() { throw new DOMException('no', 'SecurityError') } })"
+    )
+    page.reload()
+    page.get_by_role("button", name="Colours:").click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.keyboard.press("Alt+2")
+    assert run(page, "6 * 7").locator(".printed").inner_text().strip() == "42"

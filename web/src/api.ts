@@ -1,17 +1,17 @@
 /** The server's HTTP API, as any client has it. */
 import { signal } from '@preact/signals'
+import { remember, remembered } from './keeping'
 
 const KEY = 'belljar-key'
 
 /** The API key, which this tab alone remembers. */
-export const key = signal(sessionStorage.getItem(KEY) ?? '')
+export const key = signal(remembered('sessionStorage', KEY) ?? '')
 /** What the server says when it wants another key; empty while it is content. */
 export const keyRefusal = signal('')
 
 export function rememberKey(value: string): void {
   key.value = value
-  if (value) sessionStorage.setItem(KEY, value)
-  else sessionStorage.removeItem(KEY)
+  remember('sessionStorage', KEY, value || null)
 }
 
 /** What the server, or the way to it, has to say of a request that failed. */

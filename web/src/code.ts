@@ -1,6 +1,7 @@
 /** Code that one writes oneself, and its runs. */
 import { signal } from '@preact/signals'
 import { BROKEN_OFF, Failure, events, send, type Fields, type Kept } from './api'
+import { remember, remembered } from './keeping'
 import { Outputs } from './output'
 import { attached, began, brokenOff, container, giveBack, keepsContainer, lastDone, lookAtContainer, makeContainer, news, runtime, takeAttached, timeoutSeconds } from './state'
 import { duration, outcome } from './words'
@@ -18,9 +19,9 @@ plt.title("Sold")
 sales
 `
 
-export const source = signal(sessionStorage.getItem('belljar-code') ?? FIRST)
+export const source = signal(remembered('sessionStorage', 'belljar-code') ?? FIRST)
 source.subscribe((value) => {
-  if (value.length < 1_000_000) sessionStorage.setItem('belljar-code', value)
+  if (value.length < 1_000_000) remember('sessionStorage', 'belljar-code', value)
 })
 
 let drawing = 0

@@ -1,6 +1,7 @@
 /** What the whole page knows: the server, the choices, the container, what was asked. */
 import { effect, signal } from '@preact/signals'
 import { Failure, UNREACHABLE, fetched, isGivenUp, posted, send, upload, wordsOf, type Fields, type Kept } from './api'
+import { remember, remembered } from './keeping'
 
 export type View = 'chat' | 'code'
 export type Panel = 'container' | 'timeline' | 'snippet' | 'settings'
@@ -11,7 +12,7 @@ export const panel = signal<Panel>('container')
 /** On a narrow screen the panel covers the rest, so it is closed until somebody opens it. */
 export const isNarrow = signal(matchMedia('(max-width: 62rem)').matches)
 export const isPanelOpen = signal(!isNarrow.value)
-export const theme = signal<Theme>((localStorage.getItem('belljar-theme') as Theme | null) ?? 'system')
+export const theme = signal<Theme>((remembered('localStorage', 'belljar-theme') as Theme | null) ?? 'system')
 /** Each block's JSON stands beside it. */
 export const showsJson = signal(false)
 /** For screen readers: what has just happened. */
@@ -62,10 +63,10 @@ effect(() => {
   const root = document.documentElement
   if (theme.value === 'system') {
     delete root.dataset['theme']
-    localStorage.removeItem('belljar-theme')
+    remember('localStorage', 'belljar-theme', null)
   } else {
     root.dataset['theme'] = theme.value
-    localStorage.setItem('belljar-theme', theme.value)
+    remember('localStorage', 'belljar-theme', theme.value)
   }
 })
 matchMedia('(max-width: 62rem)').addEventListener('change', (event) => {
