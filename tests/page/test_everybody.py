@@ -198,3 +198,16 @@ def test_a_page_that_may_keep_nothing_works(open_page: Open) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     page.keyboard.press("Alt+2")
     assert run(page, "6 * 7").locator(".printed").inner_text().strip() == "42"
+
+
+def test_focus_goes_back_to_what_has_opened_the_details(open_page: Open) -> None:
+    page = open_page(width=360)
+    for close in ("Escape", "button"):
+        page.get_by_role("button", name="Show the details").click()
+        page.wait_for_function("document.activeElement.getAttribute('role') === 'tab'")
+        if close == "Escape":
+            page.keyboard.press("Escape")
+        else:
+            page.get_by_role("button", name="Close the details").click()
+        page.locator(".panel").wait_for(state="detached")
+        page.wait_for_function("() => document.activeElement.ariaLabel === 'Show the details'")

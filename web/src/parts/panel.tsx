@@ -16,8 +16,15 @@ const TABS: [Panel, string][] = [
 
 export function SidePanel() {
   const tabs = useRef<HTMLDivElement>(null)
+  /** Where the focus was: it goes back there when what covers the work is closed. */
+  const opener = useRef(document.activeElement)
   useEffect(() => {
-    if (isNarrow.value) tabs.current?.querySelector<HTMLElement>('[aria-selected="true"]')?.focus()
+    if (!isNarrow.value) return undefined
+    tabs.current?.querySelector<HTMLElement>('[aria-selected="true"]')?.focus()
+    return () => {
+      // Not before the work below can have it again.
+      requestAnimationFrame(() => (opener.current as HTMLElement | null)?.focus())
+    }
   }, [])
   const move = (event: KeyboardEvent): void => {
     const step = { ArrowRight: 1, ArrowLeft: -1, Home: -9, End: 9 }[event.key]
