@@ -211,3 +211,15 @@ def test_focus_goes_back_to_what_has_opened_the_details(open_page: Open) -> None
             page.get_by_role("button", name="Close the details").click()
         page.locator(".panel").wait_for(state="detached")
         page.wait_for_function("() => document.activeElement.ariaLabel === 'Show the details'")
+
+
+def test_where_one_types_by_touch_enter_begins_a_line(open_page: Open, model: Model) -> None:
+    page = open_page(width=360, has_touch=True, is_mobile=True)
+    page.tap("#message")
+    page.keyboard.type("one")
+    page.keyboard.press("Enter")
+    page.keyboard.type("two")
+    model.play([text("Read.")])
+    page.get_by_role("button", name="Send").tap()
+    page.locator(".words", has_text="Read.").wait_for()
+    assert page.locator(".question p").all_inner_texts() == ["one\ntwo"]

@@ -426,6 +426,8 @@ function Result({ block, outputs, container }: { block: Fields; outputs: Outputs
   return <Printed text={Array.isArray(lines) ? lines.join('\n') : String(lines ?? '')} name="stdout" label="Result" />
 }
 
+const byTouch = matchMedia('(hover: none) and (pointer: coarse)')
+
 function Composer() {
   const area = useRef<HTMLTextAreaElement>(null)
   const text = draft.value
@@ -462,8 +464,8 @@ function Composer() {
         onKeyDown={(event) => {
           if (event.key !== 'Enter' || event.isComposing || event.altKey) return
           if (event.shiftKey && !event.ctrlKey && !event.metaKey) return
-          // Whoever writes code between fences wants new lines.
-          if (!event.ctrlKey && !event.metaKey && isInFence(event.currentTarget)) return
+          // Whoever writes code between fences wants new lines, and a keyboard on glass has no Shift with Enter.
+          if (!event.ctrlKey && !event.metaKey && (byTouch.matches || isInFence(event.currentTarget))) return
           event.preventDefault()
           ask()
         }}
@@ -478,7 +480,7 @@ function Composer() {
       />
       <div class="composer-row">
         <Button kind="quiet" icon="clip" label="Attach files" onClick={() => pickFiles((files) => void attach('chat', files))} />
-        <span class="composer-hint">Enter sends, Shift with Enter begins a line</span>
+        <span class="composer-hint">{byTouch.matches ? '' : 'Enter sends, Shift with Enter begins a line'}</span>
         {now ? (
           <Button kind="main" icon="stop" follows onClick={stop}>
             Stop
