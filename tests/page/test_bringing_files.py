@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from browsing import Open, choose, run, write
+from playwright.sync_api import expect
 
 DROP = """({ where, ...data }) => {
   const transfer = new DataTransfer()
@@ -107,3 +108,17 @@ def test_nothing_is_run_before_its_files_are_there(open_page: Open, tmp_path: Pa
     held[0].continue_()
     page.locator(".chip.kept").wait_for()
     assert button.is_enabled()
+
+
+def test_many_files_leave_the_message_in_sight(open_page: Open, tmp_path: Path) -> None:
+    page = open_page(width=360, height=640)
+    names = [tmp_path / f"{n} of a name that is long enough to fill the line.txt" for n in range(40)]
+    for name in names:
+        name.write_text("x")
+    with page.expect_file_chooser() as chooser:
+        page.locator(".composer").get_by_role("button", name="Attach files").click()
+    chooser.value.set_files(names)
+    page.wait_for_function("() => document.querySelectorAll('.chip.kept').length === 40")
+    for part in (page.locator("#message"), page.get_by_role("button", name="Send")):
+        expect(part).to_be_in_viewport(ratio=1)
+    assert page.locator(".chip").first.evaluate("(it) => it.clientHeight") < 40
