@@ -122,3 +122,18 @@ def test_many_files_leave_the_message_in_sight(open_page: Open, tmp_path: Path) 
     for part in (page.locator("#message"), page.get_by_role("button", name="Send")):
         expect(part).to_be_in_viewport(ratio=1)
     assert page.locator(".chip").first.evaluate("(it) => it.clientHeight") < 40
+
+
+def test_a_name_that_runs_backwards_is_shown_as_it_is(open_page: Open, tmp_path: Path) -> None:
+    """Unicode has letters that turn the order around: by them `.exe` is shown as `.jpg`."""
+    name = "evil\u202egpj.exe"
+    (tmp_path / name).write_text("x")
+    page = open_page("/#code")
+    choose(page, page.locator(".bench").get_by_role("button", name="Attach files"), tmp_path / name)
+    page.locator(".chip.kept").wait_for()
+    assert "evil\ufffdgpj.exe" in page.locator(".chip").inner_text()
+    done = run(page, f"open({name!r}, 'w').write('y')")
+    for place in (done.locator(".files"), page.locator(".file-list")):
+        place.wait_for()
+        assert "evil\ufffdgpj.exe" in place.inner_text()
+        assert "\u202e" not in place.inner_text()

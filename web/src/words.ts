@@ -68,3 +68,8 @@ export function limit(reached: { name: string; value: number; peak: number | nul
 export function json(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'string' && inner.length > 2000 ? `${inner.slice(0, 2000)}… (${size(inner.length)})` : inner), 2)
 }
+
+/** A file's name without what turns the order of its letters around: what is a program must not seem to end in `.jpg`. */
+export function inOrder(name: string): string {
+  return name.replace(/[\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
+}

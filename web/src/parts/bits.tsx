@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks'
 import { save, wordsOf, type Fields } from '../api'
 import { python } from '../highlight'
 import { news, showsJson } from '../state'
-import { json, size } from '../words'
+import { inOrder, json, size } from '../words'
 
 const PATHS = {
   jar: 'M7 20V11a5 5 0 0 1 10 0v9M4.500 20.500h15M12 6V3.500',
@@ -148,7 +148,7 @@ export function FileButton({ id, filename, bytes, note = '' }: { id: string; fil
       <button type="button" class="file-save" onClick={() => void save(`/v1/files/${id}/content`, filename.split('/').at(-1) ?? filename).then(() => (why.value = ''), (error: unknown) => (why.value = wordsOf(error)))}>
         <Icon name="save" />
         <span class="sr">Download </span>
-        <bdi class="file-name">{filename}</bdi>
+        <bdi class="file-name">{inOrder(filename)}</bdi>
         <span class="faint">
           {size(bytes)}
           {note && `, ${note}`}

@@ -6,7 +6,7 @@ import { ask, draft, exchanges, goOn, retry, startOver, stop, underWay, writtenS
 import { MOST_MARKDOWN, fromMarkdown } from '../markup'
 import { beyond, type Outputs } from '../output'
 import { attach, attached, hasModel, health, view } from '../state'
-import { count, size } from '../words'
+import { count, inOrder, size } from '../words'
 import { Button, Code, Files, Icon, Nodes, WithJson } from './bits'
 import { DropZone, Waiting, pickFiles } from './files'
 import { OutputList, Picture, Printed, pictureUrl } from './outputs'
@@ -128,7 +128,7 @@ function One({ exchange, isLast }: { exchange: Exchange; isLast: boolean }) {
               {question.files.map((file) => (
                 <li class="chip" key={file.id}>
                   <Icon name="clip" />
-                  <bdi>{file.filename}</bdi>
+                  <bdi>{inOrder(file.filename)}</bdi>
                   <span class="faint">{size(file.size_bytes)}</span>
                 </li>
               ))}

@@ -5,7 +5,7 @@ import { Failure, fetched, key, lookIsReadable, save, send, wordsOf, type Fields
 import { underWay } from '../chat'
 import { running } from '../code'
 import { container, containerFacts, containerFiles, deleteContainer, filePath, lookAtContainer, makeContainer, news, useContainer } from '../state'
-import { size } from '../words'
+import { inOrder, size } from '../words'
 import { Button, Icon, WithJson } from './bits'
 import { DropZone, pickFiles } from './files'
 
@@ -173,13 +173,13 @@ function Facts({ facts, act }: { facts: Fields; act: (what: () => Promise<unknow
                 <button type="button" class="file-save" onClick={() => act(() => save(filePath(file['path']), String(file['path']).split('/').at(-1) ?? 'file'))}>
                   <Icon name="save" />
                   <span class="sr">Download </span>
-                  <bdi class="file-name">{file['path']}</bdi>
+                  <bdi class="file-name">{inOrder(file['path'])}</bdi>
                   <span class="faint">{size(file['size_bytes'])}</span>
                 </button>
                 <Button
                   kind="quiet"
                   icon="trash"
-                  label={`Delete ${file['path']}`}
+                  label={`Delete ${inOrder(file['path'])}`}
                   onClick={() =>
                     act(async () => {
                       await send('DELETE', filePath(file['path']))

@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { attach, attached, type View } from '../state'
-import { size } from '../words'
+import { inOrder, size } from '../words'
 import { Button, Icon } from './bits'
 
 export function pickFiles(take: (files: File[]) => void): void {
@@ -56,9 +56,9 @@ export function Waiting({ to }: { to: View }) {
       {list.value.map((one, at) => (
         <li class={`chip ${one.state}`} key={at}>
           <Icon name="clip" />
-          <bdi>{one.name}</bdi>
+          <bdi>{inOrder(one.name)}</bdi>
           <span class="faint">{one.state === 'sending' ? 'on its way…' : one.state === 'failed' ? one.why : size(one.size)}</span>
-          <Button kind="quiet" icon="close" label={`Leave out ${one.name}`} onClick={() => (list.value = list.value.filter((other) => other !== one))} />
+          <Button kind="quiet" icon="close" label={`Leave out ${inOrder(one.name)}`} onClick={() => (list.value = list.value.filter((other) => other !== one))} />
         </li>
       ))}
     </ul>
