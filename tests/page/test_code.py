@@ -220,7 +220,7 @@ def test_a_stream_that_ends_early_is_said_to_have(open_page: Open) -> None:
     page = open_page("/#code")
     begun = 'event: started\ndata: {"type":"started","id":"exec_1","container":null}\n\n'
     page.route("**/v1/executions", lambda route: route.fulfill(content_type="text/event-stream", body=begun))
-    assert "broke off" in run(page, "1", "Not run").inner_text()
+    assert "broke off" in run(page, "1", "Broken off").inner_text()
 
 
 def test_what_is_typed_takes_the_place_of_what_was_selected(open_page: Open) -> None:

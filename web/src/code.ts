@@ -37,6 +37,7 @@ export class Run {
   container: string | null = null
   /** The server has begun to answer. */
   isTaken = false
+  hasBegun = false
   readonly startedAt = performance.now()
   readonly abort = new AbortController()
 
@@ -93,8 +94,10 @@ export async function runCode(): Promise<void> {
     run.requestId = response.headers.get('request-id')
     began(run.requestId, code)
     for await (const event of events(response)) {
-      if (event['type'] === 'started') run.state = 'running'
-      else if (event['type'] === 'finished') {
+      if (event['type'] === 'started') {
+        run.state = 'running'
+        run.hasBegun = true
+      } else if (event['type'] === 'finished') {
         run.execution = event['execution']
         run.outputs = Outputs.of(event['execution'].outputs)
         run.state = 'done' // as is shown from here on, and the next may be run
@@ -105,7 +108,7 @@ export async function runCode(): Promise<void> {
     const status = String(run.execution['outcome'].status)
     news.value = `${outcome(status)} after ${duration(performance.now() - run.startedAt)}`
   } catch (error) {
-    brokenOff(run, error, 'It was not run')
+    brokenOff(run, error, run.hasBegun ? 'The run has broken off' : 'It was not run')
     if (!run.isTaken) giveBack('code', files)
   }
   run.changed()

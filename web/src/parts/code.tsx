@@ -77,7 +77,7 @@ function OneRun({ run, isNewest }: { run: Run; isNewest: boolean }) {
   const execution = run.execution
   const status = execution ? String(execution['outcome'].status) : ''
   const state = run.isUnderWay ? 'running' : run.state === 'failed' ? 'bad' : run.state === 'stopped' ? 'limit' : mood(status)
-  const words = run.isUnderWay ? (run.state === 'waiting' ? 'Waiting for a session' : 'Running') : run.state === 'failed' ? 'Not run' : run.state === 'stopped' ? 'Stopped' : outcome(status)
+  const words = run.isUnderWay ? (run.state === 'waiting' ? 'Waiting for a session' : 'Running') : run.state === 'failed' ? (run.hasBegun ? 'Broken off' : 'Not run') : run.state === 'stopped' ? 'Stopped' : outcome(status)
   const usage = execution?.['usage']
   const reached = limit(execution?.['outcome'].limit)
   const files = (execution?.['files'] ?? []) as Record<string, any>[]
