@@ -137,3 +137,20 @@ def test_a_name_that_runs_backwards_is_shown_as_it_is(open_page: Open, tmp_path:
         place.wait_for()
         assert "evil\ufffdgpj.exe" in place.inner_text()
         assert "\u202e" not in place.inner_text()
+
+
+def test_of_files_put_into_a_container_the_one_that_was_refused_is_named(
+    open_page: Open, tmp_path: Path
+) -> None:
+    page = open_page("/#code", expected=("400",))
+    page.get_by_role("button", name="New container…").click()
+    page.get_by_label("Disk, MiB").fill("1")
+    page.get_by_role("button", name="Make it").click()
+    names = [tmp_path / name for name in ("a large one.bin", "small.txt")]
+    names[0].write_bytes(bytes(3_000_000))
+    names[1].write_text("small")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Put files").click()
+    chooser.value.set_files(names)
+    page.locator(".file-list", has_text="small.txt").wait_for()
+    assert page.locator(".panel .error-words").inner_text().startswith("a large one.bin: ")

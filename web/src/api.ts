@@ -144,7 +144,7 @@ export async function lookIsReadable(file: File): Promise<void> {
     await reader.read()
     void reader.cancel()
   } catch {
-    throw new Failure(`${file.name} cannot be read. A folder cannot be sent; a file that was moved or changed is to be picked again.`, 0, 'file', null)
+    throw new Failure(`It cannot be read. A folder cannot be sent; a file that was moved or changed is to be picked again.`, 0, 'file', null)
   }
 }
 

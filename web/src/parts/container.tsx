@@ -95,12 +95,18 @@ function Facts({ facts, act }: { facts: Fields; act: (what: () => Promise<unknow
   const files = containerFiles.value
   const put = (list: File[]): void =>
     act(async () => {
+      const failed: string[] = []
       for (const file of list) {
-        await lookIsReadable(file)
-        await send('PUT', filePath(file.name), { body: file })
+        try {
+          await lookIsReadable(file)
+          await send('PUT', filePath(file.name), { body: file })
+        } catch (error) {
+          failed.push(`${inOrder(file.name)}: ${wordsOf(error)}`)
+        }
       }
-      news.value = `${list.length === 1 ? list[0]!.name : `${list.length} files`} put into the container`
       await lookAtContainer(true)
+      if (failed.length) throw new Error(failed.join(' '))
+      news.value = `${list.length === 1 ? list[0]!.name : `${list.length} files`} put into the container`
     })
   return (
     <>
