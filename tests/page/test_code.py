@@ -308,6 +308,12 @@ def test_a_word_of_trouble_goes_when_the_trouble_is_over(open_page: Open) -> Non
     run(page, "x", "Not run")
     page.locator(".trouble", has_text="cannot be reached").wait_for()
     assert page.locator(".level").inner_text() == "Out of reach"
+    page.keyboard.press("Alt+4")
+    with page.expect_event("requestfailed", lambda request: "/v1/containers?" in request.url):
+        page.keyboard.press("Alt+3")
+    # What is said above is not said a second time.
+    page.get_by_role("combobox", name="Container").wait_for()
+    assert page.locator(".panel .error-words").count() == 0
     page.unroute("**/v1/**")
     run(page, "x")
     page.locator(".trouble").wait_for(state="detached")

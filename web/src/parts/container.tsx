@@ -1,10 +1,10 @@
 /** The container: its limits and what it uses of them, and its files. */
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { Failure, fetched, key, lookIsReadable, save, send, wordsOf, type Fields } from '../api'
+import { Failure, UNREACHABLE, fetched, key, lookIsReadable, save, send, wordsOf, type Fields } from '../api'
 import { underWay } from '../chat'
 import { running } from '../code'
-import { container, containerFacts, containerFiles, deleteContainer, filePath, lookAtContainer, makeContainer, news, useContainer } from '../state'
+import { container, containerFacts, containerFiles, deleteContainer, filePath, lookAtContainer, makeContainer, news, trouble, useContainer } from '../state'
 import { inOrder, size } from '../words'
 import { Button, Icon, WithJson } from './bits'
 import { DropZone, pickFiles } from './files'
@@ -22,8 +22,9 @@ export function ContainerPanel() {
       others.value = (await fetched<{ data: Fields[] }>('/v1/containers?limit=50')).data
       why.value = ''
     } catch (error) {
-      // That a key is needed is asked in a dialog.
-      if (!(error instanceof Failure && error.status === 401)) why.value = wordsOf(error)
+      // That a key is needed is asked in a dialog, and that nothing can be reached is said above, until it can.
+      if (wordsOf(error) === UNREACHABLE) trouble.value = UNREACHABLE
+      else if (!(error instanceof Failure && error.status === 401)) why.value = wordsOf(error)
     }
   }
   useEffect(() => {
@@ -33,7 +34,7 @@ export function ContainerPanel() {
       if (document.visibilityState === 'visible' && container.value && (underWay() || running())) void lookAtContainer(false)
     }, EACH_MS)
     return () => clearInterval(timer)
-  }, [id, key.value])
+  }, [id, key.value, trouble.value === UNREACHABLE])
   const act = (what: () => Promise<unknown>): void => {
     why.value = ''
     what().then(look, (error: unknown) => (why.value = wordsOf(error)))
