@@ -223,3 +223,20 @@ def test_where_one_types_by_touch_enter_begins_a_line(open_page: Open, model: Mo
     page.get_by_role("button", name="Send").tap()
     page.locator(".words", has_text="Read.").wait_for()
     assert page.locator(".question p").all_inner_texts() == ["one\ntwo"]
+
+
+def test_focus_goes_to_the_message_when_what_was_pressed_is_gone(open_page: Open, model: Model) -> None:
+    page = open_page()
+    model.play([text("One.")], [text("Two.")])
+    ask(page, "hello")
+    page.get_by_role("button", name="Ask again").focus()
+    page.keyboard.press("Enter")
+    page.locator(".words", has_text="Two.").wait_for()
+    assert page.evaluate("document.activeElement.id") == "message"
+    page.get_by_role("button", name="New conversation").focus()
+    page.keyboard.press("Enter")
+    page.locator(".welcome").wait_for()
+    assert page.evaluate("document.activeElement.id") == "message"
+    page.keyboard.press("Alt+2")
+    page.locator(".code-view").wait_for()
+    assert page.evaluate("document.activeElement.id") == "main"

@@ -229,6 +229,8 @@ function useShortcuts(): void {
         if (underWay()) stop()
         if (running()) stopRun()
       } else if (digit === '1' || digit === '2') {
+        // What had the focus goes with the view that it was in.
+        if (document.activeElement?.closest('main')) document.getElementById('main')?.focus({ preventScroll: true })
         view.value = digit === '1' ? 'chat' : 'code'
         if (isNarrow.value) isPanelOpen.value = false
       } else if (digit === '0') isPanelOpen.value = !isPanelOpen.value

@@ -14,6 +14,8 @@ import { OutputList, Picture, Printed, pictureUrl } from './outputs'
 /** Markdown of this length is drawn again with each piece; what is longer is shown plainly until it is whole. */
 const MOST_LIVE = 60_000
 
+const byTouch = matchMedia('(hover: none) and (pointer: coarse)')
+
 const IDEAS = [
   'Draw the sine and the cosine between 0 and 2π in one chart, with a legend.',
   'Which day of the week was 29 February most often since 1600?',
@@ -143,20 +145,26 @@ function One({ exchange, isLast }: { exchange: Exchange; isLast: boolean }) {
       {isLast && last && !last.isUnderWay && (
         <div class="after">
           {last.state === 'done' && last.message['stop_reason'] === 'pause_turn' && (
-            <Button kind="main" onClick={goOn}>
+            <Button kind="main" onClick={() => toMessage(goOn)}>
               Let it go on
             </Button>
           )}
-          <Button kind="quiet" icon="again" onClick={retry}>
+          <Button kind="quiet" icon="again" onClick={() => toMessage(retry)}>
             {last.state === 'done' ? 'Ask again' : 'Try again'}
           </Button>
-          <Button kind="quiet" icon="plus" onClick={startOver}>
+          <Button kind="quiet" icon="plus" onClick={() => toMessage(startOver)}>
             New conversation
           </Button>
         </div>
       )}
     </li>
   )
+}
+
+/** The button that was pressed goes, and the focus would with it; by touch it would bring the keyboard up. */
+function toMessage(act: () => void): void {
+  if (!byTouch.matches) document.getElementById('message')?.focus({ preventScroll: true })
+  act()
 }
 
 /** Somebody's own words, of whatever length. */
@@ -425,8 +433,6 @@ function Result({ block, outputs, container }: { block: Fields; outputs: Outputs
   const lines = content['content'] ?? content['lines']
   return <Printed text={Array.isArray(lines) ? lines.join('\n') : String(lines ?? '')} name="stdout" label="Result" />
 }
-
-const byTouch = matchMedia('(hover: none) and (pointer: coarse)')
 
 function Composer() {
   const area = useRef<HTMLTextAreaElement>(null)
