@@ -369,3 +369,10 @@ def test_a_question_comes_into_sight_when_it_is_sent(open_page: Open, model: Mod
     second = page.locator(".exchange").nth(1)
     second.locator(".after").wait_for()
     expect(second.locator(".words")).to_be_in_viewport()
+
+
+def test_what_is_done_in_a_list_of_tasks_is_seen(open_page: Open, model: Model) -> None:
+    page = open_page()
+    model.play([text("- [ ] wash\n- [x] dry\n- plain")])
+    done = ask(page, "what is left?")
+    assert done.locator(".words li").all_inner_texts() == ["☐ wash", "☑ dry", "plain"]

@@ -42,6 +42,8 @@ const marked = new Marked({
     emStrong: (_, paragraph) => (paragraph.length > MOST_EMPHASIS ? undefined : false),
     del: (_, paragraph) => (paragraph.length > MOST_EMPHASIS ? undefined : false),
   },
+  // As letters: a form's parts are none of a model's words.
+  renderer: { checkbox: ({ checked }) => (checked ? '☑ ' : '☐ ') },
 })
 
 /** Tables scroll in a frame of their own, which the keyboard reaches; headings leave the page's own order alone. */
