@@ -318,3 +318,18 @@ def test_a_word_of_trouble_goes_when_the_trouble_is_over(open_page: Open) -> Non
     run(page, "x")
     page.locator(".trouble").wait_for(state="detached")
     assert page.locator(".level").inner_text().startswith("Jail: ")
+
+
+def test_displays_are_shown_in_the_form_that_says_most(open_page: Open) -> None:
+    page = open_page("/#code")
+    done = run(
+        page,
+        "from IPython.display import display, HTML, JSON, Latex\n"
+        "display(Latex('$x^2$')); display(JSON({'a': 1}))\n"
+        "display(HTML('<h2>Head</h2><ul><li>point</li></ul>'))",
+    )
+    assert [it.inner_text().strip() for it in done.locator(".printed").all()] == ["$x^2$", '{"a": 1}']
+    marks = done.locator(".rich ul").evaluate("(it) => getComputedStyle(it).listStyleType")
+    assert marks == "disc"
+    weight = done.locator(".rich .heading").evaluate("(it) => getComputedStyle(it).fontWeight")
+    assert weight == "600"

@@ -158,7 +158,9 @@ function Display({ data, name, container }: { data: Record<string, string>; name
   if (html && html.length <= MOST_HTML) return <Nodes class="rich" make={() => fromHtml(html)} deps={[html]} />
   const markdown = data['text/markdown']
   if (markdown && markdown.length <= MOST_MARKDOWN) return <Nodes class="rich words" make={() => fromMarkdown(markdown)} deps={[markdown]} />
-  const text = data['text/plain'] ?? data['text/latex'] ?? data['application/json'] ?? Object.values(data)[0] ?? ''
+  const plain = data['text/plain']
+  // What has no text of its own is called by its class, which says less than any other form.
+  const text = (plain && /^<[\w.]+ object.*>$/.test(plain) ? undefined : plain) ?? data['text/latex'] ?? data['application/json'] ?? plain ?? Object.values(data)[0] ?? ''
   return <Printed text={text} name="stdout" label={name} />
 }
 
