@@ -134,6 +134,7 @@ def test_how_the_page_is_served(served: httpx2.Client) -> None:
         assert "frame-ancestors 'none'" in policy
         assert document.headers["x-content-type-options"] == "nosniff"
         assert document.headers["referrer-policy"] == "no-referrer"
+        assert document.headers["x-dns-prefetch-control"] == "off"
         assert document.headers["cache-control"] == "no-cache"
         again = http.get("/", headers={"if-none-match": document.headers["etag"]})
         assert again.status_code == 304
