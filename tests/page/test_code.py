@@ -333,3 +333,21 @@ def test_displays_are_shown_in_the_form_that_says_most(open_page: Open) -> None:
     assert marks == "disc"
     weight = done.locator(".rich .heading").evaluate("(it) => getComputedStyle(it).fontWeight")
     assert weight == "600"
+
+
+def test_the_end_of_what_is_being_printed_is_in_sight(open_page: Open) -> None:
+    page = open_page("/#code")
+    rest = "import time; time.sleep(1); print('more', flush=True); time.sleep(20)"
+    write(page, f"for n in range(200): print('line', n, flush=True)\n{rest}")
+    page.keyboard.press("Control+Enter")
+    printed = page.locator(".jar.running .printed")
+    page.locator(".jar.running .printed", has_text="line 199").wait_for()
+    assert printed.evaluate(
+        "(it) => it.scrollTop > 0 && it.scrollHeight - it.scrollTop - it.clientHeight < 3"
+    )
+    # Whoever reads further up is left there.
+    printed.evaluate("(it) => new Promise((done) => { it.onscrollend = done; it.scrollTop = 0 })")
+    page.locator(".jar.running .printed", has_text="more").wait_for()
+    assert printed.evaluate("(it) => it.scrollTop") == 0
+    page.keyboard.press("Control+.")
+    page.locator(".jar.limit .jar-state", has_text="Stopped").wait_for()

@@ -346,7 +346,7 @@ function Use({ answer, block, index, results }: { answer: Answer; block: Fields;
         </header>
         {asked.text && <Code code={asked.text} label={`${tool} of the model`} language={isOpen && asked.text.length > 20_000 ? 'text' : asked.language} />}
       </WithJson>
-      {outputs && <OutputList outputs={outputs} container={answer.container} />}
+      {outputs && <OutputList outputs={outputs} container={answer.container} grows={runs} />}
       {results.map((result, at) => (
         <WithJson key={at} value={() => result} name="the result">
           <Result block={result} outputs={outputs ?? null} container={answer.container} />

@@ -102,7 +102,7 @@ function OneRun({ run, isNewest }: { run: Run; isNewest: boolean }) {
         </header>
         {shown && (
           <div class="jar-body">
-            <OutputList outputs={run.outputs} container={run.container} />
+            <OutputList outputs={run.outputs} container={run.container} grows={run.isUnderWay} />
             {execution && !run.isUnderWay && (
               <WithJson value={() => execution} name="the execution">
                 {status !== 'completed' && status !== 'raised' && <p class={`note ${state}`} dir="auto">{String(execution['outcome'].message)}</p>}

@@ -1,6 +1,6 @@
 /** What a run printed and showed. */
 import { useSignal } from '@preact/signals'
-import { useMemo } from 'preact/hooks'
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { save, wordsOf, type Fields } from '../api'
 import { MOST_MARKDOWN, fromHtml, fromMarkdown } from '../markup'
 import { asPrinted, type Outputs, type Shown } from '../output'
@@ -23,13 +23,22 @@ function pieces(text: string): string[] {
   return found
 }
 
-/** Text as it was printed: of a long one the begin and the end. */
-export function Printed({ text, name, label }: { text: string; name: 'stdout' | 'stderr'; label: string }) {
+/** Text as it was printed: of a long one the begin and the end. While it grows its end is in sight, until somebody scrolls up. */
+export function Printed({ text, name, label, grows = false }: { text: string; name: 'stdout' | 'stderr'; label: string; grows?: boolean }) {
   const isWhole = useSignal(false)
   const plain = useMemo(() => asPrinted(text), [text])
+  const last = useRef<HTMLPreElement>(null)
+  const isAtEnd = useRef(true)
+  const onScroll = (event: Event): void => {
+    const it = event.currentTarget as HTMLElement
+    isAtEnd.current = it.scrollHeight - it.scrollTop - it.clientHeight < 40
+  }
+  useLayoutEffect(() => {
+    if (grows && isAtEnd.current && last.current) last.current.scrollTop = last.current.scrollHeight
+  }, [plain, grows])
   if (!plain.trim()) return null
   const isLong = plain.length > MOST_TEXT
-  if (!isLong) return <pre class={`printed ${name}`} tabIndex={0} role="group" aria-label={label}>{plain}</pre>
+  if (!isLong) return <pre ref={last} onScroll={onScroll} class={`printed ${name}`} tabIndex={0} role="group" aria-label={label}>{plain}</pre>
   if (isWhole.value) {
     return (
       <div>
@@ -56,7 +65,7 @@ export function Printed({ text, name, label }: { text: string; name: 'stdout' | 
           Show all
         </Button>
       </p>
-      <pre class={`printed ${name}`} tabIndex={0} role="group" aria-label={`${label}, its end`}>{plain.slice(-half)}</pre>
+      <pre ref={last} onScroll={onScroll} class={`printed ${name}`} tabIndex={0} role="group" aria-label={`${label}, its end`}>{plain.slice(-half)}</pre>
     </div>
   )
 }
@@ -240,7 +249,7 @@ function parsed(text: string): unknown {
   }
 }
 
-export function OutputList({ outputs, container }: { outputs: Outputs; container: string | null }) {
+export function OutputList({ outputs, container, grows }: { outputs: Outputs; container: string | null; grows: boolean }) {
   return (
     <>
       {outputs.items.map((item, at) => {
@@ -248,7 +257,7 @@ export function OutputList({ outputs, container }: { outputs: Outputs; container
         return (
           <WithJson key={at} value={() => jsonOf(item)} name={name.toLowerCase()}>
             {item.kind === 'stream' ? (
-              <Printed text={item.pieces.length > 1 ? (item.pieces = [item.pieces.join('')])[0]! : (item.pieces[0] ?? '')} name={item.name} label={NAMES[item.name]} />
+              <Printed text={item.pieces.length > 1 ? (item.pieces = [item.pieces.join('')])[0]! : (item.pieces[0] ?? '')} name={item.name} label={NAMES[item.name]} grows={grows} />
             ) : item.kind === 'error' ? (
               <Fault error={item.error} />
             ) : (
