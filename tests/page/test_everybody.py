@@ -240,3 +240,16 @@ def test_focus_goes_to_the_message_when_what_was_pressed_is_gone(open_page: Open
     page.keyboard.press("Alt+2")
     page.locator(".code-view").wait_for()
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_an_address_leads_to_the_code_also_from_the_page_itself(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate("location.hash = '#code'")
+    page.get_by_role("heading", name="Code", exact=True).wait_for(state="attached")
+
+
+def test_colours_that_nobody_knows_are_those_of_the_system(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate("localStorage.setItem('belljar-theme', 'pink')")
+    page.reload()
+    page.get_by_role("button", name="Colours: As the system").wait_for()

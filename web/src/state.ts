@@ -7,12 +7,17 @@ export type View = 'chat' | 'code'
 export type Panel = 'container' | 'timeline' | 'snippet' | 'settings'
 export type Theme = 'system' | 'light' | 'dark'
 
+/** Others may serve from this address too, and write what they like. */
+function chosenTheme(written: string | null): Theme {
+  return written === 'light' || written === 'dark' ? written : 'system'
+}
+
 export const view = signal<View>(location.hash === '#code' ? 'code' : 'chat')
 export const panel = signal<Panel>('container')
 /** On a narrow screen the panel covers the rest, so it is closed until somebody opens it. */
 export const isNarrow = signal(matchMedia('(max-width: 62rem)').matches)
 export const isPanelOpen = signal(!isNarrow.value)
-export const theme = signal<Theme>((remembered('localStorage', 'belljar-theme') as Theme | null) ?? 'system')
+export const theme = signal<Theme>(chosenTheme(remembered('localStorage', 'belljar-theme')))
 /** Each block's JSON stands beside it. */
 export const showsJson = signal(false)
 /** For screen readers: what has just happened. */
@@ -72,6 +77,9 @@ effect(() => {
 matchMedia('(max-width: 62rem)').addEventListener('change', (event) => {
   isNarrow.value = event.matches
   isPanelOpen.value = !event.matches
+})
+addEventListener('hashchange', () => {
+  if (location.hash === '#code') view.value = 'code' // as an address that somebody has pasted says
 })
 effect(() => history.replaceState(null, '', view.value === 'code' ? '#code' : location.pathname))
 
