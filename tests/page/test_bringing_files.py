@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,40 @@ def test_of_files_put_into_a_container_the_one_that_was_refused_is_named(
     chooser.value.set_files(names)
     page.locator(".file-list", has_text="small.txt").wait_for()
     assert page.locator(".panel .error-words").inner_text().startswith("a large one.bin: ")
+
+
+def test_names_of_all_kinds_come_in_and_go_out_again(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/#code")
+    names = [
+        "تقرير.txt",
+        "😀" * 55 + ".csv",
+        "ا" * 120 + ".txt",
+        "a" * 251 + ".txt",
+        'it\'s a "quote" & co.txt',
+        "empty",
+        "per%20cent#hash?.txt",
+    ]
+    for name in names:
+        (tmp_path / name).write_text("" if name == "empty" else "x")
+    with page.expect_file_chooser() as chooser:
+        page.locator(".bench").get_by_role("button", name="Attach files").click()
+    chooser.value.set_files([tmp_path / name for name in names])
+    page.wait_for_function(
+        "n => document.querySelectorAll('.chip.kept, .chip.failed').length === n", arg=len(names)
+    )
+    assert page.locator(".chip.failed").all_inner_texts() == []
+    done = run(page, "import os, json; print(json.dumps(sorted(os.listdir())))")
+
+    there = json.loads(done.locator(".printed").inner_text())
+    assert len(there) == len(names)
+    assert all("\ufffd" not in name for name in there)
+    assert sorted(Path(name).suffix for name in there) == sorted(Path(name).suffix for name in names)
+    for name in there:
+        row = page.locator(".file-list li").filter(has=page.get_by_text(name, exact=True))
+        with page.expect_download() as download:
+            row.locator(".file-save").click()
+        assert Path(download.value.path()).read_text() == ("" if name == "empty" else "x")
+    other = tmp_path / "put?.txt"
+    other.write_text("put")
+    choose(page, page.get_by_role("button", name="Put files"), other)
+    page.locator(".file-list", has_text="put?.txt").wait_for()
