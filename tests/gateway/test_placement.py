@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import anyio
 import pytest
 from fakes import Keepers, open_placement, settings
 
-from belljar import errors, orders, results
+from belljar import errors, link, orders, results
+from belljar.gateway.placement import local
 from belljar.gateway.placement.local import LocalPlacement
 from belljar.wire.execution import Limits
 
@@ -153,6 +156,27 @@ async def test_a_keeper_that_dies_is_started_again(tmp_path: Path) -> None:
         with anyio.fail_after(10):
             assert (await execute(placement, fresh.id, "lives")).stdout == "lives"
         assert len(keepers.all) == 2
+
+
+async def test_a_keeper_that_is_stopped_is_ended_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(local, "_SILENT_SECONDS", 3)
+    async with open_placement(settings(tmp_path, preload={}, parked=0), link.start) as placement:
+        first = await placement.state()
+        assert first is not None
+        container = await placement.create(LIMITS, "default")
+        assert (await execute(placement, container.id, "print(6 * 7)")).stdout == "42\n"
+        os.kill(first.pid, signal.SIGSTOP)
+        with anyio.fail_after(60), pytest.raises(errors.KeeperLost):
+            await execute(placement, container.id)
+        fresh = await placement.create(LIMITS, "default")
+        with anyio.fail_after(60):
+            assert (await execute(placement, fresh.id, "print(6 * 7)")).stdout == "42\n"
+        second = await placement.state()
+        assert second is not None
+        assert second.pid != first.pid
 
 
 async def test_a_keeper_that_died_unseen(tmp_path: Path) -> None:

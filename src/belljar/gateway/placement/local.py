@@ -39,6 +39,9 @@ _PUT_AWAY_SECONDS = 60
 _AT_ONCE = 4
 """Of them."""
 _STATE_SECONDS = 2
+_LOOK_SECONDS = 10
+_SILENT_SECONDS = 30
+"""For a keeper to answer. It is ended when it has not twice: once may be our own sleep, with its answer unread."""
 
 
 class LocalPlacement:
@@ -346,7 +349,10 @@ class LocalPlacement:
                     if is_first:
                         task_status.started()
                         is_first = False
-                    await keeper.lost.wait()
+                    async with anyio.create_task_group() as looking:
+                        looking.start_soon(_end_if_silent, keeper)
+                        await keeper.lost.wait()
+                        looking.cancel_scope.cancel()
                     self.notice_loss()
             except Exception:
                 if is_first:
@@ -430,6 +436,21 @@ class LocalPlacement:
                 await self._up.wait()
             return self._keeper
         raise errors.KeeperLost("The keeper ended and has not come back; see the server's log.")
+
+
+async def _end_if_silent(keeper: link.Keeper) -> None:
+    """One that somebody has stopped, say, would have all its runs wait for ever."""
+    silent = 0
+    while silent < 2:
+        await anyio.sleep(_LOOK_SECONDS)
+        with anyio.move_on_after(_SILENT_SECONDS) as given:
+            try:
+                await keeper.state()
+            except errors.KeeperLost:
+                return
+        silent = silent + 1 if given.cancelled_caught else 0
+    log.error("the keeper does not answer and is ended", seconds=2 * _SILENT_SECONDS)
+    keeper.kill()
 
 
 @asynccontextmanager
