@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import socket
 from pathlib import Path
@@ -449,3 +450,13 @@ def test_nothing_of_it_was_lost(http: httpx2.Client, server: Server) -> None:
     body = {"code": "print(open('n').read())", "files": [{"name": "n", "data": data}]}
     assert post(http, body, "/v1/executions").json()["stdout"] == "7\n"
     assert "a request failed" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/executions"), ("POST", "/v1/files")])
+def test_a_body_that_is_compressed(http: httpx2.Client, method: str, path: str) -> None:
+    body = gzip.compress(b'{"code": "print(1)"}')
+    answer = http.request(method, path, content=body, headers={"content-encoding": "gzip"})
+    assert "gzip" in refused(answer, 415)
+    plain = {"content-encoding": "identity"}
+    done = http.post("/v1/executions", content=b'{"code": "print(1)"}', headers=plain)
+    assert done.json()["stdout"] == "1\n"

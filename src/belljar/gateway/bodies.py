@@ -18,6 +18,13 @@ class BodyStalled(BelljarError):
     kind = "timeout_error"
 
 
+class Encoded(BelljarError):
+    """The body is compressed, and nobody here unpacks it."""
+
+    status = 415
+    kind = "invalid_request_error"
+
+
 class Body:
     """A request's body, on its way in."""
 
@@ -32,6 +39,7 @@ class Body:
         announced = headers.get(b"content-length", b"")
         self._announced = int(announced) if announced.isdigit() else None
         self._has_body = bool(self._announced) or b"transfer-encoding" in headers
+        self._encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
         self._waits_for_us = headers.get(b"expect", b"").lower() == b"100-continue"
 
     async def piece(self) -> bytes | None:
@@ -62,8 +70,8 @@ class Body:
         return b""
 
     async def whole(self) -> bytes | None:
-        """All of it; None where the client hung up before it was complete. Raises RequestTooLarge."""
-        self.check_announced()
+        """All of it; None where the client hung up before it was complete. Raises RequestTooLarge, Encoded."""
+        self.check_head()
         found = bytearray()
         while not self._is_complete:
             piece = await self.piece()
@@ -72,8 +80,12 @@ class Body:
             found += piece
         return bytes(found)
 
-    def check_announced(self) -> None:
-        """Raises RequestTooLarge where the client says that it will send too much."""
+    def check_head(self) -> None:
+        """Raises RequestTooLarge where the client says that it will send too much, and Encoded."""
+        if self._encoding.lower() != "identity":
+            raise Encoded(
+                f"content-encoding: this server does not unpack request bodies ({self._encoding!r}). Send it as it is."
+            )
         if self._announced is not None and self._announced > self._limit:
             raise self._too_large()
 

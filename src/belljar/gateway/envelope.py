@@ -119,7 +119,7 @@ class Envelope:
                     if streamed_limit is None:
                         await self._run_on_whole(scope, body, receive, answer, activity)
                     else:
-                        body.check_announced()
+                        body.check_head()
                         await self._run(scope, Stream(body, activity.scope).receive, answer, activity)
                 except (BelljarError, HTTPException):
                     if not activity.is_cut_short and not answer.has_started:
