@@ -376,3 +376,30 @@ def test_what_is_done_in_a_list_of_tasks_is_seen(open_page: Open, model: Model) 
     model.play([text("- [ ] wash\n- [x] dry\n- plain")])
     done = ask(page, "what is left?")
     assert done.locator(".words li").all_inner_texts() == ["☐ wash", "☑ dry", "plain"]
+    styles = done.locator(".words li").evaluate_all(
+        "items => items.map(item => getComputedStyle(item).listStyleType)"
+    )
+    assert styles == ["none", "none", "disc"]
+
+
+def test_the_end_of_an_answer_with_a_chart_is_in_sight(open_page: Open, model: Model) -> None:
+    page = open_page(height=600)
+    source = "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])"
+    model.play(
+        [text("\n\n".join(f"Paragraph {n}." for n in range(20))), code(source)], [text("The last words.")]
+    )
+    done = ask(page, "Draw")
+    done.locator(".chart img").wait_for()
+    expect(done.locator(".words").last).to_be_in_viewport()
+    expect(done.locator(".used")).to_be_in_viewport()
+
+
+def test_words_in_a_table_are_not_broken_into_letters(open_page: Open, model: Model) -> None:
+    page = open_page()
+    names = [f"column{n}" for n in range(40)]
+    rows = (" | ".join(names), "|".join(["---"] * 40), " | ".join(str(n * 1000) for n in range(40)))
+    model.play([text("\n".join(f"| {row} |" for row in rows))])
+    done = ask(page, "Make a table")
+    heights = done.locator("th").evaluate_all("heads => heads.map(head => head.clientHeight)")
+    assert len(heights) == 40
+    assert max(heights) < 2 * 20

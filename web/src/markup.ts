@@ -67,6 +67,7 @@ function framed(fragment: DocumentFragment): DocumentFragment {
       cell.replaceWith(plain)
     }
   }
+  for (const item of fragment.querySelectorAll('li')) if (/^[☑☐] /.test(item.textContent ?? '')) item.className = 'task'
   for (const list of fragment.querySelectorAll<HTMLElement>('ul, ol')) list.dir = directionOf(list.textContent ?? '')
   // They lie below the page's own of the second level, and none leaves one out.
   const headings = [...fragment.querySelectorAll('h1, h2, h3, h4, h5, h6')]

@@ -30,11 +30,23 @@ function Follow() {
   const version = list.at(-1)?.answers.at(-1)?.version.value
   const follows = useRef(true)
   useEffect(() => {
+    let before = scrollY
     const onScroll = () => {
-      follows.current = innerHeight + scrollY >= document.documentElement.scrollHeight - 160
+      const isAtEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 160
+      // What has grown since we scrolled is no reader who has gone away: that one scrolls up.
+      follows.current = isAtEnd || (follows.current && scrollY >= before)
+      before = scrollY
+    }
+    // A picture is as high as it is when it has been read, which may be behind the last word.
+    const onPicture = () => {
+      if (follows.current) end.current?.scrollIntoView({ block: 'end' })
     }
     addEventListener('scroll', onScroll, { passive: true })
-    return () => removeEventListener('scroll', onScroll)
+    addEventListener('load', onPicture, { capture: true })
+    return () => {
+      removeEventListener('scroll', onScroll)
+      removeEventListener('load', onPicture, { capture: true })
+    }
   }, [])
   const asked = useRef(list.length)
   useLayoutEffect(() => {
