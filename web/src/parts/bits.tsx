@@ -169,3 +169,14 @@ export function Files({ files }: { files: Fields[] }) {
     </ul>
   )
 }
+
+/** A link to somewhere else, which is followed by whoever presses it and by nobody before. */
+export function Outside({ url, children }: { url: string; children: string }) {
+  return /^https?:\/\//.test(url) ? (
+    <a href={url} target="_blank" rel="noopener noreferrer nofollow">
+      <bdi>{children}</bdi>
+    </a>
+  ) : (
+    <bdi>{children}</bdi>
+  )
+}
