@@ -40,7 +40,7 @@ _AT_ONCE = 4
 """Of them."""
 _STATE_SECONDS = 2
 _LOOK_SECONDS = 10
-_SILENT_SECONDS = 30
+_SILENT_SECONDS = 60
 """For a keeper to answer. It is ended when it has not twice: once may be our own sleep, with its answer unread."""
 
 
