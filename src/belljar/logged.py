@@ -7,6 +7,7 @@ a traceback has the places and the types, and words only where they are the kern
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from contextvars import ContextVar
@@ -26,14 +27,17 @@ class StandardError:
     """Where a log goes. One that is closed, or a file on a full disk, is no reason for anything else to fail."""
 
     def write(self, text: str) -> None:
-        if sys.stderr is not None:
-            with contextlib.suppress(OSError):
-                sys.stderr.write(text)
+        if sys.stderr is None:
+            return
+        with contextlib.suppress(OSError):
+            # Past Python's own buffer: what that could not write it would try again at the end, and fail by it.
+            data = text.encode("utf-8", "backslashreplace")
+            fd = sys.stderr.fileno()
+            while data:
+                data = data[os.write(fd, data) :]
 
     def flush(self) -> None:
-        if sys.stderr is not None:
-            with contextlib.suppress(OSError):
-                sys.stderr.flush()
+        """Nothing waits."""
 
     def isatty(self) -> bool:
         return sys.stderr is not None and sys.stderr.isatty()

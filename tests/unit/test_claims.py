@@ -91,13 +91,13 @@ def test_what_is_not_named_like_ours_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_does_not_go_in_time_is_left_to_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(claims, "CLOSE_SECONDS", 0)
     claim = Claim(tmp_path)
     (claim.path / "file").touch()  # rmdir fails, as it does over a process that hangs in the kernel
     claim.close()
-    assert "the next keeper will delete" in capsys.readouterr().err
+    assert "the next keeper will delete" in capfd.readouterr().err
     Claim(tmp_path).close()  # it keeps nobody from starting
     assert list(tmp_path.iterdir()) == [claim.path]
     (claim.path / "file").unlink()
