@@ -24,20 +24,27 @@ _MOST_CHAINED = 10
 
 
 class StandardError:
-    """Where a log goes. One that is closed, or a file on a full disk, is no reason for anything else to fail."""
+    """Where a log goes, line by line. One that is closed, or a file on a full disk, is no reason for anything else to
+    fail."""
+
+    def __init__(self) -> None:
+        self._line = ""
 
     def write(self, text: str) -> None:
+        self._line += text
+        if not text.endswith("\n"):
+            return  # a line goes out whole: another process may write there too
+        data, self._line = self._line.encode("utf-8", "backslashreplace"), ""
         if sys.stderr is None:
             return
         with contextlib.suppress(OSError):
             # Past Python's own buffer: what that could not write it would try again at the end, and fail by it.
-            data = text.encode("utf-8", "backslashreplace")
             fd = sys.stderr.fileno()
             while data:
                 data = data[os.write(fd, data) :]
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Nothing waits but the beginning of a line."""
 
     def isatty(self) -> bool:
         return sys.stderr is not None and sys.stderr.isatty()
