@@ -178,9 +178,8 @@ class Session:
 
     async def give_back(self) -> int:
         """Have the kernel take what it can until a run begins; how many bytes that were. Raises OSError."""
-        if self._guests.guest is None:
+        if not (processes := self._guests.processes()):
             return 0
-        processes = self._box.processes(self._guests.guest.pid)
         try:
             return await anyio.to_thread.run_sync(
                 idle.give_back,

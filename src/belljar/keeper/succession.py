@@ -187,7 +187,7 @@ class Succession:
 
     def processes(self) -> list[int]:
         """Those in the box, as its warden finds them; none where it has no guest."""
-        return list(self._box.processes(self.guest.pid)) if self.guest is not None else []
+        return self._box.processes(self.guest.pid) if self.guest is not None else []
 
     async def stop(self, guest: Guest) -> None:
         """Stop everything in the box, until it is told to go on."""
