@@ -166,9 +166,9 @@ async def zygote_ready(sock: socket.socket, preload: Sequence[str]) -> dict[str,
         ready = await first_answer(sock, "ready")
     except JailUnavailable as error:
         raise JailUnavailable(f"the zygote did not come up: {error}") from error
-    if ready["threads"] != 1:
+    if ready["threads"]:
         raise JailUnavailable(
-            f"after its imports the zygote has {ready['threads']} threads, and a fork needs one: "
+            f"imports have left threads in the zygote ({', '.join(ready['threads'])}), which cannot be forked then: "
             f"take the module that starts them out of BELLJAR_PRELOAD ({', '.join(preload)})"
         )
     return ready

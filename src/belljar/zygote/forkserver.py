@@ -7,6 +7,7 @@ they share memory, and imports more.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import importlib
@@ -16,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +81,7 @@ def _get_ready(control: socket.socket, preload: list[str]) -> cell.Guest:
     cold = warm.prepare() if preload else {}
     warmed = time.perf_counter()
     _forget_the_host()
-    threads = len(os.listdir("/proc/self/task"))
+    threads = _other_threads()
     confine.remember_generators()
     guest = cell.Guest()
     guest.prepare()
@@ -99,7 +101,7 @@ def _get_ready(control: socket.socket, preload: list[str]) -> cell.Guest:
             "laps": {"preload": imported - started, "warm": warmed - imported},
         },
     )
-    if threads != 1:
+    if threads:
         # setns(CLONE_NEWUSER) needs one thread, and a lock held by another would stay locked in every guest
         os._exit(1)
     return guest
@@ -124,6 +126,17 @@ def _forget_the_host() -> None:
         uuid._node = None
 
 
+def _other_threads() -> list[str]:
+    """The names of all threads but this one."""
+    names = []
+    for thread in os.listdir("/proc/self/task"):
+        if int(thread) != os.getpid():
+            # One may just have ended.
+            with contextlib.suppress(OSError), open(f"/proc/self/task/{thread}/comm") as file:
+                names.append(file.read().strip())
+    return names
+
+
 def _data_bytes() -> int:
     """What RLIMIT_DATA counts of us, and so of every guest from its first moment."""
     with open("/proc/self/status") as status:
@@ -144,6 +157,7 @@ class _Server:
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._children: dict[int, int] = {}
         """Guests, wardens, the next tier: pidfd and pid."""
+        self._own_env = dict(os.environ)
         self._env: dict[str, str] | None = None
         """That of the last guest, which is ours since."""
         self._poll = select.epoll()
@@ -169,14 +183,18 @@ class _Server:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _, status, used = os.wait4(pid, 0)
-        packet = {
-            "event": "exit",
-            "pid": pid,
-            "status": os.waitstatus_to_exitcode(status),
-            "cpu_seconds": used.ru_utime + used.ru_stime,
-        }
+        self._tell(
+            {
+                "event": "exit",
+                "pid": pid,
+                "status": os.waitstatus_to_exitcode(status),
+                "cpu_seconds": used.ru_utime + used.ru_stime,
+            }
+        )
+
+    def _tell(self, packet: dict[str, Any], fds: Sequence[int] = ()) -> None:
         try:
-            packets.send(self._control, packet)
+            packets.send(self._control, packet, fds)
         except BrokenPipeError:
             os._exit(0)  # the keeper is gone
 
@@ -190,20 +208,17 @@ class _Server:
         if packet["env"] != self._env:
             # Before the fork: there are few that differ, and to each guest it would be the dearest step of all.
             self._env = packet["env"]
-            os.environ.clear()
-            os.environ.update(self._env)
+            _set_environment(self._env)
         try:
             pid = kernel.fork_into(fds[3], self._own_pid_namespace) if self._has_boxes else os.fork()
             if pid == 0:
                 return self._born(packet, fds, started)
             pidfd = os.pidfd_open(pid)
             laps = {"fork": time.perf_counter() - started}
-            packets.send(
-                self._control, {"event": "guest", "id": packet["id"], "pid": pid, "laps": laps}, [pidfd]
-            )
+            self._tell({"event": "guest", "id": packet["id"], "pid": pid, "laps": laps}, [pidfd])
             self._keep(pidfd, pid)
         except OSError as error:
-            packets.send(self._control, {"event": "guest", "id": packet["id"], "error": str(error)})
+            self._tell({"event": "guest", "id": packet["id"], "error": str(error)})
         for fd in fds:
             os.close(fd)
         return None
@@ -219,11 +234,14 @@ class _Server:
             if pid == 0:
                 kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
                 self._forget()
+                _set_environment(
+                    self._own_env
+                )  # libraries are not to start threads, as a guest may have them do
                 return _Growth(socket.socket(fileno=sock_fd), packet["preload"])
             self._keep(os.pidfd_open(pid), pid)
-            packets.send(self._control, {"event": "grown", "id": packet["id"]})
+            self._tell({"event": "grown", "id": packet["id"]})
         except OSError as error:
-            packets.send(self._control, {"event": "grown", "id": packet["id"], "error": str(error)})
+            self._tell({"event": "grown", "id": packet["id"], "error": str(error)})
         os.close(sock_fd)
         return None
 
@@ -247,6 +265,11 @@ class _Server:
         except BaseException as error:
             os.write(2, f"belljar guest: {type(error).__name__}: {error}\n".encode())
             os._exit(1)
+
+
+def _set_environment(env: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
 
 
 def _live(birth: Birth) -> None:
