@@ -212,6 +212,10 @@ class Keeper:
         told = json.loads((await self._ask(Message("state", {}))).body)
         return states.State(self.pid, **told | {"runtimes": states.runtimes(told["runtimes"])})
 
+    async def make_ahead(self) -> None:
+        """Have it import libraries and make sessions before they are asked for, where it was started without."""
+        await self._ask(Message("ahead", {}))
+
     def kill(self) -> None:
         """End it at once, and with it its sessions."""
         os.kill(self.pid, signal.SIGKILL)  # its pid is nobody else's before the block of `start` has ended
@@ -284,7 +288,7 @@ class Keeper:
         for request in self._requests.values():
             request.end()
 
-    async def _configure(self, line: Line, settings: Settings) -> None:
+    async def _configure(self, line: Line, settings: Settings, *, ahead: bool) -> None:
         """Tell the keeper what it is for, and hear its word on the machine."""
         self._line = line
         config = {
@@ -295,6 +299,7 @@ class Keeper:
             "zygote_sessions": settings.zygote_sessions,
             "zygote_seconds": settings.zygote_seconds,
             "parked": settings.parked,
+            "ahead": ahead,
             "limits": settings.limits().model_dump(),
             "uid_base": settings.uid_base,
             "grace_seconds": settings.grace_seconds,
@@ -377,8 +382,10 @@ def _error(message: Message) -> errors.BelljarError:
 
 
 @asynccontextmanager
-async def start(settings: Settings) -> AsyncIterator[Keeper]:
+async def start(settings: Settings, *, ahead: bool = True) -> AsyncIterator[Keeper]:
     """Start a keeper and wait until its zygote is ready; the block's end ends it and all its sessions.
+
+    Without `ahead` it has the first tier only, and parks no sessions, until it is asked to `make_ahead`.
 
     Raises JailUnavailable, with what is missing and the command that provides it, when this machine does not
     reach `settings.require`.
@@ -398,7 +405,7 @@ async def start(settings: Settings) -> AsyncIterator[Keeper]:
     try:
         line = await open_line(ours, _KEEPER_BODY_BYTES, keeper._take, keeper._end)
         try:
-            await keeper._configure(line, settings)
+            await keeper._configure(line, settings, ahead=ahead)
             yield keeper
         finally:
             line.abort()

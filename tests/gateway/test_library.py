@@ -7,21 +7,23 @@ import io
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 import httpx2
 import pytest
+from anyio.from_thread import BlockingPortal
 from serving import Server, serving
 
 import belljar
 from belljar import AsyncSandbox, Sandbox, errors
 from belljar.client import async_sandbox, sandbox, showing
-from belljar.client.places import Cleared, Program, Told
+from belljar.client.places import Cleared, Place, Program, Told
 from belljar.client.places.server import ServerPlace
 from belljar.wire.execution import DisplayOutput, ErrorOutput, Isolation, StreamOutput
 
@@ -344,11 +346,22 @@ def test_one_that_is_not_closed_ends_with_the_program(
 
 def test_one_that_nobody_has_any_more_ends(place: dict[str, str]) -> None:
     box = Sandbox(**place).start()
-    assert box._portal is not None
-    [own] = box._portal.call(lambda: [threading.current_thread()])
+    where, portal = box._box._place, box._portal
+    assert where is not None
+    assert portal is not None
     del box
-    own.join(60)
-    assert not own.is_alive()
+    with anyio.from_thread.start_blocking_portal() as here:
+        here.call(_until_gone, where, portal)
+
+
+async def _until_gone(where: Place, portal: BlockingPortal) -> None:
+    with anyio.fail_after(60):
+        while True:
+            try:
+                await anyio.to_thread.run_sync(portal.call, where.files)
+            except (errors.NotFound, RuntimeError):  # at a server, its client is closed before
+                return
+            await anyio.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,19 @@ async def test_a_server_answers_before_its_tiers_are_there() -> None:
             assert await session.says("print('first')") == "first"
 
 
+async def test_a_tier_is_not_grown_in_the_environment_of_a_guest() -> None:
+    """pyarrow begins a thread as it is imported, unless the zygote's own environment tells it not to."""
+    tiers = {"bare": (), "columns": ("pyarrow",)}
+    async with link.start(jail.settings(preload=tiers), ahead=False) as keeper:
+        await keeper.open("first", Limits())
+        assert await Session(keeper, "first").says("print('first')") == "first"
+        assert [tier.state for tier in keeper.tiers] == ["ready", "warming"]
+        await keeper.make_ahead()
+        with anyio.fail_after(DEADLINE_SECONDS):
+            await keeper.warm()
+        assert [(tier.state, tier.why) for tier in keeper.tiers] == [("ready", "")] * 2
+
+
 async def test_a_module_that_is_not_there_is_named() -> None:
     async with jail.started(preload={"bare": ("colorsys",), "broken": ("this_is_nowhere",)}) as here:
         await here.keeper.warm()

@@ -38,7 +38,7 @@ def test_the_first_words_of_a_keeper_may_come_together(pieces: tuple[bytes, ...]
             for piece in pieces:
                 theirs.sendall(piece)
             with anyio.fail_after(20):
-                await keeper._configure(line, Settings(state_dir=tmp_path))
+                await keeper._configure(line, Settings(state_dir=tmp_path), ahead=True)
                 await keeper.warm()
             line.abort()
         return keeper

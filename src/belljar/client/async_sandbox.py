@@ -40,8 +40,10 @@ class AsyncSandbox:
     '42\\n'
 
     Without `base_url` it is a jail on this machine, made for this sandbox by the settings in the environment
-    (`BELLJAR_REQUIRE` and so on), and gone with it. With the address of a server it is a container there: a new one
-    that is deleted in the end, or the one named `container`, which stays. `api_key` is the server's ($BELLJAR_API_KEY).
+    (`BELLJAR_REQUIRE` and so on), and gone with it. The first takes a second or two; others with the same settings that
+    are opened in this event loop, while one is open, take milliseconds. With the address of a server it is a container
+    there: a new one that is deleted in the end, or the one named `container`, which stays. `api_key` is the server's
+    ($BELLJAR_API_KEY).
 
     `runtime` is the name of one that was built (`belljar runtime create`), None for the default one.
     `memory_bytes`, `disk_bytes`, `pids` and `cpus` are limits of it all, `timeout_seconds` and `output_bytes` of each

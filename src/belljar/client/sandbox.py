@@ -1,4 +1,4 @@
-"""The library's sandbox for programs without async: an `AsyncSandbox` in a thread of its own."""
+"""The library's sandbox for programs without async: an `AsyncSandbox` in a thread that all of them share."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import anyio
-import anyio.from_thread
+from anyio.from_thread import BlockingPortal
 
+from belljar.client import keepers
 from belljar.client.async_sandbox import AsyncSandbox, Content, not_open
 from belljar.client.places import File, Told
 from belljar.client.shown import Result
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _END_SECONDS = 60
 """For code that was interrupted to end, or to be killed."""
+_LINGER_SECONDS = 60
+"""How long a keeper waits for the next sandbox."""
 
 
 class Sandbox:
@@ -41,8 +43,9 @@ class Sandbox:
     >>> result.value
     '7'
 
-    The arguments, methods and errors are those of `AsyncSandbox`, with `close` for `aclose`. It lives in a thread of
-    its own; callbacks are called in the caller's, where Ctrl-C interrupts the code that runs.
+    The arguments, methods and errors are those of `AsyncSandbox`, with `close` for `aclose`. All live in one thread of
+    their own, and what makes the next one fast stays for a minute after the last. Callbacks are called in the caller's
+    thread, where Ctrl-C interrupts the code that runs.
     """
 
     def __init__(
@@ -73,8 +76,8 @@ class Sandbox:
             cpus=cpus,
             settings=settings,
         )
-        self._stack = ExitStack()
-        self._portal: anyio.from_thread.BlockingPortal | None = None
+        self._close: Callable[[], None] = _nothing
+        self._portal: BlockingPortal | None = None
         self._is_closed = False
 
     def __enter__(self) -> Sandbox:
@@ -83,9 +86,10 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        close, self._close = self._close, _nothing
         self._is_closed = self._is_closed or self._portal is not None
         self._portal = None
-        self._stack.__exit__(kind, error, trace)
+        close()
 
     def start(self) -> Sandbox:
         """Open it, as `with` does, and return it. One that is open stays as it is; one that was closed begins anew.
@@ -94,26 +98,14 @@ class Sandbox:
         """
         if self._portal is not None:
             return self
-        with ExitStack() as stack:
-            # The thread is a daemon, and so are those that it starts, so that the interpreter does not wait for them in
-            # the end. It waits for all others, and then calls what `atexit` has: nobody uses the sandbox any more.
-            portal = stack.enter_context(
-                anyio.from_thread.start_blocking_portal("asyncio", {"loop_factory": _Loop})
-            )
-            stack.enter_context(portal.wrap_async_context_manager(self._box))
-            opened = stack.pop_all()
-        here = os.getpid()
-
-        def in_the_end() -> None:
-            if os.getpid() == here:  # a child that was forked has a copy of it, and none of its threads
-                opened.close()
-
-        atexit.register(in_the_end)
-        dropped = weakref.finalize(self, _close_aside, opened)
-        dropped.atexit = False
-        opened.callback(dropped.detach)
-        opened.callback(atexit.unregister, in_the_end)
-        self._stack, self._portal = opened, portal
+        portal = self._portal = _thread.portal()
+        try:
+            self._wait(self._box.start)
+        except BaseException:
+            self._portal = None
+            portal.call(self._box.aclose)  # it may have opened just before it was given up
+            raise
+        self._close = _closing(self, self._box, portal)
         return self
 
     def close(self) -> None:
@@ -224,6 +216,85 @@ class _Loop(asyncio.SelectorEventLoop):
             return socket.getaddrinfo(host, port, **more)
 
 
-def _close_aside(opened: ExitStack) -> None:
-    """What nobody has a reference to any more: that can come to light in any thread, also in the sandbox's own."""
-    threading.Thread(target=opened.close, name="belljar-close", daemon=False).start()
+def _closing(sandbox: Sandbox, box: AsyncSandbox, portal: BlockingPortal) -> Callable[[], None]:
+    """What closes the box; called with the last reference to the sandbox, or in the end, where nobody else does."""
+    here = os.getpid()
+
+    def close() -> None:
+        if os.getpid() == here:  # a child that was forked has a copy of it, and none of its threads
+            portal.call(box.aclose)
+
+    atexit.register(close)
+    dropped = weakref.finalize(sandbox, _close_aside, close)
+    dropped.atexit = False
+
+    def closed() -> None:
+        dropped.detach()
+        atexit.unregister(close)
+        close()
+
+    return closed
+
+
+def _close_aside(close: Callable[[], None]) -> None:
+    """What nobody has a reference to any more: that can come to light in any thread, also in the sandboxes' own."""
+
+    def closed() -> None:
+        atexit.unregister(close)
+        close()
+
+    threading.Thread(target=closed, name="belljar-close", daemon=False).start()
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Thread:
+    """The one in which all sandboxes of this process live."""
+
+    def __init__(self) -> None:
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)  # a child has none of its parent's threads
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._portal: BlockingPortal | None = None
+
+    def portal(self) -> BlockingPortal:
+        """By which one calls into it. It is started when it is first asked for, and ended with the program."""
+        with self._lock:
+            if self._portal is None:
+                started: Future[BlockingPortal] = Future()
+                # A daemon, and so are those that it starts: the interpreter does not wait for them in the end. It
+                # waits for all others, and then calls what `atexit` has, the sandboxes' ends before this one: nobody
+                # uses them any more.
+                thread = threading.Thread(target=_live, args=(started,), name="belljar", daemon=True)
+                thread.start()
+                self._portal = portal = started.result()
+                atexit.register(_end, portal, thread, os.getpid())
+            return self._portal
+
+
+def _live(started: Future[BlockingPortal]) -> None:
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            keepers.linger(_LINGER_SECONDS)
+            started.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    try:
+        anyio.run(serve, backend="asyncio", backend_options={"loop_factory": _Loop})
+    except BaseException as error:
+        if started.done():
+            raise
+        started.set_exception(error)
+
+
+def _end(portal: BlockingPortal, thread: threading.Thread, here: int) -> None:
+    if os.getpid() == here:
+        portal.start_task_soon(portal.stop, True)
+        thread.join()
+
+
+_thread = _Thread()

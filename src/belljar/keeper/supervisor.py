@@ -47,7 +47,8 @@ Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], by
 
 class Supervisor:
     """One keeper's life. `config` is the owner's: runtime, preload, parked and their limits, uid_base,
-    grace_seconds, require, runtimes (where those that were built lie) and how long one is held that is not used."""
+    grace_seconds, require, runtimes (where those that were built lie) and how long one is held that is not used, and
+    whether anything is made ahead from the start."""
 
     def __init__(self, line: Line, gone: anyio.Event, config: dict[str, Any], tasks: TaskGroup) -> None:
         self._line = line
@@ -63,6 +64,9 @@ class Supervisor:
         self._parked_limits = Limits.model_validate(config["limits"])
         self._idle = Idle(config["idle_memory_seconds"], self._sessions.values)
         self._changed = Flag()
+        self._ahead = Flag()
+        if config["ahead"]:
+            self._ahead.set()
         self._running = 0
         """Runs under way."""
         self._work: TaskGroup
@@ -91,6 +95,7 @@ class Supervisor:
                 self._parked_limits,
                 lambda: self._running == 0,
                 self._tiers_changed,
+                self._ahead,
             )
             async with workshop.opened(self._shared, runtime, self._config["preload"]) as (
                 first,
@@ -370,6 +375,10 @@ class Supervisor:
         }
         return {}, json.dumps(state).encode()
 
+    async def _make_ahead(self, _: Message) -> tuple[dict[str, Any], bytes]:
+        self._ahead.set()
+        return {}, b""
+
     def _let_go(self, name: str) -> None:
         """End a session, if there is one of that name."""
         self._end(self._sessions.pop(name, None))
@@ -396,6 +405,7 @@ class Supervisor:
         "reply": _reply,
         "close": _close,
         "state": _state,
+        "ahead": _make_ahead,
     }
 
 

@@ -21,6 +21,7 @@ from belljar.keeper.journal import log
 from belljar.keeper.making import Maker
 from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
+from belljar.keeper.waiting import Flag
 from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
 from belljar.wire.execution import Limits
 
@@ -39,6 +40,8 @@ class Shared:
     """Whether nothing runs in the whole keeper."""
     on_change: Callable[[], None]
     """A tier has come up, or failed."""
+    ahead: Flag
+    """Set when further tiers, and parked sessions, are wanted."""
 
 
 class Workshop:
@@ -58,6 +61,7 @@ class Workshop:
             site,
             preload,
             shared.tasks,
+            shared.ahead,
             most_sessions=shared.config["zygote_sessions"],
             most_seconds=shared.config["zygote_seconds"],
             on_exit=self.guest_exited,
@@ -74,6 +78,7 @@ class Workshop:
         """Until cancelled: keep tiers and parked sessions as they have to be."""
         async with anyio.create_task_group() as self._ends:
             self._ends.start_soon(self.zygotes.run)
+            await self._shared.ahead.wait()
             self._ends.start_soon(self.lot.run)
             self._ends.start_soon(self._learn)
 

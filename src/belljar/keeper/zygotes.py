@@ -106,6 +106,7 @@ class Zygotes:
         site: Site,
         tiers: Mapping[str, Sequence[str]],
         tasks: TaskGroup,
+        ahead: Flag,
         *,
         most_sessions: int,
         most_seconds: float,
@@ -116,6 +117,7 @@ class Zygotes:
         self._site = site
         self._preloads = list(tiers.values()) or [[]]
         self._tasks = tasks
+        self._ahead = ahead
         self._most_sessions = most_sessions
         self._most_seconds = most_seconds
         self._on_exit = on_exit
@@ -163,7 +165,15 @@ class Zygotes:
 
     async def run(self) -> None:
         """Bring up what is missing, and replace what is worn, for as long as the keeper lives."""
+        if not self._ahead.is_set():
+            async with anyio.create_task_group() as until_then:
+                until_then.start_soon(self._renew)
+                await self._ahead.wait()
+                until_then.cancel_scope.cancel()
         await self._grow(self._current)
+        await self._renew()
+
+    async def _renew(self) -> None:
         while True:
             await self._until_worn(self._current)
             await self._replace()
@@ -219,7 +229,9 @@ class Zygotes:
         return generation
 
     async def _grow(self, generation: _Generation) -> None:
-        """Fork the further tiers, one from the other."""
+        """Fork the further tiers, one from the other, where anything is to be made ahead."""
+        if not self._ahead.is_set():
+            return
         for index, modules in list(enumerate(self._preloads))[1:]:
             parent = generation.zygotes[-1]
             try:

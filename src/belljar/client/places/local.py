@@ -1,22 +1,23 @@
-"""A keeper of one's own: no server, and nothing left behind."""
+"""A session of a keeper that this program has started: no server, and nothing left behind."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import anyio
 
 from belljar import document, errors, link, orders, results
 from belljar.builds import DEFAULT
-from belljar.client.embedded import own_keeper
+from belljar.client import keepers
 from belljar.client.places import Cleared, File, Program, Told
 from belljar.settings import Settings
 from belljar.wire.execution import Execution, ExecutionFile, Isolation, LimitsRequest
 from belljar.wire.media import HEAD_BYTES
 
-_SESSION = "sandbox"
+_numbers = itertools.count(1)
 
 
 class LocalPlace:
@@ -24,8 +25,9 @@ class LocalPlace:
 
     container = None
 
-    def __init__(self, keeper: link.Keeper, settings: Settings, runtime: str) -> None:
+    def __init__(self, keeper: link.Keeper, session: str, settings: Settings, runtime: str) -> None:
         self._keeper = keeper
+        self._session = session
         self._runtime = runtime
         self._settings = settings
         self._made: list[tuple[ExecutionFile, results.WorkFile]] = []
@@ -44,7 +46,7 @@ class LocalPlace:
         )
         async with self._turn:
             self._made.clear()
-            result = await self._keeper.execute(_SESSION, run, lambda event: tell(_told(event)))
+            result = await self._keeper.execute(self._session, run, lambda event: tell(_told(event)))
             files = [await self._described(file) for file in result.files]
         return document.execution(
             result, container=None, runtime=self._runtime, files=files, isolation=self.isolation
@@ -52,7 +54,7 @@ class LocalPlace:
 
     async def _described(self, file: results.WorkFile) -> ExecutionFile:
         head = b""
-        async for piece in self._keeper.read(_SESSION, file):
+        async for piece in self._keeper.read(self._session, file):
             head = piece[:HEAD_BYTES]
             break
         described = document.local_file(file, head)
@@ -60,10 +62,10 @@ class LocalPlace:
         return described
 
     async def put(self, path: str, pieces: AsyncIterator[bytes]) -> None:
-        await self._keeper.put(_SESSION, path, pieces)
+        await self._keeper.put(self._session, path, pieces)
 
     async def get(self, path: str) -> AsyncIterator[bytes]:
-        async for piece in self._keeper.read(_SESSION, await self._keeper.find(_SESSION, path)):
+        async for piece in self._keeper.read(self._session, await self._keeper.find(self._session, path)):
             yield piece
 
     async def made(self, file: ExecutionFile) -> AsyncIterator[bytes]:
@@ -72,17 +74,17 @@ class LocalPlace:
             raise errors.InvalidRequest(
                 f"{file.path!r} is not of the last run. What a run has made can be read until the next one begins."
             )
-        async for piece in self._keeper.read(_SESSION, kept):
+        async for piece in self._keeper.read(self._session, kept):
             yield piece
 
     async def files(self) -> list[File]:
         return [
             File(file.path, file.size_bytes, datetime.fromtimestamp(file.changed_at / 1_000_000, UTC))
-            for file in (await self._keeper.files(_SESSION)).files
+            for file in (await self._keeper.files(self._session)).files
         ]
 
     async def remove(self, path: str) -> None:
-        await self._keeper.remove(_SESSION, path)
+        await self._keeper.remove(self._session, path)
 
 
 def _told(event: results.Event) -> Told:
@@ -95,7 +97,13 @@ def _told(event: results.Event) -> Told:
 async def open_local(
     settings: Settings, runtime: str | None, limits: LimitsRequest
 ) -> AsyncIterator[LocalPlace]:
-    """Start a keeper with one session. Raises InvalidRequest for limits, NotFound for the runtime, JailUnavailable."""
-    async with own_keeper(settings, runtime or DEFAULT) as keeper:
-        await keeper.open(_SESSION, settings.limits(limits))
-        yield LocalPlace(keeper, settings, runtime or DEFAULT)
+    """Make a session. Raises InvalidRequest for limits, NotFound for the runtime, JailUnavailable."""
+    runtime = runtime or DEFAULT
+    async with keepers.of_this_loop().use(settings, runtime) as keeper:
+        session = f"sandbox-{next(_numbers)}"
+        try:
+            await keeper.open(session, settings.limits(limits))
+            yield LocalPlace(keeper, session, settings, runtime)
+        finally:
+            with anyio.CancelScope(shield=True), suppress(errors.KeeperLost):
+                await keeper.close(session)
