@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from belljar import private
 from belljar.errors import InvalidRequest, NotFound, RuntimeUnavailable
-from belljar.settings import DATA_TIERS
+from belljar.tiers import DATA_TIERS
 
 DEFAULT = "default"
 """The runtime that BELLJAR_RUNTIME names. Nothing is built under this name."""

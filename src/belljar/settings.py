@@ -12,41 +12,13 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from belljar.tiers import DATA_TIERS
 from belljar.wire.execution import MIB, Level, Limits, LimitsRequest
 
 _PREFIX = "BELLJAR_"
 YES_OPEN = "yes-anyone-may-run-code"
 BY_UPSTREAM = "upstream"
 """As `search`: the model server searches itself."""
-
-DATA_TIERS: dict[str, tuple[str, ...]] = {
-    "bare": (
-        "base64",
-        "csv",
-        "datetime",
-        "decimal",
-        "hashlib",
-        "itertools",
-        "math",
-        "pathlib",
-        "random",
-        "statistics",
-        "string",
-        "subprocess",
-        "textwrap",
-    ),
-    "tables": ("numpy", "pandas"),
-    "charts": ("matplotlib.pyplot", "matplotlib.backends.backend_agg"),
-    "everything": (
-        "scipy.stats",
-        "scipy.optimize",
-        "scipy.integrate",
-        "sympy",
-        "seaborn",
-        "openpyxl",
-    ),
-}
-"""A fork costs what its parent has in memory, and an import costs more: so there is a zygote for each."""
 
 
 def _default_state_dir() -> Path:

@@ -7,7 +7,7 @@ import jail
 import pytest
 
 from belljar import link
-from belljar.settings import DATA_TIERS
+from belljar.tiers import DATA_TIERS
 
 
 @pytest.fixture(scope="session")
