@@ -93,7 +93,7 @@ def test_a_runtime_is_described() -> None:
     runtime = inside.inspect_runtime(Path(sys.prefix))
     assert runtime.version == sys.version.split()[0]
     assert str(runtime.base_prefix) == sys.base_prefix
-    assert "pytest" in runtime.packages
+    assert "pytest" in runtime.ask_for_versions()
 
 
 def test_a_python_of_another_version_takes_the_source(

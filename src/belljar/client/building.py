@@ -117,13 +117,14 @@ async def build(settings: Settings, runtimes: Runtimes, name: str, wanted: Wante
     if closed := await anyio.to_thread.run_sync(unreadable, environment):
         raise InvalidRequest(_closed(closed, environment))
     about = await _about(python, site)
+    versions = await _asked(interpreters.versions, python, site)
     owners, requires = await _asked(interpreters.packages, python, site)
     facts = Facts(
         name=name,
         python=about.version,
         base_python=about.base_python,
         base_prefix=about.base_prefix,
-        packages=about.packages,
+        packages=versions,
         direct=direct_of(lock.read_text("utf-8")),
         owners=owners,
         requires=requires,
@@ -150,7 +151,7 @@ async def check(settings: Settings, found: Build, say: Say) -> Checked:
         about = await _about(python, site)
         if about.version != facts.python:
             wrong.append(f"its Python was {facts.python} and is {about.version} now")
-        wrong += differences(found.lock, about.packages)
+        wrong += differences(found.lock, await _asked(interpreters.versions, python, site))
     except InvalidRequest as error:
         wrong.append(str(error))
     if closed := await anyio.to_thread.run_sync(unreadable, environment):

@@ -71,9 +71,15 @@ class Runtime:
     python: Path
     version: str
     base_prefix: Path
-    packages: dict[str, str]
     known: tuple[dict[str, list[str]], dict[str, list[str]]] | None = None
     """What `ask_for_packages` returns, where it is known already."""
+
+    def ask_for_versions(self) -> dict[str, str]:
+        """The version of each distribution, by name. Raises JailUnavailable."""
+        try:
+            return interpreters.versions(self.python, interpreters.packages_of(self.path))
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise _does_not_run(self.python, error) from error
 
     def ask_for_packages(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """For each name that can be imported the distributions it comes from; for each of these, what it requires."""
@@ -91,7 +97,7 @@ def built_runtime(build: Build) -> Runtime:
             f"Build it anew, with another one: belljar runtime rebuild {facts.name} --python PATH"
         )
     known = (facts.owners, facts.requires)
-    return Runtime(build.environment, python, facts.python, Path(facts.base_prefix), facts.packages, known)
+    return Runtime(build.environment, python, facts.python, Path(facts.base_prefix), known)
 
 
 def inspect_runtime(path: Path) -> Runtime:
@@ -105,8 +111,13 @@ def inspect_runtime(path: Path) -> Runtime:
     try:
         found = interpreters.about(python, interpreters.packages_of(path))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        detail = getattr(error, "stderr", None) or error
-        raise JailUnavailable(f"the runtime's Python at {python} does not run: {detail}") from error
+        raise _does_not_run(python, error) from error
     if found.is_old:
         raise JailUnavailable(f"the runtime at {path} is {found.version}; CPython 3.11 or newer is needed")
-    return Runtime(path, python, found.version, Path(found.base_prefix), found.packages)
+    return Runtime(path, python, found.version, Path(found.base_prefix))
+
+
+def _does_not_run(python: Path, error: Exception) -> JailUnavailable:
+    return JailUnavailable(
+        f"the runtime's Python at {python} does not run: {getattr(error, 'stderr', None) or error}"
+    )

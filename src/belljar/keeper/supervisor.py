@@ -79,13 +79,17 @@ class Supervisor:
 
     async def serve(self) -> None:
         """Make a place for sessions, tell the owner what this machine gives, and answer until the owner is gone."""
-        runtime = inspect_runtime(Path(self._config["runtime"]))
         if not kernel.Landlock.abi():
             raise JailUnavailable(
                 f"this kernel ({platform.release()}) has no Landlock: boot with lsm=landlock,… (Linux 5.13 or newer)"
             )
+        # Each waits for other programs: all at once.
+        loop = asyncio.get_running_loop()
+        inspecting = loop.run_in_executor(None, inspect_runtime, Path(self._config["runtime"]))
         tree, no_cgroups = cgroups.find()
         try:
+            runtime = await inspecting
+            versions = loop.run_in_executor(None, runtime.ask_for_versions)
             self._maker = Maker(tree, self._config["grace_seconds"], self._tasks)
             self._shared = workshop.Shared(
                 self._config,
@@ -129,7 +133,7 @@ class Supervisor:
                         )
                         self._line.take = self._take
                         idle_memory = idle.found(self._config["idle_memory_seconds"], tree)
-                        description = _description(runtime, laps, level, found, idle_memory)
+                        description = _description(runtime, await versions, laps, level, found, idle_memory)
                         await self._line.send(Message("ready", {}, description))
                         if idle_memory.way != "none":
                             self._work.start_soon(self._idle.run)
@@ -418,13 +422,18 @@ def _ignore(message: Message) -> None:
 
 
 def _description(
-    runtime: Runtime, laps: dict[str, float], level: Level, found: list[Layer], idle_memory: IdleMemory
+    runtime: Runtime,
+    versions: dict[str, str],
+    laps: dict[str, float],
+    level: Level,
+    found: list[Layer],
+    idle_memory: IdleMemory,
 ) -> bytes:
     facts = {
         "isolation": {"level": level, "missing": layers.missing(found)},
         "layers": [layer.model_dump() for layer in found],
         "python": runtime.version,
-        "packages": runtime.packages,
+        "packages": versions,
         "laps": milliseconds(laps),
         "idle_memory": idle_memory.model_dump(),
     }

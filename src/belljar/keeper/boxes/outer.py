@@ -186,12 +186,6 @@ async def start(
     tree: Tree | None,
 ) -> AsyncIterator[OuterBox]:
     """Start the outer box and its boxer. Raises NoNamespaces, with the step that failed, where there can be none."""
-    program = policy.filter_program(
-        has_memory_cgroup=tree is not None,
-        has_own_network=True,
-        has_own_uid=True,
-        are_cores_piped=outside.are_cores_piped(),
-    )
     _remove_left_over()
     ours, theirs = packets.pair()
     with (
@@ -224,6 +218,13 @@ async def start(
         view = policy.view(runtime.path, runtime.base_prefix, Path(archive.name))
         boxer = PacketChannel(ours, "boxer", lambda packet: None)
         try:
+            # Made while that starts.
+            program = policy.filter_program(
+                has_memory_cgroup=tree is not None,
+                has_own_network=True,
+                has_own_uid=True,
+                are_cores_piped=outside.are_cores_piped(),
+            )
             try:
                 laps = await _enter(ours, process.pid, view, uid_base if has_range else None)
                 await first_answer(ours, "ready")
