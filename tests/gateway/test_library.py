@@ -482,3 +482,13 @@ def test_the_package_itself_imports_nothing() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["False", "Sandbox", "True"]
+
+
+def test_a_jail_of_ones_own_needs_no_client_of_http() -> None:
+    code = (
+        "import sys; from belljar import Sandbox; Sandbox().start().close(); print('httpx2' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["False"]

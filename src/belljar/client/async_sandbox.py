@@ -16,7 +16,6 @@ from pydantic import BaseModel, ValidationError
 
 from belljar.client.places import File, Place, Program, Told
 from belljar.client.places.local import open_local
-from belljar.client.places.server import open_server
 from belljar.client.shown import Result
 from belljar.errors import InvalidRequest, only
 from belljar.settings import Settings
@@ -102,6 +101,9 @@ class AsyncSandbox:
         if self._place is not None:
             return self
         if self._base_url is not None:
+            # A client of HTTP takes long to import, and a jail of one's own needs none.
+            from belljar.client.places.server import open_server
+
             opened: Any = open_server(
                 self._base_url, self._api_key, self._container, self._runtime, self._limits
             )
