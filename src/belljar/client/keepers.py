@@ -31,7 +31,9 @@ class Keepers:
     @contextlib.asynccontextmanager
     async def use(self, settings: Settings, runtime: str) -> AsyncIterator[link.Keeper]:
         """A keeper whose default runtime is `runtime`. Raises NotFound for the runtime, JailUnavailable."""
-        wanted = (runtime, settings.model_dump_json())
+        # Where a runtime is built anew, those who come then get the new build.
+        build = str(_runtimes(settings).find(runtime).directory) if runtime != DEFAULT else ""
+        wanted = (build, settings.model_dump_json())
         common = self._common.get(wanted)
         if common is None or common.is_lost:
             common = self._common[wanted] = _Common()
@@ -77,7 +79,7 @@ class _Common:
 
     @property
     def is_up(self) -> bool:
-        return self._keeper is not None and not self._keeper.is_lost
+        return self._keeper is not None and not self.is_lost
 
     @property
     def is_lost(self) -> bool:
@@ -108,11 +110,15 @@ def of_this_loop() -> Keepers:
         return keepers
 
 
+def _runtimes(settings: Settings) -> Runtimes:
+    return Runtimes(settings.state_dir / FOLDER)
+
+
 @contextlib.asynccontextmanager
 async def _started(settings: Settings, runtime: str) -> AsyncIterator[link.Keeper]:
     async with contextlib.AsyncExitStack() as stack:
         if runtime != DEFAULT:
-            use = Runtimes(settings.state_dir / FOLDER).use(runtime)
+            use = _runtimes(settings).use(runtime)
             stack.callback(use.release)
             own = {"runtime": use.build.environment, "preload": use.build.facts.tiers}
             settings = settings.model_copy(update=own)

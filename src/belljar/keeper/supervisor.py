@@ -122,6 +122,8 @@ class Supervisor:
                     )
                 try:
                     laps = await first.start()
+                    idle_memory = idle.found(self._config["idle_memory_seconds"], tree)
+                    description = _description(runtime, await versions, laps, level, found, idle_memory)
                     # What is under way ends in here, half-made sessions included: before their cgroups' parent.
                     async with anyio.create_task_group() as self._work:
                         self._others = Workshops(
@@ -132,8 +134,6 @@ class Supervisor:
                             self._tiers_changed,
                         )
                         self._line.take = self._take
-                        idle_memory = idle.found(self._config["idle_memory_seconds"], tree)
-                        description = _description(runtime, await versions, laps, level, found, idle_memory)
                         await self._line.send(Message("ready", {}, description))
                         if idle_memory.way != "none":
                             self._work.start_soon(self._idle.run)

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+import wheels
 
 from belljar import AsyncSandbox, Sandbox, errors
 from belljar.client import keepers
@@ -123,6 +124,20 @@ def test_a_runtime_that_is_not_there_leaves_nothing(settings: Settings) -> None:
     for _ in range(2):
         with pytest.raises(errors.NotFound), Sandbox(settings=settings, runtime="nowhere"):
             pass
+
+
+def test_a_runtime_that_is_built_anew_is_that_of_the_next_sandbox(tmp_path: Path) -> None:
+    folder, state = wheels.make(tmp_path / "wheels"), tmp_path / "state"
+    settings = Settings(state_dir=state)
+    code = "import bell_fine; bell_fine.ANSWER"
+    wheels.build(state, folder, "mine", ["bell_fine==1.0"])
+    with Sandbox(settings=settings, runtime="mine") as one:
+        with Sandbox(settings=settings, runtime="mine") as other:
+            assert keeper_of(one) == keeper_of(other)
+        wheels.build(state, folder, "mine", ["bell_fine==2.0"], again=True)
+        with Sandbox(settings=settings, runtime="mine") as new:
+            assert new.run(code).value == "'fine two'"
+        assert one.run(code).value == "'fine one'"
 
 
 def test_a_process_that_was_forked_has_a_keeper_of_its_own(settings: Settings) -> None:
