@@ -77,7 +77,7 @@ class _Later(BelljarError):
 
 
 class Overloaded(_Later):
-    """Every place for a session was taken, for as long as the caller could wait."""
+    """Every place for a session was taken, for as long as the caller could wait; or all memory for large requests."""
 
     status = 529
     kind = "overloaded_error"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,6 +31,15 @@ def _default_runtime() -> Path:
     """A checkout's, in its environment; else where `belljar setup` makes it."""
     own = Path(sys.prefix) / "share" / "belljar" / "runtimes" / "data"
     return own if own.exists() else _default_state_dir() / "default-runtime"
+
+
+def _default_bodies_bytes() -> int:
+    """Of the machine's memory, or of what a container with its own view of cgroups may have."""
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: there is none, which is `max`
+            found.append(int(Path("/sys/fs/cgroup", limit).read_text()))
+    return min(found) // 16
 
 
 class Settings(BaseSettings):
@@ -91,6 +102,14 @@ class Settings(BaseSettings):
     """`anthropic`, `inline`, or `auto`: see [profiles](#profiles)."""
     max_body_bytes: int = Field(32 * MIB, gt=0)
     """A larger request is refused with 413."""
+    all_bodies_bytes: int = Field(
+        default_factory=_default_bodies_bytes,
+        gt=0,
+        json_schema_extra={"default": "a sixteenth of the memory"},
+    )
+    """Bodies of all requests that are not answered yet, together, for each takes four times its size meanwhile; half of
+    it for one tenant. What is more gets 529, a tenant's 429, unless there is no other. Bodies of up to 1 MiB have a
+    quarter as much for themselves; uploads are no part of it."""
     max_file_bytes: int = Field(500_000_000, gt=0)
     """A larger upload is refused with 413."""
     tenant_stored_bytes: int = Field(100 * 1024 * MIB, gt=0)

@@ -16,6 +16,7 @@ from belljar.gateway import page, pricing
 from belljar.gateway.access import open_access
 from belljar.gateway.activity import UnderWay
 from belljar.gateway.blobs import Blobs
+from belljar.gateway.bodies import InHand
 from belljar.gateway.envelope import Envelope
 from belljar.gateway.files import Files
 from belljar.gateway.mcp import open_endpoint
@@ -68,6 +69,7 @@ def application(settings: Settings, under_way: UnderWay, parts: Parts) -> ASGIAp
         routed,
         parts.access,
         settings.max_body_bytes,
+        InHand(settings.all_bodies_bytes),
         streamed(settings),
         under_way,
         parts.telemetry,

@@ -1,14 +1,95 @@
-"""The body of a request, on its way in: within its limit, and not waited for without end."""
+"""The body of a request, on its way in: within its limit, and not waited for without end; and all bodies together."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 from starlette.types import Message, Receive, Scope
 
-from belljar.errors import BelljarError, RequestTooLarge
+from belljar.errors import BelljarError, Overloaded, RateLimited, RequestTooLarge
 
 _DRAIN_FACTOR = 4
 _DRAIN_SECONDS = 10
+_SMALL_BYTES = 1024 * 1024
+_RETRY_SECONDS = 5
+
+
+class Room:
+    """What bodies may have together, and half as much those of one tenant. One alone always finds room."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._taken = 0
+        self._of_tenants = Counter[str]()
+
+    def take(self, tenant: str, size: int) -> None:
+        """Raises RateLimited where the tenant has its share, and Overloaded where nothing is left."""
+        own, share = self._of_tenants[tenant], self._most // 2
+        if own and own + size > share:
+            raise RateLimited(
+                f"Requests of yours that are under way have bodies of {own:,} bytes, and may have {share:,} together. "
+                "Send this one again when one of them has been answered.",
+                retry_after=_RETRY_SECONDS,
+            )
+        if self._taken and self._taken + size > self._most:
+            raise Overloaded(
+                "The server holds as many large requests as it has memory for. Send this one again in a while.",
+                retry_after=_RETRY_SECONDS,
+            )
+        self._taken += size
+        self._of_tenants[tenant] += size
+
+    def give_back(self, tenant: str, size: int) -> None:
+        self._taken -= size
+        self._of_tenants[tenant] -= size
+        if not self._of_tenants[tenant]:
+            del self._of_tenants[tenant]
+
+
+class InHand:
+    """The bodies of all requests under way: each lies in memory, in several forms, until it is answered.
+
+    Small ones have room of their own, a quarter as much again: they are not refused because others send large ones.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._large = Room(most_bytes)
+        self._small = Room(most_bytes // 4)
+
+    @contextmanager
+    def holding(self, tenant: str) -> Iterator[Held]:
+        """A block in which a body of that tenant's may be in hand."""
+        held = Held(tenant, self._small, self._large)
+        try:
+            yield held
+        finally:
+            held.let_go()
+
+
+class Held:
+    """How much of one body is in hand. Made by `InHand.holding`."""
+
+    def __init__(self, tenant: str, small: Room, large: Room) -> None:
+        self._tenant = tenant
+        self._small, self._large = small, large
+        self._room, self._size = small, 0
+
+    def hold(self, size: int) -> None:
+        """It has so many bytes, or will have. Raises RateLimited and Overloaded as `Room` does."""
+        if size <= self._size:
+            return
+        self.let_go()
+        room = self._small if size <= _SMALL_BYTES else self._large
+        room.take(self._tenant, size)
+        self._room, self._size = room, size
+
+    def let_go(self) -> None:
+        if self._size:
+            self._room.give_back(self._tenant, self._size)
+            self._size = 0
 
 
 class BodyStalled(BelljarError):
@@ -69,14 +150,18 @@ class Body:
                 return piece
         return b""
 
-    async def whole(self) -> bytes | None:
-        """All of it; None where the client hung up before it was complete. Raises RequestTooLarge, Encoded."""
+    async def whole(self, held: Held) -> bytes | None:
+        """All of it; None where the client hung up before it was complete. Raises RequestTooLarge, Encoded, and what
+        `held` does: before anything is read, where the client says how much it will send.
+        """
         self.check_head()
+        held.hold(self._announced or 0)
         found = bytearray()
         while not self._is_complete:
             piece = await self.piece()
             if piece is None:
                 return None
+            held.hold(self._size)
             found += piece
         return bytes(found)
 

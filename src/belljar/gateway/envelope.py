@@ -18,9 +18,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from belljar.errors import BelljarError, BudgetSpent, Conflict, InvalidRequest, StoreFailed
-from belljar.gateway.access import Access
+from belljar.gateway.access import Access, is_open
 from belljar.gateway.activity import ACTIVITY, Activity, UnderWay
-from belljar.gateway.bodies import Body, Once, Stream
+from belljar.gateway.bodies import Body, InHand, Once, Stream
 from belljar.gateway.frame import frame, json_bytes
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.timeline import Timelines
@@ -79,6 +79,7 @@ class Envelope:
         app: ASGIApp,
         access: Access,
         max_body_bytes: int,
+        in_hand: InHand,
         streamed: Streamed,
         under_way: UnderWay,
         telemetry: Telemetry,
@@ -94,6 +95,7 @@ class Envelope:
         self._ledger = ledger
         self._timelines = timelines
         self._max_body_bytes = max_body_bytes
+        self._in_hand = in_hand
         self._streamed = streamed
         self._under_way = under_way
         self._silence_seconds = silence_seconds
@@ -174,14 +176,17 @@ class Envelope:
         self, scope: Scope, body: Body, receive: Receive, answer: _Answer, activity: Activity
     ) -> None:
         """Run the application on a body that has come whole, until it ends or the client hangs up."""
-        whole = await body.whole()
-        if whole is None:
-            return
-        watch = _HangUp(receive, activity.scope, answer)
-        try:
-            await self._run(scope, Once(whole).receive, answer, activity)
-        finally:
-            watch.end()
+        # Whoever needs no key takes up nobody's share.
+        tenant = "" if is_open(scope["path"]) else activity.client.tenant
+        with self._in_hand.holding(tenant) as held:
+            whole = await body.whole(held)
+            if whole is None:
+                return
+            watch = _HangUp(receive, activity.scope, answer)
+            try:
+                await self._run(scope, Once(whole).receive, answer, activity)
+            finally:
+                watch.end()
 
     async def _run(self, scope: Scope, receive: Receive, answer: _Answer, activity: Activity) -> None:
         """Run the application until it ends or is cancelled; what fails is raised as it is."""
