@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from belljar.errors import StoreFailed
 from belljar.gateway.store import File, GroupBy, Key, KnownContainer, Store, UsageRow
 from belljar.gateway.store.sqlite import open_store
 
@@ -219,6 +220,28 @@ async def test_a_store_of_an_older_version_opens(tmp_path: Path) -> None:
         async with sqlite(tmp_path) as store:
             assert await store.find_file("default", "file_1") == FILE
             assert await store.all_file_ids() == {"file_1"}
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+async def test_blobs_without_a_database_are_not_forgotten(tmp_path: Path, is_empty: bool) -> None:
+    """As where a copy came back in part: the blobs would be deleted, as nobody's."""
+    place = tmp_path / "deep"
+    blobs = place / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / "file_1").write_text("worth something")
+    if is_empty:
+        (place / "belljar.sqlite3").touch()
+    for _ in range(2):
+        with pytest.raises(StoreFailed, match="is missing or empty") as refused:
+            async with sqlite(tmp_path):
+                pass
+        assert f"the 1 files in {blobs} are" in str(refused.value)
+    blobs.rename(place / "blobs-of-before")
+    async with sqlite(tmp_path) as store:
+        await store.add_file(FILE, ROOM, 100)
+    (place / "blobs-of-before").rename(blobs)
+    async with sqlite(tmp_path) as store:
+        assert await store.find_file("default", "file_1") == FILE
 
 
 async def test_a_container_comes_back_as_it_was_last(store: Store) -> None:

@@ -217,9 +217,22 @@ def _mend(error: sqlite3.Error) -> str:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return ""
     return (
-        " Put a copy of it in its place, or what `sqlite3 FILE .recover` saves of it. Without a file a server begins "
-        "anew, with no API keys, and deletes what lies beside it in blobs."
+        " Put a copy of it in its place, or what `sqlite3 FILE .recover` saves of it. To begin anew, with no API keys, "
+        "move it and the directory blobs beside it away."
     )
+
+
+def _refuse_to_forget(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises StoreFailed for a database without a table where blobs lie beside it: they would be deleted, for nobody
+    knows whose they are, and the API keys are lost with the file that is missing."""
+    blobs = path.with_name("blobs")
+    if connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None and blobs.is_dir():
+        number = sum(1 for _ in blobs.iterdir())
+        if number:
+            raise StoreFailed(
+                f"{path} is missing or empty, and it alone knows whose the {number:,} files in {blobs} are. Put a copy "
+                "of it in its place. To begin anew, with no API keys, move that directory away."
+            )
 
 
 @asynccontextmanager
@@ -234,15 +247,20 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
         for beside in ("-wal", "-shm"):
             private.close(path.with_name(f"{path.name}{beside}"))
         connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_SECONDS)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")  # another process may open it at the same time
-            for kind in ("create_", "column_", "index_"):
-                for name, statement in statements.items():
-                    if name.startswith(kind) and not _has_column(connection, name):
-                        connection.execute(statement)
-        return connection, sqlite3.connect(path, check_same_thread=False, timeout=0)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")  # another process may open it at the same time
+                _refuse_to_forget(connection, path)
+                for kind in ("create_", "column_", "index_"):
+                    for name, statement in statements.items():
+                        if name.startswith(kind) and not _has_column(connection, name):
+                            connection.execute(statement)
+            return connection, sqlite3.connect(path, check_same_thread=False, timeout=0)
+        except BaseException:
+            connection.close()
+            raise
 
     def close() -> None:
         looking.close()
