@@ -222,6 +222,29 @@ async def test_a_store_of_an_older_version_opens(tmp_path: Path) -> None:
             assert await store.all_file_ids() == {"file_1"}
 
 
+@pytest.mark.parametrize(
+    ("is_ours", "says"), [(True, r"by a newer Belljar \(layout 16;"), (False, "of another program")]
+)
+async def test_a_store_of_a_newer_version_is_left_as_it_is(tmp_path: Path, is_ours: bool, says: str) -> None:
+    place = tmp_path / "deep" / "belljar.sqlite3"
+    async with sqlite(tmp_path) as store:
+        await store.add_file(FILE, ROOM, 100)
+    newer = sqlite3.connect(place)
+    ours = newer.execute("PRAGMA application_id").fetchone()[0]
+    newer.execute(f"PRAGMA application_id = {ours + 15 if is_ours else 12345}")
+    newer.close()
+    before = place.read_bytes()
+    with pytest.raises(StoreFailed, match=says):
+        async with sqlite(tmp_path):
+            pass
+    assert place.read_bytes() == before
+    newer = sqlite3.connect(place)
+    newer.execute(f"PRAGMA application_id = {ours}")
+    newer.close()
+    async with sqlite(tmp_path) as store:
+        assert await store.find_file("default", "file_1") == FILE
+
+
 @pytest.mark.parametrize("is_empty", [False, True])
 async def test_blobs_without_a_database_are_not_forgotten(tmp_path: Path, is_empty: bool) -> None:
     """As where a copy came back in part: the blobs would be deleted, as nobody's."""

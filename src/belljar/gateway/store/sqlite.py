@@ -23,6 +23,10 @@ from belljar.errors import StoreFailed
 from belljar.gateway.store import File, GroupBy, Key, KnownContainer, UsageRow, UsageTotal
 
 _BUSY_SECONDS = 10
+_OURS = 0x424A0000
+"""In the file's `application_id`, with the layout's number (`user_version` counts the changes of keys)."""
+_LAYOUT = 1
+"""Another number once the version before could not use the file rightly. Columns with a default, it can."""
 _AFTER_ALL_IDS = "~"
 """Ids are made of letters, digits and underscores."""
 T = TypeVar("T")
@@ -222,6 +226,21 @@ def _mend(error: sqlite3.Error) -> str:
     )
 
 
+def _layout(connection: sqlite3.Connection, path: Path) -> int:
+    """The number in the file, 0 for none. Raises StoreFailed for one of a newer version, or of another program."""
+    number: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    if number and number & ~0xFFFF != _OURS:
+        raise StoreFailed(
+            f"{path} is a database of another program. Move it away, or choose another --state-dir."
+        )
+    if number & 0xFFFF > _LAYOUT:
+        raise StoreFailed(
+            f"{path} was written by a newer Belljar (layout {number & 0xFFFF}; this one has {_LAYOUT}). Start that "
+            "one, or put a copy from before it in its place."
+        )
+    return number
+
+
 def _refuse_to_forget(connection: sqlite3.Connection, path: Path) -> None:
     """Raises StoreFailed for a database without a table where blobs lie beside it: they would be deleted, for nobody
     knows whose they are, and the API keys are lost with the file that is missing."""
@@ -248,6 +267,7 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
             private.close(path.with_name(f"{path.name}{beside}"))
         connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_SECONDS)
         try:
+            layout = _layout(connection, path)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             with connection:
@@ -257,6 +277,8 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
                     for name, statement in statements.items():
                         if name.startswith(kind) and not _has_column(connection, name):
                             connection.execute(statement)
+                if layout != _OURS | _LAYOUT:
+                    connection.execute(f"PRAGMA application_id = {_OURS | _LAYOUT}")
             return connection, sqlite3.connect(path, check_same_thread=False, timeout=0)
         except BaseException:
             connection.close()
