@@ -6,7 +6,10 @@ refuses whatever it writes to a file.
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -59,3 +62,40 @@ def test_a_full_disk_is_told_and_room_can_be_made(tmp_path: Path) -> None:
         gone = httpx2.get(f"{server.url}/v1/containers/{container}")
         assert gone.status_code == 404
         assert "the server that ran it ended without putting it away" in gone.text
+
+
+def refused(state: Path, prelude: str) -> str:
+    """What `belljar serve` says instead of starting; before it `prelude` is run."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{prelude}; from belljar.cli import main; main()", "serve", "--port", "0"],
+        env=os.environ | {"BELLJAR_STATE_DIR": str(state)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 125
+    assert done.stdout == ""
+    return done.stderr.splitlines()[-1]
+
+
+def limited(most_bytes: int) -> str:
+    return f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({most_bytes}, {most_bytes}))"
+
+
+def test_a_start_on_a_full_disk_names_the_file_and_what_to_do(tmp_path: Path) -> None:
+    for most_bytes, name in ((0, "server/lock"), (1000, "belljar.sqlite3")):
+        said = refused(tmp_path, limited(most_bytes))
+        assert said.startswith(f"belljar: {tmp_path}/{name}"), said
+        assert "df -h" in said
+        assert "make room" in said
+
+
+def test_a_start_without_locks_says_where_the_directory_has_to_be(tmp_path: Path) -> None:
+    """As on a file system that has none: the kernel's word for that comes from a filter here."""
+    said = refused(
+        tmp_path,
+        "import errno, pyseccomp as s; f = s.SyscallFilter(s.ALLOW); "
+        "f.add_rule(s.ERRNO(errno.ENOLCK), 'flock'); f.load()",
+    )
+    assert said.startswith(f"belljar: {tmp_path}/server/lock cannot be locked: No locks available. ")
+    assert "--state-dir" in said

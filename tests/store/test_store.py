@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -243,6 +244,14 @@ async def test_a_store_of_a_newer_version_is_left_as_it_is(tmp_path: Path, is_ou
     newer.close()
     async with sqlite(tmp_path) as store:
         assert await store.find_file("default", "file_1") == FILE
+
+
+async def test_a_store_that_cannot_be_opened_says_who_has_to_own_it(tmp_path: Path) -> None:
+    """As where root has made a key for a server of an ordinary user's. Root itself cannot open a directory."""
+    (tmp_path / "deep" / "belljar.sqlite3").mkdir(parents=True)
+    with pytest.raises(StoreFailed, match=f"the uid {os.geteuid()} has to be able to write it"):
+        async with sqlite(tmp_path):
+            pass
 
 
 @pytest.mark.parametrize("is_empty", [False, True])

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 import belljar
 from belljar import orders, paths, printed, private, results, warm
-from belljar.errors import BelljarError, InvalidRequest
+from belljar.errors import BelljarError, InvalidRequest, StoreFailed
 from belljar.frames import MAX_RUN_BYTES
 from belljar.gateway.activity import Activity, UnderWay
 from belljar.gateway.envelope import ShuttingDown, from_validation
@@ -80,9 +80,20 @@ def own_place(state_dir: Path) -> Iterator[Path]:
                         "give this one another (--state-dir)."
                     ) from error
                 time.sleep(_LOCK_SECONDS)
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
+            except OSError as error:
+                raise StoreFailed(
+                    f"{place / warm.LOCK} cannot be locked: {error.strerror}. The state directory has to be on a file "
+                    "system of this machine, with locks (flock): choose another --state-dir."
+                ) from error
+        try:
+            # Past the file object, which would try what it could not write once more when it is closed.
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), b"%d" % os.getpid())
+        except OSError as error:
+            raise StoreFailed(
+                f"{place / warm.LOCK} cannot be written: {error.strerror}. See "
+                f"`df -h {shlex.quote(str(place))}`, and make room there."
+            ) from error
         _clear(place)
         try:
             yield place

@@ -8,6 +8,8 @@ the event loop, at a number that says whether there is something new.
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -216,14 +218,22 @@ def _has_column(connection: sqlite3.Connection, name: str) -> bool:
     return found.fetchone() is not None
 
 
-def _mend(error: sqlite3.Error) -> str:
+def _mend(error: sqlite3.Error, path: Path) -> str:
     """What can be done about a file that cannot be opened, where that is known."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return ""
-    return (
-        " Put a copy of it in its place, or what `sqlite3 FILE .recover` saves of it. To begin anew, with no API keys, "
-        "move it and the directory blobs beside it away."
-    )
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return (
+                " Put a copy of it in its place, or what `sqlite3 FILE .recover` saves of it. To begin anew, with no "
+                "API keys, move it and the directory blobs beside it away."
+            )
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return f" Its disk is full, or fails: see `df -h {shlex.quote(str(path.parent))}`, and make room there."
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+            return (
+                f" The user with the uid {os.geteuid()} has to be able to write it, and new files beside it: see "
+                f"`ls -lna {shlex.quote(str(path.parent))}`. Run commands such as `belljar keys` as the server's user."
+            )
+    return ""
 
 
 def _layout(connection: sqlite3.Connection, path: Path) -> int:
@@ -291,7 +301,7 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
     try:
         connection, looking = await anyio.to_thread.run_sync(connect)
     except sqlite3.Error as error:
-        raise StoreFailed(f"{path}: {error}.{_mend(error)}") from error
+        raise StoreFailed(f"{path}: {error}.{_mend(error, path)}") from error
     try:
         yield SqliteStore(connection, looking, statements)
     finally:
