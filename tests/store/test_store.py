@@ -202,6 +202,18 @@ async def test_what_a_key_has_spent_and_a_tenant_used(store: Store) -> None:
     assert await store.spent_amount("key_1", 0) == 1_000
 
 
+async def test_others_come_between_where_much_use_is_forgotten(store: Store) -> None:
+    """As where an operator has it kept for a month from now on, and not for a year."""
+    rows = 25_000
+    await store.add_usage(replace(USED, request_id=f"req_{number}") for number in range(rows))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(store.remove_old_usage, USED.at + 1)
+        await anyio.sleep(0)  # it is under way
+        (found,) = await store.usage_totals("tenant", 0, USED.at + 1, None)
+        assert 0 < found.requests < rows
+    assert await store.usage_totals("tenant", 0, USED.at + 1, None) == []
+
+
 async def test_a_store_of_an_older_version_opens(tmp_path: Path) -> None:
     place = tmp_path / "deep" / "belljar.sqlite3"
     place.parent.mkdir()

@@ -164,7 +164,9 @@ class SqliteStore:
         return int((await self._run(lambda: self._do("billed_microseconds", values).fetchall()))[0][0])
 
     async def remove_old_usage(self, before: int) -> None:
-        await self._run(lambda: self._do("remove_old_usage", {"before": before}))
+        # Others come between: millions of rows at once would hold up everybody for as long as they take.
+        while await self._run(lambda: self._do("remove_old_usage", {"before": before}).rowcount):
+            pass
 
     async def save_container(self, container: KnownContainer) -> None:
         await self._run(lambda: self._do("save_container", vars(container)))

@@ -86,6 +86,12 @@ FROM usage
 WHERE tenant = :tenant AND at >= :start;
 
 -- remove_old_usage
--- Forget what is older, of every tenant.
+-- Forget some of what is older, of every tenant.
 DELETE FROM usage
-WHERE at < :before;
+WHERE request_id IN (
+    SELECT request_id
+    FROM usage
+    WHERE at < :before
+    ORDER BY at
+    LIMIT 10000
+);
