@@ -103,6 +103,29 @@ def test_sessions_of_one_tenant_take_none_from_another(tmp_path: Path) -> None:
             assert other.run("6 * 7")["value"] == "42"
 
 
+def test_sessions_of_all_tenants_have_a_bound(tmp_path: Path) -> None:
+    with (
+        keyed(tmp_path, preload={}, max_containers=3) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+    ):
+
+        def greeted(name: str) -> Wire:
+            http.headers["x-api-key"] = server.keys[name]
+            wire = Wire(http)
+            wire.greet()
+            return wire
+
+        first = [greeted("ada"), greeted("eve"), greeted("eve")][0]
+        refused = Wire(http).post(hello("2025-11-25"))
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+        assert "BELLJAR_MAX_CONTAINERS" in refused.json()["error"]["message"]
+        assert Wire(http).post(request("ping", 9)).status_code == 429
+        http.headers["x-api-key"] = server.keys["ada"]
+        assert first.run("6 * 7")["value"] == "42"
+        assert http.delete("/mcp", headers=first.headers).status_code == 200
+        assert greeted("eve").run("6 * 7")["value"] == "42"
+
+
 def test_what_is_not_used_is_forgotten(brief: Wire) -> None:
     brief.greet()
     container = brief.run("1")["container"]

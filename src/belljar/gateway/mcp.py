@@ -20,12 +20,13 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 import structlog
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from belljar import orders, results, states
 from belljar.cutting import BYTES_A_TOKEN
-from belljar.errors import BelljarError, InvalidRequest, NotFound
+from belljar.errors import BelljarError, InvalidRequest, NotFound, RateLimited
 from belljar.gateway import placement as places
 from belljar.gateway import tokens
 from belljar.gateway.activity import Activity, activity_of
@@ -34,12 +35,15 @@ from belljar.gateway.tools import BASH, CODE, Ran
 from belljar.mcp import Call, Offer, Session
 
 if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
     from belljar.gateway.parts import Parts
 
 log = structlog.get_logger("belljar.gateway")
 
 _MOST_SESSIONS = 1000
 """Of the protocol's, for each tenant: each holds a few tasks, while nobody uses it."""
+_RETRY_SECONDS = 60
 _ENDED = "the MCP session that it belonged to ended"
 _UNANSWERED = "the call that it was made for has no answer that names it"
 _RENEWED = "The container before this one is gone, with its variables and files. This one is new."
@@ -64,6 +68,7 @@ class Endpoint:
         self._lock = anyio.Lock()
         self._apps: dict[str, ASGIApp] = {}
         """By tenant, so that none takes up the sessions of another."""
+        self._managers: set[StreamableHTTPSessionManager] = set()
         self.is_ending = False
         """The server ends, and containers outlive it."""
 
@@ -89,9 +94,11 @@ class Endpoint:
             max_sessions=_MOST_SESSIONS,
         )
         use = _Use()
+        self._managers.add(manager)
         try:
             async with manager.run():
-                task_status.started(_of_their_keys(use.counted(manager.asgi_app)))
+                app = self._bounded(manager.asgi_app, settings.max_containers)
+                task_status.started(_of_their_keys(use.counted(app)))
                 try:
                     # A session ends when it was idle for so long: after twice that there is none.
                     await use.is_idle(2 * settings.container_idle_seconds)
@@ -99,6 +106,29 @@ class Endpoint:
                     self._apps.pop(tenant, None)  # the next request begins anew
         except Exception:  # no fault of the SDK's ends the server: its sessions are gone
             log.exception("what answers at /mcp has failed", tenant=tenant)
+        finally:
+            self._managers.discard(manager)
+
+    def _bounded(self, app: ASGIApp, most: int) -> ASGIApp:
+        """The application, which opens a session only where all tenants together have fewer than `most`."""
+        from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            headers = Headers(scope=scope)
+            has_none = "mcp-session-id" not in headers
+            version = headers.get("mcp-protocol-version", HANDSHAKE_PROTOCOL_VERSIONS[0])
+            if has_none and version in HANDSHAKE_PROTOCOL_VERSIONS:
+                # The SDK has no other way to them.
+                there = sum(len(manager._server_instances) for manager in self._managers)
+                if there >= most:
+                    raise RateLimited(
+                        f"There are {there:,} MCP sessions, as many as may be containers (BELLJAR_MAX_CONTAINERS). End "
+                        "one (DELETE /mcp), or wait until one has not been used for a while.",
+                        retry_after=_RETRY_SECONDS,
+                    )
+            await app(scope, receive, send)
+
+        return answer
 
 
 class _Use:
