@@ -18,8 +18,11 @@ function packed(): Plugin {
 }
 
 export default defineConfig({
-  base: '/page/',
   plugins: [packed()],
+  // The document is at `/`, and all else below `/page/`; a proxy may have both below a path of its own.
+  experimental: {
+    renderBuiltUrl: (name, { hostType }) => (hostType === 'html' ? `page/${name}` : { relative: true }),
+  },
   build: {
     outDir: '../src/belljar/page',
     emptyOutDir: true,

@@ -19,6 +19,7 @@ ELSEWHERE = {
     ("library.md", "python"): "test_library_page.py",
     ("adapters.md", "python"): "tests/adapters/page.py",
     ("install.md", "sh"): "test_install_page.py, and make test-install, test-image and test-service",
+    ("install.md", "nginx"): "make test-install",
     **{("mcp.md", language): "test_mcp_page.py" for language in ("json", "yaml", "python", "sh")},
     ("cells.md", "json"): "test_cells_page.py",
     ("reference.md", "json"): "test_reference.py",

@@ -13,8 +13,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import httpx2
 import pytest
+from mcp import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGING = ROOT / "packaging"
@@ -29,9 +31,17 @@ def program(name: str, package: str) -> str:
     return found
 
 
+def below_a_path() -> str:
+    """The location that docs/install.md has for a path of its own."""
+    page = (ROOT / "docs" / "install.md").read_text()
+    [location] = re.findall(r"```nginx\n(.*?)```", page, re.DOTALL)
+    return str(location)
+
+
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """nginx, as ordinary user or root, in front of a server; the file is changed in its two addresses only."""
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """nginx, as ordinary user or root, in front of a server; the file is changed in its two addresses only, and has the
+    location for a path besides."""
     place = tmp_path_factory.mktemp("nginx")
     with serving(place / "state", preload={}) as server, socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -39,6 +49,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         own = (PACKAGING / "nginx.conf").read_text()
         own = own.replace("server 127.0.0.1:8421;", f"server {server.url.removeprefix('http://')};")
         own = own.replace("listen 80;", f"listen 127.0.0.1:{port};")
+        own = own.replace("    location / {", f"{below_a_path()}\n    location / {{")
         (place / "belljar.conf").write_text(own)
         temporary = "".join(
             f"{kind}_temp_path {place}/{kind};\n"
@@ -64,6 +75,11 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(30)
+
+
+@pytest.fixture(params=["", "/belljar"], ids=["by itself", "below a path"])
+def proxy(nginx: str, request: pytest.FixtureRequest) -> str:
+    return f"{nginx}{request.param}"
 
 
 def test_a_stream_passes_as_it_comes(proxy: str) -> None:
@@ -98,6 +114,25 @@ def test_uploads_may_be_larger(proxy: str) -> None:
         put = client.put(f"/v1/containers/{container}/files/data/zeros.bin", content=content)
         assert put.is_success, put.text
         assert len(client.get(f"/v1/containers/{container}/files/data/zeros.bin").content) == len(content)
+
+
+def test_the_page_and_its_files_are_there(proxy: str) -> None:
+    with httpx2.Client(follow_redirects=True, timeout=60) as client:
+        document = client.get(proxy)  # without the slash, too
+        assert document.status_code == 200
+        files = re.findall(r'(?:src|href)="(page/[^"]+)"', document.text)
+        assert len(files) >= 3
+        for file in files:
+            assert client.get(f"{proxy}/{file}").status_code == 200
+
+
+def test_mcp_passes(proxy: str) -> None:
+    async def ask() -> str:
+        async with Client(f"{proxy}/mcp") as client:
+            answer = await client.call_tool("run_python", {"code": "6 * 7"})
+            return str(answer.structured_content["value"])
+
+    assert anyio.run(ask) == "42"
 
 
 def test_systemd_knows_all_that_stands_in_the_unit(tmp_path: Path) -> None:

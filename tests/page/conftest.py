@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -95,6 +96,7 @@ def open_page(browser: Any, server: Server) -> Iterator[Open]:
         height: int = 860,
         dark: bool = False,
         expected: tuple[str, ...] = (),
+        below: str = "",
         **options: Any,
     ) -> Any:
         context = browser.new_context(
@@ -106,6 +108,17 @@ def open_page(browser: Any, server: Server) -> Iterator[Open]:
         )
         context.set_default_timeout(20_000)
         context.add_init_script(WATCH)
+        if below:
+
+            def passed_on(route: Any) -> None:
+                """As a proxy does that has the server below a path, and others beside it."""
+                asked = urlsplit(route.request.url)
+                if asked.path.startswith(f"{below}/"):
+                    route.continue_(url=at + route.request.url.removeprefix(at + below))
+                else:
+                    route.abort()
+
+            context.route(f"{at}/**", passed_on)
         page = context.new_page()
         watched = Watched(at)
         watched.expected = expected
@@ -113,7 +126,7 @@ def open_page(browser: Any, server: Server) -> Iterator[Open]:
         page.on("console", watched.console)
         page.on("pageerror", lambda error: watched.errors.append(str(error)))
         opened.append((context, watched))
-        page.goto(at + path)
+        page.goto(at + below + path)
         page.wait_for_selector("header.head")
         return page
 

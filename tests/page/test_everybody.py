@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from browsing import Open, ask, axe, run
-from serving import Model, Refusal, code, text
+from serving import Model, Refusal, Server, code, text
 
 CHART = """
 import matplotlib.pyplot as plt
@@ -253,3 +253,17 @@ def test_colours_that_nobody_knows_are_those_of_the_system(open_page: Open) -> N
     page.evaluate("localStorage.setItem('belljar-theme', 'pink')")
     page.reload()
     page.get_by_role("button", name="Colours: As the system").wait_for()
+
+
+def test_a_proxy_may_have_it_below_a_path(open_page: Open, model: Model, server: Server) -> None:
+    page = open_page("/#code", below="/tools/belljar")
+    done = run(page, CHART)
+    assert page.evaluate("document.querySelector('.chart img').naturalWidth") > 100
+    with page.expect_download() as download:
+        done.get_by_role("button", name="sold.csv").click()
+    assert download.value.suggested_filename == "sold.csv"
+    page.keyboard.press("Alt+5")
+    assert f'"{server.url}/tools/belljar"' in page.locator(".panel .code").text_content()
+    page.get_by_role("button", name="Chat", exact=True).click()
+    model.play([text("Hello from below.")])
+    assert "Hello from below." in ask(page, "Hello").inner_text()

@@ -140,14 +140,14 @@ def test_how_the_page_is_served(served: httpx2.Client) -> None:
         assert again.status_code == 304
         assert again.content == b""
         assert not re.search(r"https?://", document.text)
-        scripts = re.findall(r'(?:src|href)="(/page/[^"]+)"', document.text)
+        scripts = re.findall(r'(?:src|href)="(page/[^"]+)"', document.text)
         assert len(scripts) >= 3
         for path in scripts:
-            asset = http.get(path)
+            asset = http.get(f"/{path}")
             assert asset.status_code == 200
             assert "immutable" in asset.headers["cache-control"]
             assert asset.headers["content-security-policy"] == policy
-            plain = http.get(path, headers={"accept-encoding": "identity"})
+            plain = http.get(f"/{path}", headers={"accept-encoding": "identity"})
             assert "content-encoding" not in plain.headers
             assert plain.content == asset.content
         licences = http.get("/page/licenses.md")

@@ -2,6 +2,9 @@
 import { signal } from '@preact/signals'
 import { remember, remembered } from './keeping'
 
+/** Where the server is, as a client is told: a proxy may have it below a path of its own. */
+export const HOME = new URL('.', location.href).href.replace(/\/$/, '')
+
 const KEY = 'belljar-key'
 
 /** The API key, which this tab alone remembers. */
@@ -45,7 +48,7 @@ export async function send(method: string, path: string, asked: Asked = {}): Pro
   const body = asked.json === undefined ? asked.body : JSON.stringify(asked.json)
   let response: Response
   try {
-    response = await fetch(path, {
+    response = await fetch(HOME + path, {
       method,
       headers,
       credentials: 'omit',

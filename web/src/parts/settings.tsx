@@ -106,7 +106,7 @@ export function SettingsPanel() {
         </dl>
       )}
       <p class="faint">
-        <a href="/page/licenses.md" target="_blank" rel="noopener">
+        <a href="page/licenses.md" target="_blank" rel="noopener">
           Licences
         </a>{' '}
         of what this page is made of

@@ -1,7 +1,7 @@
 /** The program that repeats what was done last. */
 import { useSignal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
-import { key } from '../api'
+import { HOME, key } from '../api'
 import { snippet, type Language } from '../snippets'
 import { lastDone } from '../state'
 import { Code, CopyButton } from './bits'
@@ -15,7 +15,7 @@ const LANGUAGES: [Language, string][] = [
 export function SnippetPanel() {
   const language = useSignal<Language>('python')
   const done = lastDone.value
-  const text = useMemo(() => (done ? snippet(language.value, done, location.origin, Boolean(key.value)) : ''), [done, language.value, key.value])
+  const text = useMemo(() => (done ? snippet(language.value, done, HOME, Boolean(key.value)) : ''), [done, language.value, key.value])
   if (!done) return <p class="faint">After the first message or run, the same stands here as a program: with the official SDKs, or with curl.</p>
   return (
     <>
