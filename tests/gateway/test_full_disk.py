@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import httpx2
+import pytest
 from serving import Server, serving
 
 LITTLE = {"preload": {}, "parked": 0}
@@ -62,6 +63,34 @@ def test_a_full_disk_is_told_and_room_can_be_made(tmp_path: Path) -> None:
         gone = httpx2.get(f"{server.url}/v1/containers/{container}")
         assert gone.status_code == 404
         assert "the server that ran it ended without putting it away" in gone.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk")
+def test_uploads_leave_room_for_what_others_need(tmp_path: Path) -> None:
+    """A disk that is really full: one of 8 MB, of which a hundredth stays free."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)], check=True, timeout=60)
+    try:
+        with (
+            serving(tmp_path / "state", **LITTLE) as server,
+            httpx2.Client(base_url=server.url, timeout=60) as http,
+        ):
+            sizes, sent = [1_000_000] * 8 + [60_000] * 20, []
+            for size in sizes:
+                answer = http.post("/v1/files", files={"file": ("a.bin", bytes(size))})
+                if answer.status_code == 200:
+                    sent.append(answer.json()["id"])
+                else:
+                    assert answer.status_code == 503
+                    assert "bytes left" in answer.text
+            assert 5 < len(sent) < len(sizes)
+            assert http.post("/v1/containers").status_code == 200
+            ran = http.post("/v1/executions", json=MAKE).json()
+            assert "Not kept, for want of room: made.txt" in ran["stderr"]
+            for file_id in sent[:2]:
+                assert http.delete(f"/v1/files/{file_id}").status_code == 200
+            assert http.post("/v1/files", files={"file": ("a.bin", bytes(1_000_000))}).status_code == 200
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True, timeout=60)
 
 
 def refused(state: Path, prelude: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +21,11 @@ _ORPHAN_AGE_SECONDS = 3600
 """A blob is written before its record: a young one without may belong to a server beside us."""
 
 
+_RESERVE_BYTES = 256 * 1024 * 1024
+_RESERVE_SHARE = 0.01
+"""Of a small disk. So much stays free for what the database writes: without it nothing works for anybody."""
+
+
 class Blobs:
     """A flat space of blobs. A key is an id of ours, never a name that somebody else chose."""
 
@@ -28,14 +34,17 @@ class Blobs:
         self._directory = directory
         self._store = LocalStore(prefix=directory)
 
-    async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
-        """Write a blob whole, or, where `pieces` raises, not at all. Raises StoreFailed."""
+    async def put(self, key: str, pieces: AsyncIterator[bytes], *, is_last_copy: bool = False) -> None:
+        """Write a blob whole, or, where `pieces` raises, not at all. Raises StoreFailed, also where the disk has little
+        left; the last copy of something may take half of that.
+        """
         try:
             # Not `put_async` with the iterator: that would advance it in tasks of its own, which outlive a
             # cancellation.
             with anyio.CancelScope() as scope:
                 async with obstore.open_writer_async(self._store, key, buffer_size=_CHUNK_BYTES) as writer:
                     async for piece in pieces:
+                        self._check_room(1 if is_last_copy else 2)
                         await writer.write(piece)
                     # A close that is given up goes on all the same, and nobody would know when the blob is there.
                     scope.shield = True
@@ -43,6 +52,15 @@ class Blobs:
             raise StoreFailed(
                 "The server cannot write what it is to keep: its disk is full, or fails."
             ) from error
+
+    def _check_room(self, halves: int) -> None:
+        disk = os.statvfs(self._directory)
+        reserve = min(_RESERVE_BYTES, int(disk.f_blocks * disk.f_frsize * _RESERVE_SHARE))
+        if disk.f_bavail * disk.f_frsize < reserve * halves // 2:
+            raise StoreFailed(
+                f"The server's disk has less than {reserve:,} bytes left, which it needs for what else it keeps. "
+                "Whoever runs it has to make room, or clients to delete files."
+            )
 
     async def open(self, key: str) -> AsyncIterator[bytes]:
         """The blob's content in pieces. Raises FileNotFoundError at once where there is none."""

@@ -129,7 +129,7 @@ class Envelope:
                     raise
             except BelljarError as error:
                 if isinstance(error, StoreFailed):
-                    log.error("what is kept cannot be read or written", error=str(error.__cause__))  # noqa: TRY400 - a full disk takes no tracebacks
+                    log.error("what is kept cannot be read or written", error=str(error.__cause__ or error))  # noqa: TRY400 - a full disk takes no tracebacks
                 await answer.error(error)
             except HTTPException as error:
                 await answer.http_error(error, scope)

@@ -88,7 +88,7 @@ class Shelf:
         """Keep the files of its session, in place of the archive `before`. Raises NotKept where that cannot be."""
         archive = Archive(new_id("archive"), now_microseconds(), dict(container.given))
         try:
-            await self._blobs.put(archive.key, keeper.pack(container.id))
+            await self._blobs.put(archive.key, keeper.pack(container.id), is_last_copy=True)
             with anyio.CancelScope(shield=True):  # the record first: it may name no archive that is gone
                 await self.remember(container, archive, is_asleep=True)
                 if before is not None:
