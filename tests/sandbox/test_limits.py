@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import anyio
 import pytest
 from jail import Session, Started, has_cgroups, has_own_uids, opened, status, until
@@ -212,6 +214,13 @@ async def test_memory(keeper: link.Keeper) -> None:
             assert result.outcome.reason in ("memory_bytes", "MemoryError")
             await session.run("held = None")
         assert await session.says("print(open('kept').read())") == "k"
+
+
+async def test_where_the_machine_has_no_memory_left_sessions_end_before_servers(session: Session) -> None:
+    score = "open('/proc/self/oom_score_adj').read()"
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    said = await session.says(f"print({score}, end='')")
+    assert int(said) == max(own, 500)
 
 
 async def test_memory_of_many_processes_is_added_up(keeper: link.Keeper) -> None:

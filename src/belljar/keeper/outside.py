@@ -13,6 +13,8 @@ from pathlib import Path
 from belljar import kernel
 
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
+_FIRST = 500
+"""As if it took half of the machine's memory more than it does."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _FIELD = re.compile(r"^(\w+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _IN_USE = re.compile(rb"^TCP6?: inuse (\d+)", re.MULTILINE)
@@ -308,6 +310,16 @@ def _of_a_live_thread(pid: int, name: str) -> list[str]:
 def machine_bytes() -> int:
     """The machine's memory."""
     return os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES
+
+
+def offer_first(pid: int) -> None:
+    """Have the kernel choose a process and its children before others where the machine has no memory left (proc(5),
+    oom_score_adj): a session ends, and no server of somebody else's. In /proc of one that was just exec'd it may be
+    raised, and later perhaps not.
+    """
+    path = Path(f"/proc/{pid}/oom_score_adj")
+    with contextlib.suppress(OSError):
+        path.write_text(str(max(int(path.read_text()), _FIRST)))
 
 
 def available_share() -> float:

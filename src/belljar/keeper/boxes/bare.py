@@ -231,6 +231,7 @@ class BareSite:
                 stdout=2,
                 pass_fds=[theirs.fileno()],
             )
+        outside.offer_first(process.pid)
         if self._tree is not None:
             self._tree.attach_own(process.pid)
 

@@ -212,6 +212,7 @@ async def start(
             command, env={}, stdin=subprocess.DEVNULL, stdout=2, pass_fds=[archive_fd, theirs.fileno()]
         )
         theirs.close()
+        outside.offer_first(process.pid)
         if tree is not None:
             tree.attach_own(process.pid)
         has_range = outside.has_uid_range(uid_base, UID_COUNT)
