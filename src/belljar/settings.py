@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     )
     """Bodies of all requests that are not answered yet, together, for each takes four times its size meanwhile; half of
     it for one tenant. What is more gets 529, a tenant's 429, unless there is no other. Bodies of up to 1 MiB have a
-    quarter as much for themselves; uploads are no part of it."""
+    quarter as much for themselves; an upload, which is passed on as it comes in, counts as 512 KiB."""
     max_file_bytes: int = Field(500_000_000, gt=0)
     """A larger upload is refused with 413."""
     tenant_stored_bytes: int = Field(100 * 1024 * MIB, gt=0)

@@ -40,6 +40,7 @@ class Keyed:
         key = f"x-api-key: {self.keys[tenant]}\r\n" if tenant else ""
         client.sendall(
             f"POST {path} HTTP/1.1\r\nhost: here\r\n{key}content-length: {LARGE}\r\n"
+            "content-type: multipart/form-data; boundary=b\r\n"
             "expect: 100-continue\r\n\r\n".encode()
         )
         said = client.recv(65536).decode()
@@ -108,6 +109,21 @@ async def test_a_body_is_in_hand_until_its_request_is_answered(keyed: Keyed, mod
         assert keyed.begin(stack, "one")[0] == "429"
         answers.set()
         assert waiting.result().status_code == 200
+        keyed.until_read(stack, "one")
+
+
+@pytest.mark.anyio
+async def test_uploads_at_once_have_a_bound_too(keyed: Keyed, model: Model) -> None:
+    with ExitStack() as stack:
+        first = stack.enter_context(ExitStack())
+        begun = [keyed.begin(first, "one", "/v1/files")[0] for _ in range(4)]
+        assert begun == ["100", "100", "100", "429"]
+        file = {"file": ("a.txt", b"a")}
+        sent = httpx2.post(f"{keyed.url}/v1/files", files=file, headers={"x-api-key": keyed.keys["two"]})
+        assert sent.status_code == 200
+        model.play([text("Hello.")])
+        assert keyed.post("one", json=ask("Hello.")).status_code == 200
+        first.close()
         keyed.until_read(stack, "one")
 
 

@@ -16,7 +16,8 @@ from obstore.store import LocalStore
 
 from belljar.errors import StoreFailed
 
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 128 * 1024
+"""Each upload and each download has some of them in memory, and larger ones are no quicker."""
 _ORPHAN_AGE_SECONDS = 3600
 """A blob is written before its record: a young one without may belong to a server beside us."""
 

@@ -14,6 +14,8 @@ from belljar.errors import BelljarError, Overloaded, RateLimited, RequestTooLarg
 _DRAIN_FACTOR = 4
 _DRAIN_SECONDS = 10
 _SMALL_BYTES = 1024 * 1024
+_STREAM_BYTES = 512 * 1024
+"""Pieces of a body that is passed on as it comes in, and copies of them."""
 _RETRY_SECONDS = 5
 
 
@@ -79,10 +81,15 @@ class Held:
 
     def hold(self, size: int) -> None:
         """It has so many bytes, or will have. Raises RateLimited and Overloaded as `Room` does."""
-        if size <= self._size:
-            return
+        if size > self._size:
+            self._take(self._small if size <= _SMALL_BYTES else self._large, size)
+
+    def hold_stream(self) -> None:
+        """It is read as it comes in, and never in hand as a whole. Raises the same."""
+        self._take(self._large, _STREAM_BYTES)
+
+    def _take(self, room: Room, size: int) -> None:
         self.let_go()
-        room = self._small if size <= _SMALL_BYTES else self._large
         room.take(self._tenant, size)
         self._room, self._size = room, size
 

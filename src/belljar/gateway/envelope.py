@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from belljar.errors import BelljarError, BudgetSpent, Conflict, InvalidRequest, StoreFailed
 from belljar.gateway.access import Access, is_open
 from belljar.gateway.activity import ACTIVITY, Activity, UnderWay
-from belljar.gateway.bodies import Body, InHand, Once, Stream
+from belljar.gateway.bodies import Body, Held, InHand, Once, Stream
 from belljar.gateway.frame import frame, json_bytes
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.timeline import Timelines
@@ -118,11 +118,15 @@ class Envelope:
             try:
                 try:
                     activity.client = await self._access.admit(scope, activity.headers)
-                    if streamed_limit is None:
-                        await self._run_on_whole(scope, body, receive, answer, activity)
-                    else:
-                        body.check_head()
-                        await self._run(scope, Stream(body, activity.scope).receive, answer, activity)
+                    # Whoever needs no key takes up nobody's share.
+                    tenant = "" if is_open(scope["path"]) else activity.client.tenant
+                    with self._in_hand.holding(tenant) as held:
+                        if streamed_limit is None:
+                            await self._run_on_whole(scope, body, held, receive, answer, activity)
+                        else:
+                            body.check_head()
+                            held.hold_stream()
+                            await self._run(scope, Stream(body, activity.scope).receive, answer, activity)
                 except (BelljarError, HTTPException):
                     if not activity.is_cut_short and not answer.has_started:
                         answer.is_last = await body.drain()
@@ -173,20 +177,17 @@ class Envelope:
         )
 
     async def _run_on_whole(
-        self, scope: Scope, body: Body, receive: Receive, answer: _Answer, activity: Activity
+        self, scope: Scope, body: Body, held: Held, receive: Receive, answer: _Answer, activity: Activity
     ) -> None:
         """Run the application on a body that has come whole, until it ends or the client hangs up."""
-        # Whoever needs no key takes up nobody's share.
-        tenant = "" if is_open(scope["path"]) else activity.client.tenant
-        with self._in_hand.holding(tenant) as held:
-            whole = await body.whole(held)
-            if whole is None:
-                return
-            watch = _HangUp(receive, activity.scope, answer)
-            try:
-                await self._run(scope, Once(whole).receive, answer, activity)
-            finally:
-                watch.end()
+        whole = await body.whole(held)
+        if whole is None:
+            return
+        watch = _HangUp(receive, activity.scope, answer)
+        try:
+            await self._run(scope, Once(whole).receive, answer, activity)
+        finally:
+            watch.end()
 
     async def _run(self, scope: Scope, receive: Receive, answer: _Answer, activity: Activity) -> None:
         """Run the application until it ends or is cancelled; what fails is raised as it is."""
