@@ -272,6 +272,7 @@ async def test_blobs_without_a_database_are_not_forgotten(tmp_path: Path, is_emp
     place = tmp_path / "deep"
     blobs = place / "blobs"
     blobs.mkdir(parents=True)
+    (blobs / "lost+found").mkdir()
     (blobs / "file_1").write_text("worth something")
     if is_empty:
         (place / "belljar.sqlite3").touch()
@@ -281,8 +282,10 @@ async def test_blobs_without_a_database_are_not_forgotten(tmp_path: Path, is_emp
                 pass
         assert f"the 1 files in {blobs} are" in str(refused.value)
     blobs.rename(place / "blobs-of-before")
+    (blobs / "lost+found").mkdir(parents=True)
     async with sqlite(tmp_path) as store:
         await store.add_file(FILE, ROOM, 100)
+    (blobs / "lost+found").rmdir()
     (place / "blobs-of-before").rename(blobs)
     async with sqlite(tmp_path) as store:
         assert await store.find_file("default", "file_1") == FILE
