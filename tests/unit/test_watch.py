@@ -137,6 +137,24 @@ def test_threads_are_looked_at_once_for_each_table_of_descriptors() -> None:
         assert len(outside.with_own_descriptors(pid)) == 2
 
 
+NAMED = """
+import ctypes, mmap, sys
+with open(sys.argv[1], "wb+") as file:
+    file.truncate(mmap.PAGESIZE)
+    mapped = mmap.mmap(file.fileno(), 0)
+held = b"x" * 2**25
+ctypes.CDLL(None).prctl(15, b"\\x0bVmPTE: -999999", 0, 0, 0)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_names_that_a_process_has_chosen_say_nothing_of_its_memory(tmp_path: Path) -> None:
+    with _held(NAMED, str(tmp_path / "one\x0banother\x85third")) as pid:
+        assert outside.memory_bytes(pid) > 2**25
+        assert all(start < end for start, end in outside.mappings(pid, with_anonymous=True))
+
+
 def test_dear_work_is_done_in_turn_and_followed_by_a_rest() -> None:
     under_way, most, turns = 0, 0, Turns(rest=1000.0)
 

@@ -297,12 +297,16 @@ class Connections:
 
 
 def _of_a_live_thread(pid: int, name: str) -> list[str]:
-    """A file of a process that its first thread cannot answer for once that has ended, while others go on."""
+    """The lines of a file of a process that its first thread cannot answer for once that has ended, while others go on.
+
+    Of what ends a line for `str.splitlines` the kernel escapes the newline alone: all else may stand in a name that the
+    process has given itself, or a file.
+    """
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for thread in [str(pid), *os.listdir(f"/proc/{pid}/task")]:
             with contextlib.suppress(OSError):
-                if lines := _text(f"/proc/{pid}/task/{thread}/{name}").splitlines():
-                    return lines
+                if text := _text(f"/proc/{pid}/task/{thread}/{name}"):
+                    return text.removesuffix("\n").split("\n")
     return []
 
 
