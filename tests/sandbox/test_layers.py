@@ -244,7 +244,7 @@ async def test_other_calling_conventions(
     result = await session.run(
         f"""
         import ctypes, mmap
-        page = mmap.mmap(-1, 4096, prot=7)
+        page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=7)
         page.write({machine_code!r})
         address = ctypes.addressof(ctypes.c_char.from_buffer(page))
         print(ctypes.CFUNCTYPE(ctypes.c_long)(address)())

@@ -470,7 +470,7 @@ async def test_memory_that_is_taken_bit_by_bit_counts(keeper: link.Keeper) -> No
     code = """
 import mmap
 held = globals().setdefault("held", [])
-piece = mmap.mmap(-1, 24 * 2**20, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+piece = mmap.mmap(-1, 24 * 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 piece.madvise(23)  # MADV_POPULATE_WRITE
 held.append(piece)
 """
@@ -528,7 +528,7 @@ import mmap, signal, time
 held = []
 def take(*_):
     for _ in range(40):
-        piece = mmap.mmap(-1, 32 * 2**20, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+        piece = mmap.mmap(-1, 32 * 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         piece.madvise(23)  # MADV_POPULATE_WRITE
         held.append(piece)
         print(len(held) * 32, flush=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from jail import has_own_uids, opened
+from jail import has_cgroups, has_own_uids, opened
 
 from belljar import link
 from belljar.wire.execution import MIB
@@ -17,7 +17,8 @@ pytestmark = pytest.mark.anyio
 
 _FOLDER = Path(__file__).parent / "programs"
 _BARE = "reduced without own uid"
-_PLACES = frozenset({"full", "limited", "reduced", _BARE})
+_UNCOUNTED = "without cgroup"
+_PLACES = frozenset({"full", "limited", "reduced", _BARE, _UNCOUNTED})
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ PROGRAMS = [_read(path) for path in sorted(_FOLDER.glob("*/*.py"))]
 def _where(keeper: link.Keeper) -> set[str]:
     """The names of what this is, among `_PLACES`."""
     level = keeper.description.isolation.level
-    return {level, _BARE} if level == "reduced" and not has_own_uids(keeper) else {level}
+    bare = {_BARE} if level == "reduced" and not has_own_uids(keeper) else set()
+    return {level} | bare | (set() if has_cgroups(keeper) else {_UNCOUNTED})
 
 
 def test_the_programs_have_their_form() -> None:

@@ -121,8 +121,8 @@ time.sleep(1000)
     [
         ("import os; os._exit(137)", "exited", "exit"),
         ("raise MemoryError", "raised", "MemoryError"),
-        ("import mmap\nm = [mmap.mmap(-1, 2 ** 24) for _ in range(20)]\nfor x in m: x.write(b'x' * 2 ** 24)\n"
-         "import time; time.sleep(60)", "out_of_memory", "memory_bytes"),
+        ("import mmap\nm = [mmap.mmap(-1, 2 ** 24, flags=mmap.MAP_PRIVATE | 0x20) for _ in range(20)]\n"
+         "for x in m: x.write(b'x' * 2 ** 24)\nimport time; time.sleep(60)", "out_of_memory", "memory_bytes"),
         ("f = open('big', 'wb')\nfor _ in range(200): f.write(b'x' * 2 ** 20); f.flush()\n"
          "import time; time.sleep(60)", "disk_full", "disk_bytes"),
     ],

@@ -304,7 +304,19 @@ def test_what_others_share_is_not_flushed_or_forgotten(answer: Filter) -> None:
 def test_memory_in_no_address_space_needs_a_cgroup_that_counts_it() -> None:
     machine = platform.machine()
     assert Filter(machine, has_memory_cgroup=True)("memfd_create") == bpf.ALLOW
-    assert Filter(machine, has_memory_cgroup=False)("memfd_create") == ENOSYS
+    uncounted = Filter(machine, has_memory_cgroup=False)
+    assert uncounted("memfd_create") == ENOSYS
+    for flags in (
+        0x21,
+        0x23,
+        0x4021,
+        0x21 | 1 << 32,
+    ):  # MAP_SHARED and MAP_SHARED_VALIDATE with MAP_ANONYMOUS
+        assert Filter(machine, has_memory_cgroup=True)("mmap", 0, 4096, 3, flags) == bpf.ALLOW
+        assert uncounted("mmap", 0, 4096, 3, flags) == bpf.ERRNO | errno.EPERM
+    for flags in (0x01, 0x02, 0x03, 0x22, 0x4022):
+        assert uncounted("mmap", 0, 4096, 3, flags) == bpf.ALLOW
+    assert uncounted("mmap", 0, 4096, 3, 0x40022) == bpf.ERRNO | errno.ENOMEM
 
 
 def test_limits_are_for_oneself(answer: Filter) -> None:
@@ -397,7 +409,7 @@ def test_rlimits_stand_in_where_there_is_no_cgroup() -> None:
 
 
 def test_the_view_shows_programs_and_libraries_only(tmp_path: Path) -> None:
-    shown = policy.view(tmp_path / "runtime", Path("/usr"), tmp_path / "inside.zip")
+    shown = policy.view(tmp_path / "runtime", Path("/usr"), tmp_path / "inside.zip", has_memory_cgroup=True)
     for source, _ in shown.binds:
         if source.startswith(str(tmp_path)):
             continue
@@ -410,12 +422,22 @@ def test_the_view_shows_programs_and_libraries_only(tmp_path: Path) -> None:
 
 def test_the_view_of_an_interpreter_elsewhere_is_its_own_tree(tmp_path: Path) -> None:
     base = tmp_path / "python"
-    shown = policy.view(tmp_path / "runtime", base, tmp_path / "inside.zip")
+    shown = policy.view(tmp_path / "runtime", base, tmp_path / "inside.zip", has_memory_cgroup=True)
     own = [source for source, _ in shown.binds if source.startswith(str(base))]
     assert own == [f"{base}/bin", f"{base}/lib"]
     (base / "include").mkdir(parents=True)
-    shown = policy.view(tmp_path / "runtime", base, tmp_path / "inside.zip")
+    shown = policy.view(tmp_path / "runtime", base, tmp_path / "inside.zip", has_memory_cgroup=True)
     assert (f"{base}/include", f"{base}/include") in shown.binds
+
+
+def test_what_could_be_mapped_as_memory_of_no_file_is_not_shown_where_nobody_counts_it(
+    tmp_path: Path,
+) -> None:
+    for has_memory_cgroup, source in ((True, "/dev/zero"), (False, "/dev/full")):
+        shown = policy.view(
+            tmp_path / "runtime", Path("/usr"), tmp_path / "inside.zip", has_memory_cgroup=has_memory_cgroup
+        )
+        assert [found for found, name in shown.binds if name == "/dev/zero"] == [source]
 
 
 def test_the_environment_holds_nothing_of_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:

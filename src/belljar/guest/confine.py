@@ -32,7 +32,6 @@ CONTROL_FD = 3
 BOX_FD = 4
 ROOT_FD = 5
 ATTACHED = b"a"
-_DEVICES = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
 def descriptors(out: int, err: int, control: int, *box: int) -> None:
@@ -116,7 +115,7 @@ def _restrict_files(confinement: dict[str, Any], *, has_box: bool) -> None:
         rules.allow(path, Landlock.READ_FILE | Landlock.READ_DIR | Landlock.EXECUTE)
     for directory in confinement["writes"]:
         rules.allow(directory, rules.handled & ~(Landlock.MAKE_CHAR | Landlock.MAKE_BLOCK))
-    for device in _DEVICES:
+    for device in confinement["devices"]:
         rules.allow(device, Landlock.READ_FILE | Landlock.WRITE_FILE)
     # Asked whether it is a terminal, stdin says itself that it is none.
     rules.allow("/dev/null", Landlock.READ_FILE | Landlock.WRITE_FILE | Landlock.IOCTL_DEVICE)

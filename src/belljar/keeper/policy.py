@@ -22,9 +22,10 @@ def filter_program(
 ) -> bytes:
     """The seccomp filter as BPF instructions, for `kernel.Filter`; what it lets pass stands in `syscalls`.
 
-    Without a memory cgroup there are no memfds: their pages are in no process that could be counted. Without a network
-    of its own a guest has no files of its own either: it stands on the machine, and what Landlock leaves open is
-    refused here. Where a program of the machine's takes in cores, the limit on them stays what it is.
+    Without a memory cgroup there are no memfds, and no shared memory without a file: their pages are in no process that
+    could be counted. Without a network of its own a guest has no files of its own either: it stands on the machine, and
+    what Landlock leaves open is refused here. Where a program of the machine's takes in cores, the limit on them stays
+    what it is.
     """
     rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.ENOSYS))
     # 32-bit and x32 calls have numbers of their own: no honest program here uses them.
@@ -38,7 +39,9 @@ def filter_program(
         decided |= set(syscalls.CLOCKS)
         _restrict_on_the_machine(rules, has_own_uid=has_own_uid)
     if not has_memory_cgroup:
-        decided |= {"sched_setaffinity", "memfd_create"}
+        decided |= {"sched_setaffinity", "memfd_create", "mmap"}
+        _add(rules, pyseccomp.ALLOW, "mmap", syscalls.MAPPINGS)
+        _add(rules, pyseccomp.ERRNO(errno.EPERM), "mmap", syscalls.MAPPINGS_REFUSED)
         # It is how its processors are given to it.
         _add(rules, pyseccomp.ERRNO(errno.EPERM), "sched_setaffinity")
     if has_own_network:
@@ -170,7 +173,8 @@ class View:
     directories: list[str] = field(default_factory=list)
 
 
-_DEVICES = ("null", "zero", "full", "random", "urandom")
+_DEVICES = ("null", "full", "random", "urandom")
+_ZERO = "/dev/zero"
 _SHARED = (
     "/usr/bin",
     "/usr/lib",
@@ -208,7 +212,7 @@ _ETC = {
 }
 
 
-def view(runtime: Path, base_prefix: Path, inside_zip: Path) -> View:
+def view(runtime: Path, base_prefix: Path, inside_zip: Path, *, has_memory_cgroup: bool) -> View:
     """What guests see of this machine: its interpreter, libraries, fonts and time zones, and no more.
 
     Raises FileNotFoundError for a runtime that is not there.
@@ -229,6 +233,8 @@ def view(runtime: Path, base_prefix: Path, inside_zip: Path) -> View:
     shown.binds.append((str(runtime), layout.RUNTIME))
     shown.binds.append((str(inside_zip), layout.INSIDE))
     shown.binds.extend((f"/dev/{name}", f"/dev/{name}") for name in _DEVICES)
+    # Mapped, it is shared memory without a file. The other has the same to be read, and cannot be mapped.
+    shown.binds.append((_ZERO if has_memory_cgroup else "/dev/full", _ZERO))
     shown.links.extend(
         [("/dev/fd", "/proc/self/fd"), ("/etc/os-release", "../usr/lib/os-release")]
         + [(f"/dev/std{n}", f"/proc/self/fd/{i}") for i, n in enumerate(("in", "out", "err"))]
@@ -239,8 +245,13 @@ def view(runtime: Path, base_prefix: Path, inside_zip: Path) -> View:
 
 def readable(runtime: Path, base_prefix: Path, inside_zip: Path) -> list[str]:
     """The same of this machine for guests that share its root: what Landlock lets them read."""
-    shown = view(runtime, base_prefix, inside_zip)
+    shown = view(runtime, base_prefix, inside_zip, has_memory_cgroup=True)
     return [source for source, _ in shown.binds if not source.startswith("/dev/")]
+
+
+def devices(*, has_zero: bool) -> list[str]:
+    """The devices that Landlock lets guests read and write, beside /dev/null."""
+    return [f"/dev/{name}" for name in _DEVICES if name != "null"] + ([_ZERO] if has_zero else [])
 
 
 def environment(cpus: float, places: Places) -> dict[str, str]:

@@ -320,6 +320,17 @@ OPTIONS_UNKNOWN: dict[int, tuple[int, ...]] = {
 """Those that programs try and do without: ENOPROTOOPT, as from a kernel that has not got them. ENOSYS, which all others
 get, reads as if there were no setsockopt at all."""
 
+# -- where no cgroup counts memory --------------------------------------------------------------------------
+
+_MAP_SHARED, _MAP_ANONYMOUS = 0x01, 0x20
+_SHARED_WITHOUT_FILE = _MAP_SHARED | _MAP_ANONYMOUS
+MAPPINGS: list[list[Condition]] = [
+    [(3, _MAP_HUGETLB | _SHARED_WITHOUT_FILE, kind)] for kind in (0, _MAP_SHARED, _MAP_ANONYMOUS)
+]
+MAPPINGS_REFUSED: list[list[Condition]] = [[(3, _MAP_HUGETLB | _SHARED_WITHOUT_FILE, _SHARED_WITHOUT_FILE)]]
+"""Of mmap. A process that lets go of pages of shared memory (MADV_DONTNEED, munmap of a part) gives nothing back: they
+stay, in no process and in no file, where nobody could count them."""
+
 # -- where a program of the machine's takes in the cores (core(5): core_pattern is a pipe) --------------------
 
 _RLIMIT_CORE = 4

@@ -206,6 +206,8 @@ class BareSite:
             "identity": owner[0] if self.has_own_uids else None,
             "reads": self._reads,
             "writes": [str(directory / "files"), str(directory / "tmp")],
+            # Where nothing can stand in for it: see `policy.view`.
+            "devices": policy.devices(has_zero=self._tree is not None),
             "furniture": None,
         }
         try:

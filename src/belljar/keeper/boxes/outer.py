@@ -51,6 +51,7 @@ class InnerBox:
             "identity": layout.GUEST_ID if has_own_uid else None,
             "reads": ["/"],
             "writes": [layout.FILES, "/tmp", "/dev/shm"],
+            "devices": policy.devices(has_zero=True),
             "furniture": furniture,
         }
 
@@ -216,7 +217,9 @@ async def start(
         if tree is not None:
             tree.attach_own(process.pid)
         has_range = outside.has_uid_range(uid_base, UID_COUNT)
-        view = policy.view(runtime.path, runtime.base_prefix, Path(archive.name))
+        view = policy.view(
+            runtime.path, runtime.base_prefix, Path(archive.name), has_memory_cgroup=tree is not None
+        )
         boxer = PacketChannel(ours, "boxer", lambda packet: None)
         try:
             # Made while that starts.

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import mmap
 import os
+import tempfile
 
 PAGE = os.sysconf("SC_PAGESIZE")
 LOWEST = 1 << 20
@@ -51,7 +52,9 @@ def filled(start, end):
 tops = ((1 << bits) - PAGE for bits in range(57, 30, -1))
 top = next(top for top in tops if why_not_free(top - PAGE, top) != errno.ENOMEM)
 # That it can look is shown by this, which it has to find.
-planted = mmap.mmap(-1, PAGE)
+with tempfile.TemporaryFile() as file:
+    file.truncate(PAGE)
+    planted = mmap.mmap(file.fileno(), PAGE)
 place = ctypes.addressof(ctypes.c_char.from_buffer(planted))
 is_found = False
 for start, end in list(filled(LOWEST, top)):

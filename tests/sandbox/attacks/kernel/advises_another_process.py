@@ -42,7 +42,7 @@ def handle_of(pid):
         return 99
 
 
-page = mmap.mmap(-1, 4096)
+page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 vector = struct.pack("=QQ", ctypes.addressof(ctypes.c_char.from_buffer(page)), 4096)
 child = os.fork()
 if child == 0:

@@ -10,6 +10,7 @@ import errno
 import mmap
 import os
 import platform
+import tempfile
 
 IS_X86 = platform.machine() == "x86_64"
 SHARED = 1
@@ -39,7 +40,9 @@ def attempt(what, number, *arguments):
     return result
 
 
-memory = mmap.mmap(-1, 2 * mmap.PAGESIZE, SHARED | 0x20)
+with tempfile.TemporaryFile() as file:
+    file.truncate(2 * mmap.PAGESIZE)
+    memory = mmap.mmap(file.fileno(), 2 * mmap.PAGESIZE, SHARED)
 address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
 arguments = {
     "remap_file_pages": (address, mmap.PAGESIZE, 0, 1, 0),

@@ -40,7 +40,7 @@ for flags in (0, UFFD_USER_MODE_ONLY):
     fd = attempt("userfaultfd", USERFAULTFD, flags | os.O_CLOEXEC)
     if fd >= 0:
         fcntl.ioctl(fd, UFFDIO_API, struct.pack("=QQQ", 0xAA, 0, 0))
-        page = mmap.mmap(-1, 4096)
+        page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         address = ctypes.addressof(ctypes.c_char.from_buffer(page))
         fcntl.ioctl(fd, UFFDIO_REGISTER, struct.pack("=QQQQ", address, 4096, 1, 0))
         print("ESCAPED: a page whose faults it answers")

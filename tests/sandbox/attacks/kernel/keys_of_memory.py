@@ -31,7 +31,7 @@ def attempt(what, number, *arguments):
     return result
 
 
-page = mmap.mmap(-1, 4096)
+page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 address = ctypes.addressof(ctypes.c_char.from_buffer(page))
 attempt("a key", ALLOCATE, 0, 0)
 attempt("a page without a key", PROTECT, address, 4096, 3, -1)

@@ -34,7 +34,7 @@ def attempt(what, number, *arguments):
     return result
 
 
-page = mmap.mmap(-1, 4096)
+page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 page[0] = 1
 address = ctypes.addressof(ctypes.c_char.from_buffer(page))
 child = os.fork()

@@ -18,7 +18,7 @@ CODES = {
 if platform.machine() == "x86_64":
     for name, code in CODES.items():
         if os.fork() == 0:
-            page = mmap.mmap(-1, 4096, prot=7)
+            page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=7)
             page.write(code)
             result = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
             os._exit(0 if result >= 0 else 1)

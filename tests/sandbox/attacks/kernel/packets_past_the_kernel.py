@@ -38,7 +38,7 @@ fd = call(SOCKET, XDP, RAW, 0)
 if fd not in SHUT:
     print("ESCAPED: a socket", fd)
 if fd >= 0:
-    memory = mmap.mmap(-1, 16 * 4096)
+    memory = mmap.mmap(-1, 16 * 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     area = struct.pack(
         "=QQIIII", ctypes.addressof(ctypes.c_char.from_buffer(memory)), len(memory), 4096, 0, 0, 0
     )

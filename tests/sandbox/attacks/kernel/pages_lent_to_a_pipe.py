@@ -33,7 +33,7 @@ def attempt(what, number, *arguments):
     return result
 
 
-page = mmap.mmap(-1, 4096)
+page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 page.write(b"before")
 read_end, write_end = os.pipe()
 vector = struct.pack("=QQ", ctypes.addressof(ctypes.c_char.from_buffer(page)), 4096)

@@ -33,7 +33,7 @@ def attempt(what, number, *arguments):
     return result
 
 
-page = mmap.mmap(-1, 4096)
+page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 address = ctypes.addressof(ctypes.c_char.from_buffer(page))
 mask = ctypes.create_string_buffer(b"\1", 128)
 for mode in (DEFAULT, PREFERRED, BIND, INTERLEAVE, LOCAL):

@@ -17,10 +17,10 @@ CHILDREN, MAPPINGS, EACH = 12, 60_000, 150  # bytes that the kernel needs for on
 
 held = []
 with contextlib.suppress(OSError, MemoryError):
-    # Every other one may be written, so that no two neighbours become one.
+    # Every other one may be run, so that no two neighbours become one; and none be written, so that it is no data.
     for number in range(MAPPINGS):
-        writes = mmap.PROT_WRITE if number % 2 else 0
-        held.append(mmap.mmap(-1, 4096, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS, mmap.PROT_READ | writes))
+        runs = mmap.PROT_EXEC if number % 2 else 0
+        held.append(mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ | runs))
 count = len(held)
 reading, writing = os.pipe()
 children = []

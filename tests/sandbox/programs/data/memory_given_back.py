@@ -28,7 +28,7 @@ for _ in range(3):
     assert used() - before > 20 * MIB
     del text
 for _ in range(4):
-    view = mmap.mmap(-1, 180 * MIB)
+    view = mmap.mmap(-1, 180 * MIB, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for at in range(0, len(view), mmap.PAGESIZE):
         view[at] = 1
     view.close()

@@ -42,7 +42,7 @@ EXPECTED = {
     "mktemp -d >/dev/null; stat -c %s table.csv; touch -d @0 t; date -u -r t +%Y": "20\n1970\n",
     # the machine
     "TZ=Asia/Tokyo date -d @0 +%H; uname -s": "09\nLinux\n",
-    "od -An -tx1 -N2 /dev/zero; head -c 16 /dev/urandom | base64 | wc -c": " 00 00\n25\n",
+    "od -An -tx1 -N2 /dev/full; head -c 16 /dev/urandom | base64 | wc -c": " 00 00\n25\n",
     "ulimit -S -c 0; ulimit -c; nproc >/dev/null; id -u >/dev/null": "0\n",
 }
 environment = {**os.environ, "WORD": "word"}
