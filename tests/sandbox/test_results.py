@@ -252,6 +252,25 @@ async def test_each_run_has_an_output_directory(session: Session) -> None:
 # -- output ------------------------------------------------------------------------------------------------
 
 
+async def test_files_that_their_owner_may_not_read_come_back_too(session: Session) -> None:
+    result = await session.run(
+        """
+        import os
+        for name in "made", "found":
+            with open(os.open(name, os.O_CREAT | os.O_WRONLY, 0o100), "w") as file:
+                file.write("x" * 10)
+        """
+    )
+    made = next(file for file in result.files if file.path == "made")
+    assert [await session.content(made) for _ in range(2)] == [b"x" * 10] * 2
+    found = await session.keeper.find(session.name, "found")
+    for _ in range(2):
+        assert [piece async for piece in session.keeper.read(session.name, found)] == [b"x" * 10]
+    assert [
+        file.path for file in (await session.run("")).files if file.path == "made"
+    ] == []  # it is what it was
+
+
 async def test_text_of_any_language_arrives_as_it_is(session: Session) -> None:
     text = "Žluťoučký кот 猫 😀 \u202e \x1b[31m \0"
     assert (await session.run(f"print({text!r}, end='')")).stdout == text

@@ -215,7 +215,8 @@ class Workspace:
         more."""
         is_found = handle.startswith(_FOUND)
         path = bytes.fromhex(handle.removeprefix(_FOUND))
-        seen = (self._found if is_found else self._listing).get(path)
+        listing = self._found if is_found else self._listing
+        seen = listing.get(path)
         if seen is None:
             raise InvalidRequest("the last run gave back no such file")
 
@@ -223,7 +224,11 @@ class Workspace:
             # What a run has made is given back as far as it reached then; what was found has to be the same still.
             if is_found and collector.find(self._files_fd, path) != seen:
                 raise FileNotFoundError(path)
-            return collector.read(self._files_fd, path, seen, offset, length)
+            try:
+                return collector.read(self._files_fd, path, seen, offset, length)
+            except PermissionError:
+                listing[path] = collector.make_readable(self._files_fd, path, seen)
+                return collector.read(self._files_fd, path, seen, offset, length)
 
         try:
             return await self.in_thread(look)
