@@ -55,6 +55,35 @@ def test_it_has_to_be_asked_for(kind: str) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="guests of an ordinary user have its own uid")
+def test_root_has_to_have_the_right_to_see_what_guests_hold() -> None:
+    command = ["setpriv", "--bounding-set", "-sys_ptrace", sys.executable, str(SCRIPT), "docker", "--"]
+    env = os.environ | {"BELLJAR_PRELOAD": "{}", "BELLJAR_REQUIRE": "reduced"}
+    refused = subprocess.run(
+        [*command, str(BELLJAR), "run", "-c", "1"], env=env, capture_output=True, text=True, timeout=90
+    )
+    assert refused.returncode == 125
+    assert "--cap-add SYS_PTRACE" in refused.stderr
+
+
+@either
+def test_a_program_that_nobody_may_look_into_ends_its_run(kind: str) -> None:
+    code = """
+import os, sys, time
+with open(os.path.realpath(sys.executable), "rb") as program:
+    with open(os.open("hidden", os.O_CREAT | os.O_WRONLY, 0o111), "wb") as file:
+        file.write(program.read())
+where = {"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": sys.base_prefix + "/lib"}
+os.posix_spawn("hidden", ["python", "-I", "-S", "-c", "import time; time.sleep(20)"], os.environ | where)
+time.sleep(2)
+"""
+    outcome = run(kind, code)["outcome"]
+    is_root = os.geteuid() == 0  # it may look into everybody
+    assert (outcome["status"], outcome["reason"]) == (
+        ("completed", "completed") if is_root else ("crashed", "hidden")
+    )
+
+
 @either
 def test_the_answer_says_what_is_weaker(kind: str, tmp_path: Path) -> None:
     document = run(kind, "print(6 * 7)", "-o", str(tmp_path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -153,6 +154,26 @@ def test_names_that_a_process_has_chosen_say_nothing_of_its_memory(tmp_path: Pat
     with _held(NAMED, str(tmp_path / "one\x0banother\x85third")) as pid:
         assert outside.memory_bytes(pid) > 2**25
         assert all(start < end for start, end in outside.mappings(pid, with_anonymous=True))
+
+
+HIDDEN = """
+import os, sys
+if len(sys.argv) > 1:
+    with open(os.path.realpath(sys.executable), "rb") as program:
+        with open(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY, 0o111), "wb") as copy:
+            copy.write(program.read())
+    home = {"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": sys.base_prefix + "/lib"}
+    os.execve(sys.argv[1], ["python", "-I", "-S", "-c", sys.orig_argv[2]], os.environ | home)
+held = b"x" * 2**25
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_program_that_may_not_be_read_hides_what_it_holds_but_not_its_memory(tmp_path: Path) -> None:
+    with _held(HIDDEN, str(tmp_path / "hidden")) as pid:
+        assert outside.is_hidden(pid) is (os.geteuid() != 0)  # root may look into everybody
+        assert outside.memory_bytes(pid) > 2**25
 
 
 def test_dear_work_is_done_in_turn_and_followed_by_a_rest() -> None:

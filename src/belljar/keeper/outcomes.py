@@ -108,6 +108,12 @@ _STOPS: dict[str, tuple[Status, str | None, str, int]] = {
         "The run held more than the {value} that a session may have{peak}.",
         1,
     ),
+    "hidden": (
+        "crashed",
+        None,
+        "The run was stopped: it had started a program that it may not read, and what that holds cannot be seen.",
+        1,
+    ),
     "interrupted": ("interrupted", None, "The run was interrupted by its caller.", 130),
     "protocol": ("crashed", None, "The interpreter's channel to Belljar was broken by the code.", 1),
 }

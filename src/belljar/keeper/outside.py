@@ -15,6 +15,7 @@ from belljar import kernel
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 _FIRST = 500
 """As if it took half of the machine's memory more than it does."""
+_CAP_SYS_PTRACE = 19
 _TICKS = os.sysconf("SC_CLK_TCK")
 _FIELD = re.compile(r"^(\w+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _IN_USE = re.compile(rb"^TCP6?: inuse (\d+)", re.MULTILINE)
@@ -59,6 +60,11 @@ def has_uid_range(first: int, count: int) -> bool:
         )
         for name in ("uid_map", "gid_map")
     )
+
+
+def may_look_into_others() -> bool:
+    """Whether we have the right to see what processes with other uids hold (capabilities(7): CAP_SYS_PTRACE)."""
+    return bool(int(status(os.getpid())["CapEff"], 16) >> _CAP_SYS_PTRACE & 1)
 
 
 def closed_to_others(path: Path) -> Path | None:
@@ -154,11 +160,29 @@ def tree(*roots: int) -> list[int]:
 def memory_bytes(pid: int) -> int:
     """A process's share of private and shared-memory pages, what several share counts once; and its page tables.
 
-    0 when it is gone (Linux 5.14 for the split by kind of page).
+    0 when it is gone (Linux 5.14 for the split by kind of page). One that is hidden has all pages that are in it, which
+    everybody may know.
     """
-    lines = _of_a_live_thread(pid, "smaps_rollup") + _of_a_live_thread(pid, "status")
-    counted = ("Pss_Anon:", "Pss_Shmem:", "VmPTE:")  # the last is what the kernel needs to map the others
+    shares = _of_a_live_thread(pid, "smaps_rollup")
+    pages = ("Pss_Anon:", "Pss_Shmem:") if shares else ("RssAnon:", "RssShmem:")
+    counted = (*pages, "VmPTE:")  # the last is what the kernel needs to map the others
+    lines = shares + _of_a_live_thread(pid, "status")
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(counted))
+
+
+def is_hidden(pid: int) -> bool:
+    """Whether a process with our uid keeps us from looking into it, as one does that runs a program which it may not
+    read (prctl(2), PR_SET_DUMPABLE). Which files and locks it holds, nobody can say."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            try:
+                os.close(os.open(f"/proc/{pid}/task/{thread}/smaps_rollup", os.O_RDONLY | os.O_CLOEXEC))
+            except PermissionError:
+                return True
+            except OSError:
+                continue  # it has ended, while others go on
+            return False
+    return False
 
 
 def resident_bytes(pid: int) -> int:

@@ -340,6 +340,8 @@ class Session:
             run.stop = run.stop or "out_of_memory"
         elif not is_last and await watched.locks.are_too_many(run, watched.processes, may_wait=True):
             run.stop = run.stop or "file_locks"
+        elif watch.has_hidden(watched):
+            run.stop = run.stop or "hidden"
         else:
             return False
         await self._guests.kill()

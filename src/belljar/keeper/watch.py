@@ -192,9 +192,16 @@ async def _look(run: Run, watched: Watched) -> float:
     if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
         run.exceeded("file_locks")
     share = await look_at_memory(run, watched)
+    if has_hidden(watched):
+        run.exceeded("hidden")
     if not watched.has_namespaces:
         await _look_at_disk(run, watched)
     return share
+
+
+def has_hidden(watched: Watched) -> bool:
+    """Whether a process could hold files and locks that nobody sees, where no file system of its own bounds them."""
+    return not watched.has_namespaces and any(map(outside.is_hidden, watched.processes()))
 
 
 async def _ask(run: Run, watched: Watched, cgroup: Cgroup) -> None:

@@ -292,6 +292,11 @@ async def start(
 def _uids(uid_base: int, runtime: Runtime) -> int | None:
     if not outside.has_uid_range(uid_base, UID_COUNT):
         return None
+    if not outside.may_look_into_others():
+        raise JailUnavailable(
+            "guests have uids of their own, and without CAP_SYS_PTRACE nobody sees which files and memory they hold: "
+            "add that capability (docker run --cap-add SYS_PTRACE), or start Belljar as an ordinary user"
+        )
     for path in (runtime.path, runtime.base_prefix, Path(tempfile.gettempdir())):
         if closed := outside.closed_to_others(path):
             raise JailUnavailable(
