@@ -15,6 +15,7 @@ import anyio
 from belljar.frames import Message
 from belljar.keeper.guests import Guest
 from belljar.keeper.runs import Run
+from belljar.kernel import STACK_SIGNAL
 from belljar.wire.execution import Limits
 
 SLOW = """
@@ -42,6 +43,46 @@ def guest_of(pid: int) -> Iterator[Guest]:
         theirs.close()
         for _, writing in ends:
             os.close(writing)
+
+
+ASKED = f"""
+import faulthandler, os
+faulthandler.register({STACK_SIGNAL}, file=2, all_threads=False, chain=False)
+def waits_here():
+    os.write(1, b"x")
+    os.read(0, 1)
+waits_here()
+"""
+
+
+def test_who_is_asked_where_it_is_keeps_nobody_waiting() -> None:
+    async def ask(program: subprocess.Popen[bytes], guest: Guest) -> None:
+        assert program.stdout is not None
+        program.stdout.read(1)
+        guest.serve(lambda error: None)
+        guest.begin(Run(1, _nobody, Limits()))
+        with anyio.fail_after(20):
+            while "waits_here" not in guest.place():
+                guest.ask_for_place()
+                await asyncio.sleep(0.1)
+        guest.leave()
+
+    ours, theirs = socket.socketpair()
+    (printed, unused), (reading, writing) = os.pipe(), os.pipe()
+    with (
+        theirs,
+        subprocess.Popen(
+            [sys.executable, "-c", ASKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=writing
+        ) as program,
+    ):
+        os.close(writing)
+        guest = Guest(1, os.pidfd_open(program.pid), ours, printed, reading)
+        try:
+            asyncio.run(ask(program, guest))
+        finally:
+            guest.close()
+            os.close(unused)
+            program.kill()
 
 
 def test_who_was_stopped_before_it_stopped_itself_goes_on_twice() -> None:

@@ -89,7 +89,7 @@ class Guest:
         """For what it says between runs."""
         self._watched: set[int] = set()
         """The descriptors that the loop waits for."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._first_look: asyncio.TimerHandle
         self._on_fault: Callable[[Exception], None]
         self._loop: asyncio.AbstractEventLoop
@@ -191,6 +191,11 @@ class Guest:
         if outside.hears(self.pid, LARGEST_SIGNAL):
             with contextlib.suppress(OSError):  # it has ended
                 signal.pidfd_send_signal(self._pidfd, LARGEST_SIGNAL)
+
+    def ask_for_place(self) -> None:
+        """Have its interpreter say where it is at the moment, for `place`. Nobody waits for it."""
+        if self._aside is None:
+            self._begin(self.stack())
 
     async def stack(self) -> str:
         """Where its interpreter is at the moment, in its own words; nothing where it does not say so soon."""
@@ -308,13 +313,13 @@ class Guest:
         except Exception as error:  # noqa: BLE001 - see above
             self._on_fault(error)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what takes as long as the owner does: to the end, though the guest is closed meanwhile."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self._on_fault(error)

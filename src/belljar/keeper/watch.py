@@ -177,7 +177,7 @@ async def until_over(run: Run, watched: Watched) -> None:
             if watched.cgroup is None and not watched.has_namespaces:
                 _count_processes(run, watched)
             if watched.cgroup is not None and watched.is_asked and not run.done.is_set():
-                await _ask(run, watched, watched.cgroup)
+                _ask(run, watched, watched.cgroup)
             started = time.perf_counter()
             if started >= rested_at:
                 share = await _look(run, watched)
@@ -204,13 +204,13 @@ def has_hidden(watched: Watched) -> bool:
     return not watched.has_namespaces and any(map(outside.is_hidden, watched.processes()))
 
 
-async def _ask(run: Run, watched: Watched, cgroup: Cgroup) -> None:
+def _ask(run: Run, watched: Watched, cgroup: Cgroup) -> None:
     """The kernel kills at the limit, and who is killed cannot say any more where it was, and what it had."""
     used, most = cgroup.memory_bytes(), watched.limits.memory_bytes
     if run.has_much(used, most):
         watched.guest.ask_for_largest()
     if run.comes_near(used, most):
-        await watched.guest.stack()
+        watched.guest.ask_for_place()
 
 
 async def look_at_memory(run: Run, watched: Watched, *, may_wait: bool = False) -> float:
