@@ -51,7 +51,7 @@ def _names(text: str) -> Iterator[str]:
     if not _WORD.search(text):
         return
     try:
-        tree = ast.parse(text)
+        tree = ast.parse(text.removeprefix("\N{BOM}"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # Cut short, or with lines that are not Python: as much as can be seen line by line.
         for one, several in _LINE.findall(text):

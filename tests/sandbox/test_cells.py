@@ -51,6 +51,12 @@ async def test_a_semicolon_hides_the_value(session: Session, code: str) -> None:
     assert len(displays(await session.run(code.replace(";", "").replace("''", "'x'")))) == 1
 
 
+async def test_a_byte_order_mark_at_the_head_is_overlooked(session: Session) -> None:
+    assert await session.says("\N{BOM}import sys\nprint(sys.version_info[0])") == "3"
+    result = await session.run("print(1)\n\N{BOM}print(2)")
+    assert result.outcome.reason == "SyntaxError"
+
+
 async def test_what_is_shown_is_within_bounds(session: Session) -> None:
     code = """
         class Large:

@@ -22,6 +22,7 @@ from belljar.imports import MAX_CHARACTERS, imported
         ("import importlib\nimportlib.import_module('seaborn.utils')", ["importlib", "seaborn"]),
         ("from importlib import import_module as im\nimport_module('json')", ["importlib", "json"]),
         ("from . import here\nfrom .there import x", []),
+        ("\N{BOM}import numpy as np\nnp.load('a')", ["numpy"]),
         ("text = 'import numpy'", []),
         ("import pandas as pd\npd.DataFrame().plot()", ["matplotlib", "pandas"]),
         ("import pandas as pd\npd.read_excel('a.xlsx')", ["openpyxl", "pandas"]),

@@ -255,7 +255,7 @@ class Guest:
 
     def _cell(self, request: dict[str, Any]) -> Message:
         """Run Python code."""
-        code = request["code"]
+        code = request["code"].removeprefix("\N{BOM}")  # which Python overlooks at the head of a file
         self.count += 1
         self._settles = 0
         filename = f"<cell {self.count}>"
