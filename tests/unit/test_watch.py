@@ -156,6 +156,32 @@ def test_names_that_a_process_has_chosen_say_nothing_of_its_memory(tmp_path: Pat
         assert all(start < end for start, end in outside.mappings(pid, with_anonymous=True))
 
 
+DELETED = """
+import ctypes, os, sys, threading
+def hold(number):
+    assert ctypes.CDLL(None).unshare(0x400) == 0  # CLONE_FILES
+    name = f"{sys.argv[1]}-{number}"
+    held = os.open(name, os.O_CREAT | os.O_WRONLY)
+    os.unlink(name)
+    os.write(held, bytes(2**20))
+    ready.wait()
+    if number == 0:
+        print("held", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+ready = threading.Barrier(2)
+for number in range(2):
+    threading.Thread(target=hold, args=[number]).start()
+ctypes.CDLL(None).pthread_exit(0)
+"""
+
+
+def test_deleted_files_of_all_threads_are_seen_when_the_first_has_ended(tmp_path: Path) -> None:
+    with _held(DELETED, str(tmp_path / "deleted")) as pid:
+        device = tmp_path.stat().st_dev
+        assert sum(outside.deleted_files(pid, device).values()) >= 2**21
+
+
 HIDDEN = """
 import os, sys
 if len(sys.argv) > 1:

@@ -419,12 +419,15 @@ def with_own_descriptors(pid: int) -> list[int]:
 def deleted_files(pid: int, device: int) -> dict[int, int]:
     """The bytes on disk, by inode, of files on `device` that a process has open and nobody can find any more."""
     found = {}
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        for name in os.listdir(f"/proc/{pid}/fd"):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in with_own_descriptors(pid):
+            directory = f"/proc/{pid}/task/{thread}/fd"
             with contextlib.suppress(OSError):
-                status = os.stat(f"/proc/{pid}/fd/{name}")
-                if status.st_nlink == 0 and status.st_dev == device:
-                    found[status.st_ino] = status.st_blocks * 512
+                for name in os.listdir(directory):
+                    with contextlib.suppress(OSError):
+                        status = os.stat(f"{directory}/{name}")
+                        if status.st_nlink == 0 and status.st_dev == device:
+                            found[status.st_ino] = status.st_blocks * 512
     return found
 
 
