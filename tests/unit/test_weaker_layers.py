@@ -32,6 +32,33 @@ def test_memory_that_cannot_be_seen_is_named_where_there_are_connections() -> No
     assert "clock" not in {layer.name for layer in layers.found(reduced) if layer.state != "held"}
 
 
+SHARES = [
+    "Rss: 900 kB",
+    "Pss: 700 kB",
+    "Pss_Anon: 300 kB",
+    "Pss_File: 350 kB",
+    "Pss_Shmem: 50 kB",
+    "SwapPss: 40 kB",
+]
+STATUS = [
+    "Name:\tpython",
+    "RssAnon:\t 500 kB",
+    "RssFile:\t 350 kB",
+    "RssShmem:\t 50 kB",
+    "VmPTE:\t 8 kB",
+    "VmSwap:\t 60 kB",
+]
+
+
+@pytest.mark.parametrize(("shares", "kib"), [(SHARES, 300 + 50 + 40 + 8), ([], 500 + 50 + 60 + 8)])
+def test_what_was_put_away_is_still_a_process_memory(
+    shares: list[str], kib: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"smaps_rollup": shares, "status": STATUS}
+    monkeypatch.setattr(outside, "_of_a_live_thread", lambda pid, name: files[name])
+    assert outside.memory_bytes(1) == kib * 1024
+
+
 MEMORY = """MemTotal:        8000 kB
 MemFree:         1000 kB
 MemAvailable:    3000 kB

@@ -158,13 +158,14 @@ def tree(*roots: int) -> list[int]:
 
 
 def memory_bytes(pid: int) -> int:
-    """A process's share of private and shared-memory pages, what several share counts once; and its page tables.
+    """A process's share of private and shared-memory pages, what several share counts once; and its page tables. What
+    was put away into swap is its own as well: else a session could fill that, a little more each time that it idles.
 
     0 when it is gone (Linux 5.14 for the split by kind of page). One that is hidden has all pages that are in it, which
     everybody may know.
     """
     shares = _of_a_live_thread(pid, "smaps_rollup")
-    pages = ("Pss_Anon:", "Pss_Shmem:") if shares else ("RssAnon:", "RssShmem:")
+    pages = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:") if shares else ("RssAnon:", "RssShmem:", "VmSwap:")
     counted = (*pages, "VmPTE:")  # the last is what the kernel needs to map the others
     lines = shares + _of_a_live_thread(pid, "status")
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(counted))
