@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from belljar.frames import Message
-from belljar.keeper import outside, watch
+from belljar.keeper import connections, outside, watch
 from belljar.keeper.runs import Run
 from belljar.keeper.waiting import Turns
 from belljar.wire.execution import Limits
@@ -380,7 +380,7 @@ def _unexplained() -> int:
 def _lost_and_kept() -> tuple[int, int]:
     before = _unexplained()
     with _held(SINGLE_BYTES) as pid:
-        lost, kept = _unexplained() - before, outside.kept_bytes(pid, enough_bytes=2**40)
+        lost, kept = _unexplained() - before, connections.kept_bytes(pid, enough_bytes=2**40)
     return lost, kept
 
 
@@ -405,7 +405,7 @@ sys.stdin.read()
 
 def test_what_is_too_much_is_not_looked_at_to_its_end() -> None:
     with _held(UNACCEPTED) as pid:
-        whole = outside.network_bytes(pid, is_counted=True, enough_bytes=2**40)
-        some = outside.network_bytes(pid, is_counted=True, enough_bytes=watch.MIB)
+        whole = connections.network_bytes(pid, is_counted=True, enough_bytes=2**40)
+        some = connections.network_bytes(pid, is_counted=True, enough_bytes=watch.MIB)
     assert whole >= 50 * 2**16
     assert watch.MIB < some < whole

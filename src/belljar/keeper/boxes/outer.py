@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 
 from belljar import kernel, layout, packets
 from belljar.errors import JailUnavailable, SessionLost
-from belljar.keeper import outside, policy
+from belljar.keeper import connections, outside, policy
 from belljar.keeper.boxes import UID_COUNT, Born, Fork, NoNamespaces, Places, Started, Use, identity, inodes
 from belljar.keeper.cgroups import Tree
 from belljar.keeper.channel import ANSWER_SECONDS, PacketChannel, first_answer
@@ -45,7 +45,7 @@ class InnerBox:
         self.pid = outside.pid_of(pidfd)
         self.laps: dict[str, float] = {}
         self._files_fd = self._root_fd = -1
-        self._connections: outside.Connections | None = None
+        self._connections: connections.Connections | None = None
         """Once it is furnished."""
         self.confinement: dict[str, Any] = {
             "identity": layout.GUEST_ID if has_own_uid else None,
@@ -60,7 +60,7 @@ class InnerBox:
         try:
             self._root_fd = os.open(f"/proc/{guest_pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             path = layout.FILES.lstrip("/")
-            self._connections = outside.Connections(self.pid)
+            self._connections = connections.Connections(self.pid)
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root_fd)
         except OSError as error:
             raise SessionLost(f"a box's files cannot be reached: {error.strerror}") from error
@@ -103,11 +103,11 @@ class InnerBox:
 
     def network_bytes(self, *, is_counted: bool, enough_bytes: int) -> int:
         """By the same."""
-        return outside.network_bytes(self.pid, is_counted=is_counted, enough_bytes=enough_bytes)
+        return connections.network_bytes(self.pid, is_counted=is_counted, enough_bytes=enough_bytes)
 
     def kept_bytes(self, *, enough_bytes: int) -> int:
         """By the same."""
-        return outside.kept_bytes(self.pid, enough_bytes=enough_bytes)
+        return connections.kept_bytes(self.pid, enough_bytes=enough_bytes)
 
     def use(self) -> Use:
         """Of its file system, which is bounded by the kernel."""
