@@ -58,7 +58,7 @@ def heard(event: results.Event, form: Form) -> Iterator[Frame]:
         yield (warm.ERR if event.name == "stderr" else warm.OUT), event.text.encode()
     elif isinstance(event, results.Raised):
         lines = [_named(line, form.name) for line in event.traceback]
-        yield warm.ERR, _line("\n".join([*lines, *(event.notes if form.on_terminal else ())]))
+        yield warm.ERR, _line("\n".join([*lines, *(results.notes(event) if form.on_terminal else ())]))
     elif isinstance(event, results.Display) and event.type != "execute_result":
         is_saved_chart = event.chart is not None and not _SAVED_TYPES.isdisjoint(event.data)
         text = "" if is_saved_chart else results.text_of(event)

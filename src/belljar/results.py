@@ -17,6 +17,7 @@ from belljar.wire.execution import (
     MAX_RUN_TEXT_BYTES,
     Change,
     ErrorFrame,
+    ErrorOutput,
     ErrorValue,
     Outcome,
     Truncated,
@@ -70,19 +71,6 @@ class Raised:
     values: list[ErrorValue] = field(default_factory=list)
     """Of the names at hand in the innermost frame of the code's own."""
     hint: str | None = None
-
-    @property
-    def notes(self) -> list[str]:
-        """Lines for who is to mend the code: what its names stood for, and the hint."""
-        lines = []
-        if self.values:
-            own = [frame for frame in self.frames if frame.is_own]
-            where = f"In {own[-1].function or own[-1].file}, line {own[-1].line}" if own else "At hand"
-            lines.append(f"{where}:")
-            lines += [f"  {value.name}: {value.type}, {value.text}" for value in self.values]
-        if self.hint:
-            lines.append(f"Hint: {self.hint}")
-        return lines
 
 
 @dataclass(frozen=True)
@@ -191,6 +179,24 @@ def text_of(shown: Display) -> str:
     return next(iter(found.values()), plain) if not plain or _OBJECT.fullmatch(plain) else plain
 
 
+def notes(raised: Raised | ErrorOutput) -> list[str]:
+    """Lines for who is to mend the code: what its names stood for, and the hint."""
+    lines = []
+    if raised.values:
+        own = [frame for frame in raised.frames if frame.is_own]
+        where = f"In {own[-1].function or own[-1].file}, line {own[-1].line}" if own else "At hand"
+        lines.append(f"{where}:")
+        lines += [f"  {value.name}: {value.type}, {value.text}" for value in raised.values]
+    if raised.hint:
+        lines.append(f"Hint: {raised.hint}")
+    return lines
+
+
+def in_brief(raised: Raised | ErrorOutput) -> list[str]:
+    """An exception as a model is told it: the calls of libraries in a line each, the values and the hint behind it."""
+    return [*(raised.brief or raised.traceback), *notes(raised)]
+
+
 def with_help(stderr: str, outputs: Sequence[Output]) -> str:
     """What code wrote to stderr, in which the traceback is the one in brief, with the values and the hint behind it."""
     raised = next((output for output in outputs if isinstance(output, Raised)), None)
@@ -198,9 +204,9 @@ def with_help(stderr: str, outputs: Sequence[Output]) -> str:
         return stderr
     plain = "\n".join(raised.traceback)
     if not plain:  # the guest has said nothing that we understood
-        return "\n".join([stderr.rstrip("\n"), *raised.notes])
+        return "\n".join([stderr.rstrip("\n"), *notes(raised)])
     before, _, behind = stderr.rpartition(plain)
-    return before + "\n".join([*(raised.brief or [plain]), *raised.notes]) + behind
+    return before + "\n".join(in_brief(raised)) + behind
 
 
 def _is_seen(mime: str) -> bool:

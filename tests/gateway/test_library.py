@@ -112,6 +112,14 @@ def test_an_exception_is_a_result(box: Sandbox) -> None:
     assert str(result) == result.text
 
 
+def test_the_text_of_an_exception_has_what_helps_to_mend_the_code(box: Sandbox) -> None:
+    result = box.run("import pandas as pd\nsales = pd.DataFrame({'price': [1]})\nsales['pric']")
+    assert result.error is not None
+    assert result.text.splitlines()[: len(result.error.brief)] == result.error.brief
+    assert "  sales: DataFrame" in result.text
+    assert result.text.endswith("Hint: There is no column 'pric', but 'price'. The columns are: 'price'.\n")
+
+
 def test_a_limit_is_in_the_text(box: Sandbox) -> None:
     result = box.run("while True: pass", timeout_seconds=0.5)
     assert result.outcome.status == "timed_out"

@@ -7,6 +7,7 @@ import html
 from dataclasses import dataclass
 from pathlib import Path
 
+from belljar import results
 from belljar.wire.execution import (
     DisplayOutput,
     ErrorOutput,
@@ -94,7 +95,8 @@ class Result:
     def text(self) -> str:
         """All that there is to read, in order: what a person would read, or a model is to be told.
 
-        What was printed, values and displayed things as text, the traceback, and the word of the limit that it met.
+        What was printed, values and displayed things as text, the exception with the values at hand and its hint, and
+        the word of the limit that it met.
         """
         read = [words_of(output) for output in self.outputs]
         lines = "".join(text if text.endswith("\n") or not text else f"{text}\n" for text in read)
@@ -146,7 +148,7 @@ def words_of(output: Output) -> str:
     if isinstance(output, StreamOutput):
         return output.text
     if isinstance(output, ErrorOutput):
-        return "\n".join(output.traceback)
+        return "\n".join(results.in_brief(output))
     if output.type != "execute_result" and any(kind in output.data for kind in _PICTURES):
         return ""
     return next((output.data[kind] for kind in _WORDS if kind in output.data), "")
