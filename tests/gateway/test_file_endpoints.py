@@ -229,7 +229,7 @@ def test_files_that_are_too_large(file_server: Server, files: httpx2.Client) -> 
         files.post("/v1/files", content=unannounced(2 * MOST), headers=form),
     ]
     for answer in answers:
-        refused(answer, 413)
+        assert f"The file has more than the {MOST} bytes" in refused(answer, 413)
         assert answer.json()["error"]["type"] == "request_too_large"
     assert blobs(file_server) == kept
 

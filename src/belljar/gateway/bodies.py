@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import anyio
 from starlette.types import Message, Receive, Scope
@@ -99,6 +100,14 @@ class Held:
             self._size = 0
 
 
+@dataclass(frozen=True)
+class Limit:
+    """How large a body may be, and what is said of one that is larger."""
+
+    most_bytes: int
+    refusal: str
+
+
 class BodyStalled(BelljarError):
     """The client has stopped in the middle of its request's body."""
 
@@ -116,7 +125,7 @@ class Encoded(BelljarError):
 class Body:
     """A request's body, on its way in."""
 
-    def __init__(self, scope: Scope, receive: Receive, limit: int, silence_seconds: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limit: Limit, silence_seconds: float) -> None:
         self._receive = receive
         self._limit = limit
         self._silence_seconds = silence_seconds
@@ -151,8 +160,8 @@ class Body:
             self._waits_for_us = False
             self._size += len(piece)
             self._is_complete = not message.get("more_body", False)
-            if self._size > self._limit:
-                raise self._too_large()
+            if self._size > self._limit.most_bytes:
+                raise RequestTooLarge(self._limit.refusal)
             if piece:
                 return piece
         return b""
@@ -178,8 +187,8 @@ class Body:
             raise Encoded(
                 f"content-encoding: this server does not unpack request bodies ({self._encoding!r}). Send it as it is."
             )
-        if self._announced is not None and self._announced > self._limit:
-            raise self._too_large()
+        if self._announced is not None and self._announced > self._limit.most_bytes:
+            raise RequestTooLarge(self._limit.refusal)
 
     async def drain(self) -> bool:
         """Read on for a while: a client that is still sending would see a broken connection, not our answer.
@@ -190,7 +199,7 @@ class Body:
         if self._is_complete or not self._has_body:
             return False
         if not self._waits_for_us and not self._has_stalled:
-            left = self._limit * _DRAIN_FACTOR
+            left = self._limit.most_bytes * _DRAIN_FACTOR
             with anyio.move_on_after(_DRAIN_SECONDS):
                 while left > 0:
                     message = await self._receive()
@@ -198,9 +207,6 @@ class Body:
                         break
                     left -= len(message.get("body", b""))
         return True
-
-    def _too_large(self) -> RequestTooLarge:
-        return RequestTooLarge(f"The request body is larger than the {self._limit} bytes that are allowed.")
 
 
 class Stream:

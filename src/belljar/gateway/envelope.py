@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from belljar.errors import BelljarError, BudgetSpent, Conflict, InvalidRequest, StoreFailed
 from belljar.gateway.access import Access, is_open
 from belljar.gateway.activity import ACTIVITY, Activity, UnderWay
-from belljar.gateway.bodies import Body, Held, InHand, Once, Stream
+from belljar.gateway.bodies import Body, Held, InHand, Limit, Once, Stream
 from belljar.gateway.frame import frame, json_bytes
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.timeline import Timelines
@@ -65,8 +65,8 @@ def from_validation(error: ValidationError, prefix: str = "") -> InvalidRequest:
     return InvalidRequest(f"{path}: {first['msg']}" if path else str(first["msg"]))
 
 
-Streamed = Callable[[str, str], int | None]
-"""The largest body of a method and path that is read as it comes in; None where it is read whole."""
+Streamed = Callable[[str, str], Limit | None]
+"""The limit of the body of a method and path that is read as it comes in; None where it is read whole."""
 
 
 class Envelope:
@@ -94,7 +94,10 @@ class Envelope:
         self._telemetry = telemetry
         self._ledger = ledger
         self._timelines = timelines
-        self._max_body_bytes = max_body_bytes
+        self._whole_limit = Limit(
+            max_body_bytes,
+            f"The request body has more than the {max_body_bytes} bytes that are allowed (BELLJAR_MAX_BODY_BYTES).",
+        )
         self._in_hand = in_hand
         self._streamed = streamed
         self._under_way = under_way
@@ -113,7 +116,7 @@ class Envelope:
             activity.trace = self._tracing.begin(scope["method"], parent, activity.request_id)
         answer = _Answer(send, activity)
         streamed_limit = self._streamed(scope["method"], scope["path"])
-        body = Body(scope, receive, streamed_limit or self._max_body_bytes, self._silence_seconds)
+        body = Body(scope, receive, streamed_limit or self._whole_limit, self._silence_seconds)
         with self._under_way.track(activity):
             try:
                 try:

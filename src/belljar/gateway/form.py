@@ -133,9 +133,7 @@ class Form:
         if self._part == _FILE:
             self._size += end - start
             if self._size > self._most_bytes:
-                raise RequestTooLarge(
-                    f"The file has more than the {self._most_bytes} bytes that are allowed."
-                )
+                raise RequestTooLarge(too_large(self._most_bytes))
             self._found.append(data[start:end])
         elif self._part == _EXPIRES:
             assert self._expires is not None
@@ -143,6 +141,11 @@ class Form:
 
     def _on_end(self) -> None:
         self._is_complete = True
+
+
+def too_large(most_bytes: int) -> str:
+    """What is said of a file that is larger, by whomever it is noticed."""
+    return f"The file has more than the {most_bytes} bytes that are allowed (BELLJAR_MAX_FILE_BYTES)."
 
 
 def _checked_name(raw: bytes) -> str:

@@ -35,8 +35,9 @@ from belljar.gateway import (
     totals,
 )
 from belljar.gateway.activity import activity_of
+from belljar.gateway.bodies import Limit
 from belljar.gateway.envelope import Streamed
-from belljar.gateway.form import FORM_BYTES, Form
+from belljar.gateway.form import FORM_BYTES, Form, too_large
 from belljar.gateway.sse import EventStream
 from belljar.gateway.turn import MessageFold
 from belljar.mcp import PATH as MCP_PATH
@@ -378,13 +379,15 @@ def routes() -> list[Route]:
 
 
 def streamed(settings: Settings) -> Streamed:
-    """Of requests whose bodies are read as they come in, the largest body; None of all others."""
+    """Of requests whose bodies are read as they come in, the limit; None of all others."""
 
-    def limit(method: str, path: str) -> int | None:
+    most = settings.max_file_bytes
+
+    def limit(method: str, path: str) -> Limit | None:
         if (method, path) == ("POST", "/v1/files"):
-            return settings.max_file_bytes + FORM_BYTES
+            return Limit(most + FORM_BYTES, too_large(most))
         if method == "PUT" and _CONTAINER_FILE.match(path):
-            return settings.max_file_bytes
+            return Limit(most, too_large(most))
         return None
 
     return limit
