@@ -15,10 +15,9 @@ from belljar.gateway.profiles import Profile
 from belljar.gateway.running import Nested, Running, Waiting
 from belljar.gateway.sse import Emit, Event
 from belljar.gateway.tools import Failed, Outcome, not_json
-from belljar.gateway.turn import Use, added_usage, server_use, whole_block
+from belljar.gateway.turn import Use, added_usage, empty_message, server_use, whole_block
 from belljar.gateway.upstream import Caller, Traits
 from belljar.gateway.usage import money
-from belljar.wire.ids import new_id
 from belljar.wire.messages import MessageRequest
 from belljar.wire.resources import rfc3339
 
@@ -86,17 +85,7 @@ class Answer:
         if self.has_started:
             return
         self.has_started = True
-        message: dict[str, Any] = {
-            "id": new_id("msg"),
-            "type": "message",
-            "role": "assistant",
-            "model": model,
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "stop_details": None,
-            "usage": added_usage(_NO_TOKENS, usage),
-        }
+        message = empty_message(model, added_usage(_NO_TOKENS, usage))
         await self.emit({"type": "message_start", "message": message})
 
     async def send(self, event: Event) -> None:

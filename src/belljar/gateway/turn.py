@@ -304,6 +304,21 @@ def _thinking_events(index: int, block: Block) -> Iterator[Event]:
             yield {"type": "content_block_delta", "index": index, "delta": delta}
 
 
+def empty_message(model: str | None, usage: dict[str, Any]) -> dict[str, Any]:
+    """A message of the model's with nothing in it yet, under a new id."""
+    return {
+        "id": new_id("msg"),
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "stop_details": None,
+        "usage": usage,
+    }
+
+
 def whole_block(index: int, block: Block) -> Iterator[Event]:
     """A block that is there at once: its start holds all of it."""
     yield {"type": "content_block_start", "index": index, "content_block": block}

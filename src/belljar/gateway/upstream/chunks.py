@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from belljar.errors import UpstreamError
+from belljar.gateway.turn import empty_message
 from belljar.gateway.upstream import Event
 from belljar.gateway.upstream.server import kind_of
 from belljar.wire.ids import new_id
@@ -99,16 +100,8 @@ class Translation:
         if self.has_started:
             return
         self.has_started = True
-        message: dict[str, Any] = {
-            "id": new_id("msg"),
-            "type": "message",
-            "role": "assistant",
-            "model": str(chunk.get("model") or self.model),
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": {"input_tokens": 0, "output_tokens": 0},
-        }
+        usage = {"input_tokens": 0, "output_tokens": 0}
+        message = empty_message(str(chunk.get("model") or self.model), usage)
         yield {"type": "message_start", "message": message}
 
     def _choice(self, choice: dict[str, Any]) -> None:

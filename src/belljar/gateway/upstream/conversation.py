@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from belljar.gateway.tools import BASH, CODE
+from belljar.gateway.turn import empty_message
 from belljar.gateway.upstream import Request
 from belljar.wire.ids import new_id
 
@@ -77,18 +78,11 @@ def use(name: str, given: dict[str, Any]) -> Block:
 def message(request: Request, content: list[Block]) -> dict[str, Any]:
     """A message as a model server would have sent it. No model, no tokens."""
     wants_tool = any(block["type"] == "tool_use" for block in content)
-    return {
-        "id": new_id("msg"),
-        "type": "message",
-        "role": "assistant",
-        "model": request.get("model"),
-        "content": content,
-        "stop_reason": "tool_use" if wants_tool else "end_turn",
-        "stop_sequence": None,
-        "usage": {
-            "input_tokens": 0,
-            "output_tokens": 0,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-        },
+    usage = {
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
     }
+    told = {"content": content, "stop_reason": "tool_use" if wants_tool else "end_turn"}
+    return empty_message(request.get("model"), usage) | told
