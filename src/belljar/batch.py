@@ -23,27 +23,19 @@ def lines_of(body: bytes) -> list[bytes]:
     return lines
 
 
-def document_of(line: bytes) -> dict[str, Any]:
-    """One line, as far as any has to be. Raises InvalidRequest."""
+def item_of(line: bytes) -> tuple[str | None, BatchItem | InvalidRequest]:
+    """What a line asks for, or why that cannot be told, with the path of what is wrong. Before it stands by which its
+    caller knows the line, also one that is refused for something else."""
     try:
         document: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"The line is not valid JSON: {error}") from error
+        return None, InvalidRequest(f"The line is not valid JSON: {error}")
     if not isinstance(document, dict):
-        raise InvalidRequest("The line has to be a JSON object")
-    return document
-
-
-def custom_id_of(document: dict[str, Any]) -> str | None:
-    """By which its caller knows a line, also one that is refused for something else."""
+        return None, InvalidRequest("The line has to be a JSON object")
     given = document.get("custom_id")
-    return given if isinstance(given, str) else None
-
-
-def item_of(document: dict[str, Any]) -> BatchItem:
-    """What a line asks for. Raises InvalidRequest, with the path of what is wrong."""
+    custom_id = given if isinstance(given, str) else None
     try:
-        return BatchItem.model_validate(document)
+        return custom_id, BatchItem.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        return custom_id, InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")

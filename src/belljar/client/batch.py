@@ -9,7 +9,7 @@ import anyio
 from pydantic import ValidationError
 
 from belljar import document, link, orders
-from belljar.batch import custom_id_of, document_of, item_of
+from belljar.batch import item_of
 from belljar.builds import DEFAULT, FOLDER, Runtimes, link_name
 from belljar.errors import BelljarError, InvalidRequest
 from belljar.imports import imported
@@ -60,9 +60,9 @@ async def _answered(
 ) -> BatchLine:
     custom_id: str | None = None
     try:
-        given = document_of(line)
-        custom_id = custom_id_of(given)
-        item = item_of(given)
+        custom_id, item = item_of(line)
+        if isinstance(item, BelljarError):
+            raise item
         done = await _executed(keeper, settings, runtimes, item)
         return BatchLine(index=index, custom_id=custom_id, execution=done)
     except BelljarError as error:

@@ -8,7 +8,7 @@ import anyio
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from belljar.batch import custom_id_of, document_of, item_of
+from belljar.batch import item_of
 from belljar.errors import BelljarError
 from belljar.gateway import executions
 from belljar.gateway.activity import Activity
@@ -47,9 +47,9 @@ async def _answered(
 ) -> BatchLine:
     custom_id: str | None = None
     try:
-        given = document_of(line)
-        custom_id = custom_id_of(given)
-        item = item_of(given)
+        custom_id, item = item_of(line)
+        if isinstance(item, BelljarError):
+            raise item
         asked = item.model_copy(update={"custom_id": None})
         own = Activity(
             activity.request_id,
