@@ -12,7 +12,6 @@ SIGNS: dict[str, tuple[tuple[int, bytes], ...]] = {
     "image/jpeg": ((0, b"\xff\xd8\xff"),),
     "image/gif": ((0, b"GIF8"),),
     "image/webp": ((0, b"RIFF"), (8, b"WEBP")),
-    "image/tiff": ((2, b"*"),),
     "image/bmp": ((0, b"BM"),),
     "application/pdf": ((0, b"%PDF-"),),
     "application/gzip": ((0, b"\x1f\x8b"),),
@@ -26,6 +25,8 @@ SIGNS: dict[str, tuple[tuple[int, bytes], ...]] = {
     "video/mp4": ((4, b"ftyp"),),
     "application/x-tar": ((257, b"ustar"),),
 }
+_TIFFS = (b"II*\0", b"MM\0*")
+"""By the order of their bytes."""
 _ZIPS = ("xlsx", "docx", "pptx", "ods", "odt", "odp", "epub", "npz", "zip")
 _SCRIPTS = (
     b"<script>alert(1)</script>",
@@ -40,9 +41,9 @@ _extensions = st.sampled_from(
 names = (
     st.builds(lambda stem, extension: f"{stem}.{extension}", st.text(max_size=10), _extensions) | st.text()
 )
-_starts = st.sampled_from([sign for signs in SIGNS.values() for at, sign in signs if at == 0]).flatmap(
-    lambda sign: st.integers(0, len(sign)).map(lambda size: sign[:size])
-)
+_starts = st.sampled_from(
+    [*_TIFFS, *(sign for signs in SIGNS.values() for at, sign in signs if at == 0)]
+).flatmap(lambda sign: st.integers(0, len(sign)).map(lambda size: sign[:size]))
 heads = st.builds(
     lambda start, middle, script, rest: (start + middle + script + rest)[:HEAD_BYTES],
     _starts | st.just(b"") | st.just(b"PK\x03\x04") | st.just(b"RIFF"),
@@ -61,6 +62,8 @@ def test_no_type_without_its_sign(name: str, head: bytes) -> None:
     if kind in SIGNS:
         assert all(head[at : at + len(sign)] == sign for at, sign in SIGNS[kind])
         assert kind == "application/pdf" or not is_text(head)
+    elif kind == "image/tiff":
+        assert head[:4] in _TIFFS
     elif kind == "application/zip" or extension_of(kind) in _ZIPS:
         assert head[:2] == b"PK"
     elif kind != "application/octet-stream":
