@@ -351,3 +351,12 @@ def test_the_end_of_what_is_being_printed_is_in_sight(open_page: Open) -> None:
     assert printed.evaluate("(it) => it.scrollTop") == 0
     page.keyboard.press("Control+.")
     page.locator(".jar.limit .jar-state", has_text="Stopped").wait_for()
+
+
+def test_what_is_left_out_of_a_long_output_cuts_no_character_in_two(open_page: Open) -> None:
+    page = open_page("/#code")
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    done = run(page, f"print('a' + '{family}' * 5000 + 'b', end='')")
+    done.get_by_role("button", name="Show all").wait_for()
+    left = [part.replace(family, "") for part in done.locator(".printed").all_text_contents()]
+    assert left == ["a", "b"]

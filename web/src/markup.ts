@@ -1,6 +1,7 @@
 /** Markdown and HTML that somebody else wrote, as nodes in which nothing runs and nothing is loaded. */
 import createDOMPurify, { type Config } from 'dompurify'
 import { Marked } from 'marked'
+import { beginOf } from './words'
 
 const purify = createDOMPurify(window)
 
@@ -54,7 +55,7 @@ function framed(fragment: DocumentFragment): DocumentFragment {
     frame.tabIndex = 0
     frame.dir = table.dir = directionOf(table.textContent ?? '')
     frame.setAttribute('role', 'group')
-    frame.setAttribute('aria-label', table.caption?.textContent?.slice(0, 100) || 'Table')
+    frame.setAttribute('aria-label', beginOf(table.caption?.textContent ?? '', 100) || 'Table')
     table.replaceWith(frame)
     frame.append(table)
     for (const cell of table.querySelectorAll('thead th:not([scope])')) cell.setAttribute('scope', 'col')

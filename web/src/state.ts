@@ -2,6 +2,7 @@
 import { effect, signal } from '@preact/signals'
 import { Failure, UNREACHABLE, fetched, isGivenUp, posted, send, upload, wordsOf, type Fields, type Kept } from './api'
 import { remember, remembered } from './keeping'
+import { beginOf } from './words'
 
 export type View = 'chat' | 'code'
 export type Panel = 'container' | 'timeline' | 'snippet' | 'settings'
@@ -85,7 +86,7 @@ effect(() => history.replaceState(null, '', view.value === 'code' ? '#code' : lo
 
 export function began(requestId: string | null, label: string): void {
   if (!requestId) return
-  requests.value = [{ id: requestId, label: label.trim().replace(/\s+/g, ' ').slice(0, 60) }, ...requests.value].slice(0, 50)
+  requests.value = [{ id: requestId, label: beginOf(label.trim().replace(/\s+/g, ' '), 60) }, ...requests.value].slice(0, 50)
   shownRequest.value = requestId
 }
 

@@ -65,8 +65,21 @@ export function limit(reached: { name: string; value: number; peak: number | nul
   return `Limit of ${name}: ${shown(reached.value)}${peak}`
 }
 
+const CHARACTERS = new Intl.Segmenter('en', { granularity: 'grapheme' })
+
+/** Where to cut a text near `at`: before the character that stands there. An emoji of several code points is one. */
+export function cutAt(text: string, at: number): number {
+  const from = Math.max(0, at - 64)
+  return from + (CHARACTERS.segment(text.slice(from, at + 64)).containing(at - from)?.index ?? at - from)
+}
+
+/** The begin of a text, of at most so many code units. */
+export function beginOf(text: string, most: number): string {
+  return text.length > most ? text.slice(0, cutAt(text, most)) : text
+}
+
 export function json(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'string' && inner.length > 2000 ? `${inner.slice(0, 2000)}… (${size(inner.length)})` : inner), 2)
+  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'string' && inner.length > 2000 ? `${beginOf(inner, 2000)}… (${size(inner.length)})` : inner), 2)
 }
 
 /** A file's name without what turns the order of its letters around: what is a program must not seem to end in `.jpg`. */

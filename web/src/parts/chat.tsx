@@ -5,7 +5,7 @@ import type { Fields } from '../api'
 import { draft, exchanges, goOn, retry, startOver, type Answer, type Exchange } from '../chat'
 import { MOST_MARKDOWN, fromMarkdown } from '../markup'
 import { hasModel, health, view } from '../state'
-import { count, inOrder, size } from '../words'
+import { beginOf, count, inOrder, size } from '../words'
 import { Button, Code, Icon, Nodes, Outside, WithJson } from './bits'
 import { Composer, byTouch } from './composer'
 import { DropZone } from './files'
@@ -182,7 +182,7 @@ function toMessage(act: () => void): void {
 function Plain({ text }: { text: string }) {
   const isWhole = useSignal(false)
   const most = 6000
-  const shown = isWhole.value || text.length <= most ? text : `${text.slice(0, most)}…`
+  const shown = isWhole.value || text.length <= most ? text : `${beginOf(text, most)}…`
   return (
     <>
       {shown.split(/\n{2,}/).map((part, at) => (

@@ -4,7 +4,7 @@ import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { save, wordsOf, type Fields } from '../api'
 import { MOST_MARKDOWN, fromHtml, fromMarkdown } from '../markup'
 import { asPrinted, type Outputs, type Shown } from '../output'
-import { size } from '../words'
+import { beginOf, cutAt, size } from '../words'
 import { Button, Nodes, WithJson } from './bits'
 
 /** Of a text, that is shown at once; more is shown when somebody asks for it. */
@@ -55,17 +55,18 @@ export function Printed({ text, name, label, grows = false }: { text: string; na
       </div>
     )
   }
-  const half = MOST_TEXT / 2
+  const begin = cutAt(plain, MOST_TEXT / 2)
+  const end = cutAt(plain, plain.length - MOST_TEXT / 2)
   return (
     <div class="long">
-      <pre class={`printed ${name}`} tabIndex={0} role="group" aria-label={`${label}, its begin`}>{plain.slice(0, half)}</pre>
+      <pre class={`printed ${name}`} tabIndex={0} role="group" aria-label={`${label}, its begin`}>{plain.slice(0, begin)}</pre>
       <p class="gap">
-        {size(plain.length - MOST_TEXT)} in between are not shown.{' '}
+        {size(end - begin)} in between are not shown.{' '}
         <Button kind="quiet" onClick={() => (isWhole.value = true)}>
           Show all
         </Button>
       </p>
-      <pre ref={last} onScroll={onScroll} class={`printed ${name}`} tabIndex={0} role="group" aria-label={`${label}, its end`}>{plain.slice(-half)}</pre>
+      <pre ref={last} onScroll={onScroll} class={`printed ${name}`} tabIndex={0} role="group" aria-label={`${label}, its end`}>{plain.slice(end)}</pre>
     </div>
   )
 }
@@ -186,7 +187,7 @@ export function Fault({ error }: { error: Fields }) {
         {error['evalue'] ? (
           <>
             {': '}
-            <bdi>{String(error['evalue']).slice(0, 2000)}</bdi>
+            <bdi>{beginOf(String(error['evalue']), 2000)}</bdi>
           </>
         ) : null}
       </p>
@@ -216,13 +217,13 @@ export function Fault({ error }: { error: Fields }) {
         <details>
           <summary>Traceback</summary>
           <pre class="printed stderr" tabIndex={0} role="group" aria-label="Traceback" dir="ltr">
-            {asPrinted(brief && brief.length < traceback.length ? brief : traceback || brief).slice(0, 40_000)}
+            {beginOf(asPrinted(brief && brief.length < traceback.length ? brief : traceback || brief), 40_000)}
           </pre>
           {brief && brief.length < traceback.length && (
             <details>
               <summary>With the calls of libraries</summary>
               <pre class="printed stderr" tabIndex={0} role="group" aria-label="Whole traceback" dir="ltr">
-                {asPrinted(traceback).slice(0, 100_000)}
+                {beginOf(asPrinted(traceback), 100_000)}
               </pre>
             </details>
           )}
