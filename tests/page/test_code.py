@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from browsing import Open, choose, run, write
+from playwright.sync_api import expect
 from serving import Server
 
 CHART = """
@@ -145,8 +146,30 @@ def test_files_go_in_beside_the_code_and_into_the_container(open_page: Open, tmp
     with page.expect_download() as download:
         page.locator(".file-list").get_by_role("button", name="Download put.txt").click()
     assert Path(download.value.path()).read_text() == "put by hand"
-    page.locator(".file-list").get_by_role("button", name="Delete put.txt").click()
-    page.locator(".file-list", has_text="put.txt").wait_for(state="detached")
+
+
+def test_a_file_of_the_container_is_deleted_when_that_was_meant(open_page: Open) -> None:
+    page = open_page("/#code")
+    run(page, "for name in 'abc': open(f'{name}.txt', 'w').write(name)")
+    asked = []
+
+    def answer(dialog: Any) -> None:
+        asked.append(dialog.message)
+        (dialog.dismiss if len(asked) == 1 else dialog.accept)()
+
+    page.on("dialog", answer)
+    button = page.get_by_role("button", name="Delete b.txt")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    # The focus goes on to what is left.
+    for left in ("Download c.txt", "Download a.txt", "Put files"):
+        expect(page.get_by_role("tabpanel").get_by_role("button", name=left)).to_be_focused()
+        page.keyboard.press("Tab")
+        if left != "Put files":
+            page.keyboard.press("Enter")
+    assert asked == [f"Delete {name}.txt? It cannot be brought back." for name in "bbca"]
 
 
 def test_a_dropped_file_is_taken(open_page: Open) -> None:

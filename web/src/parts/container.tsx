@@ -175,7 +175,7 @@ function Facts({ facts, act }: { facts: Fields; act: (what: () => Promise<unknow
           <p class="faint">None yet. Drop some here.</p>
         ) : (
           <ul class="file-list" aria-label="Files of the container">
-            {files.slice(0, 300).map((file) => (
+            {files.slice(0, 300).map((file, at) => (
               <li key={file['path']}>
                 <button type="button" class="file-save" onClick={() => act(() => save(filePath(file['path']), String(file['path']).split('/').at(-1) ?? 'file'))}>
                   <Icon name="save" />
@@ -187,12 +187,16 @@ function Facts({ facts, act }: { facts: Fields; act: (what: () => Promise<unknow
                   kind="quiet"
                   icon="trash"
                   label={`Delete ${inOrder(file['path'])}`}
-                  onClick={() =>
+                  onClick={() => {
+                    const name = inOrder(file['path'])
+                    if (!confirm(`Delete ${name}? It cannot be brought back.`)) return
                     act(async () => {
                       await send('DELETE', filePath(file['path']))
                       await lookAtContainer(true)
+                      news.value = `${name} deleted`
+                      requestAnimationFrame(() => toFile(at))
                     })
-                  }
+                  }}
                 />
               </li>
             ))}
@@ -202,6 +206,14 @@ function Facts({ facts, act }: { facts: Fields; act: (what: () => Promise<unknow
       </DropZone>
     </>
   )
+}
+
+/** The button that was pressed goes with its file, and the focus would with it: to the next one, else to where files are put. */
+function toFile(at: number): void {
+  if (document.activeElement !== document.body) return // somebody has gone on meanwhile
+  const left = document.querySelectorAll<HTMLElement>('.container-files .file-save')
+  const next = left[Math.min(at, left.length - 1)] ?? document.querySelector<HTMLElement>('.container-files .row .button:last-child')
+  next?.focus()
 }
 
 function Meter({ name, value, max, words }: { name: string; value: number | undefined; max: number; words: (value: number) => string }) {
