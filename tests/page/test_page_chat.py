@@ -403,3 +403,19 @@ def test_words_in_a_table_are_not_broken_into_letters(open_page: Open, model: Mo
     heights = done.locator("th").evaluate_all("heads => heads.map(head => head.clientHeight)")
     assert len(heights) == 40
     assert max(heights) < 2 * 20
+
+
+@pytest.mark.parametrize("shape", ["anthropic", "inline"])
+def test_uses_that_have_one_id_have_each_their_own_output(open_page: Open, model: Model, shape: str) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_label("Results come as").select_option(shape)
+    model.play(
+        [code("print('one')")],
+        [code("print('two')"), code("print('three')"), bash("echo four", "toolu_01a")],
+        [text("Done.")],
+    )
+    done = ask(page, "Count")
+    printed = [text.strip() for text in done.locator(".jar .printed").all_inner_texts()]
+    assert printed == ["one", "two", "three", "four"]
+    assert done.locator(".jar-state").all_inner_texts() == ["Done"] * 4

@@ -20,7 +20,9 @@ export class Answer {
   blocks: Fields[] = []
   /** The input of tool uses as it is being written, by the block's index. */
   written = new Map<number, string[]>()
-  outputs = new Map<string, Outputs>()
+  /** The blocks that answer a use, and what was printed and shown meanwhile, by the index of the use. */
+  results = new Map<number, Fields[]>()
+  outputs = new Map<number, Outputs>()
   message: Fields = {}
   state: AnswerState = 'waiting'
   why = ''
@@ -58,6 +60,7 @@ export class Answer {
       case 'content_block_start':
         this.blocks[index] = { ...event['content_block'] }
         this.open = index
+        this.answers(this.blocks[index]!)
         break
       case 'content_block_delta':
         this.delta(index, event['delta'])
@@ -73,14 +76,26 @@ export class Answer {
         this.isWhole = true
         break
       case 'belljar_output': {
-        const id = String(event['tool_use_id'])
-        const outputs = this.outputs.get(id) ?? new Outputs()
+        const use = this.useOf(event['tool_use_id'])
+        if (use === undefined) break
+        const outputs = this.outputs.get(use) ?? new Outputs()
         outputs.add(event['output'])
-        this.outputs.set(id, outputs)
+        this.outputs.set(use, outputs)
         break
       }
     }
     this.changed()
+  }
+
+  private answers(block: Fields): void {
+    const use = block['tool_use_id'] === undefined ? undefined : this.useOf(block['tool_use_id'])
+    if (use !== undefined) this.results.set(use, [...(this.results.get(use) ?? []), block])
+  }
+
+  /** The index of the use with this id. Where a model server gives one twice: the first that has no answer yet, else the last. */
+  private useOf(id: unknown): number | undefined {
+    const uses = [...this.blocks.keys()].filter((at) => this.blocks[at]?.['type'] === 'server_tool_use' && this.blocks[at]['id'] === id)
+    return uses.find((at) => !this.results.has(at)) ?? uses.at(-1)
   }
 
   private delta(index: number, delta: Fields): void {

@@ -208,12 +208,7 @@ const STOPS: Record<string, string> = {
 
 function Reply({ answer }: { answer: Answer }) {
   void answer.version.value
-  const results = new Map<string, Fields[]>()
-  for (const block of answer.blocks) {
-    const id = block?.['tool_use_id'] as string | undefined
-    if (id) results.set(id, [...(results.get(id) ?? []), block])
-  }
-  const uses = new Set(answer.blocks.filter((block) => block?.['type'] === 'server_tool_use').map((block) => block['id'] as string))
+  const shown = new Set([...answer.results.values()].flat())
   const usage = answer.message['usage'] as Fields | undefined
   const stopped = answer.state === 'done' ? STOPS[String(answer.message['stop_reason'])] : undefined
   return (
@@ -241,8 +236,8 @@ function Reply({ answer }: { answer: Answer }) {
             </WithJson>
           )
         }
-        if (type === 'server_tool_use') return <Use key={index} answer={answer} block={block} index={index} results={results.get(block['id']) ?? []} />
-        if (block['tool_use_id'] && uses.has(block['tool_use_id'])) return null // shown with its use
+        if (type === 'server_tool_use') return <Use key={index} answer={answer} block={block} index={index} results={answer.results.get(index) ?? []} />
+        if (shown.has(block)) return null // with its use
         return (
           <WithJson key={index} value={() => block} name="the block">
             {block['tool_use_id'] ? <Result block={block} outputs={null} container={answer.container} /> : <p class="faint">A block of the type {type}</p>}

@@ -34,7 +34,7 @@ export function Use({ answer, block, index, results }: { answer: Answer; block: 
   const asked = askedOf(block, pieces)
   // What a shell has printed stands whole in a result that has its streams, once that is there.
   const isWhole = block['name'] !== 'code_execution' && results.some((result) => typeof (result['content'] as Fields | undefined)?.['return_code'] === 'number')
-  const outputs = isWhole ? undefined : answer.outputs.get(String(block['id']))
+  const outputs = isWhole ? undefined : answer.outputs.get(index)
   const runs = answer.isUnderWay && !isOpen && results.length === 0
   const isBad = results.some(isFailed)
   const ending = results.length ? (isBad ? 'Failed' : 'Done') : outputs ? 'Interrupted' : 'Not run'
