@@ -476,6 +476,11 @@ class Printer:
                 f"{package} is a package here, and -f puts single files into the jail: put it into {name}.zip, which "
                 f"-f puts there, and begin the program with `import sys; sys.path.insert(0, '{name}.zip')`"
             )
+        else:
+            _say(
+                f"{name} is not installed in this runtime: `belljar runtime create NAME --requirements FILE` makes one "
+                "that has it, and --runtime NAME takes it"
+            )
 
     def _tell_absent(self, path: str, more: str = "") -> None:
         _say(f"{path} is here, and not in the jail: -f {path} puts it there{more}")

@@ -56,6 +56,7 @@ CASES = {
     "arguments": Case(["program.py", "a b", "-", "--", "--timeout", "-c"], {"program.py": ARGV}),
     "arguments of code": Case(["-c", ARGV.decode(), "\u0444\udcff"]),
     "arguments of the program by standard input": Case(["-", "x"], stdin=ARGV.decode()),
+    "looks for a module that is not there": Case(["-c", "import requests"]),
     "looks for a file that lies here": Case(["-c", "open('sub/a.csv')"], {"sub/a.csv": b""}),
     "a file": Case(["program.py"], {"program.py": "print('é')\n".encode()}),
     "a file in another encoding": Case(
@@ -235,6 +236,9 @@ def test_a_module_that_was_not_put_there_is_named(warm: Command) -> None:
         seen = warm("run", "-c", f"open('made.py', 'w').close()\nraise SystemExit({said!r})")
         assert said in seen.stderr
         assert "is here" not in seen.stderr
+        assert (
+            "\nbelljar: missing is not installed in this runtime: `belljar runtime create " in seen.stderr
+        ) == (name == "missing")
         (warm.cwd / "made.py").unlink()
 
 
