@@ -75,6 +75,10 @@ def test_without_a_model_it_says_how_to_connect_one_and_code_runs(open_page: Ope
         axe(page)
         done = ask(page, "```python\nprint(2 ** 10)\n```")
         assert "1024" in done.locator(".jar .printed").inner_text()
+        # What it has printed keeps its lines where it stands as the answer's words, too.
+        done = ask(page, "```python\nprint('a   *b*\\n1   *2*')\n```")
+        assert done.locator(".printed").all_inner_texts()[-1] == "a   *b*\n1   *2*"
+        assert done.locator(".words").count() == 0
         page.get_by_role("button", name="Code", exact=True).click()
         assert run(page, "1 + 1").locator(".printed").inner_text().strip() == "2"
 

@@ -209,6 +209,8 @@ const STOPS: Record<string, string> = {
 function Reply({ answer }: { answer: Answer }) {
   void answer.version.value
   const shown = new Set([...answer.results.values()].flat())
+  // Without a model the answer's words are what the code has printed, and no Markdown: its lines would run into one another.
+  const isOutput = !hasModel() && answer.results.size > 0
   const usage = answer.message['usage'] as Fields | undefined
   const stopped = answer.state === 'done' ? STOPS[String(answer.message['stop_reason'])] : undefined
   return (
@@ -222,7 +224,7 @@ function Reply({ answer }: { answer: Answer }) {
           if (!text) return null
           return (
             <WithJson key={index} value={() => block} name="the text">
-              <Markdown text={text} isWhole={answer.open !== index} citations={block['citations']} />
+              {isOutput ? <Printed text={text} name="stdout" label="Text" /> : <Markdown text={text} isWhole={answer.open !== index} citations={block['citations']} />}
             </WithJson>
           )
         }
