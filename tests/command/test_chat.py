@@ -187,6 +187,18 @@ def test_at_a_terminal(belljar: Command) -> None:
     assert history.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("word", ["/exit", "/quit"])
+def test_a_word_ends_it(belljar: Command, word: str) -> None:
+    terminal = Terminal(belljar, "chat")
+    try:
+        terminal.wait_for("/help says")
+        terminal.type(f"{word}\n")
+        assert terminal.process.wait(60) == 0
+    finally:
+        terminal.process.kill()
+        terminal.read_to_end()
+
+
 def test_pictures_in_a_terminal_that_shows_them(belljar: Command) -> None:
     terminal = Terminal(belljar, "chat", "draw", columns=40, BELLJAR_PICTURES="sixel")
     assert "\x1bP0;1q" in terminal.read_to_end()

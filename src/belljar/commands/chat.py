@@ -35,8 +35,9 @@ _HELP = """\
 /model [NAME]   talk to another model; without a name, which there are
 /reset          begin anew, without variables and files
 /help           this
+/exit           end, as Ctrl-D does
 A line that ends in \\ goes on in the next one, and so does all between two lines of \"\"\".
-Ctrl-C stops an answer, Ctrl-D ends."""
+Ctrl-C stops an answer."""
 _HISTORY = "chat_history"
 _REMEMBERED = 1000
 _GOOD_ENDS = frozenset({"end_turn", "stop_sequence", "tool_use", "pause_turn"})
@@ -215,6 +216,8 @@ class _Talk:
                 except KeyboardInterrupt:
                     click.echo(err=True)
                     continue
+                if text in ("/exit", "/quit"):
+                    return
                 try:
                     if text.startswith("/") and "\n" not in text:
                         self._command(*text.partition(" ")[::2])
