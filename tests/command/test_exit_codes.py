@@ -78,6 +78,17 @@ def test_of_commands(warm: Command, arguments: list[str], expected: int, said: s
     assert all(line.startswith("belljar: ") for line in seen.stderr.splitlines())
 
 
+def test_a_batch_writes_over_no_answers(belljar: Command) -> None:
+    (belljar.cwd / "lines").write_text('{"code": "1"}\n')
+    (belljar.cwd / "answers").write_text("kept")
+    seen = belljar("batch", "lines", "-o", "answers")
+    assert (seen.returncode, seen.stderr) == (
+        125,
+        "belljar: answers is there already, and is not written over: name another with --output\n",
+    )
+    assert (belljar.cwd / "answers").read_text() == "kept"
+
+
 @pytest.mark.parametrize("command", [[], ["keys"]])
 def test_without_a_word_there_is_help(belljar: Command, command: list[str]) -> None:
     seen = belljar(*command)

@@ -15,6 +15,7 @@ import click
 
 from belljar import exits
 from belljar.batch import lines_of
+from belljar.commands import Failure
 from belljar.commands.given import Whole, settings_of
 from belljar.commands.printing import progress_of_things, say
 from belljar.gateway.frame import json_bytes
@@ -51,7 +52,7 @@ def batch(source: str, output: Path | None, at_once: int | None, as_json: bool) 
     lines = lines_of(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
     failed = 0
     with contextlib.ExitStack() as stack:
-        target = stack.enter_context(output.open("xb")) if output else sys.stdout.buffer
+        target = stack.enter_context(_new(output)) if output else sys.stdout.buffer
         progress = stack.enter_context(progress_of_things())
         task = progress.add_task("programs", total=len(lines))
 
@@ -68,6 +69,15 @@ def batch(source: str, output: Path | None, at_once: int | None, as_json: bool) 
     if failed:
         say(f"{failed:,} of {len(lines):,} lines could not be run; `error` in their answers says why")
     sys.exit(exits.FOUND if failed else exits.DONE)
+
+
+def _new(output: Path) -> BinaryIO:
+    try:
+        return output.open("xb")
+    except FileExistsError as error:
+        raise Failure(
+            f"{output} is there already, and is not written over: name another with --output"
+        ) from error
 
 
 async def _write(target: BinaryIO, line: bytes) -> None:
