@@ -112,6 +112,22 @@ def test_an_exception_is_a_result(box: Sandbox) -> None:
     assert str(result) == result.text
 
 
+def test_it_says_at_a_prompt_where_it_is_and_how(place: dict[str, str]) -> None:
+    box = Sandbox(**place)
+    assert repr(box) == "<Sandbox, not open>"
+    with box:
+        assert repr(box) == f"<Sandbox, open, {box.container or 'on this machine'}>"
+    assert repr(box) == "<Sandbox, closed>"
+    assert repr(AsyncSandbox(**place)) == "<AsyncSandbox, not open>"
+
+
+def test_a_line_of_shell_and_what_is_told_while_code_runs(box: Sandbox) -> None:
+    box.put("a.txt", "")
+    told: list[str] = []
+    result = box.run("!ls", on_output=lambda one: told.append(getattr(one, "text", "")))
+    assert ("".join(told), result.text) == ("a.txt\n", "a.txt\n")
+
+
 def test_the_text_of_an_exception_has_what_helps_to_mend_the_code(box: Sandbox) -> None:
     result = box.run("import pandas as pd\nsales = pd.DataFrame({'price': [1]})\nsales['pric']")
     assert result.error is not None

@@ -90,6 +90,16 @@ class AsyncSandbox:
         self._place: Place | None = None
         self._is_closed = False
 
+    def __repr__(self) -> str:
+        return f"<AsyncSandbox, {self._state}>"
+
+    @property
+    def _state(self) -> str:
+        """For people, at a prompt."""
+        if self._place is None:
+            return "closed" if self._is_closed else "not open"
+        return f"open, {self._place.container or 'on this machine'}"
+
     async def __aenter__(self) -> AsyncSandbox:
         return await self.start()
 

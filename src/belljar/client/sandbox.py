@@ -80,6 +80,9 @@ class Sandbox:
         self._portal: BlockingPortal | None = None
         self._is_closed = False
 
+    def __repr__(self) -> str:
+        return f"<Sandbox, {self._box._state}>"
+
     def __enter__(self) -> Sandbox:
         return self.start()
 
