@@ -56,6 +56,8 @@ def checked_name(name: object, path: str) -> str:
 
 def checked_path(path: str, name: str) -> str:
     """`path`, where it can be a file's in the working directory. Raises InvalidRequest, naming `name`."""
+    if path.startswith("/"):
+        raise InvalidRequest(f"{name}: {path!r} begins with '/': it is relative, as 'data/sales.csv'")
     for part in path.split("/"):
         checked_name(part, name)
     return path

@@ -50,7 +50,7 @@ def test_of_programs(warm: Command, code: str, expected: int, said: str) -> None
         (["containers", "list", "--url", "http://127.0.0.1:9"], 3, "is it running"),
         (["containers", "list", "--url", "localhost:8620"], 3, "write http://localhost:8620"),
         (["mcp", "--url", "localhost:8620"], 125, "write http://localhost:8620"),
-        (["containers", "show", "container_01"], 4, "since long. `belljar containers list` has those"),
+        (["containers", "show", "container_01"], 4, "for long. `belljar containers list` has those"),
         (["containers", "show", "../x"], 4, "There is no container '../x': that is no id"),
         (["files", "get", ""], 4, "There is no file '': that is no id"),
         (["containers", "delete", "container_01", "container_02"], 4, "container_02"),

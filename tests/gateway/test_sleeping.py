@@ -88,7 +88,7 @@ async def test_what_expires_goes_with_its_archive(tmp_path: Path) -> None:
         await placement.sweep()
         assert archives(tmp_path) == 0
     async with open_placement(settings(tmp_path), Keepers().start) as placement:
-        with pytest.raises(errors.NotFound, match="never made here, or it is gone since long"):
+        with pytest.raises(errors.NotFound, match="never made here, or has been gone for long"):
             placement.find(container.id, "default")
 
 

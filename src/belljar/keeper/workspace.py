@@ -375,12 +375,13 @@ def _raw(path: str) -> bytes:
     is_deep = len(parts) > collector.MAX_DEPTH + 1 or len(raw) > _MOST_PATH_BYTES
     if is_deep or b"\0" in raw or any(part in (b"", b".", b"..") or len(part) > 255 for part in parts):
         raise InvalidRequest(
-            f"{path!r} is no path of a file: at most {collector.MAX_DEPTH + 1} components of at most 255 bytes, which "
-            "are not empty, `.` or `..`, and have no NUL"
+            f"{path!r} is no path of a file in the working directory: it is relative, as 'data/sales.csv', of "
+            f"at most {collector.MAX_DEPTH + 1} components of at most 255 bytes, which are not empty, `.` or `..`, and "
+            "have no NUL"
         )
     if any(map(collector.is_ours, parts)):
         raise InvalidRequest(
-            f"{path!r} is no path of a file: names that begin with .belljar- are Belljar's own"
+            f"{path!r} is no path of a file in the working directory: names that begin with .belljar- are Belljar's own"
         )
     return raw
 

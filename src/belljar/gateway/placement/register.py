@@ -168,6 +168,6 @@ class Register:
 
 def _never_made(container_id: str) -> errors.NotFound:
     return errors.NotFound(
-        f"There is no container {container_id}: it was never made here, or it is gone since long. "
+        f"There is no container {container_id}: it was never made here, or has been gone for long. "
         "Send the request without `container` to get a new one."
     )
