@@ -218,7 +218,9 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
-            pytest.raises(AssertionError, match=f"Cannot listen on 127.0.0.1:{port}"),
+            pytest.raises(
+                AssertionError, match=f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose"
+            ),
             serving(tmp_path, port=port),
         ):
             pass

@@ -467,8 +467,11 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
+        why = str(error.strerror).partition(" (while ")[
+            0
+        ]  # which Python puts behind it, with the address once more
         raise InvalidRequest(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another host or port."
+            f"Cannot listen on {host}:{port}: {why}. Choose another host or port (--port 0: a free one)."
         ) from error
     # Accepted sockets inherit it; asyncio would set it only on sockets that it has made itself. Without it an
     # answer's body waits for the client's delayed acknowledgement of its head: 40 ms.
