@@ -419,3 +419,27 @@ def test_uses_that_have_one_id_have_each_their_own_output(open_page: Open, model
     printed = [text.strip() for text in done.locator(".jar .printed").all_inner_texts()]
     assert printed == ["one", "two", "three", "four"]
     assert done.locator(".jar-state").all_inner_texts() == ["Done"] * 4
+
+
+def test_a_conversation_is_not_lost_by_a_slip(open_page: Open, model: Model) -> None:
+    page = open_page()
+    asked = []
+
+    def answer(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", answer)
+    page.fill("#message", "not sent yet")
+    page.reload()
+    assert asked == [], "there is none yet"
+    model.play([text("Kept.")])
+    done = ask(page, "Keep this")
+    page.reload()
+    assert asked == ["beforeunload"]
+    expect(done).to_have_count(0)
+    model.play([text("Once more.")])
+    ask(page, "And this")
+    page.get_by_role("button", name="New conversation").click()
+    page.reload()
+    assert asked == ["beforeunload"], "it was ended"

@@ -1,5 +1,5 @@
 /** A conversation with a model, as far as it has come. */
-import { batch, signal } from '@preact/signals'
+import { batch, effect, signal } from '@preact/signals'
 import { BROKEN_OFF, Failure, events, send, type Fields, type Kept } from './api'
 import { Outputs } from './output'
 import { USUAL_TOKENS, attached, began, brokenOff, canSearch, container, hasModel, lastDone, lookAtContainer, maxTokens, model, news, profile, runtime, searches, system, takeAttached, toolVersion, useContainer } from './state'
@@ -165,6 +165,12 @@ export interface Exchange {
 
 export const exchanges = signal<Exchange[]>([])
 export const draft = signal('')
+
+function asks(event: BeforeUnloadEvent): void {
+  event.preventDefault()
+}
+// A conversation is kept nowhere but here: a slip that loads the page anew must not be its end.
+effect(() => (exchanges.value.length ? addEventListener : removeEventListener)('beforeunload', asks))
 
 export function underWay(): Answer | null {
   return exchanges.value.at(-1)?.answers.find((answer) => answer.isUnderWay) ?? null
