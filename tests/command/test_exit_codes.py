@@ -89,6 +89,12 @@ def test_a_batch_writes_over_no_answers(belljar: Command) -> None:
     assert (belljar.cwd / "answers").read_text() == "kept"
 
 
+def test_where_no_runtimes_were_built_that_is_said(belljar: Command) -> None:
+    seen = belljar("runtime", "check")
+    assert (seen.returncode, seen.stdout) == (0, "")
+    assert seen.stderr.startswith("belljar: no runtimes were built beside the default one")
+
+
 @pytest.mark.parametrize("command", [[], ["keys"]])
 def test_without_a_word_there_is_help(belljar: Command, command: list[str]) -> None:
     seen = belljar(*command)

@@ -180,7 +180,10 @@ def check(names: tuple[str, ...], state_dir: Path | None, as_json: bool) -> None
     """
     settings, runtimes = _opened(state_dir)
     documents: list[dict[str, Any]] = []
-    for name in names or runtimes.names():
+    chosen = names or runtimes.names()
+    if not chosen:
+        say("no runtimes were built beside the default one, which `belljar doctor` looks at")
+    for name in chosen:
 
         async def work(say: Say, name: str = name) -> Any:
             from belljar.client import building
