@@ -13,6 +13,7 @@ import shlex
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,16 +57,25 @@ def _all_queries() -> dict[str, str]:
     return found
 
 
+@dataclass(frozen=True)
+class _Connections:
+    main: sqlite3.Connection
+    looking: sqlite3.Connection
+    """For the number of the keys, in the event loop's thread."""
+    summing: sqlite3.Connection
+    """For tables of what was used: a million requests take a second, in which all else goes on."""
+
+
 class SqliteStore:
     """Made by `open_store`."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, looking: sqlite3.Connection, statements: dict[str, str]
-    ) -> None:
-        self._connection = connection
-        self._looking = looking
+    def __init__(self, connections: _Connections, statements: dict[str, str]) -> None:
+        self._connection = connections.main
+        self._looking = connections.looking
+        self._summing = connections.summing
         self._statements = statements
         self._lock = anyio.Lock()
+        self._sums = anyio.Lock()
 
     async def add_file(self, file: File, most_bytes: int, most_files: int) -> bool:
         values = vars(file) | {"most_bytes": most_bytes, "most_files": most_files}
@@ -152,7 +162,9 @@ class SqliteStore:
         self, group_by: GroupBy, start: int, end: int, tenant: str | None
     ) -> list[UsageTotal]:
         values = {"group_by": group_by, "start": start, "end": end, "tenant": tenant}
-        rows = await self._run(lambda: self._do("usage_totals", values).fetchall())
+        query = self._statements["usage_totals"]
+        async with self._sums:
+            rows = await _in_thread(lambda: self._summing.execute(query, values).fetchall())
         return [UsageTotal(*row) for row in rows]
 
     async def spent_amount(self, key_id: str, start: int) -> int:
@@ -199,13 +211,17 @@ class SqliteStore:
                 return call()
 
         async with self._lock:
-            # Not abandoned on cancellation: the lock is let go only when the thread is done.
-            try:
-                return await anyio.to_thread.run_sync(transaction)
-            except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-                raise  # a fault of ours
-            except sqlite3.DatabaseError as error:
-                raise StoreFailed(f"What the server keeps cannot be read or written: {error}.") from error
+            return await _in_thread(transaction)
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    # Not abandoned on cancellation: a lock is let go only when the thread is done.
+    try:
+        return await anyio.to_thread.run_sync(call)
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise  # a fault of ours
+    except sqlite3.DatabaseError as error:
+        raise StoreFailed(f"What the server keeps cannot be read or written: {error}.") from error
 
 
 def _keys_version(connection: sqlite3.Connection) -> int:
@@ -273,7 +289,7 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
     """Open the store in the file at `path`, making it where it is missing. Raises StoreFailed, OSError."""
     statements = _all_queries()
 
-    def connect() -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    def connect() -> _Connections:
         private.make_directory(path.parent)
         private.make_file(path)
         # SQLite makes them with the same mode, and takes those that were left.
@@ -293,21 +309,24 @@ async def open_store(path: Path) -> AsyncIterator[SqliteStore]:
                             connection.execute(statement)
                 if layout != _OURS | _LAYOUT:
                     connection.execute(f"PRAGMA application_id = {_OURS | _LAYOUT}")
-            return connection, sqlite3.connect(path, check_same_thread=False, timeout=0)
+            looking = sqlite3.connect(path, check_same_thread=False, timeout=0)
+            summing = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_SECONDS)
+            return _Connections(connection, looking, summing)
         except BaseException:
             connection.close()
             raise
 
     def close() -> None:
-        looking.close()
-        connection.close()  # last, which empties the log
+        connections.looking.close()
+        connections.summing.close()
+        connections.main.close()  # last, which empties the log
 
     try:
-        connection, looking = await anyio.to_thread.run_sync(connect)
+        connections = await anyio.to_thread.run_sync(connect)
     except sqlite3.Error as error:
         raise StoreFailed(f"{path}: {error}.{_mend(error, path)}") from error
     try:
-        yield SqliteStore(connection, looking, statements)
+        yield SqliteStore(connections, statements)
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(close)
