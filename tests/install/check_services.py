@@ -135,6 +135,15 @@ def test_mcp_passes(proxy: str) -> None:
     assert anyio.run(ask) == "42"
 
 
+def test_a_page_of_the_server_itself_may_use_mcp_at_any_port(proxy: str) -> None:
+    def status(origin: str) -> int:
+        headers = {"host": "192.0.2.7:8443", "origin": origin}
+        return httpx2.post(f"{proxy}/mcp", json={}, headers=headers, timeout=60).status_code
+
+    assert status("http://192.0.2.8:8443") == 403
+    assert status("http://192.0.2.7:8443") != 403
+
+
 def test_systemd_knows_all_that_stands_in_the_unit(tmp_path: Path) -> None:
     unit = (PACKAGING / "belljar.service").read_text()
     belljar = Path(sys.executable).with_name("belljar")
