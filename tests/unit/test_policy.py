@@ -258,6 +258,7 @@ def test_prctl_changes_nothing_of_the_lock(answer: Filter) -> None:
         "PR_SET_MDWE": 65,
     }.items():
         assert answer("prctl", option) != bpf.ALLOW, name
+    assert answer("prctl", 0x53564D41) == bpf.ERRNO | errno.EINVAL  # PR_SET_VMA: names that no cgroup counts
     assert answer("prctl", 4, 0) == bpf.ERRNO  # PR_SET_DUMPABLE: it is not
     for dumpable in (1, 2, 1 << 32):
         assert answer("prctl", 4, dumpable) == ENOSYS

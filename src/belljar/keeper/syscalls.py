@@ -180,7 +180,6 @@ BY_ARGUMENT: dict[str, list[list[Condition]]] = {
         30,  # PR_GET_TIMERSLACK
         38,  # PR_SET_NO_NEW_PRIVS
         39,  # PR_GET_NO_NEW_PRIVS
-        0x53564D41,  # PR_SET_VMA: names for mappings
     ),
     # Without MERGEABLE (pages shared with strangers), COLD and PAGEOUT (shared libraries out of memory), HWPOISON.
     "madvise": _each(
@@ -217,6 +216,8 @@ REFUSED_BY_ARGUMENT: list[tuple[str, int, list[list[Condition]]]] = [
     # It would put libraries that all sessions share out of memory; of its own files there is nowhere to put them.
     ("fadvise64", 0, _each(3, 4)),
     ("prctl", 0, [[(0, _INT, _PR_SET_DUMPABLE), (1, ALL, 0)]]),
+    # As from a kernel without names for mappings (PR_SET_VMA): it has memory for each, which no cgroup counts.
+    ("prctl", errno.EINVAL, _each(0, 0x53564D41)),
     # What is asked of a terminal, or told to one, as everything answers that is none.
     (
         "ioctl",
