@@ -8,8 +8,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from belljar.guest import display
 from belljar.guest.magics import Cell, Line, UsageError
-from belljar.layout import FILES
 
 if TYPE_CHECKING:
     from belljar.guest.shell import Shell
@@ -35,9 +35,10 @@ class Autoreload:
     def reload_changed(self, namespace: dict[str, Any]) -> None:
         if not self.is_on:
             return
+        own = f"{os.path.realpath(display.run.files)}/"
         for name, module in list(sys.modules.items()):
             path = getattr(module, "__file__", None)
-            if not isinstance(path, str) or not path.startswith(f"{FILES}/") or name == "__main__":
+            if not isinstance(path, str) or not path.startswith(own) or name == "__main__":
                 continue
             try:
                 changed = os.stat(path).st_mtime_ns
