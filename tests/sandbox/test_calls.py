@@ -12,6 +12,7 @@ from jail import DEADLINE_SECONDS, SPEAKING, Session
 
 from belljar import orders, results
 from belljar.orders import Command, Edit, Tool
+from belljar.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +46,28 @@ async def test_a_command(session: Session) -> None:
     assert (await call(session, "echo 'unclosed")).calls[0].return_code == 2
     assert await printed(session, "printf %s 'ünï ☃'") == "ünï ☃"
     assert await printed(session, "cat; echo nothing to read") == "nothing to read"
+
+
+async def test_pip_of_a_shell_says_what_is_there(session: Session) -> None:
+    """That of the machine would wait for a network, and is of another Python."""
+    own = await session.value(
+        "import importlib.metadata as m, json; print(json.dumps(next(d.name for d in m.distributions())))"
+    )
+    await call(session, f"echo '{own}>=0' > wanted.txt")
+    said = await printed(
+        session,
+        f"pip install -q -r wanted.txt && bash -c 'pip3 install \"{own}\" | tail -1'; pip list | wc -l",
+    )
+    first, second, count = said.splitlines()
+    assert first.startswith(f"Requirement already satisfied: {own}>=0 (")
+    assert second.startswith(f"Requirement already satisfied: {own} (")
+    assert int(count) > 0
+    for command in ("pip install no-such-package", "pip install -r no-such-file", "pip uninstall -y x"):
+        (done,) = (await call(session, command)).calls
+        assert (done.return_code, done.stdout) == (1, "")
+        assert done.stderr.startswith("ERROR: ")
+        assert "Traceback" not in done.stderr
+    assert await printed(session, "pip() { echo mine; }; pip") == "mine"
 
 
 async def test_files_are_shared_and_shells_are_not(session: Session) -> None:
@@ -81,6 +104,7 @@ async def test_calls_run_side_by_side(session: Session) -> None:
     assert edited(result, 2) == {"result": "create", "is_file_update": False}
 
 
+@pytest.mark.skipif(Settings().require == "reduced", reason="/proc is closed there")
 async def test_nothing_outlives_its_command(session: Session) -> None:
     source = """
         import subprocess

@@ -13,17 +13,17 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from belljar.frames import Message
-from belljar.guest import editor
+from belljar.guest import bash, editor
 
 Send = Callable[[Message], None]
 
-_SHELL = ("/bin/bash", "--norc", "-c")
 _AT_ONCE = 16
 """Commands; each may start processes of its own, and together they have the session's limit."""
 _PIECE_BYTES = 65536
@@ -77,13 +77,12 @@ class Calls:
             command.close()
 
     def _begin(self, number: int, call: dict[str, Any]) -> None:
-        environment = {**os.environ, "OUTPUT_DIR": call["output_dir"]}
         with contextlib.suppress(OSError):  # no space left, say: for the command to find, and to mend
             os.makedirs(call["output_dir"], exist_ok=True)
         try:
             process = subprocess.Popen(
-                [*_SHELL, call["command"]],
-                env=environment,
+                [*bash.COMMAND, "-c", call["command"]],
+                env=bash.environment(OUTPUT_DIR=call["output_dir"]),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -123,6 +122,22 @@ class Calls:
             self._begin_some()
 
 
+def _end_of(pid: int) -> int:
+    """A descriptor that becomes readable when the child ends, which is not reaped by that."""
+    with contextlib.suppress(
+        PermissionError
+    ):  # of a guest that stands on the machine, among others' processes
+        return os.pidfd_open(pid)
+    ended, ends = os.pipe()
+
+    def wait() -> None:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        os.close(ends)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return ended
+
+
 class _Command:
     """One shell, and its pipes."""
 
@@ -130,7 +145,7 @@ class _Command:
         self._number = number
         self._process = process
         self._send = send
-        self._pidfd = os.pidfd_open(process.pid)
+        self._ended = _end_of(process.pid)
         assert process.stdout is not None and process.stderr is not None
         self._pipes = {process.stdout.fileno(): "stdout", process.stderr.fileno(): "stderr"}
         for fd in self._pipes:
@@ -139,7 +154,7 @@ class _Command:
 
     def fds(self, *, with_pipes: bool) -> list[int]:
         """What becomes readable when it has ended, or has written something."""
-        return [self._pidfd, *(self._pipes if with_pipes else ())]
+        return [self._ended, *(self._pipes if with_pipes else ())]
 
     def signal(self, number: int) -> None:
         """Signal what is in its process group; not reaped, its number is no other's."""
@@ -165,7 +180,7 @@ class _Command:
     def end_if_over(self) -> None:
         """Where the shell has ended, kill what it has left in the background, and say how it ended."""
         poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
+        poll.register(self._ended, select.POLLIN)
         if not poll.poll(0):
             return
         self.signal(signal.SIGKILL)
@@ -180,7 +195,7 @@ class _Command:
         )
 
     def close(self) -> None:
-        os.close(self._pidfd)
+        os.close(self._ended)
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()

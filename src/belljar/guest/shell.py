@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from belljar.guest import bash
 from belljar.guest.magics import (
     Cell,
     Line,
@@ -30,7 +31,6 @@ from belljar.guest.magics import (
 if TYPE_CHECKING:
     from belljar.guest.cell import Guest
 
-BASH = ("/bin/bash", "--norc", "-c")
 _EXPRESSION = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|\$\$|\$([A-Za-z_]\w*)")
 _PIP = re.compile(
     r"\s*(?:sudo\s+)?(?:\S*python[\d.]*\s+-m\s+|uv\s+)?(pip[\d.]*|conda|mamba)\s+(.*)", re.DOTALL
@@ -276,7 +276,10 @@ class Shell:
         # In one stream, as in a notebook: so what it prints is told in its order.
         # Not by its own descriptor, where somebody has put himself in the place of stdout: %%capture, say.
         taken = None if sys.stdout is sys.__stdout__ else subprocess.PIPE
-        with subprocess.Popen([*BASH, command], stdout=taken, stderr=subprocess.STDOUT) as process:
+        shell = [*bash.COMMAND, "-c", command]
+        with subprocess.Popen(
+            shell, stdout=taken, stderr=subprocess.STDOUT, env=bash.environment()
+        ) as process:
             for printed in process.stdout or ():
                 sys.stdout.write(printed.decode("utf-8", "replace"))
             code = process.wait()
@@ -287,9 +290,10 @@ class Shell:
     def getoutput(self, command: str, split: bool = True, depth: int = 0) -> Any:
         """What a shell command prints, stderr included: its lines, or without `split` one text."""
         done = subprocess.run(
-            [*BASH, self.var_expand(command)],
+            [*bash.COMMAND, "-c", self.var_expand(command)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env=bash.environment(),
             check=False,
         )
         self.user_ns["_exit_code"] = done.returncode

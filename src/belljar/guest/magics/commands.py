@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from belljar.guest import bash
 from belljar.guest.magics import Cell, Line, UsageError, options_of
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def _script(shell: Shell, command: list[str], line: str, cell: str) -> None:
     takes_err = "err" in into or sys.stderr is not sys.__stderr__
     with subprocess.Popen(
         [*command, *words],
+        env=bash.environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE if takes_out else None,
         stderr=subprocess.PIPE if takes_err else None,
@@ -155,7 +157,7 @@ def _script_of(*command: str) -> Cell:
 
 
 _SCRIPTS = {
-    "bash": _script_of("/bin/bash", "--norc"),
+    "bash": _script_of(*bash.COMMAND),
     "sh": _script_of("/bin/sh"),
     "perl": _script_of("perl"),
     "python": _script_of(sys.executable),

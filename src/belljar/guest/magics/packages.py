@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from belljar.guest.magics import Cell, Line, UsageError
@@ -22,13 +24,25 @@ _MAY_BE = 500
 
 
 def _pip(shell: Shell, line: str) -> None:
-    from importlib import metadata
-
     words = shlex.split(line, comments=True)
     if words[:1] == ["pip"]:
         words = words[1:]  # uv pip
+    _answer(words, shell.expanded_path)
+
+
+def main() -> None:
+    """`pip` for a shell: exits with 1 for what cannot be done."""
+    try:
+        _answer(sys.argv[1:], os.path.expanduser)
+    except (UsageError, OSError) as error:
+        sys.exit(f"ERROR: {error}")
+
+
+def _answer(words: list[str], expanded: Callable[[str], str]) -> None:
+    from importlib import metadata
+
     command, *rest = words or [""]
-    names = _named(shell, rest)
+    names = _named(rest, expanded)
     if command == "install":
         _installed(names)
     elif command in ("list", "freeze"):
@@ -47,16 +61,16 @@ def _pip(shell: Shell, line: str) -> None:
     elif command in ("--version", "-V"):
         print(f"There is no pip; Python {sys.version.split()[0]} in {sys.prefix}")
     else:
-        raise UsageError(f"pip {command}: {_NO_NETWORK} `%pip list` says what is there")
+        raise UsageError(f"pip {command}: {_NO_NETWORK} `pip list` says what is there")
 
 
-def _named(shell: Shell, words: list[str]) -> list[str]:
+def _named(words: list[str], expanded: Callable[[str], str]) -> list[str]:
     """What stands among the words of a command, and in files of requirements, that is no option."""
     names: list[str] = []
     left = iter(words)
     for word in left:
         if word in ("-r", "--requirement"):
-            with open(shell.expanded_path(next(left, "")), encoding="utf-8") as file:
+            with open(expanded(next(left, "")), encoding="utf-8") as file:
                 lines = [line.partition("#")[0].strip() for line in file]
             names += [line for line in lines if line and not line.startswith("-")]
         elif word in _VALUED:
