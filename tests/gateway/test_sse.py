@@ -16,6 +16,7 @@ from belljar.errors import Overloaded
 from belljar.gateway import sse
 from belljar.gateway.access import open_access
 from belljar.gateway.activity import UnderWay
+from belljar.gateway.bodies import InHand
 from belljar.gateway.envelope import Envelope
 from belljar.gateway.frame import json_bytes
 from belljar.gateway.store.sqlite import open_store
@@ -36,7 +37,18 @@ async def answered(produce: Any, place: Path) -> httpx2.Response:
         stream = sse.EventStream(produce, {})
         async with open_ledger(store, None) as ledger:
             return await asked(
-                Envelope(stream, access, 1000, _read_whole, UnderWay(), Telemetry(), ledger, Timelines(), 60)
+                Envelope(
+                    stream,
+                    access,
+                    1000,
+                    InHand(1000),
+                    _read_whole,
+                    UnderWay(),
+                    Telemetry(),
+                    ledger,
+                    Timelines(),
+                    60,
+                )
             )
 
 
@@ -117,7 +129,16 @@ async def test_a_client_that_stops_in_the_middle_of_its_request(tmp_path: Path) 
         access = await open_access(store, 1000)
         async with open_ledger(store, None) as ledger:
             envelope = Envelope(
-                never, access, 1000, _read_whole, UnderWay(), Telemetry(), ledger, Timelines(), 0.05
+                never,
+                access,
+                1000,
+                InHand(1000),
+                _read_whole,
+                UnderWay(),
+                Telemetry(),
+                ledger,
+                Timelines(),
+                0.05,
             )
             with anyio.fail_after(20):
                 await envelope(scope, receive, send)

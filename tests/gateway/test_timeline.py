@@ -15,6 +15,7 @@ from test_tools import editor, offering
 
 from belljar.gateway.access import Client
 from belljar.gateway.activity import UnderWay, activity_of
+from belljar.gateway.bodies import InHand
 from belljar.gateway.envelope import Envelope
 from belljar.gateway.timeline import MOST_KEPT, MOST_STEPS, Kept, Timeline, Timelines, laps_of
 from belljar.gateway.turn import events_of
@@ -186,7 +187,7 @@ async def test_what_cannot_be_counted_ends_all_the_same() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"done"})
 
-    parts: Any = Open(), 1000, lambda *_: None, UnderWay(), Broken(), Written(), Ending(), 10
+    parts: Any = Open(), 1000, InHand(1000), lambda *_: None, UnderWay(), Broken(), Written(), Ending(), 10
     transport = httpx2.ASGITransport(app=Envelope(app, *parts))
     async with httpx2.AsyncClient(transport=transport, base_url="http://here") as client:
         assert (await client.get("/")).text == "done"
