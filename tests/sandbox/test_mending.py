@@ -112,7 +112,7 @@ async def test_chains_groups_and_syntax_errors(session: Session) -> None:
     assert "some parts (1 sub-exception)" in text and "ZeroDivisionError" in text
     assert shown(told)["divisor"] == "int: 0"
     assert [frame.function for frame in told.frames] == ["<module>", "<module>", "part"]
-    assert told.notes[0] == "In part, line 4:"
+    assert results.notes(told)[0] == "In part, line 4:"
     told = await raised(session, "x = 1\ny = (2,\n")
     (frame,) = told.frames
     assert (frame.file, frame.line, frame.function, frame.code) == ("<cell 3>", 2, "", "y = (2,")
