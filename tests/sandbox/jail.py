@@ -102,7 +102,7 @@ def is_full(keeper: link.Keeper) -> bool:
 
 
 def has_cgroups(keeper: link.Keeper) -> bool:
-    return not any("cgroup" in item for item in keeper.description.isolation.missing)
+    return not any(item.startswith("cgroup: ") for item in keeper.description.isolation.missing)
 
 
 def has_own_uids(keeper: link.Keeper) -> bool:
