@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import anyio
 
 from belljar import link, orders, paths, printed, results
-from belljar.builds import DEFAULT, FOLDER, Runtimes
+from belljar.builds import DEFAULT
+from belljar.client.keepers import own_keeper
 from belljar.errors import only
 from belljar.settings import Settings
 from belljar.wire.execution import LimitsRequest
@@ -52,19 +51,6 @@ async def run(
             result, lambda file: keeper.read(_SESSION, file), form, runtime=runtime, isolation=isolation
         ):
             say(kind, body)
-
-
-@contextlib.asynccontextmanager
-async def own_keeper(settings: Settings, runtime: str) -> AsyncIterator[link.Keeper]:
-    """A keeper for one session, which does not pay back the import of libraries that it may not use: the guest imports
-    them itself. Raises NotFound for the runtime, JailUnavailable."""
-    own: dict[str, Any] = {"preload": {}, "parked": 0}
-    async with contextlib.AsyncExitStack() as stack:
-        if runtime != DEFAULT:
-            use = Runtimes(settings.state_dir / FOLDER).use(runtime)
-            stack.callback(use.release)
-            own["runtime"] = use.build.environment
-        yield await stack.enter_async_context(link.start(settings.model_copy(update=own)))
 
 
 async def _execute(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -89,7 +90,9 @@ class _Common:
         """Started by the first who asks; where that does not come about, by the next."""
         async with self._starting:
             if self._keeper is None:
-                self._keeper = await self.stack.enter_async_context(_started(settings, runtime))
+                self._keeper = await self.stack.enter_async_context(
+                    own_keeper(settings, runtime, may_have_many=True)
+                )
             self._uses += 1
             if self._uses == 2:
                 await self._keeper.make_ahead()
@@ -115,11 +118,17 @@ def _runtimes(settings: Settings) -> Runtimes:
 
 
 @contextlib.asynccontextmanager
-async def _started(settings: Settings, runtime: str) -> AsyncIterator[link.Keeper]:
+async def own_keeper(
+    settings: Settings, runtime: str, *, may_have_many: bool = False
+) -> AsyncIterator[link.Keeper]:
+    """A keeper whose default runtime is `runtime`, which makes nothing ahead: for one session that would not pay back
+    the import of libraries which it may not use, and the guest imports them itself. One that `may_have_many` can be
+    asked to `make_ahead`. Raises NotFound for the runtime, JailUnavailable.
+    """
+    own: dict[str, Any] = {} if may_have_many else {"preload": {}, "parked": 0}
     async with contextlib.AsyncExitStack() as stack:
         if runtime != DEFAULT:
             use = _runtimes(settings).use(runtime)
             stack.callback(use.release)
-            own = {"runtime": use.build.environment, "preload": use.build.facts.tiers}
-            settings = settings.model_copy(update=own)
-        yield await stack.enter_async_context(link.start(settings, ahead=False))
+            own = {"preload": use.build.facts.tiers} | own | {"runtime": use.build.environment}
+        yield await stack.enter_async_context(link.start(settings.model_copy(update=own), ahead=False))

@@ -17,7 +17,7 @@ from anyio.abc import ObjectSendStream
 from pydantic import ValidationError
 
 from belljar import exits, link, orders, results, states
-from belljar.client.embedded import own_keeper
+from belljar.client.keepers import own_keeper
 from belljar.cutting import BYTES_A_TOKEN
 from belljar.errors import BelljarError, KeeperLost, SessionLost, only
 from belljar.mcp import Call, Offer, Session
