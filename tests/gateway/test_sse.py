@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from belljar.errors import Overloaded
 from belljar.gateway import sse
-from belljar.gateway.access import open_access
+from belljar.gateway.access import Access, open_access
 from belljar.gateway.activity import UnderWay
 from belljar.gateway.bodies import InHand
 from belljar.gateway.envelope import Envelope
@@ -22,7 +22,7 @@ from belljar.gateway.frame import json_bytes
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
 from belljar.gateway.timeline import Timelines
-from belljar.gateway.usage import open_ledger
+from belljar.gateway.usage import Ledger, open_ledger
 
 pytestmark = pytest.mark.anyio
 
@@ -31,25 +31,19 @@ def _read_whole(method: str, path: str) -> None:
     """Of no request the body is read as it comes in."""
 
 
+def _envelope(app: ASGIApp, access: Access, ledger: Ledger, silence_seconds: float) -> Envelope:
+    room, telemetry = InHand(1000), Telemetry()
+    return Envelope(
+        app, access, 1000, room, _read_whole, UnderWay(), telemetry, ledger, Timelines(), silence_seconds
+    )
+
+
 async def answered(produce: Any, place: Path) -> httpx2.Response:
     async with open_store(place / "store") as store:
         access = await open_access(store, 1000)
         stream = sse.EventStream(produce, {})
         async with open_ledger(store, None) as ledger:
-            return await asked(
-                Envelope(
-                    stream,
-                    access,
-                    1000,
-                    InHand(1000),
-                    _read_whole,
-                    UnderWay(),
-                    Telemetry(),
-                    ledger,
-                    Timelines(),
-                    60,
-                )
-            )
+            return await asked(_envelope(stream, access, ledger, 60))
 
 
 async def asked(app: ASGIApp) -> httpx2.Response:
@@ -128,18 +122,7 @@ async def test_a_client_that_stops_in_the_middle_of_its_request(tmp_path: Path) 
     async with open_store(tmp_path / "store") as store:
         access = await open_access(store, 1000)
         async with open_ledger(store, None) as ledger:
-            envelope = Envelope(
-                never,
-                access,
-                1000,
-                InHand(1000),
-                _read_whole,
-                UnderWay(),
-                Telemetry(),
-                ledger,
-                Timelines(),
-                0.05,
-            )
+            envelope = _envelope(never, access, ledger, 0.05)
             with anyio.fail_after(20):
                 await envelope(scope, receive, send)
     assert answered[0]["status"] == 408
