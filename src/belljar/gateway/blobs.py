@@ -20,8 +20,6 @@ _CHUNK_BYTES = 128 * 1024
 """Each upload and each download has some of them in memory, and larger ones are no quicker."""
 _ORPHAN_AGE_SECONDS = 3600
 """A blob is written before its record: a young one without may belong to a server beside us."""
-
-
 _RESERVE_BYTES = 256 * 1024 * 1024
 _RESERVE_SHARE = 0.01
 """Of a small disk. So much stays free for what the database writes: without it nothing works for anybody."""
@@ -45,7 +43,7 @@ class Blobs:
             with anyio.CancelScope() as scope:
                 async with obstore.open_writer_async(self._store, key, buffer_size=_CHUNK_BYTES) as writer:
                     async for piece in pieces:
-                        self._check_room(1 if is_last_copy else 2)
+                        self._check_room(is_last_copy=is_last_copy)
                         await writer.write(piece)
                     # A close that is given up goes on all the same, and nobody would know when the blob is there.
                     scope.shield = True
@@ -54,10 +52,10 @@ class Blobs:
                 "The server cannot write what it is to keep: its disk is full, or fails."
             ) from error
 
-    def _check_room(self, halves: int) -> None:
+    def _check_room(self, *, is_last_copy: bool) -> None:
         disk = os.statvfs(self._directory)
         reserve = min(_RESERVE_BYTES, int(disk.f_blocks * disk.f_frsize * _RESERVE_SHARE))
-        if disk.f_bavail * disk.f_frsize < reserve * halves // 2:
+        if disk.f_bavail * disk.f_frsize < (reserve // 2 if is_last_copy else reserve):
             raise StoreFailed(
                 f"The server's disk has less than {reserve:,} bytes left, which it needs for what else it keeps. "
                 "Whoever runs it has to make room, or clients to delete files."

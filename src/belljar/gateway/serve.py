@@ -467,9 +467,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        why = str(error.strerror).partition(" (while ")[
-            0
-        ]  # which Python puts behind it, with the address once more
+        # Python puts "(while …" behind it, with the address once more.
+        why = str(error.strerror).partition(" (while ")[0]
         raise InvalidRequest(
             f"Cannot listen on {host}:{port}: {why}. Choose another host or port (--port 0: a free one)."
         ) from error

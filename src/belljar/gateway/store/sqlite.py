@@ -274,9 +274,8 @@ def _refuse_to_forget(connection: sqlite3.Connection, path: Path) -> None:
     knows whose they are, and the API keys are lost with the file that is missing."""
     blobs = path.with_name("blobs")
     if connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None and blobs.is_dir():
-        number = sum(
-            path.is_file() for path in blobs.iterdir()
-        )  # a disk of its own has a directory lost+found
+        # Files: a disk of its own has a directory lost+found.
+        number = sum(path.is_file() for path in blobs.iterdir())
         if number:
             raise StoreFailed(
                 f"{path} is missing or empty, and it alone knows whose the {number:,} files in {blobs} are. Put a copy "
