@@ -394,6 +394,36 @@ def test_the_end_of_an_answer_with_a_chart_is_in_sight(open_page: Open, model: M
     expect(done.locator(".used")).to_be_in_viewport()
 
 
+def test_the_end_of_an_answer_that_comes_at_once_is_in_sight(open_page: Open, model: Model) -> None:
+    page = open_page(height=600)
+    model.play([text("\n\n".join(f"Paragraph {n}." for n in range(40)))])
+    done = ask(page, "?")
+    expect(done.locator(".words p").last).to_be_in_viewport()
+    expect(done.locator(".used")).to_be_in_viewport()
+
+
+def test_the_end_stays_in_sight_where_the_page_gets_shorter_and_then_longer(
+    open_page: Open, model: Model
+) -> None:
+    page = open_page(height=600)
+    model.play([text("\n\n".join(f"Paragraph {n}." for n in range(40)))])
+    done = ask(page, "?")
+    expect(done.locator(".used")).to_be_in_viewport()
+    # As a use of a tool does when it has ended, and then its picture: both before the browser tells of a scroll.
+    left = page.evaluate(
+        "async () => { const words = document.querySelector('.words');"
+        " const picture = words.appendChild(document.createElement('div'));"
+        " const nextFrame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));"
+        " words.querySelector('p:nth-of-type(10)').style.display = 'none';"
+        " picture.dispatchEvent(new Event('load'));"
+        " picture.style.height = '900px';"
+        " await nextFrame(); await nextFrame();"
+        " picture.dispatchEvent(new Event('load'));"
+        " return document.documentElement.scrollHeight - innerHeight - scrollY }"
+    )
+    assert left < 160
+
+
 def test_words_in_a_table_are_not_broken_into_letters(open_page: Open, model: Model) -> None:
     page = open_page()
     names = [f"column{n}" for n in range(40)]

@@ -28,30 +28,37 @@ function Follow() {
   const list = exchanges.value
   const version = list.at(-1)?.answers.at(-1)?.version.value
   const follows = useRef(true)
+  const before = useRef(0)
+  const follow = () => {
+    if (!follows.current) return
+    end.current?.scrollIntoView({ block: 'end' })
+    // Where the conversation has become shorter, this is further up, and no reader has gone there.
+    before.current = scrollY
+  }
   useEffect(() => {
-    let before = scrollY
+    before.current = scrollY
     const onScroll = () => {
       const isAtEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 160
       // What has grown since we scrolled is no reader who has gone away: that one scrolls up.
-      follows.current = isAtEnd || (follows.current && scrollY >= before)
-      before = scrollY
-    }
-    // A picture is as high as it is when it has been read, which may be behind the last word.
-    const onPicture = () => {
-      if (follows.current) end.current?.scrollIntoView({ block: 'end' })
+      follows.current = isAtEnd || (follows.current && scrollY >= before.current)
+      before.current = scrollY
     }
     addEventListener('scroll', onScroll, { passive: true })
-    addEventListener('load', onPicture, { capture: true })
+    // A picture is as high as it is when it has been read, which may be behind the last word. The window hears nothing of it.
+    document.addEventListener('load', follow, { capture: true })
     return () => {
       removeEventListener('scroll', onScroll)
-      removeEventListener('load', onPicture, { capture: true })
+      document.removeEventListener('load', follow, { capture: true })
     }
   }, [])
   const asked = useRef(list.length)
   useLayoutEffect(() => {
     if (list.length > asked.current) follows.current = true
     asked.current = list.length
-    if (list.length && follows.current) end.current?.scrollIntoView({ block: 'end' })
+    if (list.length === 0) return undefined
+    // What has changed is drawn behind this effect: the parts of an answer lie deeper than we do.
+    const frame = requestAnimationFrame(follow)
+    return () => cancelAnimationFrame(frame)
   }, [version, list.length])
   return <div ref={end} class="chat-end" />
 }
