@@ -10,5 +10,7 @@ INPUT = "/files/input/0a7f3c915be2d684"
 BOX = "/opt/belljar/box"
 INSIDE = "/opt/belljar/inside.zip"
 RUNTIME = "/opt/belljar/runtime"
+PROGRAMS = "/opt/belljar/bin"
+"""Of ours, for the code's commands."""
 GUEST_ID = 1000
 """The guest's uid and gid, as it sees them itself."""

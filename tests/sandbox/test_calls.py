@@ -48,7 +48,7 @@ async def test_a_command(session: Session) -> None:
     assert await printed(session, "cat; echo nothing to read") == "nothing to read"
 
 
-async def test_pip_of_a_shell_says_what_is_there(session: Session) -> None:
+async def test_pip_says_what_is_there(session: Session) -> None:
     """That of the machine would wait for a network, and is of another Python."""
     own = await session.value(
         "import importlib.metadata as m, json; print(json.dumps(next(d.name for d in m.distributions())))"
@@ -67,7 +67,15 @@ async def test_pip_of_a_shell_says_what_is_there(session: Session) -> None:
         assert (done.return_code, done.stdout) == (1, "")
         assert done.stderr.startswith("ERROR: ")
         assert "Traceback" not in done.stderr
-    assert await printed(session, "pip() { echo mine; }; pip") == "mine"
+    # By whomever it is called: any other shell, or none.
+    code = (
+        "import os, subprocess, sys\nos.system('pip install no-such-package')\n"
+        f"subprocess.run(['pip3', 'install', {own!r}], check=True)"
+    )
+    result = await session.run(code)
+    assert result.outcome.status == "completed", result.stderr
+    assert result.stdout == f"{second}\n"
+    assert result.stderr.startswith("ERROR: no-such-package: There is no network here")
 
 
 async def test_files_are_shared_and_shells_are_not(session: Session) -> None:

@@ -351,7 +351,7 @@ async def test_the_tree_holds_what_was_put_there(session: Session) -> None:
     }
     assert set(seen["/etc"]) <= allowed
     assert seen["/opt"] == ["belljar"] or base.is_relative_to("/opt")
-    assert seen["/opt/belljar"] == ["box", "inside.zip", "runtime"]
+    assert seen["/opt/belljar"] == ["bin", "box", "inside.zip", "runtime"]
     assert set(seen["/dev"]) == {
         "fd",
         "full",
@@ -376,6 +376,17 @@ async def test_the_tree_holds_what_was_put_there(session: Session) -> None:
         assert await session.value(
             f"import json, os; print(json.dumps(sorted(os.listdir({str(base)!r}))))"
         ) == sorted(name for name in ("bin", "include", "lib") if (base / name).is_dir())
+
+
+async def test_an_operators_umask_keeps_guests_from_nothing(anyio_backend: str) -> None:
+    before = os.umask(0o077)
+    try:
+        async with started() as here, opened(here.keeper) as session:
+            result = await session.run("import os\nprint(os.system('pip list | wc -l'))")
+    finally:
+        os.umask(before)
+    assert result.outcome.status == "completed", result.stderr
+    assert result.stdout.endswith("\n0\n")
 
 
 async def test_every_mount_is_read_only_but_the_sessions_own(session: Session) -> None:

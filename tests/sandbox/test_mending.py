@@ -316,6 +316,20 @@ async def test_tables_and_arrays_by_shape_and_types(session: Session) -> None:
         ("import subprocess\nsubprocess.run(['ffmpeg'])", "There is no program 'ffmpeg'"),
         ("import cv2", "PIL"),
         ("import requests", "There is no network"),
+        (
+            "import subprocess, sys\n"
+            "subprocess.check_call([sys.executable, '-m', 'pip', 'install', '-q', 'polars>=1', 'pandas'])",
+            "Installed, and can do much of the same: pandas, pyarrow. 'polars' is not installed. "
+            "'pandas' is installed. There is no network",
+        ),
+        (
+            "import subprocess\nsubprocess.run('pip install scikit-lern', shell=True, check=True)",
+            "no network",
+        ),
+        (
+            "import subprocess\nsubprocess.run('apt-get -y install ffmpeg', shell=True, check=True)",
+            "no network",
+        ),
         ("import beautifulsoup4", "is imported as 'bs4'"),
         ("import numpi", "numpy"),
         ("import email.parsre", "Close names: parser"),
@@ -399,6 +413,8 @@ async def test_no_hint_where_there_is_none_to_give(session: Session) -> None:
         "raise OSError",
         "raise ImportError('x')",
         "raise AttributeError",
+        "import subprocess\nsubprocess.check_call(['false'])",
+        "import subprocess\nsubprocess.check_call('false install x', shell=True)",
     ):
         assert (await raised(session, code)).hint is None
     result = await session.run("try:\n    open('gone')\nexcept OSError:\n    print('handled')")

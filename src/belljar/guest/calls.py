@@ -82,7 +82,7 @@ class Calls:
         try:
             process = subprocess.Popen(
                 [*bash.COMMAND, "-c", call["command"]],
-                env=bash.environment(OUTPUT_DIR=call["output_dir"]),
+                env={**os.environ, "OUTPUT_DIR": call["output_dir"]},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

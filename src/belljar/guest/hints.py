@@ -38,6 +38,10 @@ def _hint(error: Any, frame: FrameType | None) -> str | None:
         from belljar.guest import missing  # with tables that other errors do without
 
         return missing.module(error)
+    if values.name_of(kind) == "CalledProcessError":
+        from belljar.guest import missing
+
+        return missing.to_install(getattr(error, "cmd", None))
     if issubclass(kind, OSError):
         from belljar.guest import paths
 

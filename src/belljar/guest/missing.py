@@ -79,6 +79,10 @@ _OF_NETWORK = frozenset(
     "openai anthropic wikipedia feedparser".split()
 )
 _OF_INSTALLERS = frozenset({"pip", "conda", "uv", "ensurepip"})
+_INSTALL = re.compile(r"\b(pip[\d.]*|conda|mamba|uv|apt|apt-get)\s(?:\S+\s)*?install\s+(.*)")
+_MAX_WORDS = 50
+_MAX_TO_INSTALL = 5
+_WITH_WHAT_IS_THERE = f"{NO_NETWORK} Use what lies in the working directory and what is installed."
 _MAX_ENTRIES = 5000
 
 
@@ -99,17 +103,43 @@ def module(error: Any) -> str | None:
     if path := _in_a_folder(top):
         folder = os.path.dirname(path)
         return f"{path!r} lies in a folder: sys.path.insert(0, {folder!r}), and import it then."
-    said = []
     if owner := _imported_as(top):
-        said.append(f"What is installed as {top!r} is imported as {listed(owner, 3)}.")
-    elif top in _OF_NETWORK or top in _OF_INSTALLERS:
-        return f"{NO_NETWORK} Use what lies in the working directory and what is installed."
-    elif instead := [other for other in _INSTEAD.get(top, ()) if other.partition(".")[0] in there]:
-        said.append(f"Installed, and can do much of the same: {', '.join(instead)}.")
-    elif near := close(top, there):
-        said.append(f"Installed by a close name: {', '.join(near)}.")
-    said.append(f"{top!r} is not installed. {NO_NETWORK}")
-    return " ".join(said)
+        return f"What is installed as {top!r} is imported as {listed(owner, 3)}. {_not_there(top)}"
+    if top in _OF_NETWORK or top in _OF_INSTALLERS:
+        return _WITH_WHAT_IS_THERE
+    return f"{_other_than(top, there)}{_not_there(top)}"
+
+
+def to_install(command: Any) -> str | None:
+    """A hint for a program that ended with an error: where it was to install something."""
+    words = command.split() if type(command) is str else command if type(command) in (list, tuple) else []
+    found = _INSTALL.search(" ".join(word for word in words[:_MAX_WORDS] if type(word) is str))
+    if found is None:
+        return None
+    said = []
+    there = importable()
+    for word in [word for word in found[2].split() if not word.startswith("-")][:_MAX_TO_INSTALL]:
+        name = re.split(r"[^\w.-]", word, maxsplit=1)[0]
+        if name in there:
+            said.append(f"{name!r} is installed.")
+        elif owner := _imported_as(name):
+            said.append(f"{name!r} is installed, and imported as {listed(owner, 3)}.")
+        elif name:
+            said.append(f"{_other_than(name, there)}{name!r} is not installed.")
+    return " ".join([*said, _WITH_WHAT_IS_THERE])
+
+
+def _other_than(name: str, there: list[str]) -> str:
+    """What could be used in its place."""
+    if instead := [other for other in _INSTEAD.get(name, ()) if other.partition(".")[0] in there]:
+        return f"Installed, and can do much of the same: {', '.join(instead)}. "
+    if near := close(name, there):
+        return f"Installed by a close name: {', '.join(near)}. "
+    return ""
+
+
+def _not_there(name: str) -> str:
+    return f"{name!r} is not installed. {NO_NETWORK}"
 
 
 def importable() -> list[str]:

@@ -277,9 +277,7 @@ class Shell:
         # Not by its own descriptor, where somebody has put himself in the place of stdout: %%capture, say.
         taken = None if sys.stdout is sys.__stdout__ else subprocess.PIPE
         shell = [*bash.COMMAND, "-c", command]
-        with subprocess.Popen(
-            shell, stdout=taken, stderr=subprocess.STDOUT, env=bash.environment()
-        ) as process:
+        with subprocess.Popen(shell, stdout=taken, stderr=subprocess.STDOUT) as process:
             for printed in process.stdout or ():
                 sys.stdout.write(printed.decode("utf-8", "replace"))
             code = process.wait()
@@ -293,7 +291,6 @@ class Shell:
             [*bash.COMMAND, "-c", self.var_expand(command)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=bash.environment(),
             check=False,
         )
         self.user_ns["_exit_code"] = done.returncode

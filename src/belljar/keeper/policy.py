@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import shlex
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -170,6 +171,7 @@ class View:
     binds: list[tuple[str, str]] = field(default_factory=list)
     links: list[tuple[str, str]] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
+    programs: list[tuple[str, str]] = field(default_factory=list)
     directories: list[str] = field(default_factory=list)
 
 
@@ -240,7 +242,18 @@ def view(runtime: Path, base_prefix: Path, inside_zip: Path, *, has_memory_cgrou
         + [(f"/dev/std{n}", f"/proc/self/fd/{i}") for i, n in enumerate(("in", "out", "err"))]
     )
     shown.files.extend(_ETC.items())
+    shown.programs.extend(
+        (f"{layout.PROGRAMS}/{name}", text)
+        for name, text in programs(f"{layout.RUNTIME}/bin/python", layout.INSIDE).items()
+    )
     return shown
+
+
+def programs(python: str, inside_zip: str) -> dict[str, str]:
+    """Programs of ours that commands find, by name. The runtime's own go before them, and they before the machine's,
+    whose pip is one of another Python, and waits for a network."""
+    pip = f'#!/bin/sh\nexec {shlex.quote(python)} -I {shlex.quote(inside_zip)} pip "$@"\n'
+    return {"pip": pip, "pip3": pip}
 
 
 def readable(runtime: Path, base_prefix: Path, inside_zip: Path) -> list[str]:
@@ -258,7 +271,7 @@ def environment(cpus: float, places: Places) -> dict[str, str]:
     """The environment of the user's code: nothing of ours or the machine's."""
     threads = str(max(1, round(cpus)))
     return {
-        "PATH": f"{places.runtime}/bin:/usr/bin:/bin",
+        "PATH": f"{places.runtime}/bin:{places.programs}:/usr/bin:/bin",
         "HOME": places.temporary,
         "USER": "user",
         "LOGNAME": "user",

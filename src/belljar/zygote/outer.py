@@ -62,6 +62,7 @@ def _report(control: socket.socket, error: BaseException) -> None:
 
 def _build_root(config: dict[str, Any], trees: list[tuple[int, str]]) -> None:
     """The root that boxes are cloned from: read-only, and nothing in it but what code has to see."""
+    os.umask(0o022)  # an operator's own may keep guests, who have other uids, from all of it
     kernel.mount(
         "belljar", NEW_ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=4m,nr_inodes=4096"
     )
@@ -83,6 +84,10 @@ def _build_root(config: dict[str, Any], trees: list[tuple[int, str]]) -> None:
     for path, text in config["files"]:
         os.makedirs(os.path.dirname(NEW_ROOT + path), exist_ok=True)
         with open(NEW_ROOT + path, "w") as file:
+            file.write(text)
+    for path, text in config["programs"]:
+        os.makedirs(os.path.dirname(NEW_ROOT + path), exist_ok=True)
+        with open(NEW_ROOT + path, "w", opener=lambda name, flags: os.open(name, flags, 0o755)) as file:
             file.write(text)
     # While the old /proc is still in sight: the kernel gives a new one only to who could see it all before.
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC

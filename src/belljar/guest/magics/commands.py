@@ -132,7 +132,6 @@ def _script(shell: Shell, command: list[str], line: str, cell: str) -> None:
     takes_err = "err" in into or sys.stderr is not sys.__stderr__
     with subprocess.Popen(
         [*command, *words],
-        env=bash.environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE if takes_out else None,
         stderr=subprocess.PIPE if takes_err else None,

@@ -30,10 +30,10 @@ def _pip(shell: Shell, line: str) -> None:
     _answer(words, shell.expanded_path)
 
 
-def main() -> None:
-    """`pip` for a shell: exits with 1 for what cannot be done."""
+def main(words: list[str]) -> None:
+    """`pip` for commands: exits with 1 for what cannot be done."""
     try:
-        _answer(sys.argv[1:], os.path.expanduser)
+        _answer(words, os.path.expanduser)
     except (UsageError, OSError) as error:
         sys.exit(f"ERROR: {error}")
 

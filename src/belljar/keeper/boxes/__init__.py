@@ -34,6 +34,7 @@ class Places:
     output: str
     temporary: str
     runtime: str
+    programs: str
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ STOP_SECONDS = 5
 _PREFIX = "belljar-bare-"
 _LOCK = "lock"
 _INSIDE = "inside.zip"
+_PROGRAMS = "bin"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -50,6 +51,7 @@ class BareBox:
         directory: Path,
         owner: tuple[int, int],
         runtime: str,
+        programs: str,
         confinement: dict[str, Any],
         disk_bytes: int,
     ) -> None:
@@ -68,6 +70,7 @@ class BareBox:
             str(directory / "files/output"),
             str(directory / "tmp"),
             runtime,
+            programs,
         )
         self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._warden: _Warden | None = None
@@ -188,6 +191,7 @@ class BareSite:
         self.program = program
         self._tree = tree
         self._reads = policy.readable(runtime.path, runtime.base_prefix, home / _INSIDE)
+        self._reads.append(str(home / _PROGRAMS))
         self._uid_base = uid_base
         self._tasks = tasks
         self._on_exit = on_exit
@@ -211,7 +215,14 @@ class BareSite:
             "furniture": None,
         }
         try:
-            return BareBox(directory, owner, str(self._runtime.path), confinement, disk_bytes)
+            return BareBox(
+                directory,
+                owner,
+                str(self._runtime.path),
+                str(self._home / _PROGRAMS),
+                confinement,
+                disk_bytes,
+            )
         except OSError as error:
             raise SessionLost(f"a session's directory could not be made: {error}") from error
 
@@ -220,7 +231,7 @@ class BareSite:
         ours, theirs = packets.pair()
         temporary = str(self._home / "zygote")
         os.makedirs(temporary, exist_ok=True)
-        places = Places("", "", "", temporary, str(self._runtime.path))
+        places = Places("", "", "", temporary, str(self._runtime.path), str(self._home / _PROGRAMS))
         command = [
             str(self._runtime.python), "-I", "-B", str(self._home / _INSIDE), "zygote", str(theirs.fileno())
         ]  # fmt: skip
@@ -286,6 +297,11 @@ async def start(
         with (home / _INSIDE).open("wb") as archive:
             write_zip(archive)
             os.fchmod(archive.fileno(), 0o444)
+        (home / _PROGRAMS).mkdir()
+        (home / _PROGRAMS).chmod(0o755)
+        for name, text in policy.programs(str(runtime.python), str(home / _INSIDE)).items():
+            (home / _PROGRAMS / name).write_text(text)
+            (home / _PROGRAMS / name).chmod(0o555)
         yield BareSite(home, runtime, program, uids, tree, tasks, on_exit)
 
 

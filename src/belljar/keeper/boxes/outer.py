@@ -29,7 +29,7 @@ STOP_SECONDS = 5
 _ARCHIVE = "belljar-inside-"
 _LEFT_OVER_SECONDS = 600
 """It is needed for the first second of a keeper's life."""
-PLACES = Places(layout.WORK, layout.INPUT, layout.OUTPUT, "/tmp", layout.RUNTIME)
+PLACES = Places(layout.WORK, layout.INPUT, layout.OUTPUT, "/tmp", layout.RUNTIME, layout.PROGRAMS)
 
 
 class InnerBox:
@@ -274,6 +274,7 @@ async def _enter(sock: socket.socket, pid: int, view: policy.View, uid_base: int
             "binds": view.binds,
             "links": view.links,
             "files": view.files,
+            "programs": view.programs,
             "directories": view.directories,
             "has_own_uids": uid_base is not None,
         },
