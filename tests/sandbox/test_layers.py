@@ -382,11 +382,13 @@ async def test_an_operators_umask_keeps_guests_from_nothing(anyio_backend: str) 
     before = os.umask(0o077)
     try:
         async with started() as here, opened(here.keeper) as session:
-            result = await session.run("import os\nprint(os.system('pip list | wc -l'))")
+            await session.put("data.csv", b"1")
+            code = "import os\nprint(oct(os.stat('data.csv').st_mode), os.system('pip list >/dev/null'))"
+            result = await session.run(code)
     finally:
         os.umask(before)
     assert result.outcome.status == "completed", result.stderr
-    assert result.stdout.endswith("\n0\n")
+    assert result.stdout == "0o100644 0\n"
 
 
 async def test_every_mount_is_read_only_but_the_sessions_own(session: Session) -> None:

@@ -1,5 +1,6 @@
 """`python -m belljar.keeper FD`: how an owner starts its keeper."""
 
+import os
 import sys
 
 import anyio
@@ -7,4 +8,5 @@ import anyio
 from belljar.keeper.supervisor import run
 
 if __name__ == "__main__":
+    os.umask(0o022)  # an operator's own may keep guests, who have other uids, from what is made for them
     anyio.run(run, int(sys.argv[1]))

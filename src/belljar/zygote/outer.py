@@ -62,7 +62,6 @@ def _report(control: socket.socket, error: BaseException) -> None:
 
 def _build_root(config: dict[str, Any], trees: list[tuple[int, str]]) -> None:
     """The root that boxes are cloned from: read-only, and nothing in it but what code has to see."""
-    os.umask(0o022)  # an operator's own may keep guests, who have other uids, from all of it
     kernel.mount(
         "belljar", NEW_ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=4m,nr_inodes=4096"
     )

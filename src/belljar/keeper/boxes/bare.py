@@ -298,7 +298,6 @@ async def start(
             write_zip(archive)
             os.fchmod(archive.fileno(), 0o444)
         (home / _PROGRAMS).mkdir()
-        (home / _PROGRAMS).chmod(0o755)
         for name, text in policy.programs(str(runtime.python), str(home / _INSIDE)).items():
             (home / _PROGRAMS / name).write_text(text)
             (home / _PROGRAMS / name).chmod(0o555)
