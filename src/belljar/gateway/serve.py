@@ -23,7 +23,7 @@ from anyio.abc import TaskGroup
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from belljar import kernel, link, warm
+from belljar import inherited, kernel, link, warm
 from belljar.errors import InvalidRequest, Overloaded, StoreFailed, only
 from belljar.gateway import owner
 from belljar.gateway.access import OWNER
@@ -239,9 +239,7 @@ async def serve(
     and what is cut short then is named in the log. A second one does not wait.
     """
     kernel.give_back_large()  # answers of tens of megabytes come and go
-    # The usual soft limit is there for programs that use select(2).
-    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    inherited.leave_behind()
     under_way = UnderWay()
     with ExitStack() as stack:
         place = stack.enter_context(owner.own_place(settings.state_dir))

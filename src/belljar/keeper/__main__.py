@@ -5,8 +5,10 @@ import sys
 
 import anyio
 
+from belljar import inherited
 from belljar.keeper.supervisor import run
 
 if __name__ == "__main__":
+    inherited.leave_behind()
     os.umask(0o022)  # an operator's own may keep guests, who have other uids, from what is made for them
     anyio.run(run, int(sys.argv[1]))

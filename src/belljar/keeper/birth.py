@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import resource
 import socket
 from collections.abc import Sequence
 
+from belljar import inherited
 from belljar.keeper import outside, policy
 from belljar.keeper.boxes import Box, Site
 from belljar.keeper.guests import PIPE_BYTES, Guest
@@ -40,13 +40,13 @@ async def fork(
         are_cores_piped=outside.are_cores_piped(),
         baseline_bytes=zygote.data_bytes,
         other_processes=_other_processes(site, uid, limits),
-        most_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
     )
     packet = {
         "confinement": box.confinement,
         "cwd": box.places.work,
         "env": policy.environment(limits.cpus, box.places),
-        "rlimits": rlimits,
+        # A guest that asked for more than we may have ourselves would not come up.
+        "rlimits": {name: min(value, inherited.hard_limit(name)) for name, value in rlimits.items()},
         "rehearsal": rehearsal,
         "processors": [] if has_cgroup else policy.processors(limits.cpus, index, os.sched_getaffinity(0)),
     }

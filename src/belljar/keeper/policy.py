@@ -134,18 +134,17 @@ def rlimits(
     are_cores_piped: bool,
     baseline_bytes: int,
     other_processes: int,
-    most_files: int,
 ) -> dict[str, int]:
     """The guest's rlimits by name. Without a cgroup they are all that bounds memory and processes.
 
     `baseline_bytes`: private memory of the zygote, which every guest has from birth. `other_processes`: what else is
-    counted under the guest's uid. `most_files`: our own hard limit, beyond which a guest may have none.
+    counted under the guest's uid.
     """
     values = {
         # A byte is no core, and keeps the machine's own program for cores from being started, which 0 does not.
         "RLIMIT_CORE": 1 if are_cores_piped else 0,
         # Where quotas of the kernel are the user's (epoll watches, descriptors in flight) a session has to leave some.
-        "RLIMIT_NOFILE": min(1024 if has_own_uid else 256, most_files),
+        "RLIMIT_NOFILE": 1024 if has_own_uid else 256,
         "RLIMIT_MEMLOCK": 64 * 1024,
         "RLIMIT_SIGPENDING": 512,
         "RLIMIT_MSGQUEUE": 0,

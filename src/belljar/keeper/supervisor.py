@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import platform
-import resource
 import signal
 import socket
 import time
@@ -19,7 +18,7 @@ from typing import Any, ClassVar
 import anyio
 from anyio.abc import TaskGroup
 
-from belljar import kernel
+from belljar import inherited, kernel
 from belljar.builds import Build, Runtimes
 from belljar.errors import BelljarError, InvalidRequest, JailUnavailable, KeeperLost, NotFound, SessionLost
 from belljar.frames import Message
@@ -40,6 +39,10 @@ from belljar.wire.execution import IdleMemory, Layer, Level, Limits
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
 _AFTER_SECONDS = 0.003
 _MAX_ERROR_CHARACTERS = 4000
+_LEAST_FILES = 256
+"""Open ones. A session takes some seven."""
+_LEAST_FILE_BYTES = 64 * 1024 * 1024
+"""For the programs and archives that we write ourselves."""
 """Of what an error says: it may quote its caller, and has to fit into the head of a message."""
 
 Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], bytes]]]
@@ -83,6 +86,7 @@ class Supervisor:
             raise JailUnavailable(
                 f"this kernel ({platform.release()}) has no Landlock: boot with lsm=landlock,… (Linux 5.13 or newer)"
             )
+        _refuse_small_limits(self._parked_limits)
         # Each waits for other programs: all at once.
         loop = asyncio.get_running_loop()
         inspecting = loop.run_in_executor(None, inspect_runtime, Path(self._config["runtime"]))
@@ -440,12 +444,22 @@ def _description(
     return json.dumps(facts).encode()
 
 
+def _refuse_small_limits(limits: Limits) -> None:
+    """Raises JailUnavailable where we may not have what sessions are promised."""
+    for name, least, what in (
+        ("NOFILE", _LEAST_FILES, "the number of open files"),
+        ("FSIZE", max(limits.disk_bytes, _LEAST_FILE_BYTES), "the bytes of a file"),
+    ):
+        if (most := inherited.hard_limit(f"RLIMIT_{name}")) < least:
+            raise JailUnavailable(
+                f"the hard limit on {what} is {most:,} here, and {least:,} are needed: raise it where Belljar is "
+                f"started (Limit{name}= of systemd, --ulimit {name.lower()} of Docker, /etc/security/limits.conf)"
+            )
+
+
 async def run(fd: int) -> None:
     """Serve the owner at the other end of descriptor `fd`: its first message configures us."""
     sock = socket.socket(fileno=fd)
-    # Some seven descriptors a session; the usual soft limit is there for programs that use select(2).
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     first: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
     gone = anyio.Event()
 

@@ -301,6 +301,8 @@ def start(fd: int) -> None:
     # When it dies so do we: in the outer box the boxer, on the machine itself the keeper.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)  # whatever the server was started with (nohup ignores them)
+    # Whatever the server was started with: nohup ignores some, and a shell more in the background.
+    for number in signal.valid_signals() - {signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     _live(main(socket.socket(fileno=fd)))
