@@ -40,7 +40,7 @@ print([n for n in {numbers} if signal.getsignal(n) == signal.SIG_IGN], signal.pt
 print(subprocess.run(["sh", "-c", "exit 3"]).returncode, subprocess.run(["sh", "-c", "kill -ALRM $$"]).returncode)
 while True: pass
 """
-    seen = run(tmp_path, first, "--timeout", "2", "-c", code)
+    seen = run(tmp_path, first, "--timeout", "5", "-c", code)
     # Python itself ignores these two.
     assert seen.stdout == f"[{int(signal.SIGPIPE)}, {int(signal.SIGXFSZ)}] set()\n3 -14\n"
     # Nothing of a process that could not wait for its own, and the code heard that its time was up.
