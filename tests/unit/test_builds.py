@@ -288,6 +288,10 @@ def test_uv_is_heard_in_its_own_words() -> None:
     assert said.startswith("uv says:\nerror: No solution found\n  cause: x\n")
     assert "loosen" in said
     assert uv.explained("error: odd") == "uv says:\nerror: odd"
+    folded = "error: In `--require-hashes` mode, all requirements\n  │ must have a hash, but none were provided for: x"
+    said = uv.explained(folded)
+    assert said.startswith(f"uv says:\n{folded}\n")
+    assert "made of wheels" in said
     assert "without a word" in uv.explained("")
 
 

@@ -20,6 +20,8 @@ BROUGHT = Path(platformdirs.user_data_dir("belljar", appauthor=False)) / "uv"
 OLDEST = (0, 8, 0)
 """Older ones were never tried."""
 _SECONDS = 20
+_FOLDED = re.compile(r"[\s│]+")
+"""Where uv goes on in the next line, which is anywhere: paths are of any length."""
 _NEWS = re.compile(r"^warning: The `UV_NATIVE_TLS`.*\n?", re.MULTILINE)
 _HINTS = (
     (
@@ -114,5 +116,6 @@ async def run(uv: Path, arguments: Sequence[str], what: str, cwd: Path) -> None:
 def explained(words: str) -> str:
     """What uv said, and what may help."""
     words = _NEWS.sub("", words).strip() or "It ended without a word."
-    hint = next((hint for marks, hint in _HINTS if any(mark in words for mark in marks)), "")
+    flat = _FOLDED.sub(" ", words)
+    hint = next((hint for marks, hint in _HINTS if any(mark in flat for mark in marks)), "")
     return f"uv says:\n{words}" + (f"\n{hint}" if hint else "")
