@@ -81,6 +81,8 @@ _OF_NETWORK = frozenset(
 _OF_INSTALLERS = frozenset({"pip", "conda", "uv", "ensurepip"})
 _INSTALL = re.compile(r"\b(pip[\d.]*|conda|mamba|uv|apt|apt-get)\s(?:\S+\s)*?install\s+(.*)")
 _MAX_WORDS = 50
+_MAX_COMMAND = 1000
+"""Characters. A word of a list may have spaces, and so be any number of words."""
 _MAX_TO_INSTALL = 5
 _WITH_WHAT_IS_THERE = f"{NO_NETWORK} Use what lies in the working directory and what is installed."
 _MAX_ENTRIES = 5000
@@ -113,7 +115,8 @@ def module(error: Any) -> str | None:
 def to_install(command: Any) -> str | None:
     """A hint for a program that ended with an error: where it was to install something."""
     words = command.split() if type(command) is str else command if type(command) in (list, tuple) else []
-    found = _INSTALL.search(" ".join(word for word in words[:_MAX_WORDS] if type(word) is str))
+    text = " ".join(word for word in words[:_MAX_WORDS] if type(word) is str)
+    found = _INSTALL.search(text[:_MAX_COMMAND])
     if found is None:
         return None
     said = []

@@ -39,11 +39,11 @@ from belljar.wire.execution import IdleMemory, Layer, Level, Limits
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
 _AFTER_SECONDS = 0.003
 _MAX_ERROR_CHARACTERS = 4000
+"""Of what an error says: it may quote its caller, and has to fit into the head of a message."""
 _LEAST_FILES = 256
 """Open ones. A session takes some seven."""
 _LEAST_FILE_BYTES = 64 * 1024 * 1024
 """For the programs and archives that we write ourselves."""
-"""Of what an error says: it may quote its caller, and has to fit into the head of a message."""
 
 Operation = Callable[["Supervisor", Message], Awaitable[tuple[dict[str, Any], bytes]]]
 
