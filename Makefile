@@ -31,7 +31,7 @@ demo: setup-dev ## set up, start a server and send it the requests of examples/
 
 test: setup-tests ## set up and run all tests (PYTEST_ARGS="-k name" for some)
 	@scripts/page offer
-	.venv/bin/pytest $(PYTEST_ARGS)
+	scripts/run-tests $(PYTEST_ARGS)
 
 fuzz: setup-dev ## run the tests of tests/fuzz, of which `make test` takes few examples, with many
 	.venv/bin/pytest tests/fuzz --hypothesis-profile=many $(PYTEST_ARGS)

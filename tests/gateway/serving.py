@@ -85,6 +85,15 @@ def serving(state: Path, **settings: object) -> Iterator[Server]:
         process.stdout.close()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hangs up is what a test is about, and nothing for stderr."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @dataclass
 class Refusal:
     """The model server answers with no stream: an error, as a rule."""
@@ -152,8 +161,7 @@ class Model:
         self.paths: list[str] = []
         self.faults: list[str] = []
         """What the official API would have refused."""
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
 

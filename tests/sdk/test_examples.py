@@ -168,7 +168,7 @@ def test_text_analysis(run: Run, module: Callable[[str], ModuleType], tmp_path: 
     assert_chart(tmp_path / "demo-output" / "text_analysis.png")
 
 
-def test_portfolio(run: Run, tmp_path: Path) -> None:
+def test_portfolio_and_the_plain_loop(run: Run, tmp_path: Path) -> None:
     printed = run("portfolio")
     result = only_result(printed.partition("The same answer")[0])
     assert "Weighted return: 7.70% " in result
@@ -178,12 +178,7 @@ def test_portfolio(run: Run, tmp_path: Path) -> None:
         expected += [untouched, 50_000 * 1.077**years]
     assert amounts(result) == pytest.approx(expected, abs=0.005)
     assert_chart(tmp_path / "demo-output" / "portfolio.png")
-
-
-def test_plain_loop_prints_results_and_charts(run: Run) -> None:
-    loop = (
-        run("portfolio").partition("The same answer through a plain loop over its blocks:\n")[2].splitlines()
-    )
+    loop = printed.partition("The same answer through a plain loop over its blocks:\n")[2].splitlines()
     assert [line for line in loop if line.startswith("Result: ")] == ["Result: Weighted return: 7.70% a year"]
     assert loop.count("[Chart generated]") == 1
     assert "None" not in loop
@@ -268,10 +263,14 @@ def test_demo_runs_all_and_ends_the_server(tmp_path: Path) -> None:
     assert_nobody_listens(finished.stdout)
 
 
-def test_demo_fails_when_no_code_was_run(tmp_path: Path) -> None:
-    finished = demo(tmp_path, BELLJAR_UPSTREAM="direct")
+def test_demo_fails_when_no_code_was_run_and_leaves_the_state_directory_of_the_environment_alone(
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / "own"
+    finished = demo(tmp_path, BELLJAR_UPSTREAM="direct", BELLJAR_STATE_DIR=str(own))
     assert finished.returncode == 1
     assert finished.stdout.count("[Failed: no code was run]") == 8
+    assert not own.exists()
     assert_nobody_listens(finished.stdout)
 
 
@@ -291,13 +290,6 @@ def test_demo_fails_when_code_ended_in_an_error(tmp_path: Path) -> None:
     assert finished.returncode == 1
     assert finished.stdout.count("[Failed: the code ended in an error]") == 8
     assert "ZeroDivisionError" in finished.stdout
-
-
-def test_demo_leaves_the_state_directory_alone_that_the_environment_names(tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    finished = demo(tmp_path, BELLJAR_UPSTREAM="direct", BELLJAR_STATE_DIR=str(own))
-    assert "The server is ready" in finished.stdout
-    assert not own.exists()
 
 
 def test_demo_says_why_the_server_did_not_start(tmp_path: Path) -> None:
