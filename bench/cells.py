@@ -156,8 +156,9 @@ def _kernel_outputs(client: Any, code: str) -> list[Output]:
 async def of_belljar(codes: list[str]) -> list[list[Output]]:
     """What Belljar shows of each."""
     from belljar import document, link, orders
+    from belljar.records import Limits
     from belljar.settings import Settings
-    from belljar.wire.execution import Limits, json_of
+    from belljar.wire.execution import json_of
 
     found = []
     async with link.start(Settings(preload={}, parked=0)) as keeper:

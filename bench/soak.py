@@ -25,8 +25,8 @@ from pathlib import Path
 import anyio
 
 from belljar import link, orders
+from belljar.records import MIB, Limits
 from belljar.settings import Settings
-from belljar.wire.execution import MIB, Limits
 
 SAMPLES = 20
 IDLE_SECONDS = 60

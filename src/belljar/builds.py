@@ -22,11 +22,9 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from belljar import private
 from belljar.errors import InvalidRequest, NotFound, RuntimeUnavailable
@@ -55,30 +53,27 @@ _CURRENT, _BUILDS, _IN_USE = "current", "builds", "in-use"
 ProblemKind = Literal["fails", "hangs", "threads", "opens", "forks", "writes"]
 
 
-class Problem(BaseModel):
+@dataclass(frozen=True)
+class Problem:
     """Why a module is not imported ahead."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: ProblemKind
     detail: str
 
 
-class ModuleReport(BaseModel):
+@dataclass(frozen=True)
+class ModuleReport:
     """What the import of one module did, alone in a process of its own in the jail."""
-
-    model_config = ConfigDict(frozen=True)
 
     module: str
     milliseconds: float
     memory_bytes: int
-    problems: list[Problem] = []
+    problems: list[Problem] = field(default_factory=list)
 
 
-class Facts(BaseModel):
+@dataclass(frozen=True)
+class Facts:
     """What is known of a build."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     python: str
@@ -201,10 +196,10 @@ class Runtimes:
             written = (directory / FACTS).stat().st_mtime_ns
             known = self._known.get(directory)
             if known is None or known[0] != written:
-                facts = Facts.model_validate_json((directory / FACTS).read_bytes())
+                facts = _read(Facts, json.loads((directory / FACTS).read_bytes()))
                 self._known = {place: other for place, other in self._known.items() if place.exists()}
                 self._known[directory] = known = (written, Build(directory, facts))
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             name = directory.parent.parent.name
             raise RuntimeUnavailable(
                 f"the runtime {name} cannot be read: {directory / FACTS}: {_in_a_line(error)}. Remove it by belljar "
@@ -334,17 +329,37 @@ def check_name(name: str) -> None:
         )
 
 
-def _in_a_line(error: OSError | ValidationError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return ": ".join([".".join(map(str, first["loc"])), first["msg"]]).lstrip(": ")
-    return error.strerror or type(error).__name__
+def _read(kind: Any, told: Any, place: str = "the whole") -> Any:
+    """`told`, which was JSON, as what it has to be. Raises ValueError with the place of what is something else."""
+    origin, of = get_origin(kind), get_args(kind)
+    if origin is Literal and told in of:
+        return told
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(told, dict):
+        hints = get_type_hints(kind)
+        read = {}
+        for name in (one.name for one in fields(kind)):
+            where = f"{place}.{name}".removeprefix("the whole.")
+            if name not in told:
+                raise ValueError(f"{where} is missing")
+            read[name] = _read(hints[name], told[name], where)
+        return kind(**read)
+    if origin is list and isinstance(told, list):
+        return [_read(of[0], item, f"{place}.{number}") for number, item in enumerate(told)]
+    if origin is dict and isinstance(told, dict):
+        return {name: _read(of[1], item, f"{place}.{name}") for name, item in told.items()}
+    if (kind is float and isinstance(told, int | float)) or (kind in {str, int} and isinstance(told, kind)):
+        return told
+    raise ValueError(f"{place} is not as it was written")
+
+
+def _in_a_line(error: Exception) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
 
 
 def write_facts(directory: Path, facts: Facts) -> None:
     """Put runtime.json into place, in one step."""
     new = directory / f".{FACTS}"
-    new.write_text(facts.model_dump_json(indent=1), "utf-8")
+    new.write_text(json.dumps(asdict(facts), indent=1), "utf-8")
     new.replace(directory / FACTS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 
 from belljar import results
 from belljar.wire.execution import (
@@ -40,7 +41,7 @@ def execution(
     outcome = result.outcome
     if restored or also:
         message = " ".join(filter(None, (outcome.message, also, restored)))
-        outcome = outcome.model_copy(update={"message": message})
+        outcome = replace(outcome, message=message)
     return Execution(
         id=execution_id or new_id("exec"),
         container=container,

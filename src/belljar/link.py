@@ -21,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
@@ -31,8 +32,8 @@ from belljar.builds import FOLDER
 from belljar.frames import Message
 from belljar.line import Line, open_line
 from belljar.logged import REQUEST_ID
+from belljar.records import Limits
 from belljar.settings import Settings
-from belljar.wire.execution import Limits
 from belljar.wire.resources import ContainerUse
 
 CHUNK_BYTES = 1024 * 1024
@@ -300,7 +301,7 @@ class Keeper:
             "zygote_seconds": settings.zygote_seconds,
             "parked": settings.parked,
             "ahead": ahead,
-            "limits": settings.limits().model_dump(),
+            "limits": asdict(settings.limits()),
             "uid_base": settings.uid_base,
             "grace_seconds": settings.grace_seconds,
             "require": settings.require,

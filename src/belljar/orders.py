@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from belljar.errors import RequestTooLarge
 from belljar.frames import MAX_RUN_BYTES
+from belljar.records import Limits
 from belljar.wire.charts import ChartFormat, ChartsRequest
-from belljar.wire.execution import Limits
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Opening:
 
     def asked(self) -> dict[str, Any]:
         """As the keeper is told."""
-        return {"limits": self.limits.model_dump(), "imports": self.imports, "runtime": self.runtime}
+        return {"limits": asdict(self.limits), "imports": self.imports, "runtime": self.runtime}
 
 
 ReplyStatus = Literal["answered", "failed", "timed_out"]

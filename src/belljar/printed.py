@@ -11,8 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from belljar import document, results, warm
+from belljar.records import MIB
 from belljar.wire.charts import MEDIA_TYPES, ChartsRequest
-from belljar.wire.execution import MIB, MOST_OUTPUT_MIB, Isolation, json_of
+from belljar.wire.execution import MOST_OUTPUT_MIB, Isolation, json_of
 from belljar.wire.media import HEAD_BYTES, IMAGES, extension_of
 
 Frame = tuple[bytes, bytes]

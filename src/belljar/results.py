@@ -9,20 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from belljar.frames import Message
+from belljar.records import MAX_RUN_DISPLAY_BYTES, MAX_RUN_DISPLAYS, MAX_RUN_TEXT_BYTES, LimitReached, Outcome
 from belljar.wire import charts
 from belljar.wire.charts import Chart
-from belljar.wire.execution import (
-    MAX_RUN_DISPLAY_BYTES,
-    MAX_RUN_DISPLAYS,
-    MAX_RUN_TEXT_BYTES,
-    Change,
-    ErrorFrame,
-    ErrorOutput,
-    ErrorValue,
-    Outcome,
-    Truncated,
-    Usage,
-)
+from belljar.wire.execution import Change, ErrorFrame, ErrorOutput, ErrorValue, Truncated, Usage
 
 
 @dataclass(frozen=True)
@@ -387,7 +377,7 @@ class Outputs:
             stderr += f"{left_out}\n"
         self._close()
         return Result(
-            outcome=Outcome.model_validate(facts["outcome"]),
+            outcome=_outcome(facts["outcome"]),
             return_code=facts["return_code"],
             stdout="".join(self._texts["stdout"]),
             stderr=stderr,
@@ -412,6 +402,11 @@ class Outputs:
                 for texts, body, call in zip(self._calls, self._bodies, facts["calls"], strict=True)
             ],
         )
+
+
+def _outcome(facts: dict[str, Any]) -> Outcome:
+    limit = facts["limit"]
+    return Outcome(**facts | {"limit": LimitReached(**limit) if limit is not None else None})
 
 
 def _raised(facts: dict[str, Any]) -> Raised:

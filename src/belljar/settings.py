@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import os
 import sys
@@ -14,8 +15,9 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from belljar.records import MIB, Level, Limits
 from belljar.tiers import DATA_TIERS
-from belljar.wire.execution import MIB, Level, Limits, LimitsRequest
+from belljar.wire.execution import Cpus, DiskBytes, LimitsRequest, MemoryBytes, OutputBytes, Pids
 
 _PREFIX = "BELLJAR_"
 YES_OPEN = "yes-anyone-may-run-code"
@@ -203,25 +205,22 @@ class Settings(BaseSettings):
     """For one run."""
     grace_seconds: float = Field(2, gt=0, le=60)
     """Between SIGINT at the time-out and the kill of the whole tree."""
-    memory_bytes: int = Field(1024 * MIB, ge=64 * MIB)
+    memory_bytes: MemoryBytes = 1024 * MIB
     """For all processes of a session, and the files that they wrote."""
-    pids: int = Field(128, ge=8)
+    pids: Pids = 128
     """Processes and threads of a session."""
-    disk_bytes: int = Field(512 * MIB, ge=1 * MIB)
+    disk_bytes: DiskBytes = 512 * MIB
     """The working directory, `/tmp` and `/dev/shm` together."""
-    output_bytes: int = Field(1 * MIB, ge=1024)
+    output_bytes: OutputBytes = 1 * MIB
     """Of each of stdout and stderr of one run; head and tail are kept."""
-    cpus: float = Field(1.0, ge=0.05)
+    cpus: Cpus = 1.0
     """Processors that a session may keep busy."""
 
     def limits(self, asked: LimitsRequest | None = None) -> Limits:
-        """The limits of a new session: the defaults, overridden by what was asked for.
-
-        Raises pydantic.ValidationError for a value out of range.
-        """
+        """The limits of a new session: the defaults, overridden by what was asked for."""
         wanted = asked.model_dump(exclude_none=True) if asked else {}
-        defaults = {name: getattr(self, name) for name in Limits.model_fields}
-        return Limits.model_validate(defaults | wanted)
+        defaults = {field.name: getattr(self, field.name) for field in dataclasses.fields(Limits)}
+        return Limits(**defaults | wanted)
 
 
 def unknown(environment: Iterable[str]) -> list[str]:

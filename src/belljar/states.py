@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from belljar.records import IdleMemory, Layer
 from belljar.results import Lying
-from belljar.wire.execution import IdleMemory, Isolation, Layer
+from belljar.wire.execution import Isolation
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ def described(facts: dict[str, Any]) -> Description:
     """What it says when it has started."""
     return Description(
         isolation=Isolation.model_validate(facts["isolation"]),
-        layers=[Layer.model_validate(layer) for layer in facts["layers"]],
+        layers=[Layer(**layer) for layer in facts["layers"]],
         python=facts["python"],
         packages=facts["packages"],
         laps=facts["laps"],
-        idle_memory=IdleMemory.model_validate(facts["idle_memory"]),
+        idle_memory=IdleMemory(**facts["idle_memory"]),
     )

@@ -15,7 +15,8 @@ from pages import ROOT, blocks
 from belljar.gateway.profiles import Profile
 from belljar.gateway.routes import routes
 from belljar.gateway.upstream import table
-from belljar.wire.execution import Execution, ExecutionRequest, Limits, Status
+from belljar.records import Status
+from belljar.wire.execution import Execution, ExecutionRequest, LimitsRequest
 
 PAGE = ROOT / "docs" / "reference.md"
 REFERENCE = PAGE.read_text()
@@ -63,7 +64,7 @@ def test_every_profile_is_described(profile: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [*ExecutionRequest.model_fields, *Execution.model_fields, *Limits.model_fields]
+    "field", [*ExecutionRequest.model_fields, *Execution.model_fields, *LimitsRequest.model_fields]
 )
 def test_every_field_of_an_execution_is_described(field: str) -> None:
     assert f"`{field}`" in REFERENCE or f'"{field}"' in REFERENCE

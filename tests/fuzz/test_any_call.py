@@ -15,8 +15,9 @@ from belljar.frames import Message, ProtocolError
 from belljar.gateway import tools
 from belljar.gateway.tools import text_editor
 from belljar.keeper.runs import Run
+from belljar.records import Limits
 from belljar.results import CallResult
-from belljar.wire.execution import Limits, Truncated
+from belljar.wire.execution import Truncated
 
 _heads = st.fixed_dictionaries(
     {},

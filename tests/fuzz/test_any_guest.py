@@ -23,7 +23,7 @@ from belljar.frames import Decoder, Message, encode
 from belljar.keeper import guests, runs
 from belljar.keeper.guests import Guest
 from belljar.keeper.runs import Run
-from belljar.wire.execution import MAX_RUN_DISPLAY_BYTES, MAX_RUN_DISPLAYS, Limits
+from belljar.records import MAX_RUN_DISPLAY_BYTES, MAX_RUN_DISPLAYS, Limits
 
 LIMITS = Limits(output_bytes=1024)
 DEADLINE_SECONDS = 60

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import hostile
@@ -11,9 +11,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from belljar.keeper.outcomes import Ending, decide
-from belljar.wire.execution import ErrorOutput, Limits
+from belljar.records import Limits
+from belljar.wire.execution import ErrorOutput
 
-VALUES = {**Limits().model_dump(), "timeout_seconds": 30.0, "disk_inodes": 1024.0}
+VALUES = {**asdict(Limits()), "timeout_seconds": 30.0, "disk_inodes": 1024.0}
 _OF_STOPS = {
     "timed_out": {"timed_out", "out_of_memory"},
     "interrupted": {"interrupted", "out_of_memory"},
@@ -39,7 +40,7 @@ _forged = st.builds(lambda head, body: head | {"body": body}, hostile.finished, 
 @given(_endings, _forged, st.booleans())
 def test_any_forged_end_can_be_told(ending: Ending, forged: dict[str, Any], is_last: bool) -> None:
     told = decide(replace(ending, finished=forged), VALUES, is_last=is_last)
-    facts = {"outcome": told.outcome.model_dump(), "code": told.return_code, "raised": told.raised}
+    facts = {"outcome": asdict(told.outcome), "code": told.return_code, "raised": told.raised}
     assert json.loads(json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()) == facts
     assert 0 <= told.return_code <= 255
     assert len(told.outcome.reason) <= 200

@@ -20,8 +20,9 @@ from belljar.gateway.placement import local
 from belljar.gateway.placement.sleeping import Shelf
 from belljar.gateway.store.sqlite import open_store
 from belljar.gateway.telemetry import Telemetry
+from belljar.records import IdleMemory, Limits, Outcome
 from belljar.settings import Settings
-from belljar.wire.execution import IdleMemory, Isolation, Limits, Outcome, Truncated, Usage
+from belljar.wire.execution import Isolation, Truncated, Usage
 
 ABOUT = states.Description(
     Isolation(level="full"), [], "3.11.7", {"numpy": "2.0"}, {}, IdleMemory(way="none", detail="")

@@ -29,7 +29,7 @@ from belljar.gateway.access import (
 )
 from belljar.gateway.store import DEFAULT_TENANT
 from belljar.gateway.store.sqlite import open_store
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 
 def keys(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

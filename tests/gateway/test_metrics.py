@@ -21,7 +21,7 @@ from belljar import errors
 from belljar.gateway.routes import route_names, routes
 from belljar.gateway.search import ErrorCode
 from belljar.gateway.telemetry import Telemetry
-from belljar.wire.execution import Limits, Status
+from belljar.records import Limits, Status
 
 REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "reference.md").read_text()
 

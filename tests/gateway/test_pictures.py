@@ -23,9 +23,9 @@ from belljar.gateway import pictures
 from belljar.gateway.pictures import Pictures
 from belljar.gateway.tools import Image
 from belljar.gateway.upstream import IMAGE_EDGE, Traits
+from belljar.records import Limits
 from belljar.settings import Settings
 from belljar.wire import media
-from belljar.wire.execution import Limits
 
 DRAWN = """
 from PIL import Image

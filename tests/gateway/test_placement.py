@@ -14,7 +14,7 @@ from fakes import Keepers, open_placement, settings
 from belljar import errors, link, orders, results
 from belljar.gateway.placement import local
 from belljar.gateway.placement.local import LocalPlacement
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 pytestmark = pytest.mark.anyio
 

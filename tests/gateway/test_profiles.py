@@ -16,7 +16,7 @@ from belljar.gateway.store import File
 from belljar.gateway.told import tell
 from belljar.gateway.tools import CODE, Failed, Image, Offer, Ran
 from belljar.installed import Installed
-from belljar.wire.execution import Limits, Outcome
+from belljar.records import Limits, Outcome
 
 PNG = Image("image/png", b"\x89PNG")
 CHART = File("file_1", "default", "chart.png", "chart.png", "image/png", 4, None, 0, 0)

@@ -10,7 +10,7 @@ from fakes import Keepers, open_placement, settings
 
 from belljar import errors, orders
 from belljar.gateway.placement.queue import FairQueue
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from fakes import Keepers, open_placement, settings
 from belljar import errors, orders
 from belljar.gateway.placement import Container
 from belljar.gateway.placement.local import LocalPlacement
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ from typing import Any
 import anyio
 
 from belljar import link, orders, results
+from belljar.records import Limits
 from belljar.settings import Settings
-from belljar.wire.execution import Limits
 
 DEADLINE_SECONDS = 60
 """For one request, on a machine that is busy with other things."""

@@ -11,7 +11,7 @@ from jail import Session, opened, started
 
 from belljar import link
 from belljar.errors import InvalidRequest, NotFound, NotKept
-from belljar.wire.execution import MIB
+from belljar.records import MIB
 
 pytestmark = pytest.mark.anyio
 

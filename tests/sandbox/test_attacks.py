@@ -22,7 +22,7 @@ from belljar.client import attack as attacks
 from belljar.client import trial
 from belljar.client.attack import Attack, Evidence, Verdict
 from belljar.client.bait import Bait
-from belljar.wire.execution import MIB, Level
+from belljar.records import MIB, Level
 
 PLACE = Path(__file__).parent / "attacks"
 PATHS = sorted(PLACE.glob("*/*.py"))

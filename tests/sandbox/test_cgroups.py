@@ -17,7 +17,7 @@ import pytest
 from jail import children, until
 
 from belljar.keeper import cgroups, outside
-from belljar.wire.execution import MIB, Limits
+from belljar.records import MIB, Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -288,7 +288,7 @@ async def test_keepers_of_one_service_are_neighbours() -> None:
 _KEEPER = f"""
 import subprocess, sys
 from belljar.keeper import cgroups, outside
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 tree, missing = cgroups.find()
 cgroup = tree.make("session", Limits())
 member = subprocess.Popen([sys.executable, "-c", {_WAITS!r}], stdin=subprocess.PIPE)

@@ -11,7 +11,8 @@ import pytest
 from jail import Session
 
 from belljar import link, results
-from belljar.wire.charts import MOST_BYTES, Chart
+from belljar.records import MAX_CHART_BYTES
+from belljar.wire.charts import Chart
 
 pytestmark = pytest.mark.anyio
 
@@ -401,7 +402,7 @@ async def test_what_is_long_is_told_in_part(data: Session) -> None:
     assert len(cells.values) * len(cells.values[0]) <= 400
     assert cells.values[-1][-1] == 999_999
     (many,) = await charts(data, "for n in range(60):\n  plt.plot(np.random.rand(200), label=f'name {n}')")
-    assert len(json.dumps(many.model_dump(exclude_defaults=True))) < 2 * MOST_BYTES
+    assert len(json.dumps(many.model_dump(exclude_defaults=True))) < 2 * MAX_CHART_BYTES
     assert len(many.axes[0].series) == 40
     assert many.axes[0].series_left_out == 20
     (crowd,) = await charts(data, "f, a = plt.subplots(6, 6)\nfor one in a.flat:\n  one.plot(range(300))")
@@ -615,7 +616,7 @@ async def test_what_is_no_chart_stays_outside(data: Session) -> None:
         b'{"library": "matplotlib", "kind": "bar", "id": "../../etc"}',
         b'{"library": "matplotlib", "kind": "bar", "width": 1e999}',
         b'{"library": "matplotlib", "kind": "bar", "axes": [' + b'{"kind": "bar"},' * 99 + b'{"kind": "bar"}]}',
-        b'{"library": "matplotlib", "kind": "bar", "title": "' + b"x" * MOST_BYTES + b'"}',
+        b'{"library": "matplotlib", "kind": "bar", "title": "' + b"x" * MAX_CHART_BYTES + b'"}',
     ]  # fmt: skip
     code = f"""
         import sys

@@ -15,7 +15,7 @@ from jail import Started, children, opened, started, status
 
 from belljar import link, states
 from belljar.keeper import idle, outside
-from belljar.wire.execution import MIB
+from belljar.records import MIB
 
 pytestmark = pytest.mark.anyio
 

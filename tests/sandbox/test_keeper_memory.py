@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jail import SPEAKING, opened, started, status
 
-from belljar.wire.execution import MIB
+from belljar.records import MIB
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from jail import Session, Started, children, descendants, opened, started, until
 
 from belljar.errors import KeeperLost, SessionLost
 from belljar.orders import Opening, Run
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 from jail import opened
 
 from belljar import link
-from belljar.wire.execution import MIB
+from belljar.records import MIB
 
 pytestmark = pytest.mark.anyio
 

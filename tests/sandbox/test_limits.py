@@ -10,7 +10,7 @@ from jail import Session, Started, has_cgroups, has_own_uids, opened, status, un
 
 from belljar import link
 from belljar.errors import InvalidRequest, NotFound
-from belljar.wire.execution import MIB, Limits
+from belljar.records import MIB, Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from jail import has_cgroups, has_own_uids, opened
 
 from belljar import link
-from belljar.wire.execution import MIB
+from belljar.records import MIB
 
 pytestmark = pytest.mark.anyio
 

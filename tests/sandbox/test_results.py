@@ -7,7 +7,8 @@ import pytest
 from jail import SPEAKING, Session, has_cgroups, opened
 
 from belljar import link, results
-from belljar.wire.execution import MIB, Truncated
+from belljar.records import MIB
+from belljar.wire.execution import Truncated
 
 pytestmark = pytest.mark.anyio
 

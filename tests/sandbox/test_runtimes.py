@@ -17,7 +17,7 @@ from jail import DEADLINE_SECONDS, Session, Started, until
 
 from belljar import errors, link
 from belljar.builds import Build, Runtimes
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from jail import Session, opened
 
 from belljar import link, orders, results
 from belljar.errors import InvalidRequest, NotFound
-from belljar.wire.execution import MIB, Limits
+from belljar.records import MIB, Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from belljar.client import trial
 from belljar.client.attack import Attack, Verdict
 from belljar.client.bait import Bait
 from belljar.client.sighting import Sighting
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ import pytest
 from jail import DEADLINE_SECONDS, Session, Started, descendants, opened, until
 
 from belljar import link
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 pytestmark = pytest.mark.anyio
 

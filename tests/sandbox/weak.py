@@ -23,7 +23,7 @@ import weak_world
 
 from belljar.client.attack import Attack, Evidence, Seen
 from belljar.keeper import cgroups
-from belljar.wire.execution import MIB, Limits
+from belljar.records import MIB, Limits
 
 _WORLD = Limits(memory_bytes=1024 * MIB, pids=512, cpus=2)
 """Far beyond what programs are given, and far below what the machine has."""

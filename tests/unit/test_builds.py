@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -51,7 +55,7 @@ def runtimes(tmp_path: Path) -> Runtimes:
 def build(runtimes: Runtimes, name: str = "ml") -> Build:
     with runtimes.builder(name, "create"):
         directory = runtimes.new_directory(name)
-        return runtimes.make_current(directory, FACTS.model_copy(update={"name": name}))
+        return runtimes.make_current(directory, replace(FACTS, name=name))
 
 
 def test_zygotes_import_nothing_that_was_reported() -> None:
@@ -81,14 +85,54 @@ def test_what_is_not_whole_says_so(runtimes: Runtimes) -> None:
     with pytest.raises(RuntimeUnavailable, match="belljar runtime rebuild ml"):
         runtimes.use("ml")
     (made.directory / "runtime.json").write_text('{"name": 5}')
-    with pytest.raises(RuntimeUnavailable, match=r"runtime\.json: name: Input .* belljar runtime remove ml"):
+    with pytest.raises(RuntimeUnavailable, match=r"runtime\.json: name is .* belljar runtime remove ml"):
+        runtimes.find("ml")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ((), [], "the whole is not"),
+        (("owners",), [["numpy", ["numpy"]]], "owners is not"),
+        (("owners", "numpy"), "numpy", "owners.numpy is not"),
+        (("preload",), [["numpy", 5]], "preload.0.1 is not"),
+        (("modules", 1, "problems", 0, "kind"), "strange", "modules.1.problems.0.kind is not"),
+        (("modules", 0, "milliseconds"), None, "modules.0.milliseconds is not"),
+        (("modules", 0, "memory_bytes"), ..., "modules.0.memory_bytes is missing"),
+    ],
+)
+def test_facts_that_are_others_are_named(
+    runtimes: Runtimes, place: tuple[str | int, ...], value: object, said: str
+) -> None:
+    path = build(runtimes).directory / "runtime.json"
+    told: dict[str, Any] = {"all": json.loads(path.read_bytes())}
+    assert runtimes.find("ml").facts == FACTS
+    *steps, last = "all", *place
+    within: Any = told
+    for step in steps:
+        within = within[step]
+    if value is ...:
+        del within[last]
+    else:
+        within[last] = value
+    path.write_text(json.dumps(told["all"]))
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(RuntimeUnavailable, match=rf"runtime\.json: {re.escape(said)}"):
+        runtimes.find("ml")
+
+
+@pytest.mark.parametrize("text", ["", "{", "\ud800", "[" * 100_000])
+def test_facts_that_are_no_json_are_named(runtimes: Runtimes, text: str) -> None:
+    path = build(runtimes).directory / "runtime.json"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    with pytest.raises(RuntimeUnavailable, match=r"cannot be read: .*runtime\.json: \w"):
         runtimes.find("ml")
 
 
 def test_a_changed_report_is_read_anew(runtimes: Runtimes) -> None:
     made = build(runtimes)
     assert "bad" in runtimes.find("ml").facts.reported
-    builds.write_facts(made.directory, made.facts.model_copy(update={"modules": []}))
+    builds.write_facts(made.directory, replace(made.facts, modules=[]))
     os.utime(made.directory / "runtime.json", ns=(1, 1))
     assert runtimes.find("ml").facts.reported == {}
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from belljar.records import MAX_CHART_BYTES
 from belljar.wire.charts import (
     MOST_ALT,
-    MOST_BYTES,
     AxesKind,
     Chart,
     ChartsRequest,
@@ -78,7 +78,17 @@ def test_what_is_no_chart(more: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [None, b"", "", "null", "[]", b"\xff", '{"library": "matplotlib"}', "[" * 5000, " " * (MOST_BYTES + 1)],
+    [
+        None,
+        b"",
+        "",
+        "null",
+        "[]",
+        b"\xff",
+        '{"library": "matplotlib"}',
+        "[" * 5000,
+        " " * (MAX_CHART_BYTES + 1),
+    ],
 )
 def test_what_is_no_document(body: Any) -> None:
     assert read(body) is None

@@ -4,7 +4,8 @@ import base64
 import json
 
 from belljar import document, results
-from belljar.wire.execution import ExecutionFile, Isolation, Outcome, Truncated, Usage, json_of
+from belljar.records import Outcome
+from belljar.wire.execution import ExecutionFile, Isolation, Truncated, Usage, json_of
 
 PNG = b"\x89PNG\r\n\x1a\n\xff"
 RESULT = results.Result(

@@ -16,7 +16,7 @@ from belljar.frames import Message
 from belljar.keeper.guests import Guest
 from belljar.keeper.runs import Run
 from belljar.kernel import STACK_SIGNAL
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 SLOW = """
 import os, signal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from belljar.keeper.outcomes import Decided, Ending, decide
-from belljar.wire.execution import MIB, ErrorOutput, Limits
+from belljar.records import MIB, Limits
+from belljar.wire.execution import ErrorOutput
 
 LIMITS = Limits(memory_bytes=100 * MIB)
-VALUES = {**LIMITS.model_dump(), "timeout_seconds": 30.0, "disk_inodes": 1024.0}
+VALUES = {**asdict(LIMITS), "timeout_seconds": 30.0, "disk_inodes": 1024.0}
 NOTHING = Ending(
     stop=None,
     finished=None,
@@ -129,7 +130,7 @@ def test_out_of_memory_tells_where_it_was_that_near() -> None:
 def test_the_limit_is_named_with_its_value_and_the_peak() -> None:
     reached = decided(stop="pids", was_killed=True).outcome
     assert reached.limit is not None
-    assert reached.limit.model_dump() == {"name": "pids", "value": 128, "peak": 200}
+    assert asdict(reached.limit) == {"name": "pids", "value": 128, "peak": 200}
     assert "128 processes" in reached.message
     assert "peak 200" in reached.message
     assert decided(finished=COMPLETED).outcome.limit is None

@@ -9,7 +9,7 @@ import pytest
 
 from belljar import results
 from belljar.frames import Message
-from belljar.wire.execution import MIB
+from belljar.records import MIB
 
 FACTS: dict[str, Any] = {
     "outcome": {"status": "completed", "reason": "completed", "message": "It ran.", "limit": None},

@@ -14,7 +14,7 @@ import pytest
 
 from belljar.keeper import policy
 from belljar.keeper.boxes.outer import PLACES
-from belljar.wire.execution import MIB, Limits
+from belljar.records import MIB, Limits
 
 ENOSYS, EPERM = bpf.ERRNO | errno.ENOSYS, bpf.ERRNO | errno.EPERM
 EAFNOSUPPORT = bpf.ERRNO | errno.EAFNOSUPPORT

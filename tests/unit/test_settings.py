@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from belljar.records import MIB, Limits
 from belljar.settings import Settings, unknown
-from belljar.wire.execution import MIB, Limits, LimitsRequest
+from belljar.wire.execution import LimitsRequest
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +43,13 @@ def test_what_is_asked_for_overrides_the_defaults() -> None:
     assert settings.limits(LimitsRequest()) == settings.limits()
 
 
-@pytest.mark.parametrize("field", list(Limits.model_fields))
+@pytest.mark.parametrize("field", list(LimitsRequest.model_fields))
 @pytest.mark.parametrize("value", [0, -1, 10**18])
 def test_limits_out_of_range_are_refused(field: str, value: int) -> None:
     with pytest.raises(ValidationError, match=field):
-        Settings().limits(LimitsRequest(**{field: value}))
+        LimitsRequest(**{field: value})
+    with pytest.raises(ValidationError, match=field):
+        Settings(**{field: value})
 
 
 def test_a_limit_that_does_not_exist_is_refused() -> None:
@@ -58,7 +61,7 @@ def test_a_limit_that_does_not_exist_is_refused() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "much", [1]])
 def test_limits_that_are_no_sizes_are_refused(field: str, value: Any) -> None:
     with pytest.raises(ValidationError, match=field):
-        Limits.model_validate({field: value})
+        LimitsRequest.model_validate({field: value})
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 from belljar.client import attack
 from belljar.client.attack import Attack, Evidence, Seen
 from belljar.client.bait import Bait
-from belljar.wire.execution import MIB, Level, Limits, Status
+from belljar.records import MIB, Level, Limits, Status
 
 SECRET = "bait-0123"
 

@@ -18,7 +18,7 @@ from belljar.frames import Message
 from belljar.keeper import connections, outside, watch
 from belljar.keeper.runs import Run
 from belljar.keeper.waiting import Turns
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 HOLD = """
 import fcntl, sys

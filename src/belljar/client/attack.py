@@ -9,13 +9,14 @@ import ast
 import inspect
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
 from pydantic import ValidationError
 
-from belljar.wire.execution import MIB, Level, Limits, Status
+from belljar.records import MIB, Level, Limits, Status
+from belljar.wire.execution import LimitsRequest
 
 PLACE = Path(__file__).parents[1] / "attacks"
 """Where the programs lie, one folder for each thing that they are after."""
@@ -194,13 +195,14 @@ def _limits(text: str) -> Limits:
     changed: dict[str, float] = {}
     for part in _names(text):
         name, _, value = (piece.strip() for piece in part.partition("="))
-        _all_known("limit", [name], Limits.model_fields)
+        _all_known("limit", [name], LimitsRequest.model_fields)
         number, _, unit = value.partition(" ")
         changed[name] = float(number) * _UNITS[unit] if unit in _UNITS else float(value)
     try:
-        return Limits.model_validate(DEFAULT_LIMITS.model_dump() | changed)
+        asked = LimitsRequest.model_validate(changed)
     except ValidationError as error:
         raise ValueError(f"limits out of range: {text!r}") from error
+    return replace(DEFAULT_LIMITS, **asked.model_dump(exclude_none=True))
 
 
 def _not_at(text: str) -> tuple[Level, str]:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Awaitable, Callable
 
 import anyio
-from pydantic import ValidationError
 
 from belljar import document, link, orders
 from belljar.batch import item_of
@@ -94,14 +93,10 @@ async def _executed(
         charts=item.charts,
     )
     session = f"batch-{next(_names)}"
-    try:
-        limits = settings.limits(item.limits)
-    except ValidationError as error:
-        raise InvalidRequest(f"limits: {error.errors()[0]['msg']}") from error
     runtime = item.runtime or settings.default_runtime
     if runtime != DEFAULT:
         runtimes.find(runtime)
-    opening = orders.Opening(limits, imported(item.code, files), link_name(runtime))
+    opening = orders.Opening(settings.limits(item.limits), imported(item.code, files), link_name(runtime))
     try:
         result = await keeper.execute(session, program, opening=opening, files=files, closes=True)
     finally:

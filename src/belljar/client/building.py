@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from belljar import builds, errors, interpreters, link, orders, states
 from belljar.builds import Build, Facts, ModuleReport, Problem, Runtimes
 from belljar.client import requirements, uv
 from belljar.errors import InvalidRequest
+from belljar.records import MIB, Limits
 from belljar.settings import Settings
-from belljar.wire.execution import MIB, Limits
 from belljar.wire.resources import rfc3339
 
 Say = Callable[[str], None]
@@ -136,7 +136,7 @@ async def build(settings: Settings, runtimes: Runtimes, name: str, wanted: Wante
         belljar=belljar.__version__,
     )
     reports = await try_modules(settings, environment, facts, say)
-    return runtimes.make_current(directory, facts.model_copy(update={"modules": reports}))
+    return runtimes.make_current(directory, replace(facts, modules=reports))
 
 
 async def check(settings: Settings, found: Build, say: Say) -> Checked:
@@ -157,7 +157,7 @@ async def check(settings: Settings, found: Build, say: Say) -> Checked:
     if closed := await anyio.to_thread.run_sync(unreadable, environment):
         wrong.append(_closed(closed, environment))
     if not wrong:
-        facts = facts.model_copy(update={"modules": await try_modules(settings, environment, facts, say)})
+        facts = replace(facts, modules=await try_modules(settings, environment, facts, say))
         if facts.reported.keys() != found.facts.reported.keys():
             builds.write_facts(found.directory, facts)
         say("bringing up its zygotes")

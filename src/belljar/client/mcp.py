@@ -21,8 +21,9 @@ from belljar.client.keepers import own_keeper
 from belljar.cutting import BYTES_A_TOKEN
 from belljar.errors import BelljarError, KeeperLost, SessionLost, only
 from belljar.mcp import Call, Offer, Session
+from belljar.records import Limits
 from belljar.settings import Settings
-from belljar.wire.execution import Limits, LimitsRequest
+from belljar.wire.execution import LimitsRequest
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server

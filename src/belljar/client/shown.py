@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from belljar import results
+from belljar.records import Outcome
 from belljar.wire.execution import (
     DisplayOutput,
     ErrorOutput,
     Execution,
     ExecutionFile,
-    Outcome,
     Output,
     StreamOutput,
     Usage,

@@ -19,7 +19,7 @@ from belljar.client import bait as baits
 from belljar.client.attack import Attack, Evidence, Seen, Verdict, judge
 from belljar.client.bait import Bait
 from belljar.client.sighting import Sighting
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 AT_ONCE = 4
 """Programs under way at the same time."""

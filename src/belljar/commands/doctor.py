@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import anyio
@@ -14,7 +15,8 @@ from belljar.client.attack import FOLDERS, Verdict
 from belljar.client.attack import find as find_attacks
 from belljar.commands.given import REQUIRE, settings_of, warn_of_unknown_settings
 from belljar.commands.printing import AS_JSON, coloured, print_json
-from belljar.wire.execution import Layer, Level, json_of
+from belljar.records import Layer, Level
+from belljar.wire.execution import json_of
 
 
 @click.command()
@@ -55,10 +57,10 @@ def doctor(as_json: bool, attack: bool, require: str | None) -> None:
     if as_json:
         report: dict[str, Any] = {
             "isolation": json_of(seen.isolation),
-            "layers": [json_of(layer) for layer in seen.layers],
+            "layers": [asdict(layer) for layer in seen.layers],
             "python": seen.python,
             "laps": laps,
-            "idle_memory": json_of(seen.idle_memory),
+            "idle_memory": asdict(seen.idle_memory),
             "shell_tools": {program: program in tools for program in shell_tools.PACKAGES},
             "not_stopped": {
                 p.name: p.not_at[1] for p in find_attacks() if p.not_at and not p.is_stopped_at(level)

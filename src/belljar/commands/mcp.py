@@ -9,7 +9,7 @@ import click
 
 from belljar.commands.completion import RUNTIME
 from belljar.commands.given import MEMORY, TIMEOUT, settings_of
-from belljar.wire.execution import MIB
+from belljar.records import MIB
 
 
 @click.command()

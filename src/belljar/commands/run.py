@@ -15,9 +15,10 @@ from belljar import quick, warm
 from belljar.commands.completion import RUNTIME
 from belljar.commands.given import MEMORY, TIMEOUT, Number, Whole, settings_of
 from belljar.errors import InvalidRequest
+from belljar.records import MIB
 from belljar.settings import Settings
 from belljar.wire.charts import LEAST_DPI, MOST_DPI, ChartFormat
-from belljar.wire.execution import MIB, MOST_OUTPUT_MIB
+from belljar.wire.execution import MOST_OUTPUT_MIB
 
 CHART_FORMAT = click.Choice(get_args(ChartFormat))
 CHART_DPI = Number(LEAST_DPI, MOST_DPI)

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -319,9 +320,12 @@ def _document(facts: Facts) -> dict[str, Any]:
         "python": facts.python,
         "packages": facts.packages,
         "preload": {name: list(tier) for name, tier in facts.tiers.items()},
-        "modules": [report.model_dump(exclude={"problems"}) for report in facts.modules],
+        "modules": [
+            {name: value for name, value in asdict(report).items() if name != "problems"}
+            for report in facts.modules
+        ],
         "not_preloaded": [
-            {"module": report.module, **problem.model_dump(), "advice": advice(problem)}
+            {"module": report.module, **asdict(problem), "advice": advice(problem)}
             for report in facts.modules
             for problem in report.problems
         ],

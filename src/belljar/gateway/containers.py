@@ -12,7 +12,6 @@ from contextlib import aclosing
 from belljar import results
 from belljar.gateway import listing
 from belljar.gateway.access import Client
-from belljar.gateway.executions import limits_of
 from belljar.gateway.parts import Parts
 from belljar.gateway.placement import Container, Session
 from belljar.inputs import checked_path
@@ -32,7 +31,7 @@ async def create(
     parts: Parts, asked: ContainerRequest, client: Client, runtime: str | None = None
 ) -> ContainerDocument:
     """A new one. `runtime` is that of the header, for a request whose body names none."""
-    limits = limits_of(parts, asked.limits)
+    limits = parts.settings.limits(asked.limits)
     runtime = parts.runtimes.chosen(runtime if asked.runtime is None else asked.runtime, None)
     container = await parts.placement.create(limits, client.tenant, client.most_containers, runtime=runtime)
     return _document(parts, container)

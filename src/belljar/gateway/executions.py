@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
-from pydantic import ValidationError
 
 from belljar import document, errors, orders, results
 from belljar.gateway import attachments, blocks, tokens
 from belljar.gateway.activity import Activity
-from belljar.gateway.envelope import from_validation
 from belljar.gateway.files import TenantFiles
 from belljar.gateway.kept import run_code
 from belljar.gateway.parts import Parts
@@ -22,13 +20,7 @@ from belljar.imports import imported
 from belljar.inputs import checked_names, decoded
 from belljar.logged import clipped
 from belljar.wire import media
-from belljar.wire.execution import (
-    Execution,
-    ExecutionFile,
-    ExecutionRequest,
-    Limits,
-    LimitsRequest,
-)
+from belljar.wire.execution import Execution, ExecutionFile, ExecutionRequest, LimitsRequest
 from belljar.wire.ids import new_id
 
 log = structlog.get_logger("belljar.gateway")
@@ -64,7 +56,7 @@ async def run(
     execution_id = new_id("exec")
     if asked.runtime is not None:
         runtime = asked.runtime
-    limits = limits_of(parts, asked.limits)
+    limits = parts.settings.limits(asked.limits)
     client = activity.client
     files = parts.files.of(client.tenant, client.most_stored_bytes)
     inputs = await _inputs(files, asked)
@@ -145,14 +137,6 @@ async def _run_in(
     meter.images += pictures
     meter.image_tokens += pictures * tokens.IMAGE_TOKENS
     return ran, session.restored
-
-
-def limits_of(parts: Parts, asked: LimitsRequest | None) -> Limits:
-    """The settings' limits, but for those that are asked for. Raises InvalidRequest."""
-    try:
-        return parts.settings.limits(asked)
-    except ValidationError as error:
-        raise from_validation(error, "limits.") from error
 
 
 def _check_limits(container: Container, asked: LimitsRequest | None) -> None:

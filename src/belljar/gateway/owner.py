@@ -30,13 +30,13 @@ from belljar.errors import BelljarError, InvalidRequest, StoreFailed
 from belljar.frames import MAX_RUN_BYTES
 from belljar.gateway.activity import Activity, UnderWay
 from belljar.gateway.envelope import ShuttingDown, from_validation
-from belljar.gateway.executions import limits_of
 from belljar.gateway.parts import Parts
 from belljar.gateway.placement import Session
 from belljar.imports import imported
 from belljar.inputs import checked_name
+from belljar.records import MIB
 from belljar.settings import Settings
-from belljar.wire.execution import MIB, ExecutionRequest, LimitsRequest
+from belljar.wire.execution import ExecutionRequest, LimitsRequest
 from belljar.wire.ids import new_id
 
 log = structlog.get_logger("belljar.gateway")
@@ -279,7 +279,7 @@ class _Call:
         """Raises BelljarError, _HungUp, and OSError where the command has gone."""
         next_said = await self._hear_words()
         parts, words = self._parts, self._words
-        limits = limits_of(parts, self._limits())
+        limits = parts.settings.limits(self._limits())
         runtime = parts.runtimes.chosen(words.get(warm.RUNTIME), None)
         tenant = self._activity.client.tenant
         container = await parts.placement.create(limits, tenant, is_kept=False, runtime=runtime)

@@ -24,9 +24,9 @@ from belljar.gateway.placement import Placement
 from belljar.gateway.tools import Edited, Image, Outcome, Ran
 from belljar.gateway.upstream import Traits
 from belljar.logged import words_of
+from belljar.records import MIB, Limits
 from belljar.settings import Settings
 from belljar.wire import media
-from belljar.wire.execution import MIB, Limits
 
 log = structlog.get_logger("belljar.gateway")
 

@@ -27,7 +27,7 @@ from belljar import errors, results, states
 from belljar.gateway.placement import Placement
 from belljar.gateway.upstream import Event
 from belljar.gateway.usage import Meter
-from belljar.wire.execution import Status
+from belljar.records import Status
 
 _OTHER = "other"
 """The route of what reached no endpoint."""

@@ -13,7 +13,7 @@ from belljar.keeper import outside, policy
 from belljar.keeper.boxes import Box, Site
 from belljar.keeper.guests import PIPE_BYTES, Guest
 from belljar.keeper.zygotes import Zygote
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 _SO_PASSRIGHTS = 83  # include/uapi/asm-generic/socket.h
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from belljar.frames import Message, encode
@@ -50,7 +51,7 @@ def report(
         file["chart"] = run.chart_in(file.pop("inode"))
     deleted = changes.deleted
     return {
-        "outcome": decided.outcome.model_dump(),
+        "outcome": asdict(decided.outcome),
         "return_code": decided.return_code,
         "raised": decided.raised,
         "truncated": {name: capture.is_truncated for name, capture in run.captures.items()},

@@ -21,7 +21,7 @@ from belljar import kernel
 from belljar.keeper import outside
 from belljar.keeper.cgroups import Cgroup, Tree
 from belljar.keeper.journal import log
-from belljar.wire.execution import MIB, IdleMemory
+from belljar.records import MIB, IdleMemory
 
 _PIECE_BYTES = 32 * MIB
 """Asked for at once: a run that begins waits for no more than that."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from belljar.wire.execution import Layer, Level, State
+from belljar.records import Layer, Level, State
 
 LEVELS: tuple[Level, ...] = ("reduced", "limited", "full")
 """From the weakest to the strongest."""

@@ -19,7 +19,7 @@ from belljar.keeper.journal import log
 from belljar.keeper.sessions import Session
 from belljar.keeper.waiting import Hand, Job
 from belljar.keeper.zygotes import Zygotes
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 
 class Maker:

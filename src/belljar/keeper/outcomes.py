@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from belljar.wire.execution import MIB, LimitReached, Outcome, Status
+from belljar.records import MIB, LimitReached, Outcome, Status
 
 TIMED_OUT_CODE = 124  # as timeout(1) has it
 _MAX_LINES = 2000
@@ -69,8 +69,8 @@ def decide(ending: Ending, values: dict[str, float], *, is_last: bool = False) -
     """How the run ended. `values` are the limits by name. Where it `is_last`, nothing is said on what is kept."""
     decided = _decide(ending, values)
     if is_last:
-        outcome = decided.outcome
-        outcome.message = outcome.message.removesuffix(_KEPT).removesuffix(_LOST).rstrip()
+        message = decided.outcome.message.removesuffix(_KEPT).removesuffix(_LOST).rstrip()
+        return replace(decided, outcome=replace(decided.outcome, message=message))
     return decided
 
 

@@ -15,7 +15,7 @@ import pyseccomp
 from belljar import builds, layout
 from belljar.keeper import syscalls
 from belljar.keeper.boxes import Places
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 
 def filter_program(

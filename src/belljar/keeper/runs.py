@@ -14,8 +14,8 @@ import anyio
 from belljar.frames import Message, ProtocolError
 from belljar.keeper.capture import Capture
 from belljar.keeper.waiting import Flag
-from belljar.wire.charts import MOST_BYTES
-from belljar.wire.execution import (
+from belljar.records import (
+    MAX_CHART_BYTES,
     MAX_RUN_DISPLAY_BYTES,
     MAX_RUN_DISPLAYS,
     MAX_RUN_TEXT_BYTES,
@@ -234,7 +234,7 @@ class Run:
             raise ProtocolError("a chart in no file")
         self._chart_bytes += len(message.body)  # also what is said again
         is_within = self._chart_bytes <= MAX_CHARTS_BYTES and len(self.charts) < MAX_CHARTS
-        if is_within and len(message.body) <= MOST_BYTES:
+        if is_within and len(message.body) <= MAX_CHART_BYTES:
             self.charts[inode] = message.body
 
     def hear_of_largest(self, message: Message) -> None:

@@ -28,7 +28,7 @@ from belljar.keeper.succession import DEATH_SECONDS, Succession
 from belljar.keeper.waiting import Hand
 from belljar.keeper.workspace import Changes, Workspace
 from belljar.keeper.zygotes import Zygote, Zygotes
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 
 class Session:

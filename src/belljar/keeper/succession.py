@@ -17,7 +17,7 @@ from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import Guest
 from belljar.keeper.waiting import Hand
 from belljar.keeper.zygotes import Zygote, Zygotes
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 DEATH_SECONDS = 10
 """For the kernel to take a killed process apart."""

@@ -34,7 +34,7 @@ from belljar.keeper.workshop import Workshop
 from belljar.keeper.workshops import LOOK_SECONDS, Workshops
 from belljar.line import Line, open_line
 from belljar.logged import words_of
-from belljar.wire.execution import IdleMemory, Layer, Level, Limits
+from belljar.records import IdleMemory, Layer, Level, Limits
 
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
 _AFTER_SECONDS = 0.003
@@ -64,7 +64,7 @@ class Supervisor:
         """What is to be done when a request has been answered, by its number."""
         self._begun_for: set[str] = set()
         """Names of sessions that are being made ready, for as long as somebody wants them."""
-        self._parked_limits = Limits.model_validate(config["limits"])
+        self._parked_limits = Limits(**config["limits"])
         self._idle = Idle(config["idle_memory_seconds"], self._sessions.values)
         self._changed = Flag()
         self._ahead = Flag()
@@ -258,7 +258,7 @@ class Supervisor:
 
     def _limits(self, asked: dict[str, Any]) -> Limits:
         """Nearly all ask for the default: that is one object."""
-        return self._parked_limits if asked == self._config["limits"] else Limits.model_validate(asked)
+        return self._parked_limits if asked == self._config["limits"] else Limits(**asked)
 
     async def _put(self, message: Message) -> tuple[dict[str, Any], bytes]:
         head, workspace = message.head, self._session(message).workspace
@@ -435,11 +435,11 @@ def _description(
 ) -> bytes:
     facts = {
         "isolation": {"level": level, "missing": layers.missing(found)},
-        "layers": [layer.model_dump() for layer in found],
+        "layers": [asdict(layer) for layer in found],
         "python": runtime.version,
         "packages": versions,
         "laps": milliseconds(laps),
-        "idle_memory": idle_memory.model_dump(),
+        "idle_memory": asdict(idle_memory),
     }
     return json.dumps(facts).encode()
 

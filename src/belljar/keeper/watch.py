@@ -19,7 +19,7 @@ from belljar.keeper.guests import Guest
 from belljar.keeper.runs import Run
 from belljar.keeper.waiting import Turns
 from belljar.keeper.workspace import Workspace
-from belljar.wire.execution import MIB, Limits
+from belljar.records import MIB, Limits
 
 WATCH_SECONDS = 0.05
 MAX_LOCKS = 20_000

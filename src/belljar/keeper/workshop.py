@@ -23,7 +23,7 @@ from belljar.keeper.parking import Lot
 from belljar.keeper.sessions import Session
 from belljar.keeper.waiting import Flag
 from belljar.keeper.zygotes import Zygote, Zygotes, needs_of, tier_of
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from belljar import orders, results, states
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext

@@ -14,8 +14,9 @@ from typing import Annotated
 from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 from pydantic import BaseModel, Field
 
+from belljar.records import Status
 from belljar.wire.charts import Chart
-from belljar.wire.execution import Change, Status
+from belljar.wire.execution import Change
 
 MOST_IMAGES = 20
 MOST_IMAGE_BYTES = 3 * 1024 * 1024

@@ -28,7 +28,7 @@ from belljar.errors import BelljarError, InvalidRequest
 from belljar.installed import Installed, installed
 from belljar.mcp import Call, Offer, Session, Sessions, answered, asked, files, runs
 from belljar.mcp.answered import Picture
-from belljar.wire.execution import MIB
+from belljar.records import MIB
 from belljar.wire.media import HEAD_BYTES, IMAGES, media_type
 from belljar.wire.resources import rfc3339
 

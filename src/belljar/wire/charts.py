@@ -11,11 +11,10 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from belljar.records import MAX_CHART_BYTES
 from belljar.wire.numbers import WHOLE
 
 CHART = "application/vnd.belljar.chart+json"
-MOST_BYTES = 64 * 1024
-"""Of what a guest says of one chart."""
 MOST_ALT = 1200
 """Characters of the text that stands for the picture."""
 LEAST_PIXELS, MOST_PIXELS = 50, 6000
@@ -163,7 +162,7 @@ class Chart(_Fact):
 
 def read(body: bytes | str | None) -> Chart | None:
     """What a guest says of a chart, in words as well; None where it is no such thing."""
-    if not body or len(body) > MOST_BYTES:
+    if not body or len(body) > MAX_CHART_BYTES:
         return None
     try:
         chart = Chart.model_validate_json(body)

@@ -7,29 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from belljar.records import MIB, Level, Outcome
 from belljar.wire.charts import Chart, ChartsRequest
 from belljar.wire.numbers import WHOLE
-
-Level = Literal["full", "limited", "reduced"]
-Status = Literal[
-    "completed",
-    "raised",
-    "exited",
-    "timed_out",
-    "out_of_memory",
-    "output_exceeded",
-    "disk_full",
-    "interrupted",
-    "crashed",
-    "lost",
-]
-
-MIB = 1024 * 1024
-
-MAX_RUN_DISPLAYS = 256
-MAX_RUN_DISPLAY_BYTES = 32 * MIB
-MAX_RUN_TEXT_BYTES = 8 * MIB
-"""Of what is no picture: as JSON it can become six times as long."""
 
 FILE_NAME_PATTERN = r"^(?!\.{1,2}$)[^/\u0000-\u001f\u007f]+$"
 BASE64_PATTERN = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
@@ -41,18 +21,6 @@ DiskBytes = Annotated[int, Field(ge=1 * MIB, le=1024 * 1024 * MIB), WHOLE]
 MOST_OUTPUT_MIB = 64
 OutputBytes = Annotated[int, Field(ge=1024, le=MOST_OUTPUT_MIB * MIB), WHOLE]
 Cpus = Annotated[float, Field(ge=0.05, le=1024)]
-
-
-class Limits(BaseModel):
-    """How much one session may use. Fixed when the session is made."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    memory_bytes: MemoryBytes = 1024 * MIB
-    pids: Pids = 128
-    disk_bytes: DiskBytes = 512 * MIB
-    output_bytes: OutputBytes = 1 * MIB
-    cpus: Cpus = 1.0
 
 
 class LimitsRequest(BaseModel):
@@ -67,52 +35,9 @@ class LimitsRequest(BaseModel):
     cpus: Cpus | None = None
 
 
-class LimitReached(BaseModel):
-    """A limit that ended a run, or that the kernel held a part of it to."""
-
-    name: str
-    """As in `Limits`, or `timeout_seconds` or `disk_inodes`."""
-    value: float
-    peak: float | None
-    """The most that was seen; None where it cannot be told."""
-
-
-class Outcome(BaseModel):
-    """How a run ended. The keeper alone decides it, from its own clock and the kernel's counters."""
-
-    status: Status
-    reason: str
-    """Machine-readable: which limit, signal or exception ended the run."""
-    message: str
-    """The same for a person, and what became of the session's variables and files."""
-    limit: LimitReached | None = None
-
-
 class Truncated(BaseModel):
     stdout: bool = False
     stderr: bool = False
-
-
-State = Literal["held", "weaker", "missing"]
-
-
-class Layer(BaseModel):
-    """One of the walls between a session and the machine."""
-
-    name: str
-    state: State
-    detail: str
-    """What it is here, or what is instead."""
-    fix: str
-    """What would make it hold; empty where it does."""
-
-
-class IdleMemory(BaseModel):
-    """How memory of sessions that nobody uses is given back here."""
-
-    way: Literal["memory.reclaim", "process_madvise", "none"]
-    detail: str
-    """What cannot be given back, or why nothing can; empty where all can."""
 
 
 class Isolation(BaseModel):

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from belljar.wire.execution import IdleMemory, Isolation, Limits, LimitsRequest
+from belljar.records import IdleMemory, Limits
+from belljar.wire.execution import Isolation, LimitsRequest
 
 Lifecycle = Literal["active", "deprecated", "retired"]
 

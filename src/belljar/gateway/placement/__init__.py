@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from belljar import orders, results, states
 from belljar.builds import DEFAULT
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 from belljar.wire.resources import ContainerUse
 
 

@@ -21,8 +21,8 @@ from belljar.gateway.placement.session import Entry, LocalSession
 from belljar.gateway.placement.sleeping import Shelf
 from belljar.gateway.telemetry import Telemetry
 from belljar.logged import words_of
+from belljar.records import Limits
 from belljar.settings import Settings
-from belljar.wire.execution import Limits
 from belljar.wire.ids import new_id
 from belljar.wire.resources import ContainerUse
 

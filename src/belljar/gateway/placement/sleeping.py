@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import anyio
 
@@ -17,7 +17,7 @@ from belljar.gateway.blobs import Blobs
 from belljar.gateway.files import now_microseconds
 from belljar.gateway.placement import Container
 from belljar.gateway.store import KnownContainer, Store
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 from belljar.wire.ids import new_id
 from belljar.wire.resources import rfc3339
 
@@ -72,7 +72,7 @@ class Shelf:
             KnownContainer(
                 id=container.id,
                 tenant=container.tenant,
-                limits=container.limits.model_dump_json(),
+                limits=json.dumps(asdict(container.limits)),
                 created_at=container.created_at,
                 last_used_at=container.last_used_at,
                 expires_at=container.expires_at,
@@ -134,7 +134,7 @@ def _shelved(known: KnownContainer) -> Shelved:
     container = Container(
         known.id,
         known.tenant,
-        Limits.model_validate_json(known.limits),
+        Limits(**json.loads(known.limits)),
         known.created_at,
         known.last_used_at,
         known.expires_at,

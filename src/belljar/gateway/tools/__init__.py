@@ -10,8 +10,8 @@ from belljar import orders, results
 from belljar.gateway.search import Found, declared
 from belljar.gateway.store import File
 from belljar.installed import Installed
+from belljar.records import Limits
 from belljar.wire.charts import Chart
-from belljar.wire.execution import Limits
 
 CODE, BASH, EDITOR = "code_execution", "bash_code_execution", "text_editor_code_execution"
 SEARCH = declared.NAME

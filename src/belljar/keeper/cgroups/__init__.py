@@ -14,7 +14,7 @@ from typing import Protocol
 
 from belljar.keeper.cgroups.v1 import TreeV1
 from belljar.keeper.cgroups.v2 import TreeV2
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 
 class Cgroup(Protocol):

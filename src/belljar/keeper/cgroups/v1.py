@@ -12,7 +12,7 @@ from pathlib import Path
 from belljar.keeper import claims
 from belljar.keeper.cgroups.places import CPU_PERIOD_US, NEEDED, OUTER, Files, below, mounts, own
 from belljar.keeper.claims import Claim
-from belljar.wire.execution import MIB, Limits
+from belljar.records import MIB, Limits
 
 _NOTABLE_BYTES = 4 * MIB
 

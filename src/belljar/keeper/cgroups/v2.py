@@ -11,7 +11,7 @@ from pathlib import Path
 from belljar.keeper import claims
 from belljar.keeper.cgroups.places import CPU_PERIOD_US, NEEDED, OUTER, Files, below, mounts, own
 from belljar.keeper.claims import Claim
-from belljar.wire.execution import Limits
+from belljar.records import Limits
 
 _SERVICE = "belljar-service"
 _TRIES = 20
