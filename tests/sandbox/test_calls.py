@@ -67,6 +67,8 @@ async def test_pip_says_what_is_there(session: Session) -> None:
         assert (done.return_code, done.stdout) == (1, "")
         assert done.stderr.startswith("ERROR: ")
         assert "Traceback" not in done.stderr
+    said = await printed(session, f"python -m pip install '{own}' && python3 -m pip list | wc -l")
+    assert said.splitlines() == [second, count]
     # By whomever it is called: any other shell, or none.
     code = (
         "import os, subprocess, sys\nos.system('pip install no-such-package')\n"
@@ -76,6 +78,13 @@ async def test_pip_says_what_is_there(session: Session) -> None:
     assert result.outcome.status == "completed", result.stderr
     assert result.stdout == f"{second}\n"
     assert result.stderr.startswith("ERROR: no-such-package: There is no network here")
+    result = await session.run(
+        f"import pip\nassert pip.main(['install', {own!r}]) == 0\n"
+        "subprocess.run([sys.executable, '-m', 'pip', 'install', 'no-such-package'], check=True)"
+    )
+    assert result.stdout == f"{second}\n"
+    assert "ERROR: no-such-package: There is no network here" in result.stderr
+    assert result.outcome.reason == "CalledProcessError"
 
 
 async def test_files_are_shared_and_shells_are_not(session: Session) -> None:

@@ -19,7 +19,7 @@ import anyio.to_thread
 import belljar
 from belljar import builds, errors, interpreters, link, orders, states
 from belljar.builds import Build, Facts, ModuleReport, Problem, Runtimes
-from belljar.client import requirements, uv
+from belljar.client import lay_pip, requirements, uv
 from belljar.errors import InvalidRequest
 from belljar.records import MIB, Limits
 from belljar.settings import Settings
@@ -112,6 +112,7 @@ async def build(settings: Settings, runtimes: Runtimes, name: str, wanted: Wante
     sync = ["pip", "sync", "--quiet", "--python", str(python), "--require-hashes", "--no-build", str(lock)]
     await uv.run(tool, sync, "What was locked could not be installed", wanted.folder)
     site = _site(environment, about.version)
+    lay_pip.lay(site)
     say("compiling")
     await compile_all(python, site)
     if closed := await anyio.to_thread.run_sync(unreadable, environment):

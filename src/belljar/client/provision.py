@@ -23,7 +23,7 @@ import anyio.to_thread
 
 import belljar
 from belljar import interpreters, private
-from belljar.client import shell_tools, uv
+from belljar.client import lay_pip, shell_tools, uv
 from belljar.errors import InvalidRequest
 
 Say = Callable[[str], None]
@@ -136,6 +136,10 @@ async def provide_runtime(runtime: Path, say: Say) -> bool:
             raise InvalidRequest(
                 f"the fonts could not be laid: {laid.stderr.decode('utf-8', 'replace').strip()}"
             )
+        site = interpreters.packages_of(runtime)
+        if site is None:
+            raise InvalidRequest(f"{runtime} has become something else while it was made. Try it again")
+        lay_pip.lay(site)
         (runtime / MARK).write_text(json.dumps(made_from, indent=1), "utf-8")
     return True
 
@@ -162,7 +166,7 @@ async def _alone(lock: Path, say: Say) -> AsyncIterator[None]:
 def _made_from(runtime: Path) -> dict[str, str]:
     """The place, for scripts name their interpreter by its full path, the Python, and the files."""
     parts = {"place": str(runtime), "python": ".".join(map(str, sys.version_info[:2]))}
-    for path in (LOCKS / "runtime-data.txt", LAY_FONTS):
+    for path in (LOCKS / "runtime-data.txt", LAY_FONTS, lay_pip.PACKAGE):
         parts[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return parts
 

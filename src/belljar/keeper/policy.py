@@ -248,10 +248,14 @@ def view(runtime: Path, base_prefix: Path, inside_zip: Path, *, has_memory_cgrou
     return shown
 
 
+_OURS = "# The jail's own."
+"""By which `python -m pip` knows it (`client/laid_pip.py`)."""
+
+
 def programs(python: str, inside_zip: str) -> dict[str, str]:
     """Programs of ours that commands find, by name. The runtime's own go before them, and they before the machine's,
     whose pip is one of another Python, and waits for a network."""
-    pip = f'#!/bin/sh\nexec {shlex.quote(python)} -I {shlex.quote(inside_zip)} pip "$@"\n'
+    pip = f'#!/bin/sh\n{_OURS}\nexec {shlex.quote(python)} -I {shlex.quote(inside_zip)} pip "$@"\n'
     return {"pip": pip, "pip3": pip}
 
 
