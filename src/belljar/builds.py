@@ -196,7 +196,7 @@ class Runtimes:
             written = (directory / FACTS).stat().st_mtime_ns
             known = self._known.get(directory)
             if known is None or known[0] != written:
-                facts = _read(Facts, json.loads((directory / FACTS).read_bytes()))
+                facts = read(Facts, json.loads((directory / FACTS).read_bytes()))
                 self._known = {place: other for place, other in self._known.items() if place.exists()}
                 self._known[directory] = known = (written, Build(directory, facts))
         except (OSError, ValueError, RecursionError) as error:
@@ -329,24 +329,24 @@ def check_name(name: str) -> None:
         )
 
 
-def _read(kind: Any, told: Any, place: str = "the whole") -> Any:
-    """`told`, which was JSON, as what it has to be. Raises ValueError with the place of what is something else."""
+def read(kind: Any, told: Any, place: str = "the whole") -> Any:
+    """What JSON says, as the dataclass or type that it has to be. Raises ValueError with the place of what is not."""
     origin, of = get_origin(kind), get_args(kind)
     if origin is Literal and told in of:
         return told
     if isinstance(kind, type) and is_dataclass(kind) and isinstance(told, dict):
         hints = get_type_hints(kind)
-        read = {}
+        values = {}
         for name in (one.name for one in fields(kind)):
             where = f"{place}.{name}".removeprefix("the whole.")
             if name not in told:
                 raise ValueError(f"{where} is missing")
-            read[name] = _read(hints[name], told[name], where)
-        return kind(**read)
+            values[name] = read(hints[name], told[name], where)
+        return kind(**values)
     if origin is list and isinstance(told, list):
-        return [_read(of[0], item, f"{place}.{number}") for number, item in enumerate(told)]
+        return [read(of[0], item, f"{place}.{number}") for number, item in enumerate(told)]
     if origin is dict and isinstance(told, dict):
-        return {name: _read(of[1], item, f"{place}.{name}") for name, item in told.items()}
+        return {name: read(of[1], item, f"{place}.{name}") for name, item in told.items()}
     if (kind is float and isinstance(told, int | float)) or (kind in {str, int} and isinstance(told, kind)):
         return told
     raise ValueError(f"{place} is not as it was written")

@@ -217,10 +217,13 @@ class Settings(BaseSettings):
     """Processors that a session may keep busy."""
 
     def limits(self, asked: LimitsRequest | None = None) -> Limits:
-        """The limits of a new session: the defaults, overridden by what was asked for."""
+        """The limits of a new session: the defaults, overridden by what was asked for.
+
+        Raises pydantic.ValidationError for a value out of range, which settings have that were never validated.
+        """
         wanted = asked.model_dump(exclude_none=True) if asked else {}
         defaults = {field.name: getattr(self, field.name) for field in dataclasses.fields(Limits)}
-        return Limits(**defaults | wanted)
+        return Limits(**LimitsRequest.model_validate(defaults | wanted).model_dump())
 
 
 def unknown(environment: Iterable[str]) -> list[str]:

@@ -7,12 +7,23 @@ import jail
 import pytest
 
 from belljar import link
+from belljar.settings import Settings
 from belljar.tiers import DATA_TIERS
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def uids_of_this_process(worker_id: str) -> Iterator[None]:
+    """What the kernel counts by uid is counted apart from what the tests beside these do."""
+    with pytest.MonkeyPatch.context() as patch:
+        if worker_id != "master":
+            base = Settings().uid_base + 65536 * (1 + int(worker_id.removeprefix("gw")))
+            patch.setenv("BELLJAR_UID_BASE", str(base))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -73,6 +73,7 @@ PROBLEMS = {
     "bell_fails": [("fails", "ImportError: it wants a machine that is not this one")],
     "bell_exits": [("fails", "SystemExit: 3")],
     "bell_dies": [("fails", "")],
+    "bell_forges": [("fails", "")],
     "bell_opens": [("opens", "bell_opens/__init__.py")],
     "bell_forks": [("forks", "os.fork was called")],
     "bell_leaves": [("forks", "a child process is left")],

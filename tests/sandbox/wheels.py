@@ -37,6 +37,13 @@ PACKAGES: dict[tuple[str, str], str] = {
         "    open(os.path.join(os.path.dirname(__file__), 'cache'), 'w').write('x')\n"
     ),
     ("bell_prints", "1.0"): "print('{\"seconds\": 0}')\n",
+    ("bell_forges", "1.0"): (
+        "import contextlib, os\n"
+        "for fd in range(3, 10):\n"
+        "    with contextlib.suppress(OSError):\n"
+        '        os.write(fd, b\'{"seconds": 1, "memory_bytes": 5, "problems": [["strange", "x"]]}\')\n'
+        "os._exit(0)\n"
+    ),
     ("bell_wants_one", "1.0"): "import bell_fine\n",
 }
 _REQUIRES = {"bell_wants_one": ["bell-fine<2"]}

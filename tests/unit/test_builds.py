@@ -121,7 +121,7 @@ def test_facts_that_are_others_are_named(
         runtimes.find("ml")
 
 
-@pytest.mark.parametrize("text", ["", "{", "\ud800", "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", "\ud800", "[" * 100_000], ids=["none", "begun", "half", "deep"])
 def test_facts_that_are_no_json_are_named(runtimes: Runtimes, text: str) -> None:
     path = build(runtimes).directory / "runtime.json"
     path.write_bytes(text.encode(errors="surrogatepass"))

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,10 @@ async def build(settings: Settings, runtimes: Runtimes, name: str, wanted: Wante
         built_at=rfc3339(time.time_ns() // 1000),
         belljar=belljar.__version__,
     )
+    try:
+        facts = builds.read(Facts, asdict(facts))
+    except ValueError as error:  # as its packages' own files may say anything
+        raise InvalidRequest(f"what was installed cannot be told: {error}") from error
     reports = await try_modules(settings, environment, facts, say)
     return runtimes.make_current(directory, replace(facts, modules=reports))
 
@@ -200,15 +204,16 @@ async def _tried(keeper: link.Keeper, session: str, module: str) -> ModuleReport
             module=module, milliseconds=PROBE_SECONDS * 1000, memory_bytes=0, problems=[problem]
         )
     try:
-        told: dict[str, Any] = json.loads(result.stdout)
-        return ModuleReport(
-            module=module,
-            milliseconds=round(told["seconds"] * 1000, 1),
-            memory_bytes=told["memory_bytes"],
-            problems=[
-                Problem(kind=kind, detail=detail[:_MOST_CHARACTERS]) for kind, detail in told["problems"]
-            ],
-        )
+        told: dict[str, Any] = json.loads(result.stdout)  # by code that has run the module
+        problems = [{"kind": kind, "detail": detail[:_MOST_CHARACTERS]} for kind, detail in told["problems"]]
+        report = {
+            "module": module,
+            "milliseconds": round(told["seconds"] * 1000, 1),
+            "memory_bytes": told["memory_bytes"],
+            "problems": problems,
+        }
+        read: ModuleReport = builds.read(ModuleReport, report)
+        return read
     except (ValueError, KeyError, TypeError):
         why = result.outcome.message if status != "exited" else "the process ended without a word"
         problem = Problem(kind="fails", detail=f"{why} {said}".strip())
