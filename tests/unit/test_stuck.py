@@ -20,6 +20,10 @@ CODE = "import numpy as np\ndef f(): return np.linalg.solve(a, b)\nf()\n"
 def test_the_stack_is_taken_out_of_what_the_program_wrote() -> None:
     written = b"a warn\xffing" + f"Stack (most recent call first):\n{STACK}".encode() + b"and more\n"
     assert apart(written) == (STACK, b"a warn\xffingand more\n")
+    written = b"860\n870\n" + f"Stack (most recent call first):\n{STACK}".encode() + b"880\n890\n"
+    assert apart(written) == (STACK, b"860\n870\n880\n890\n")
+    written = b"\n870" + f"Stack (most recent call first):\n{STACK}".encode() + b"\n"
+    assert apart(written) == (STACK, b"\n870\n")
     written = b"Current thread 0x00007f0 (most recent call first):\n" + STACK.encode()
     assert apart(written) == (STACK, b"")
     assert apart(b"nothing of the kind\n") == ("", b"nothing of the kind\n")

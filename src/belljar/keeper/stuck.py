@@ -34,7 +34,7 @@ def apart(written: bytes) -> tuple[str, bytes]:
         while end < len(lines) - 1 and (lines[end] == "  ..." or lines[end].startswith('  File "')):
             end += 1
         stack = "".join(f"{frame}\n" for frame in lines[at + 1 : end])
-        rest = line[: found.start()] + "\n".join(lines[end:])
+        rest = "\n".join([*lines[:at], line[: found.start()] + "\n".join(lines[end:])])
         return stack.encode("latin-1").decode("utf-8", "replace"), rest.encode("latin-1")
     return "", written
 
