@@ -4,7 +4,7 @@ sessions, some at a time, which end in every way there is, and looks at what the
 Prints the curve. Exits with 1 and a sentence when a count is higher at the end than it ever was in the first
 quarter, when memory grows with the sessions, when a session ended as it should not, or when anything is left
 after the keeper's end.
-10,000 sessions take some ten minutes on two processors; continuous integration runs 2,000.
+10,000 sessions take some ten minutes on two processors; continuous integration runs 1,500.
 """
 
 from __future__ import annotations

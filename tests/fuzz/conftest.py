@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("many", max_examples=1000)
+settings.register_profile("many", max_examples=400)
 # A machine that is busy with other things is slow: how long an example takes says nothing.
 for _name in ("default", "ci", "many"):
     _known = settings.get_profile(_name)
