@@ -25,7 +25,8 @@ either = pytest.mark.parametrize("kind", ["sysctl", "docker"])
 def belljar(kind: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), kind, "--", str(BELLJAR), *arguments]
     env = os.environ | {"BELLJAR_PRELOAD": "{}", "BELLJAR_REQUIRE": "reduced"} | environment
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=90)
+    with tempfile.TemporaryDirectory() as here:  # for what the code makes
+        return subprocess.run(command, env=env, cwd=here, capture_output=True, text=True, timeout=90)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,7 +8,7 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import pytest
@@ -149,12 +149,8 @@ def test_there_and_back(old: Place, new: Place, step: int) -> None:
 
 def test_what_is_no_file_is_left_out(old: Place, new: Place, secret: Path) -> None:
     os.mkfifo(old.work / "fifo")
-    with socket.socket(socket.AF_UNIX) as sock:
-        os.chdir(old.work)  # a socket's name is short
-        try:
-            sock.bind("socket")
-        finally:
-            os.chdir("/")
+    with socket.socket(socket.AF_UNIX) as sock, chdir(old.work):  # a socket's name is short
+        sock.bind("socket")
     (old.work / "folder").symlink_to(secret.parent)
     (old.work / ".belljar-half").write_bytes(b"on its way in")
     (old.work / "setuid").write_bytes(b"x")

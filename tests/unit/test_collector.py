@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -64,15 +65,12 @@ def test_build_litter_is_left_out(top: Path, files_fd: int) -> None:
     assert look(files_fd) == {}
 
 
-def test_what_is_no_regular_file_is_not_seen(
-    top: Path, files_fd: int, secret: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_regular_file_is_not_seen(top: Path, files_fd: int, secret: Path) -> None:
     (top / "link").symlink_to(secret)
     (top / "folder").symlink_to(secret.parent)
     (top / "loop").symlink_to("loop")
     os.mkfifo(top / "fifo")
-    with socket.socket(socket.AF_UNIX) as sock:
-        monkeypatch.chdir(top)  # the whole path may be longer than a socket's may be
+    with socket.socket(socket.AF_UNIX) as sock, chdir(top):  # a socket's name is short
         sock.bind("socket")
     assert look(files_fd) == {}
 
