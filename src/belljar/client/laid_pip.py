@@ -1,6 +1,7 @@
 """In place of pip, in a runtime that has none: the jail has a program of that name, which says what is installed.
 
-`lay_pip` lays this into the runtime as a package, for code that calls `python -m pip` or `pip.main`.
+`lay_pip` lays this into the runtime, as the package and as what it does: for code that calls `python -m pip` or
+`pip.main`.
 """
 
 from __future__ import annotations
@@ -26,3 +27,7 @@ def main(args: list[str] | None = None) -> int:
         "ERROR: There is no pip in this environment: nothing can be installed from within.", file=sys.stderr
     )
     return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

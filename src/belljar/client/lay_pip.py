@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 PACKAGE = Path(__file__).with_name("laid_pip.py")
-_MAIN = "import sys\n\nfrom pip import main\n\nsys.exit(main())\n"
 
 
 def lay(site: Path) -> None:
@@ -15,5 +14,5 @@ def lay(site: Path) -> None:
     if (place / "_internal").exists():
         return
     place.mkdir(exist_ok=True)
-    shutil.copyfile(PACKAGE, place / "__init__.py")
-    (place / "__main__.py").write_text(_MAIN, "utf-8")
+    for name in ("__init__.py", "__main__.py"):
+        shutil.copyfile(PACKAGE, place / name)
