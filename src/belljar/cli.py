@@ -10,7 +10,15 @@ def main() -> None:
     from belljar import quick
 
     quick.hold_standard_streams()
-    quick.run(sys.argv[1:])
+    if quick.run(sys.argv[1:]):
+        from belljar.process import KeeperProcess
+
+        with KeeperProcess() as process:  # it imports what it needs while the command does
+            _whole(process)
+    _whole()
+
+
+def _whole(process: object = None) -> None:
     from belljar.commands import main as commands
 
-    commands()
+    commands(obj=process)

@@ -15,6 +15,8 @@ from typing import Any
 
 MAX_BYTES = 65536
 MAX_FDS = 8
+GONE = (EOFError, BrokenPipeError, ConnectionResetError)
+"""What is raised where the peer has ended, by `receive` and by `send`."""
 _SPACE = socket.CMSG_SPACE(MAX_FDS * 4)
 _CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
 _TRUNCATED = int(socket.MSG_TRUNC) | int(socket.MSG_CTRUNC)

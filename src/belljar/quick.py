@@ -53,21 +53,22 @@ class Asked:
         """Whether a warm server is used; empty for what the environment says."""
 
 
-def run(arguments: list[str]) -> None:
-    """Run a program in the warm server and end the process, where this can be done; else return."""
+def run(arguments: list[str]) -> bool:
+    """Run a program in the warm server and end the process, where this can be done; else return, and say whether the
+    whole command will need a keeper."""
     if not arguments or arguments[0] != "run":
-        return
+        return False
     asked = parsed(arguments[1:])
     if asked is None:
-        return
+        return False
     try:
         place, words = server(asked.mode, os.environ)
         if place is None or words:
-            return
+            return True
         _make_ready(asked)
         connection = warm.reach(place, warm.RUNS)
     except (OSError, Refused, UnicodeError):
-        return
+        return False
     read_standard_input(asked)
     os._exit(converse(connection, asked))
 

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import jail
 import pytest
 from jail import Session, Started, children, descendants, opened, started, until
 
+from belljar import link
 from belljar.errors import KeeperLost, SessionLost
 from belljar.orders import Opening, Run
+from belljar.process import KeeperProcess
 from belljar.records import Limits
 
 pytestmark = pytest.mark.anyio
@@ -89,9 +92,9 @@ def _sessions(base: Path) -> list[Path]:
 
 def traces(pid: int) -> Traces:
     links = []
-    for link in Path(f"/proc/{pid}/fd").iterdir():
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # it is at work
-            links.append(Path(os.readlink(link)))
+            links.append(Path(os.readlink(fd)))
     return Traces(
         processes=[(one, at) for one in [pid, *descendants(pid)] if (at := _started_at(one))],
         cgroups=_cgroups(pid),
@@ -145,6 +148,58 @@ async def test_a_keeper_that_ends_right_after_an_answer_has_nothing_to_say(
     for _ in range(3):
         async with started() as here:
             await here.keeper.execute("session", program, opening=opening, closes=True)
+    assert capfd.readouterr().err == ""
+
+
+async def test_a_process_that_was_begun_is_that_of_the_first_keeper() -> None:
+    with KeeperProcess() as process:
+        start = link.starting_with(process)
+        async with start(jail.settings()) as first:
+            assert first.pid == process.process.pid
+        assert process.process.returncode == 0
+        async with start(jail.settings()) as second:
+            assert second.pid != first.pid
+
+
+def _waits(pid: int) -> bool:
+    """Whether it has imported what it needs: its event loop is there."""
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it is at work
+            if os.readlink(fd) == "anon_inode:[eventpoll]":
+                return True
+    return False
+
+
+@pytest.mark.parametrize("is_up", [False, True])
+async def test_a_process_that_was_begun_for_nothing_ends_without_a_word(
+    is_up: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with KeeperProcess() as process:
+        pid = process.process.pid
+        if is_up:
+            await until(lambda: _waits(pid))
+    assert not Path(f"/proc/{pid}").exists()
+    orphan = KeeperProcess()
+    if is_up:
+        await until(lambda: _waits(orphan.process.pid))
+    orphan.socket.close()  # as the kernel does when the owner is killed
+    assert await anyio.to_thread.run_sync(orphan.process.wait, 30) == 0
+    assert capfd.readouterr().err == ""
+
+
+async def test_a_keeper_that_is_not_wanted_any_more_while_it_starts_leaves_nothing_and_says_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    frame = link.configuration(jail.settings())
+    for moments in range(0, 60, 3):
+        with KeeperProcess() as process:
+            process.configure(frame)
+            await until(lambda process=process: children(process.process.pid) != [])  # type: ignore[misc]
+            await anyio.sleep(moments / 100)
+            seen = traces(process.process.pid)
+        assert process.process.returncode == 0
+        await until(lambda seen=seen: seen.remaining() == [])  # type: ignore[misc]
+    assert mounts() == []
     assert capfd.readouterr().err == ""
 
 

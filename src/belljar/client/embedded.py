@@ -13,6 +13,7 @@ from belljar import link, orders, paths, printed, results
 from belljar.builds import DEFAULT
 from belljar.client.keepers import own_keeper
 from belljar.errors import only
+from belljar.process import KeeperProcess
 from belljar.settings import Settings
 from belljar.wire.execution import LimitsRequest
 
@@ -27,15 +28,16 @@ async def run(
     *,
     inputs: Sequence[Path] = (),
     runtime: str = DEFAULT,
+    process: KeeperProcess | None = None,
     until: Callable[[], Awaitable[None]] = anyio.sleep_forever,
 ) -> None:
     """Run `program` in a fresh session with `inputs` in its working directory; `say` gets the frames of `belljar.warm`
-    that tell of it, the last with its exit code.
+    that tell of it, the last with its exit code. `process` is a keeper's that was begun for it.
 
     When `until` returns before the program has ended, the program is interrupted. Raises NotFound for the runtime,
     JailUnavailable, and whatever `say` raises.
     """
-    async with own_keeper(settings, runtime) as keeper:
+    async with own_keeper(settings, runtime, process=process) as keeper:
         laps = await keeper.open(_SESSION, settings.limits(LimitsRequest()))
         for path in inputs:
             await keeper.put(_SESSION, paths.shown(os.fsencode(path.name)), _pieces(path))

@@ -16,6 +16,7 @@ import anyio.lowlevel
 
 from belljar import link
 from belljar.builds import DEFAULT, FOLDER, Runtimes
+from belljar.process import KeeperProcess
 from belljar.settings import Settings
 
 _here: anyio.lowlevel.RunVar[Keepers] = anyio.lowlevel.RunVar("belljar_keepers")
@@ -119,11 +120,11 @@ def _runtimes(settings: Settings) -> Runtimes:
 
 @contextlib.asynccontextmanager
 async def own_keeper(
-    settings: Settings, runtime: str, *, may_have_many: bool = False
+    settings: Settings, runtime: str, *, may_have_many: bool = False, process: KeeperProcess | None = None
 ) -> AsyncIterator[link.Keeper]:
     """A keeper whose default runtime is `runtime`, which makes nothing ahead: for one session that would not pay back
     the import of libraries which it may not use, and the guest imports them itself. One that `may_have_many` can be
-    asked to `make_ahead`. Raises NotFound for the runtime, JailUnavailable.
+    asked to `make_ahead`. `process` is as for `link.start`. Raises NotFound for the runtime, JailUnavailable.
     """
     own: dict[str, Any] = {} if may_have_many else {"preload": {}, "parked": 0}
     async with contextlib.AsyncExitStack() as stack:
@@ -131,4 +132,5 @@ async def own_keeper(
             use = _runtimes(settings).use(runtime)
             stack.callback(use.release)
             own = {"preload": use.build.facts.tiers} | own | {"runtime": use.build.environment}
-        yield await stack.enter_async_context(link.start(settings.model_copy(update=own), ahead=False))
+        changed = settings.model_copy(update=own)
+        yield await stack.enter_async_context(link.start(changed, ahead=False, process=process))

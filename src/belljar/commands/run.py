@@ -15,6 +15,7 @@ from belljar import quick, warm
 from belljar.commands.completion import RUNTIME
 from belljar.commands.given import MEMORY, TIMEOUT, Number, Whole, settings_of
 from belljar.errors import InvalidRequest
+from belljar.process import KeeperProcess
 from belljar.records import MIB
 from belljar.settings import Settings
 from belljar.wire.charts import LEAST_DPI, MOST_DPI, ChartFormat
@@ -25,6 +26,7 @@ CHART_DPI = Number(LEAST_DPI, MOST_DPI)
 
 
 @click.command()
+@click.pass_obj
 @click.argument("program", metavar="[FILE | -] [ARGUMENT]...", nargs=-1, type=click.Path(path_type=str))
 @click.option("-c", "code", metavar="CODE", help="Run this code instead of a file's.")
 @click.option(
@@ -84,6 +86,7 @@ CHART_DPI = Number(LEAST_DPI, MOST_DPI)
     help="Use the server of `belljar up`, or do without it [default: use it if it is up, BELLJAR_WARM].",
 )
 def run(
+    process: KeeperProcess | None,
     program: tuple[str, ...],
     code: str | None,
     inputs: tuple[Path, ...],
@@ -145,11 +148,11 @@ def run(
     if words:
         click.echo(f"belljar: {words}", err=True)
     quick.read_standard_input(asked)
-    sys.exit(_alone(asked, settings))
+    sys.exit(_alone(asked, settings, process))
 
 
-def _alone(asked: quick.Asked, settings: Settings) -> int:
-    """Run it in a keeper of one's own. Returns the exit code."""
+def _alone(asked: quick.Asked, settings: Settings, process: KeeperProcess | None) -> int:
+    """Run it in a keeper of one's own, which may have begun already. Returns the exit code."""
     from belljar import orders, printed  # their imports are not for a warm server to wait for
     from belljar.client import embedded
 
@@ -171,6 +174,7 @@ def _alone(asked: quick.Asked, settings: Settings) -> int:
             printed.Form(asked.as_json, os.isatty(2), asked.source, settings.output_bytes),
             inputs=[Path(path) for path in asked.inputs],
             runtime=asked.runtime or settings.default_runtime,
+            process=process,
             until=_signalled,
         )
     )

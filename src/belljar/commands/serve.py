@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
+from belljar import inherited
 from belljar.commands.given import MODELS, PROFILE, REQUIRE, SEARCH, UPSTREAM, Whole, settings_of
 from belljar.commands.printing import AS_JSON, print_json
+from belljar.process import KeeperProcess
 
 if TYPE_CHECKING:
     from belljar.gateway.upstream import nearby
+    from belljar.settings import Settings
 
 
 @click.command()
@@ -33,6 +36,16 @@ def serve(as_json: bool, **options: Any) -> None:
 
     Every option is also a setting in the environment, BELLJAR_HOST and so on.
     """
+    settings = settings_of(**options)
+    inherited.leave_behind()
+    with KeeperProcess() as process:  # it imports what it needs while we do
+        _serve(settings, process, as_json=as_json)
+
+
+def _serve(settings: Settings, process: KeeperProcess, *, as_json: bool) -> None:
+    from belljar import link
+
+    process.configure(link.configuration(settings))
     import structlog
 
     from belljar.gateway import log
@@ -40,7 +53,6 @@ def serve(as_json: bool, **options: Any) -> None:
     from belljar.gateway.upstream import nearby
     from belljar.settings import unknown
 
-    settings = settings_of(**options)
     log.to_stderr(settings.log_level, with_content=settings.log_content)
     for words in unknown(os.environ):
         structlog.get_logger("belljar.gateway").warning(words)
@@ -50,7 +62,7 @@ def serve(as_json: bool, **options: Any) -> None:
     async def look_and_serve() -> None:
         if not has_model:
             offers.extend(await nearby.find())
-        await serve_gateway(settings, on_ready=ready)
+        await serve_gateway(settings, on_ready=ready, keeper_start=link.starting_with(process))
 
     def ready(url: str, asks_for_keys: bool) -> None:
         if as_json:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 
 import anyio
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from belljar import inherited
 from belljar.errors import BelljarError
-from belljar.gateway import log
-from belljar.gateway.serve import Manner, serve
+from belljar.process import KeeperProcess
 from belljar.settings import Settings
 
 
@@ -29,7 +30,6 @@ def main() -> None:
     parser.add_argument("--idle-minutes", type=float)
     parser.add_argument("--ends-with-stdin", action="store_true")
     given = parser.parse_args()
-    manner = Manner(given.by, given.port, given.idle_minutes, given.ends_with_stdin)
 
     has_said = False
 
@@ -47,11 +47,35 @@ def main() -> None:
 
     try:
         settings = Settings()
-        log.to_stderr(settings.log_level, with_content=settings.log_content)
-        anyio.run(partial(serve, settings, on_ready=lambda url, _: say(f"ready {url}"), manner=manner))
+        inherited.leave_behind()
+        with KeeperProcess() as process:  # it imports what it needs while we do
+            _serve(given, settings, process, say)
     except (BelljarError, OSError, ValidationError, SettingsError) as error:
         say(f"failed {error}")
         sys.exit(1)
+
+
+def _serve(
+    given: argparse.Namespace, settings: Settings, process: KeeperProcess, say: Callable[[str], None]
+) -> None:
+    from belljar import link
+
+    process.configure(link.configuration(settings))
+    from belljar.gateway import log
+    from belljar.gateway.serve import Manner, serve
+
+    log.to_stderr(settings.log_level, with_content=settings.log_content)
+    manner = Manner(given.by, given.port, given.idle_minutes, given.ends_with_stdin)
+    keeper_start = link.starting_with(process)
+    anyio.run(
+        partial(
+            serve,
+            settings,
+            on_ready=lambda url, _: say(f"ready {url}"),
+            keeper_start=keeper_start,
+            manner=manner,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import uvicorn
 from anyio.abc import TaskGroup
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from belljar import inherited, kernel, link, warm
+from belljar import kernel, link, warm
 from belljar.errors import InvalidRequest, StoreFailed, only
 from belljar.gateway import owner
 from belljar.gateway.access import OWNER
@@ -77,7 +77,6 @@ async def serve(
     and what is cut short then is named in the log. A second one does not wait.
     """
     kernel.give_back_large()  # answers of tens of megabytes come and go
-    inherited.leave_behind()
     under_way = UnderWay()
     with ExitStack() as stack:
         place = stack.enter_context(owner.own_place(settings.state_dir))

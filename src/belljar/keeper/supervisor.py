@@ -469,7 +469,10 @@ async def run(fd: int) -> None:
             first.set_exception(EOFError("the owner went before it said what it wants"))
 
     line = await open_line(sock, MAX_REQUEST_BYTES, first.set_result, end)
-    config = json.loads((await first).body)
+    try:
+        config = json.loads((await first).body)
+    except EOFError:
+        return  # it was begun ahead for an owner who has ended, or does without it
     async with anyio.create_task_group() as tasks:
         supervisor = Supervisor(line, gone, config, tasks)
         tasks.start_soon(_until_signal, line)

@@ -13,7 +13,7 @@ from belljar.zygote import warden
 
 
 def main(control: socket.socket, config: dict[str, Any]) -> None:
-    """Serve until the keeper is gone."""
+    """Serve until the keeper is gone, and raise one of `packets.GONE` then."""
     kernel.set_title("belljar boxer")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         # With the default action the kernel protects pid 1 from what is sent inside its namespace.
@@ -30,10 +30,7 @@ def main(control: socket.socket, config: dict[str, Any]) -> None:
     _empty_our_root()
     packets.send(control, {"event": "ready"})
     while True:
-        try:
-            packet, fds = packets.receive(control)
-        except EOFError:
-            os._exit(0)
+        packet, fds = packets.receive(control)
         made: list[int] = []
         try:
             answer: dict[str, Any] = {"event": packet["op"], "id": packet["id"]}

@@ -16,6 +16,13 @@ NEW_ROOT = "/tmp"
 
 def main(control: socket.socket) -> None:
     """Runs as the keeper's direct child; returns only in processes that then exit."""
+    try:
+        _enter(control)
+    except packets.GONE:
+        os._exit(0)  # there is no keeper any more to do it for
+
+
+def _enter(control: socket.socket) -> None:
     config, _ = packets.receive(control)
     try:
         kernel.unshare(kernel.NAMESPACES)
@@ -46,8 +53,8 @@ def main(control: socket.socket) -> None:
     try:
         _build_root(config, trees)
         boxer.main(control, config)
-    except EOFError:
-        os._exit(0)  # the keeper is gone
+    except packets.GONE:
+        raise
     except BaseException as error:
         _report(control, error)
         raise
