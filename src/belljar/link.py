@@ -27,16 +27,19 @@ import anyio
 
 from belljar import errors, orders, results, states
 from belljar.builds import FOLDER
-from belljar.frames import Message, encode
+from belljar.frames import Message
 from belljar.line import Line, open_line
 from belljar.logged import REQUEST_ID
-from belljar.process import STOP_SECONDS, KeeperProcess
+from belljar.process import KeeperProcess
 from belljar.records import Limits
 from belljar.settings import Settings
 from belljar.wire.resources import ContainerUse
 
 CHUNK_BYTES = 1024 * 1024
 """Of a file, in one message."""
+
+STOP_SECONDS = 15
+"""For a keeper to end its sessions and itself."""
 
 _KEEPER_BODY_BYTES = 256 * 1024 * 1024
 _CONFIGURE = 0
@@ -52,8 +55,8 @@ class Keeper:
     description: states.Description
 
     def __init__(self, pid: int) -> None:
-        self._numbers = itertools.count(_CONFIGURE + 1)
-        self._requests = {_CONFIGURE: _Request(None)}
+        self._numbers = itertools.count(_CONFIGURE)
+        self._requests: dict[int, _Request] = {}
         self.pid = pid
         """Of the keeper's process."""
         self.lost = anyio.Event()
@@ -285,13 +288,25 @@ class Keeper:
         for request in self._requests.values():
             request.end()
 
-    async def _hear(self, line: Line) -> None:
-        """The keeper's word on the machine, which has been configured."""
+    async def _configure(self, line: Line, settings: Settings, *, ahead: bool) -> None:
+        """Tell the keeper what it is for, and hear its word on the machine."""
         self._line = line
-        configured = self._requests[_CONFIGURE]
-        await configured.wait()
-        del self._requests[_CONFIGURE]
-        answer = configured.answer
+        config = {
+            "runtime": str(settings.runtime),
+            "runtimes": str(settings.state_dir / FOLDER),
+            "runtime_idle_seconds": settings.runtime_idle_seconds,
+            "preload": settings.preload,
+            "zygote_sessions": settings.zygote_sessions,
+            "zygote_seconds": settings.zygote_seconds,
+            "parked": settings.parked,
+            "ahead": ahead,
+            "limits": asdict(settings.limits()),
+            "uid_base": settings.uid_base,
+            "grace_seconds": settings.grace_seconds,
+            "require": settings.require,
+            "idle_memory_seconds": settings.idle_memory_seconds,
+        }
+        answer = await self._answer_to(Message("configure", {}, json.dumps(config).encode()))
         if answer is None:
             raise errors.JailUnavailable("the keeper ended while it started; standard error says why")
         if answer.kind != "ready":
@@ -373,19 +388,18 @@ async def start(
     """Start a keeper and wait until its zygote is ready; the block's end ends it and all its sessions.
 
     Without `ahead` it has the first tier only, and parks no sessions, until it is asked to `make_ahead`. `process` is
-    one that was begun for it; where it was configured too, it is what it was configured to be.
+    one that was begun for it.
 
     Raises JailUnavailable, with what is missing and the command that provides it, when this machine does not
     reach `settings.require`.
     """
     process = process or KeeperProcess()
-    if not process.is_configured:
-        process.configure(configuration(settings, ahead=ahead))
+    process.is_taken = True
     keeper = Keeper(process.process.pid)
     try:
         line = await open_line(process.socket, _KEEPER_BODY_BYTES, keeper._take, keeper._end)
         try:
-            await keeper._hear(line)
+            await keeper._configure(line, settings, ahead=ahead)
             yield keeper
         finally:
             line.abort()
@@ -396,28 +410,8 @@ async def start(
             await _ended(process.process)
 
 
-def configuration(settings: Settings, *, ahead: bool = True) -> bytes:
-    """What a keeper's process is told first: the frame of a message."""
-    config = {
-        "runtime": str(settings.runtime),
-        "runtimes": str(settings.state_dir / FOLDER),
-        "runtime_idle_seconds": settings.runtime_idle_seconds,
-        "preload": settings.preload,
-        "zygote_sessions": settings.zygote_sessions,
-        "zygote_seconds": settings.zygote_seconds,
-        "parked": settings.parked,
-        "ahead": ahead,
-        "limits": asdict(settings.limits()),
-        "uid_base": settings.uid_base,
-        "grace_seconds": settings.grace_seconds,
-        "require": settings.require,
-        "idle_memory_seconds": settings.idle_memory_seconds,
-    }
-    return encode(Message("configure", {"id": _CONFIGURE}, json.dumps(config).encode()))
-
-
 def starting_with(process: KeeperProcess) -> Callable[[Settings], AbstractAsyncContextManager[Keeper]]:
-    """What starts keepers, and of them the first one in that process, which has the same settings."""
+    """What starts keepers, and of them the first one in that process."""
     begun = [process]
     return lambda settings: start(settings, process=begun.pop() if begun else None)
 

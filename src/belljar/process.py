@@ -1,5 +1,5 @@
-"""A keeper's process. It may be begun before its owner knows what to ask of it: each has its imports to do, and they do
-them side by side."""
+"""A keeper's process. It may be begun before its owner can tell what to ask of it: each has its imports to do, and they
+do them side by side."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ import os
 import socket
 import subprocess
 import sys
-from types import TracebackType
-
-STOP_SECONDS = 15
-"""For a keeper to end its sessions and itself."""
 
 
 class KeeperProcess:
-    """It does nothing before it is configured. The block's end ends one that `link.start` was not given."""
+    """It does nothing before `link.start` takes it. The block's end ends one that was not taken. Raises OSError."""
 
-    is_configured = False
+    is_taken = False
 
     def __init__(self) -> None:
         self.socket, theirs = socket.socketpair()
         """Ours, whose end is the order to end."""
-        with theirs:
+        with theirs, contextlib.ExitStack() as undoing:
+            undoing.enter_context(self.socket)
             # Its own process group: a terminal's Ctrl-C is for us to answer, and ours to pass on or not.
             self.process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "belljar.keeper", str(theirs.fileno())],
@@ -32,28 +29,13 @@ class KeeperProcess:
                 env={"PATH": os.defpath, "LANG": "C.UTF-8"},
                 process_group=0,
             )
-
-    def configure(self, frame: bytes) -> None:
-        """Have it begin to be what `link.configuration` says."""
-        with contextlib.suppress(BrokenPipeError):  # it has ended, as whoever waits for its answer hears
-            self.socket.sendall(frame)  # which the kernel holds until it is read
-        self.is_configured = True
+            undoing.pop_all()
 
     def __enter__(self) -> KeeperProcess:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.socket.close()
-        if self.process.returncode is not None:
-            return
-        try:
-            # Configured, it may have made what only it can clear away.
-            self.process.wait(STOP_SECONDS if self.is_configured else 0)
-        except subprocess.TimeoutExpired:
+    def __exit__(self, *_: object) -> None:
+        if not self.is_taken:  # else it is for its taker to wait for, or not to
+            self.socket.close()
             self.process.kill()
             self.process.wait()

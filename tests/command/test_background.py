@@ -47,6 +47,8 @@ def test_up_and_down(belljar: Command) -> None:
     assert [one["name"] for one in found["runtimes"]] == ["default"]
     assert found["memory_bytes"] > 20_000_000
     assert found["processes"] > 3
+    assert isinstance(found["pid"], int)
+    assert len(children(found["pid"])) == 1  # its keeper
     told = belljar("status").stdout
     assert f"pid {found['pid']}" in told
     assert "for this user only" in told

@@ -57,6 +57,14 @@ def test_an_idle_server_ends(own_server: Server, number: int) -> None:
     assert own_server.end(number) == 0
 
 
+def test_it_has_one_keeper(own_server: Server) -> None:
+    children = (
+        Path(f"/proc/{own_server.process.pid}/task/{own_server.process.pid}/children").read_text().split()
+    )
+    commands = [Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children]
+    assert [b"belljar.keeper" in command for command in commands] == [True]
+
+
 def test_a_setting_that_is_misspelt_is_in_the_log(tmp_path: Path) -> None:
     with serving(tmp_path, preload={}, memory_byte=2**28) as server:
         (line,) = [

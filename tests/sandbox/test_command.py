@@ -7,7 +7,9 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jail import children
 
 from belljar.client import shell_tools
 
@@ -457,6 +460,64 @@ def test_a_command_that_is_interrupted_ends_with_all_that_it_started(
         process.kill()
     assert process.returncode == 130
     assert "interrupted" in stderr
+
+
+def _keepers(pid: int) -> list[int]:
+    """The keepers among what a command has started itself."""
+    return [
+        child
+        for child in children(pid)
+        if b"belljar.keeper" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+    ]
+
+
+def test_further_signals_do_not_wait_for_the_keeper() -> None:
+    process = subprocess.Popen(
+        [str(BELLJAR), "run", "--no-server", "-c", "print('begun', flush=True)\nwhile True: pass"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    (keeper,) = _keepers(process.pid)
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        # The first is for the program, the next for waiting for its end, and then for the keeper's.
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+        assert process.returncode == 130
+        os.kill(keeper, signal.SIGCONT)  # to end, for nobody owns it any more: it was left, and not killed
+        assert process.communicate(timeout=60)[1] == "belljar: interrupted\n"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(keeper, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+def test_a_command_that_is_interrupted_before_it_has_begun_says_so() -> None:
+    process = subprocess.Popen(
+        [str(BELLJAR), "run", "--no-server", "-c", "print(1)"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        until = time.monotonic() + 60
+        while not children(process.pid):  # it imports what it needs for the command now
+            assert time.monotonic() < until
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, stderr) == (130, "belljar: interrupted\n")
+
+
+def test_a_command_that_can_start_nothing_says_why() -> None:
+    command = f"ulimit -n 7; exec {shlex.quote(str(BELLJAR))} run --no-server -c 'print(1)'"
+    seen = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (seen.returncode, seen.stdout) == (125, "")
+    assert re.fullmatch(r"belljar: .*Too many open files\n", seen.stderr)
 
 
 def test_an_exception_on_a_terminal_comes_with_values_and_a_hint(belljar: Run, tmp_path: Path) -> None:

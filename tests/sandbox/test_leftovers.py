@@ -187,16 +187,23 @@ async def test_a_process_that_was_begun_for_nothing_ends_without_a_word(
     assert capfd.readouterr().err == ""
 
 
+async def _started_in(process: KeeperProcess) -> None:
+    async with link.start(jail.settings(), process=process):
+        await anyio.sleep_forever()
+
+
 async def test_a_keeper_that_is_not_wanted_any_more_while_it_starts_leaves_nothing_and_says_nothing(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    frame = link.configuration(jail.settings())
     for moments in range(0, 60, 3):
         with KeeperProcess() as process:
-            process.configure(frame)
-            await until(lambda process=process: children(process.process.pid) != [])  # type: ignore[misc]
-            await anyio.sleep(moments / 100)
-            seen = traces(process.process.pid)
+            pid = process.process.pid
+            async with anyio.create_task_group() as starting:
+                starting.start_soon(_started_in, process)
+                await until(lambda pid=pid: children(pid) != [])  # type: ignore[misc]
+                await anyio.sleep(moments / 100)
+                seen = traces(pid)
+                starting.cancel_scope.cancel()
         assert process.process.returncode == 0
         await until(lambda seen=seen: seen.remaining() == [])  # type: ignore[misc]
     assert mounts() == []

@@ -32,7 +32,7 @@ TIERS = encode(Message("tiers", {}, json.dumps({"tiers": [BARE], "runtimes": OWN
 
 
 @pytest.mark.parametrize("pieces", [(READY, TIERS), (READY + TIERS,), (TIERS + READY,)])
-def test_the_first_words_of_a_keeper_may_come_together(pieces: tuple[bytes, ...]) -> None:
+def test_the_first_words_of_a_keeper_may_come_together(pieces: tuple[bytes, ...], tmp_path: Path) -> None:
     async def hear() -> link.Keeper:
         keeper = link.Keeper(0)
         ours, theirs = socket.socketpair()
@@ -41,7 +41,7 @@ def test_the_first_words_of_a_keeper_may_come_together(pieces: tuple[bytes, ...]
             for piece in pieces:
                 theirs.sendall(piece)
             with anyio.fail_after(20):
-                await keeper._hear(line)
+                await keeper._configure(line, Settings(state_dir=tmp_path), ahead=True)
                 await keeper.warm()
             line.abort()
         return keeper

@@ -43,11 +43,9 @@ def serve(as_json: bool, **options: Any) -> None:
 
 
 def _serve(settings: Settings, process: KeeperProcess, *, as_json: bool) -> None:
-    from belljar import link
-
-    process.configure(link.configuration(settings))
     import structlog
 
+    from belljar import link
     from belljar.gateway import log
     from belljar.gateway.serve import serve as serve_gateway  # its imports are not for `run` to pay
     from belljar.gateway.upstream import nearby

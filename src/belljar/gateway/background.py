@@ -59,8 +59,6 @@ def _serve(
     given: argparse.Namespace, settings: Settings, process: KeeperProcess, say: Callable[[str], None]
 ) -> None:
     from belljar import link
-
-    process.configure(link.configuration(settings))
     from belljar.gateway import log
     from belljar.gateway.serve import Manner, serve
 
