@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -409,3 +410,26 @@ def test_what_is_too_much_is_not_looked_at_to_its_end() -> None:
         some = connections.network_bytes(pid, is_counted=True, enough_bytes=watch.MIB)
     assert whole >= 50 * 2**16
     assert watch.MIB < some < whole
+
+
+def test_locks_are_looked_at_while_the_other_looks_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    run = Run(1, _nobody, Limits())
+
+    class Counted:
+        async def are_too_many(self, *_: object, **__: object) -> bool:
+            looks.append("locks")
+            return False
+
+    async def long_look(*_: object) -> float:
+        looks.append("all")
+        run.is_over = looks.count("all") == 2
+        await asyncio.sleep(2 * watch.WATCH_SECONDS)  # and it rests four times as long
+        return 0.0
+
+    monkeypatch.setattr(watch, "_look", long_look)
+    monkeypatch.setattr(run, "has_begun", True)
+    watched = SimpleNamespace(cgroup=None, has_namespaces=True, locks=Counted(), processes=list)
+    asyncio.run(watch.until_over(run, watched))  # type: ignore[arg-type]
+    between = looks[looks.index("all") : -1]
+    assert between.count("locks") > 1, looks

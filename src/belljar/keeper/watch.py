@@ -178,6 +178,9 @@ async def until_over(run: Run, watched: Watched) -> None:
                 _count_processes(run, watched)
             if watched.cgroup is not None and watched.is_asked and not run.done.is_set():
                 _ask(run, watched, watched.cgroup)
+            # Apart from the other looks: these have rests of their own, and locks are made by the thousand meanwhile.
+            if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
+                run.exceeded("file_locks")
             started = time.perf_counter()
             if started >= rested_at:
                 share = await _look(run, watched)
@@ -189,8 +192,6 @@ async def until_over(run: Run, watched: Watched) -> None:
 
 
 async def _look(run: Run, watched: Watched) -> float:
-    if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
-        run.exceeded("file_locks")
     share = await look_at_memory(run, watched)
     if has_hidden(watched):
         run.exceeded("hidden")
