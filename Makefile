@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-tests page demo test fuzz bench soak docs test-as-user test-other-kernel wheel test-install test-image test-service check format reference lock clean
+.PHONY: help setup setup-otel setup-dev setup-tests page demo test test-clients fuzz bench soak docs test-as-user test-other-kernel wheel test-install test-image test-service check format reference lock clean
 export PYTHON
 
 help: ## this list
@@ -29,9 +29,14 @@ page: ## build the server's page at / from web/ (needs Node 20.19 or newer with 
 demo: setup-dev ## set up, start a server and send it the requests of examples/
 	@.venv/bin/python examples/demo.py
 
-test: setup-tests ## set up and run all tests (PYTEST_ARGS="-k name" for some)
+# Folders whose files take longest come first: what is left for one processor at the end is then short.
+test: setup-dev ## set up and run the tests of the jail and the server (a quarter of an hour; PYTEST_ARGS="-k name" for some)
 	@scripts/page offer
-	scripts/run-tests $(PYTEST_ARGS)
+	scripts/run-tests tests/sandbox tests/gateway tests/fuzz tests/store tests/unit $(PYTEST_ARGS)
+
+test-clients: setup-tests ## run the tests from without: the command, SDKs, MCP, adapters, the page in a browser, what docs/ tells to do
+	@scripts/page offer
+	scripts/run-tests tests/page tests/command tests/sdk tests/mcp tests/docs tests/adapters $(PYTEST_ARGS)
 
 fuzz: setup-dev ## run the tests of tests/fuzz, of which `make test` takes few examples, with many
 	.venv/bin/pytest tests/fuzz --hypothesis-profile=many $(PYTEST_ARGS)

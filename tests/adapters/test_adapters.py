@@ -39,7 +39,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def run(arguments: list[str], home: Path) -> subprocess.CompletedProcess[str]:
-    assert PYTHON.exists(), "scripts/setup tests makes it, as make test does"
+    assert PYTHON.exists(), "scripts/setup tests makes it, as make test-clients does"
     return subprocess.run(
         [str(PYTHON), *arguments],
         cwd=home,
