@@ -2,7 +2,7 @@
 # but, as root, missing Debian packages.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-otel setup-dev setup-tests page demo test test-clients fuzz bench soak docs test-as-user test-other-kernel wheel test-install test-image test-service check format reference lock clean
+.PHONY: help setup setup-otel setup-dev setup-tests page demo test test-drawing test-clients fuzz bench soak docs test-as-user test-other-kernel wheel test-install test-image test-service check format reference lock clean
 export PYTHON
 
 help: ## this list
@@ -32,7 +32,10 @@ demo: setup-dev ## set up, start a server and send it the requests of examples/
 # Folders whose files take longest come first: what is left for one processor at the end is then short.
 test: setup-dev ## set up and run the tests of the jail and the server (a quarter of an hour; PYTEST_ARGS="-k name" for some)
 	@scripts/page offer
-	scripts/run-tests tests/sandbox tests/gateway tests/fuzz tests/store tests/unit $(PYTEST_ARGS)
+	scripts/run-tests --ignore=tests/sandbox/drawing tests/sandbox tests/gateway tests/fuzz tests/store tests/unit $(PYTEST_ARGS)
+
+test-drawing: setup-dev ## run the tests of what libraries draw: each kind of chart, figures in every format, text in every script
+	scripts/run-tests tests/sandbox/drawing $(PYTEST_ARGS)
 
 test-clients: setup-tests ## run the tests from without: the command, SDKs, MCP, adapters, the page in a browser, what docs/ tells to do
 	@scripts/page offer

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from typed import BELLJAR, SMALL, Command
+from typed import BELLJAR, SMALL, Command, children
 
 import belljar as package
 from belljar import warm as warm_server
@@ -229,10 +229,6 @@ def test_a_server_that_dies_before_it_says_a_word_is_told(belljar: Command) -> N
     os.kill(found[0], signal.SIGKILL)
     _, stderr = starting.communicate(timeout=60)
     assert f"The server has ended before it was ready (-9). Its log says more: {log}" in stderr
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_it_listens_on_a_port_where_it_is_told_to(belljar: Command) -> None:

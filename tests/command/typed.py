@@ -140,3 +140,8 @@ class Terminal:
 
 def _plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).replace("\r", "")
+
+
+def children(pid: int) -> list[int]:
+    """What a command has started itself, and has not ended."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -82,7 +82,10 @@ def _cgroups(keeper: int) -> list[Path]:
             names |= set(re.findall(r"/(belljar-[0-9a-f]+)", Path(f"/proc/{pid}/cgroup").read_text()))
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return [path for name in names for path in Path("/sys/fs/cgroup").rglob(name)]
+    # Others' come and go meanwhile.
+    return [
+        Path(place) / name for place, folders, _ in os.walk("/sys/fs/cgroup") for name in names & {*folders}
+    ]
 
 
 def _sessions(base: Path) -> list[Path]:

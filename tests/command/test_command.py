@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jail import children
+from typed import children
 
 from belljar.client import shell_tools
 
