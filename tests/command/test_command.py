@@ -12,58 +12,40 @@ import select
 import shlex
 import signal
 import subprocess
-import sys
 import termios
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typed import children
+from typed import BELLJAR, Command, children
 
 from belljar.client import shell_tools
 
-BELLJAR = Path(sys.executable).with_name("belljar")
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
 
 @pytest.fixture
-def belljar(tmp_path: Path) -> Run:
-    """Runs the command in an empty directory, with no settings but those given."""
-
-    def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BELLJAR_")}
-        return subprocess.run(
-            [str(BELLJAR), *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=tmp_path,
-            env=inherited | {"BELLJAR_STATE_DIR": str(tmp_path / ".state")} | environment,
-        )
-
-    return run
+def belljar(tmp_path: Path) -> Command:
+    """In the test's directory. No server is left there that would have to be ended."""
+    return Command(tmp_path / ".state", tmp_path)
 
 
-def test_a_program_from_a_file(belljar: Run, tmp_path: Path) -> None:
+def test_a_program_from_a_file(belljar: Command, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("import sys\nprint('out')\nprint('err', file=sys.stderr)\n")
     seen = belljar("run", "program.py")
     assert (seen.returncode, seen.stdout, seen.stderr) == (0, "out\n", "err\n")
 
 
-def test_a_program_from_standard_input_and_from_the_command_line(belljar: Run) -> None:
+def test_a_program_from_standard_input_and_from_the_command_line(belljar: Command) -> None:
     assert belljar("run", "-", stdin="print(1 + 1)").stdout == "2\n"
     assert belljar("run", "-c", "print(1 + 1)").stdout == "2\n"
 
 
-def test_what_is_displayed_is_printed(belljar: Run) -> None:
+def test_what_is_displayed_is_printed(belljar: Command) -> None:
     code = "print(1)\ndisplay('two')\nfrom IPython.display import Markdown\ndisplay(Markdown('*three*'))\n'no value'"
     assert belljar("run", "-c", code).stdout == "1\n'two'\n*three*\n"
 
 
-def test_standard_input_for_the_program(belljar: Run) -> None:
+def test_standard_input_for_the_program(belljar: Command) -> None:
     assert belljar("run", "--stdin", "-c", "print(input()[::-1])", stdin="abc\n").stdout == "cba\n"
     seen = belljar("run", "--stdin", "-", stdin="print(1)")
     assert seen.returncode == 125
@@ -78,19 +60,19 @@ def test_standard_input_for_the_program(belljar: Run) -> None:
         ("import os; os._exit(125)", 125, ""),
     ],
 )
-def test_the_exit_code_is_the_programs(belljar: Run, code: str, return_code: int, stderr: str) -> None:
+def test_the_exit_code_is_the_programs(belljar: Command, code: str, return_code: int, stderr: str) -> None:
     seen = belljar("run", "-c", code)
     assert (seen.returncode, seen.stderr) == (return_code, stderr)
 
 
-def test_an_exception_looks_as_python_shows_it(belljar: Run) -> None:
+def test_an_exception_looks_as_python_shows_it(belljar: Command) -> None:
     seen = belljar("run", "-c", "print('before')\n1 / 0")
     assert (seen.returncode, seen.stdout) == (1, "before\n")
     assert seen.stderr.startswith("Traceback (most recent call last):\n")
     assert seen.stderr.endswith("\nZeroDivisionError: division by zero\n")
 
 
-def test_limits(belljar: Run) -> None:
+def test_limits(belljar: Command) -> None:
     seen = belljar("run", "--timeout", "1", "-c", "while True: pass")
     assert seen.returncode == 124
     assert "belljar: The run was stopped after 1 s" in seen.stderr
@@ -102,7 +84,7 @@ def test_limits(belljar: Run) -> None:
     )
 
 
-def test_files_in_and_out(belljar: Run, tmp_path: Path) -> None:
+def test_files_in_and_out(belljar: Command, tmp_path: Path) -> None:
     (tmp_path / "in put.csv").write_text("a,b\n")
     (tmp_path / "other.txt").write_text("x")
     code = "import os; print(sorted(os.listdir())); open('out.txt', 'w').write('made'); os.mkdir('d'); open('d/e', 'w')"
@@ -115,14 +97,14 @@ def test_files_in_and_out(belljar: Run, tmp_path: Path) -> None:
     assert "belljar: saved results/out.txt" in seen.stderr
 
 
-def test_nothing_that_is_there_is_overwritten(belljar: Run, tmp_path: Path) -> None:
+def test_nothing_that_is_there_is_overwritten(belljar: Command, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("mine")
     assert belljar("run", "-c", "open('a.txt', 'w').write('new')").returncode == 0
     assert (tmp_path / "a.txt").read_text() == "mine"
     assert (tmp_path / "a (2).txt").read_text() == "new"
 
 
-def test_names_that_the_program_chose_stay_in_the_directory(belljar: Run, tmp_path: Path) -> None:
+def test_names_that_the_program_chose_stay_in_the_directory(belljar: Command, tmp_path: Path) -> None:
     code = r"""
 for name in (b"new\nline", b"\xff", b"-rf", b"..hidden", b"a\\b", b"\x1b[31m", b".bashrc", b"C:\\x"):
     open(b"/files/work/" + name, "wb").write(name)
@@ -138,14 +120,14 @@ for name in (b"new\nline", b"\xff", b"-rf", b"..hidden", b"a\\b", b"\x1b[31m", b
         assert "\\" not in name
 
 
-def test_a_link_where_results_go_is_not_followed(belljar: Run, tmp_path: Path) -> None:
+def test_a_link_where_results_go_is_not_followed(belljar: Command, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.txt").symlink_to(tmp_path / "target")
     assert belljar("run", "-o", "out", "-c", "open('a.txt', 'w').write('new')").returncode == 0
     assert not (tmp_path / "target").exists()
 
 
-def test_the_document(belljar: Run, tmp_path: Path) -> None:
+def test_the_document(belljar: Command, tmp_path: Path) -> None:
     seen = belljar("run", "--json", "-c", "print('out')\nopen('a.csv', 'w').write('x,y\\n')\n6 * 7")
     assert seen.returncode == 0
     document: dict[str, Any] = json.loads(seen.stdout)
@@ -178,13 +160,13 @@ def test_the_document(belljar: Run, tmp_path: Path) -> None:
     assert json.loads(seen.stdout)["return_code"] == 3
 
 
-def test_a_chart_is_saved(belljar: Run, tmp_path: Path) -> None:
+def test_a_chart_is_saved(belljar: Command, tmp_path: Path) -> None:
     seen = belljar("run", "-o", "out", "-c", "import matplotlib.pyplot as plt; plt.plot([1, 2])")
     assert seen.returncode == 0, seen.stderr
     assert (tmp_path / "out" / "figure-1.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_chart_in_other_formats(belljar: Run, tmp_path: Path) -> None:
+def test_a_chart_in_other_formats(belljar: Command, tmp_path: Path) -> None:
     code = "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.savefig('mine.png'); plt.close()"
     asked = ("--chart-format", "svg", "--chart-format", "pdf", "--chart-dpi", "50")
     seen = belljar("run", "-o", "out", *asked, "-c", code)
@@ -194,7 +176,7 @@ def test_a_chart_in_other_formats(belljar: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
-def test_a_chart_that_is_saved_prints_nothing(belljar: Run, tmp_path: Path, kind: str) -> None:
+def test_a_chart_that_is_saved_prints_nothing(belljar: Command, tmp_path: Path, kind: str) -> None:
     code = (
         "import matplotlib.pyplot as plt\nfrom IPython.display import SVG\nplt.plot([1])\nplt.show()\nprint('after')\n"
         "display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))"
@@ -220,7 +202,7 @@ def test_a_chart_that_is_saved_prints_nothing(belljar: Run, tmp_path: Path, kind
         (["run", "-o", "/dev/null/x", "-c", "1"], "Not a directory"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(belljar: Run, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_done_is_said_in_one_line(belljar: Command, arguments: list[str], said: str) -> None:
     seen = belljar(*arguments)
     assert seen.returncode == 125
     assert seen.stdout == ""
@@ -237,7 +219,9 @@ def test_what_cannot_be_done_is_said_in_one_line(belljar: Run, arguments: list[s
         ({"BELLJAR_PRELOAD": "not json"}, "preload"),
     ],
 )
-def test_settings_that_do_not_work_are_named(belljar: Run, environment: dict[str, str], said: str) -> None:
+def test_settings_that_do_not_work_are_named(
+    belljar: Command, environment: dict[str, str], said: str
+) -> None:
     for command in (["run", "-c", "1"], ["doctor"]):
         seen = belljar(*command, **environment)
         assert seen.returncode == 125
@@ -245,7 +229,7 @@ def test_settings_that_do_not_work_are_named(belljar: Run, environment: dict[str
         assert "Traceback" not in seen.stderr
 
 
-def test_the_level_that_is_required(belljar: Run) -> None:
+def test_the_level_that_is_required(belljar: Command) -> None:
     seen = belljar("doctor", BELLJAR_REQUIRE="full")
     if os.geteuid() == 0:
         assert seen.returncode == 0, seen.stderr
@@ -255,7 +239,7 @@ def test_the_level_that_is_required(belljar: Run) -> None:
         assert "missing" in seen.stderr
 
 
-def test_doctor(belljar: Run) -> None:
+def test_doctor(belljar: Command) -> None:
     seen = belljar("doctor")
     assert seen.returncode == 0, seen.stderr
     level = "full" if os.geteuid() == 0 else "limited"
@@ -275,7 +259,7 @@ def test_doctor(belljar: Run) -> None:
     assert all(f"not stopped at {level}: {name} (" in seen.stdout for name in facts["not_stopped"])
 
 
-def test_batch(belljar: Run, tmp_path: Path) -> None:
+def test_batch(belljar: Command, tmp_path: Path) -> None:
     items = [
         {
             "code": "print(open('a.txt').read())",
@@ -307,7 +291,7 @@ def test_batch(belljar: Run, tmp_path: Path) -> None:
     assert "out.jsonl" in again.stderr
 
 
-def test_batch_from_standard_input(belljar: Run) -> None:
+def test_batch_from_standard_input(belljar: Command) -> None:
     seen = belljar("batch", "-", "-j", "3", stdin="".join(f'{{"code": "print({n})"}}\n' for n in range(10)))
     assert (seen.returncode, seen.stderr) == (0, "")
     lines = [json.loads(line) for line in seen.stdout.splitlines()]
@@ -317,7 +301,7 @@ def test_batch_from_standard_input(belljar: Run) -> None:
     assert "JSON lines" in empty.stderr
 
 
-def test_an_answer_is_one_line_whoever_counts_them(belljar: Run, tmp_path: Path) -> None:
+def test_an_answer_is_one_line_whoever_counts_them(belljar: Command, tmp_path: Path) -> None:
     line = json.dumps({"code": r"print('a\u2028b\u2029c\x85d')"})
     for arguments in (["-"], ["-", "-o", str(tmp_path / "out.jsonl")]):
         seen = belljar("batch", *arguments, stdin=line)
@@ -326,7 +310,7 @@ def test_an_answer_is_one_line_whoever_counts_them(belljar: Run, tmp_path: Path)
         assert json.loads(answer)["execution"]["stdout"] == "a\u2028b\u2029c\x85d\n"
 
 
-def test_half_a_character_in_standard_input(belljar: Run) -> None:
+def test_half_a_character_in_standard_input(belljar: Command) -> None:
     code = "import sys; print(sys.stdin.buffer.read().hex())"
     lines = [json.dumps({"code": code, "stdin": text}) for text in ("é\ud800", "é\udcff")]
     seen = belljar("batch", "-", "-j", "1", stdin="\n".join(lines))
@@ -419,7 +403,7 @@ def test_what_has_no_room_is_told(tmp_path: Path, command: list[str], unbuffered
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["batch"], ["serve"], ["doctor"]])
-def test_help(belljar: Run, command: list[str]) -> None:
+def test_help(belljar: Command, command: list[str]) -> None:
     for option in ("--help", "-h"):
         seen = belljar(*command, option)
         assert seen.returncode == 0
@@ -427,7 +411,7 @@ def test_help(belljar: Run, command: list[str]) -> None:
     assert seen.stderr == ""
 
 
-def test_unknown_words_are_refused(belljar: Run) -> None:
+def test_unknown_words_are_refused(belljar: Command) -> None:
     assert belljar("fly").returncode == 125
     assert belljar("run", "--fly").returncode == 125
 
@@ -520,7 +504,7 @@ def test_a_command_that_can_start_nothing_says_why() -> None:
     assert re.fullmatch(r"belljar: .*Too many open files\n", seen.stderr)
 
 
-def test_an_exception_on_a_terminal_comes_with_values_and_a_hint(belljar: Run, tmp_path: Path) -> None:
+def test_an_exception_on_a_terminal_comes_with_values_and_a_hint(belljar: Command, tmp_path: Path) -> None:
     code = "rows = {'price': 3}\nrows['prise']"
     plain = belljar("run", "-c", code)
     assert plain.stderr.endswith("KeyError: 'prise'\n")
@@ -548,7 +532,7 @@ def test_an_exception_on_a_terminal_comes_with_values_and_a_hint(belljar: Run, t
     assert "KeyError: 'prise'" in lines
 
 
-def test_hundreds_of_files_are_saved_and_some_are_said(belljar: Run, tmp_path: Path) -> None:
+def test_hundreds_of_files_are_saved_and_some_are_said(belljar: Command, tmp_path: Path) -> None:
     seen = belljar("run", "-o", "made", "-c", "for n in range(1200): open(f'{n:04}.txt', 'w').write(str(n))")
     assert seen.returncode == 0
     assert len(list((tmp_path / "made").iterdir())) == 1200

@@ -58,10 +58,9 @@ def test_an_idle_server_ends(own_server: Server, number: int) -> None:
 
 
 def test_it_has_one_keeper(own_server: Server) -> None:
-    children = (
-        Path(f"/proc/{own_server.process.pid}/task/{own_server.process.pid}/children").read_text().split()
-    )
-    commands = [Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children]
+    commands = [
+        Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children(own_server.process.pid)
+    ]
     assert [b"belljar.keeper" in command for command in commands] == [True]
 
 
