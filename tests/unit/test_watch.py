@@ -109,11 +109,16 @@ def test_they_are_not_counted_again_for_what_was_gone_by_then(
     assert asyncio.run(look()) == [0, 1, 1, 1, 2]  # the 2,000 take 0.4 MiB of the next 4
 
 
-@pytest.mark.parametrize("holder", [200], indirect=True)
+@pytest.mark.parametrize("holder", [2000], indirect=True)
 def test_what_takes_too_long_to_count_is_too_much(holder: int) -> None:
-    assert outside.record_locks([holder], 1000, seconds=5) == 200
-    assert outside.record_locks([holder, holder], 300, seconds=5) == 301
-    assert outside.record_locks([holder], 1000, seconds=0) == 1001
+    assert outside.record_locks([holder], 9000, seconds=5) == 2000
+    assert outside.record_locks([holder, holder], 3000, seconds=5) == 3001
+    assert outside.record_locks([holder], 9000, seconds=0) == 9001
+
+
+@pytest.mark.parametrize("holder", [200], indirect=True)
+def test_a_machine_that_was_halted_meanwhile_has_not_counted_too_long(holder: int) -> None:
+    assert outside.record_locks([holder], 1000, seconds=0) == 200
 
 
 UNSHARE = """
