@@ -183,6 +183,23 @@ def test_a_pause_of_the_servers_is_gone_on_from(open_page: Open, model: Model) -
     assert [message["role"] for message in model.requests[0]["messages"]] == ["user", "assistant"]
 
 
+def test_what_may_be_asked_at_the_end_comes_together_with_the_end(open_page: Open, model: Model) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+            window.seen = []
+            new MutationObserver(() => {
+                if (document.querySelector('.after')) window.seen.push(document.querySelector('.reply').innerText)
+            }).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true })
+        }"""
+    )
+    model.play([text("The beginning, "), text("and the end.")])
+    ask(page, "tell me")
+    seen = page.evaluate("window.seen")
+    assert seen
+    assert all("and the end." in one for one in seen)
+
+
 def test_stopping_a_model_that_does_not_answer(open_page: Open, model: Model) -> None:
     page = open_page()
     until = threading.Event()

@@ -14,6 +14,13 @@ export type AnswerState = 'waiting' | 'running' | 'done' | 'stopped' | 'failed'
 let soon = 0
 const changed = new Set<Answer>()
 
+function drawChanged(): void {
+  batch(() => {
+    for (const one of changed) one.version.value += 1
+  })
+  changed.clear()
+}
+
 /** An answer: changes many times a frame, and is drawn once. */
 export class Answer {
   readonly version = signal(0)
@@ -39,10 +46,7 @@ export class Answer {
     if (soon) return
     soon = requestAnimationFrame(() => {
       soon = 0
-      batch(() => {
-        for (const one of changed) one.version.value += 1
-      })
-      changed.clear()
+      drawChanged()
     })
   }
 
@@ -254,6 +258,10 @@ async function run(): Promise<void> {
   }
   answer.open = null
   answer.changed()
-  exchanges.value = [...exchanges.value]
+  // Together: what may be asked now is not to be there before the last of the answer is.
+  batch(() => {
+    drawChanged()
+    exchanges.value = [...exchanges.value]
+  })
   void lookAtContainer(true)
 }
