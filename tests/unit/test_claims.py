@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import subprocess
 import sys
@@ -90,12 +91,33 @@ def test_what_is_not_named_like_ours_is_left_alone(tmp_path: Path) -> None:
     assert set(tmp_path.iterdir()) == set(others)
 
 
-def test_a_directory_that_does_not_go_in_time_is_left_to_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("looks", "is_left"), [(2, True), (3, False)])
+def test_a_directory_is_looked_at_until_the_kernel_lets_go_of_it(
+    looks: int,
+    is_left: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(claims, "CLOSE_SECONDS", 0)
+    claim, busy = Claim(tmp_path), iter([True, True])
+
+    def remove(path: Path) -> None:
+        if next(busy, False):
+            raise OSError(errno.EBUSY, "a process is in it")
+        path.rmdir()
+
+    monkeypatch.setattr(claims, "remove", remove)
+    monkeypatch.setattr(claims, "CLOSE_LOOKS", looks)
+    claim.close()
+    assert claim.path.exists() == is_left
+    assert ("the kernel does not let go" in capfd.readouterr().err) == is_left
+
+
+def test_a_directory_that_cannot_be_deleted_is_left_to_the_next(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     claim = Claim(tmp_path)
-    (claim.path / "file").touch()  # rmdir fails, as it does over a process that hangs in the kernel
+    (claim.path / "file").touch()
     claim.close()
     assert "the next keeper will delete" in capfd.readouterr().err
     Claim(tmp_path).close()  # it keeps nobody from starting

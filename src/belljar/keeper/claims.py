@@ -19,12 +19,13 @@ from pathlib import Path
 from belljar import kernel
 from belljar.keeper.journal import log
 
-CLOSE_SECONDS = 5
-"""For the kernel to take killed processes apart, before it lets go of their cgroup."""
-LEFT_OVER_SECONDS = 3
+CLOSE_LOOKS = 500
+"""While the kernel takes killed processes apart, before it lets go of their cgroup: for five seconds. They are not
+counted by a clock, which goes on where a virtual machine is halted."""
+_LEFT_OVER_LOOKS = 300
 """The same while a keeper starts, for all that others have left: it can also go later."""
-_AGAIN_SECONDS = 0.01
-"""Version 1 tells nobody when a cgroup has become empty."""
+_LOOK_SECONDS = 0.01
+"""From one to the next. Version 1 tells nobody when a cgroup has become empty."""
 _NAME = re.compile(r"belljar-[0-9a-f]{12}")
 _TRIES = 20
 
@@ -45,13 +46,13 @@ class Claim:
         raise OSError(errno.EBUSY, "somebody else keeps taking what we make", str(parent))
 
     def close(self) -> None:
-        """Kill what is left in the directory, and delete it; returns when it has gone, or after CLOSE_SECONDS."""
-        deadline = time.monotonic() + CLOSE_SECONDS
+        """Kill what is left in the directory, and delete it; returns when it has gone, or after CLOSE_LOOKS."""
         try:
-            while not _is_removed(self.path):
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"the kernel does not let go of {self.path}")
-                time.sleep(_AGAIN_SECONDS)
+            for _ in range(CLOSE_LOOKS):
+                if _is_removed(self.path):
+                    return
+                time.sleep(_LOOK_SECONDS)
+            raise TimeoutError(f"the kernel does not let go of {self.path}")
         except OSError as error:
             log("the end of a directory of cgroups, which the next keeper will delete", error)
         finally:
@@ -75,7 +76,6 @@ def _lock(path: Path) -> int | None:
 
 def _remove_left_over(parent: Path) -> None:
     """Delete the directories of keepers that were killed. What does not go in time is left to the next keeper."""
-    deadline = time.monotonic() + LEFT_OVER_SECONDS
     with contextlib.ExitStack() as locks:
         left_over = []
         for path in parent.iterdir():
@@ -83,8 +83,11 @@ def _remove_left_over(parent: Path) -> None:
                 if _NAME.fullmatch(path.name) and (lock := _lock(path)) is not None:
                     locks.callback(os.close, lock)
                     left_over.append(path)
-        while (left_over := [path for path in left_over if _goes_on(path)]) and time.monotonic() < deadline:
-            time.sleep(_AGAIN_SECONDS)
+        for _ in range(_LEFT_OVER_LOOKS):
+            left_over = [path for path in left_over if _goes_on(path)]
+            if not left_over:
+                return
+            time.sleep(_LOOK_SECONDS)
 
 
 def _goes_on(left_over: Path) -> bool:
