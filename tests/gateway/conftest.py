@@ -56,7 +56,7 @@ def http(server: Server) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="session")
 def hasty(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterator[httpx2.Client]:
-    """A client of a server that gives code, callers whose tools it calls, and those who stop sending, one second."""
+    """A client of a server that gives code, and who stops sending, one second, callers whose tools it calls two."""
     state: Path = tmp_path_factory.mktemp("hasty")
     with (
         serving(
@@ -65,7 +65,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory, the_model: Model) -> Iterato
             upstream_api_key="upstream-key",
             preload={},
             timeout_seconds=1,
-            tool_reply_seconds=1,
+            tool_reply_seconds=2,
             pause_seconds=1,
             body_silence_seconds=1,
         ) as server,

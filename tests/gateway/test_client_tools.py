@@ -211,7 +211,7 @@ for _ in range(3):
     second = talk.answer(first, Oslo="sunny")
     assert types(second) == ["code_execution_tool_result", "text"]
     assert results(second)[0]["stdout"].splitlines() == [
-        "get_weather: nobody has answered within 1 seconds",
+        "get_weather: nobody has answered within 2 seconds",
         *["get_weather: nobody is there any more who would answer"] * 2,
     ]
 

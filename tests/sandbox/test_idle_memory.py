@@ -70,6 +70,13 @@ async def test_what_works_here_is_found_by_trying(idling: Started) -> None:
         assert ("no swap" in about.detail) == (not HAS_SWAP)
 
 
+def test_a_process_that_ends_while_it_is_found_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    monkeypatch.setattr(outside, "tree", lambda *roots: [*roots, ended.pid])
+    assert idle.found(1, None).way == "process_madvise"
+
+
 async def test_where_it_may_not_be_done_nothing_is_offered(idling: Started) -> None:
     async with started(idle_memory_seconds=0) as other:
         assert other.keeper.description.idle_memory.way == "none"

@@ -82,7 +82,8 @@ def found(seconds: float, tree: Tree | None) -> IdleMemory:
         return IdleMemory(way="memory.reclaim", detail=note)
     try:
         for pid in outside.tree(os.getpid())[1:]:
-            _advise(pid, [])  # nothing yet, but what it needs is asked for
+            with contextlib.suppress(ProcessLookupError):  # some are there for a moment only
+                _advise(pid, [])  # nothing yet, but what it needs is asked for
     except OSError as error:
         return IdleMemory(
             way="none",
