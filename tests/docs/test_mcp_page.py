@@ -98,7 +98,7 @@ async def test_what_a_client_is_told_works(entry: dict[str, Any], server: Keyed)
     assert answer.structured_content["value"] == "42"
 
 
-@pytest.mark.parametrize(("at", "reaches"), enumerate((COMMAND, URL)))
+@pytest.mark.parametrize(("at", "reaches"), list(enumerate((COMMAND, URL))))
 def test_the_program_prints_what_it_says(server: Keyed, at: int, reaches: str) -> None:
     program = blocks("python")[at]
     promised = re.search(r"# (\d+)$", program, re.MULTILINE)

@@ -12,4 +12,4 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 
 def a_fraction(divisor: int) -> Callable[[Test], Test]:
     """One example where others have `divisor`, and at least ten."""
-    return settings(max_examples=max(10, settings().max_examples // divisor), deadline=None)
+    return settings(max_examples=max(10, settings().max_examples // divisor))

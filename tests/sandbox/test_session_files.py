@@ -107,7 +107,7 @@ async def test_a_name_that_is_no_text_is_refused_or_kept_as_bytes(
     assert not keeper.is_lost
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(name=st.text(max_size=20), data=st.binary(max_size=50))
 async def test_any_name_is_a_file_or_refused(keeper: link.Keeper, name: str, data: bytes) -> None:
     async with opened(keeper) as session:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -224,10 +224,27 @@ def test_dear_work_is_done_in_turn_and_followed_by_a_rest() -> None:
         assert await asyncio.gather(*(quick.take(work) for _ in range(5))) == [1] * 5
         assert quick.is_free()
         assert turns.is_free()
-        await turns.take(work)
+        await turns.take(lambda: _work(0.01))
         assert not turns.is_free()
 
     asyncio.run(many())
+
+
+def test_nobody_rests_for_what_the_machine_did_besides() -> None:
+    async def halted() -> None:
+        turns = Turns(rest=1.0)
+        await turns.take(lambda: time.sleep(0.3))
+        await asyncio.sleep(0.05)
+        assert turns.is_free()
+
+    asyncio.run(halted())
+
+
+def _work(seconds: float) -> None:
+    """Take so much of a processor."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
 
 
 class Busy:
@@ -417,7 +434,8 @@ def test_what_is_too_much_is_not_looked_at_to_its_end() -> None:
     assert watch.MIB < some < whole
 
 
-def test_locks_are_looked_at_while_the_other_looks_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def _looks_of_a_run(monkeypatch: pytest.MonkeyPatch, look: Callable[[], Awaitable[None]]) -> list[str]:
+    """What is looked at from the begin of one look at everything, which takes as long as `look`, to the next."""
     looks: list[str] = []
     run = Run(1, _nobody, Limits())
 
@@ -426,15 +444,29 @@ def test_locks_are_looked_at_while_the_other_looks_rest(monkeypatch: pytest.Monk
             looks.append("locks")
             return False
 
-    async def long_look(*_: object) -> float:
+    async def look_at_all(*_: object) -> float:
         looks.append("all")
         run.is_over = looks.count("all") == 2
-        await asyncio.sleep(2 * watch.WATCH_SECONDS)  # and it rests four times as long
+        await look()
         return 0.0
 
-    monkeypatch.setattr(watch, "_look", long_look)
+    monkeypatch.setattr(watch, "_look", look_at_all)
     monkeypatch.setattr(run, "has_begun", True)
     watched = SimpleNamespace(cgroup=None, has_namespaces=True, locks=Counted(), processes=list)
     asyncio.run(watch.until_over(run, watched))  # type: ignore[arg-type]
-    between = looks[looks.index("all") : -1]
-    assert between.count("locks") > 1, looks
+    return looks[looks.index("all") : -1]
+
+
+def test_locks_are_looked_at_while_the_other_looks_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        _work(2 * watch.WATCH_SECONDS)  # and it rests four times as long
+
+    looks = _looks_of_a_run(monkeypatch, work)
+    assert looks.count("locks") > 1, looks
+
+
+def test_a_look_does_not_rest_for_what_the_machine_did_besides(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def halted() -> None:
+        await asyncio.sleep(6 * watch.WATCH_SECONDS)
+
+    assert _looks_of_a_run(monkeypatch, halted) == ["all", "locks"]

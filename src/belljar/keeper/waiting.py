@@ -14,6 +14,9 @@ import anyio
 
 T = TypeVar("T")
 
+MOST_REST_SECONDS = 4.0
+"""After work that is dear. A machine that is halted meanwhile may take that for processor time, and so for work."""
+
 
 class Flag:
     """Something that happens once."""
@@ -77,7 +80,7 @@ class Turns:
     than a share of one processor."""
 
     def __init__(self, rest: float = 4.0) -> None:
-        """Each is followed by a rest that is `rest` times as long."""
+        """Each is followed by a rest that is `rest` times as long as the processor time that it took."""
         self._rest = rest
         self._turn = asyncio.Lock()
         self._free_at = 0.0
@@ -90,12 +93,17 @@ class Turns:
         """What `work` returns, when it is our turn."""
         async with self._turn:
             await asyncio.sleep(max(0.0, self._free_at - time.perf_counter()))
-            started = time.perf_counter()
-            try:
-                return await anyio.to_thread.run_sync(work)
-            finally:
-                ended = time.perf_counter()
-                self._free_at = ended + self._rest * (ended - started)
+            return await anyio.to_thread.run_sync(self._do, work)
+
+    def _do(self, work: Callable[[], T]) -> T:
+        # How long the machine did something else meanwhile says nothing of the work: nobody is to rest for that, while
+        # code that is looked at does not.
+        started = time.thread_time()
+        try:
+            return work()
+        finally:
+            took = time.thread_time() - started
+            self._free_at = time.perf_counter() + min(MOST_REST_SECONDS, self._rest * took)
 
 
 class Hand:

@@ -17,7 +17,7 @@ from belljar.keeper.boxes import Box
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import Guest
 from belljar.keeper.runs import Run
-from belljar.keeper.waiting import Turns
+from belljar.keeper.waiting import MOST_REST_SECONDS, Turns
 from belljar.keeper.workspace import Workspace
 from belljar.records import MIB, Limits
 
@@ -136,9 +136,10 @@ def _is_short() -> bool:
 
 
 def _count_locks(processes: list[int]) -> tuple[int, float]:
-    """How many they hold, and seconds until that was known."""
-    started = time.perf_counter()
-    return outside.record_locks(processes, MAX_LOCKS, _MOST_SECONDS), time.perf_counter() - started
+    """How many they hold, and seconds of a processor until that was known."""
+    started = time.thread_time()
+    held = outside.record_locks(processes, MAX_LOCKS, _MOST_SECONDS)
+    return held, min(_MOST_SECONDS, time.thread_time() - started)
 
 
 @dataclass(frozen=True)
@@ -181,13 +182,15 @@ async def until_over(run: Run, watched: Watched) -> None:
             # Apart from the other looks: these have rests of their own, and locks are made by the thousand meanwhile.
             if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
                 run.exceeded("file_locks")
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             if started >= rested_at:
                 share = await _look(run, watched)
                 # A session with many processes or files takes longer to look at, and is not to cost more than others;
-                # but one that is near its limit is not left alone for long.
+                # but one that is near its limit is not left alone for long. At most what the keeper worked meanwhile:
+                # nobody rests for what the machine did besides.
                 now = time.perf_counter()
-                rested_at = now + (4 if share < _NEAR else 1) * (now - started)
+                took = min(now - started, time.process_time() - worked)
+                rested_at = now + min(MOST_REST_SECONDS, (4 if share < _NEAR else 1) * took)
             await asyncio.sleep(WATCH_SECONDS)
 
 
