@@ -25,7 +25,8 @@ for _ in range(5):
                 os.write(held, bytes(2**20))
         total += os.fstat(held).st_blocks * 512
         os.close(held)
-time.sleep(1)
+for _ in range(100):
+    time.sleep(0.01)
 alive = all(os.waitpid(pid, os.WNOHANG)[0] == 0 for pid in children)
 print(total, "bytes are held by", len(children))
 if total > 64 * 2**20 and alive:

@@ -16,7 +16,8 @@ line = next(line for line in open("/proc/self/maps") if "[stack]" in line)
 low, high = (int(part, 16) for part in re.match("([0-9a-f]+)-([0-9a-f]+)", line).groups())
 for at in range(low - 4096, high - SIZE, -4096):
     ctypes.c_char.from_address(at).value = b"x"
-time.sleep(1)
+for _ in range(100):
+    time.sleep(0.01)
 held = sum(ctypes.c_char.from_address(at).value == b"x" for at in range(low - 4096, high - SIZE, -4096))
 print("ESCAPED:", held // 256, "MiB of stack")
 """

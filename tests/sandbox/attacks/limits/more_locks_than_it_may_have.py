@@ -17,7 +17,8 @@ for number in range(50):
         held += 1
     if time.monotonic() > deadline:
         break
-time.sleep(1)
+for _ in range(100):
+    time.sleep(0.01)
 if held >= 80_000:
     print("ESCAPED:", held, "records")
 print("tried")
