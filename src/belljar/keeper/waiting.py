@@ -14,7 +14,7 @@ import anyio
 
 T = TypeVar("T")
 
-MOST_REST_SECONDS = 4.0
+_MOST_REST_SECONDS = 4.0
 """After work that is dear. A machine that is halted meanwhile may take that for processor time, and so for work."""
 
 
@@ -103,7 +103,7 @@ class Turns:
             return work()
         finally:
             took = time.thread_time() - started
-            self._free_at = time.perf_counter() + min(MOST_REST_SECONDS, self._rest * took)
+            self._free_at = time.perf_counter() + min(_MOST_REST_SECONDS, self._rest * took)
 
 
 class Hand:

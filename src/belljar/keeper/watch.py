@@ -17,7 +17,7 @@ from belljar.keeper.boxes import Box
 from belljar.keeper.cgroups import Cgroup
 from belljar.keeper.guests import Guest
 from belljar.keeper.runs import Run
-from belljar.keeper.waiting import MOST_REST_SECONDS, Turns
+from belljar.keeper.waiting import Turns
 from belljar.keeper.workspace import Workspace
 from belljar.records import MIB, Limits
 
@@ -35,6 +35,9 @@ _SHORT = 1 / 8
 """The share of the machine's memory below which what is left is little, and above which what is lost is much."""
 _NEAR = 0.5
 """The share of its memory from which on a session is looked at more often."""
+
+_MOST_REST_SECONDS = 1.0
+"""After a look at everything, however long it took: in more, code takes all memory that it finds."""
 
 
 class Dear:
@@ -190,7 +193,7 @@ async def until_over(run: Run, watched: Watched) -> None:
                 # nobody rests for what the machine did besides.
                 now = time.perf_counter()
                 took = min(now - started, time.process_time() - worked)
-                rested_at = now + min(MOST_REST_SECONDS, (4 if share < _NEAR else 1) * took)
+                rested_at = now + min(_MOST_REST_SECONDS, (4 if share < _NEAR else 1) * took)
             await asyncio.sleep(WATCH_SECONDS)
 
 
