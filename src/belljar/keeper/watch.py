@@ -35,7 +35,6 @@ _SHORT = 1 / 8
 """The share of the machine's memory below which what is left is little, and above which what is lost is much."""
 _NEAR = 0.5
 """The share of its memory from which on a session is looked at more often."""
-
 _MOST_REST_SECONDS = 1.0
 """After a look at everything, however long it took: in more, code takes all memory that it finds."""
 
@@ -185,8 +184,9 @@ async def until_over(run: Run, watched: Watched) -> None:
             # Apart from the other looks: these have rests of their own, and locks are made by the thousand meanwhile.
             if await watched.locks.are_too_many(run, watched.processes, may_wait=False):
                 run.exceeded("file_locks")
-            started, worked = time.perf_counter(), time.process_time()
+            started = time.perf_counter()
             if started >= rested_at:
+                worked = time.process_time()
                 share = await _look(run, watched)
                 # A session with many processes or files takes longer to look at, and is not to cost more than others;
                 # but one that is near its limit is not left alone for long. At most what the keeper worked meanwhile:
