@@ -60,7 +60,8 @@ def test_each_adapter_is_driven() -> None:
 def drive(path: Path, home: Path) -> subprocess.CompletedProcess[str]:
     home.mkdir()
     options = ["-p", "no:cacheprovider", "-q", "-o", "anyio_mode=auto"]
-    places = [f"--rootdir={HERE}", f"--basetemp={home / 'temp'}"]
+    # What the folders above tell pytest is for the project's own environment.
+    places = [f"--rootdir={HERE}", f"--confcutdir={HERE}", f"--basetemp={home / 'temp'}"]
     return run(["-m", "pytest", *options, *places, str(path)], home)
 
 
