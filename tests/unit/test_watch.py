@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from belljar.frames import Message
-from belljar.keeper import connections, outside, watch
+from belljar.keeper import connections, outside, waiting, watch
 from belljar.keeper.runs import Run
 from belljar.keeper.waiting import Turns
 from belljar.records import Limits
@@ -238,6 +238,16 @@ def test_nobody_rests_for_what_the_machine_did_besides() -> None:
         assert turns.is_free()
 
     asyncio.run(halted())
+
+
+def test_no_rest_is_longer_than_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def long_work() -> None:
+        turns = Turns(rest=1000.0)
+        await turns.take(lambda: _work(0.01))
+        assert turns.is_free()
+
+    monkeypatch.setattr(waiting, "_MOST_REST_SECONDS", 0.0)
+    asyncio.run(long_work())
 
 
 def _work(seconds: float) -> None:
@@ -470,3 +480,11 @@ def test_a_look_does_not_rest_for_what_the_machine_did_besides(monkeypatch: pyte
         await asyncio.sleep(6 * watch.WATCH_SECONDS)
 
     assert _looks_of_a_run(monkeypatch, halted) == ["all", "locks"]
+
+
+def test_a_look_rests_for_no_longer_than_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        _work(2 * watch.WATCH_SECONDS)
+
+    monkeypatch.setattr(watch, "_MOST_REST_SECONDS", 0.0)
+    assert _looks_of_a_run(monkeypatch, work) == ["all", "locks"]
