@@ -68,7 +68,7 @@ def filter_case(context: object, case: Case) -> bool:
 
 
 @api.parametrize()
-@hypothesis.settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@hypothesis.settings(max_examples=20, derandomize=True, database=None)
 def test_every_answer_is_as_described(case: Case, described: Server) -> None:
     case.call_and_validate(base_url=described.url)
 
@@ -84,9 +84,7 @@ def test_what_one_answer_names_the_next_request_finds(described: Server) -> None
             return {"base_url": described.url}
 
     Requests.run(
-        settings=hypothesis.settings(
-            max_examples=10, stateful_step_count=6, deadline=None, derandomize=True, database=None
-        )
+        settings=hypothesis.settings(max_examples=10, stateful_step_count=6, derandomize=True, database=None)
     )
 
 

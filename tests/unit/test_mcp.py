@@ -15,9 +15,7 @@ from belljar.errors import InvalidRequest
 from belljar.mcp import asked, files, tools
 from belljar.mcp.watching import Watch
 
-FEW = settings(
-    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+FEW = settings(max_examples=100, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
 FILE = st.fixed_dictionaries(
